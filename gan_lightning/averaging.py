@@ -1,0 +1,48 @@
+"""An exponential moving average (EMA) of a network's weights, which samples better than the last weights do."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+class AveragedNetwork(nn.Module):
+    """A copy of a network whose weights follow the original's by an exponential moving average.
+
+    Buffers (batch norm's running statistics, spectral norm's vectors) are copied, not averaged.
+    The copy is always in evaluation mode and never needs gradients.
+
+    Args:
+        network: the network to follow.
+        half_life: the number of images after which an old weight counts half (Karras et al. 2018: 10,000).
+        warm_up: early on, the half-life is at most this share of the images seen, so that the first random weights do not
+            linger (StyleGAN2-ADA: 0.05); 0 turns it off.
+    """
+
+    def __init__(self, network: nn.Module, half_life: float, warm_up: float) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.half_life, self.warm_up = half_life, warm_up
+
+    def train(self, mode: bool = True) -> "AveragedNetwork":
+        """Stays in evaluation mode, whatever is asked of the module that holds it."""
+        return super().train(False)
+
+    def decay(self, images: int, images_seen: int) -> float:
+        """What is kept of the average over an update of `images` images, the last of `images_seen` since the start."""
+        half_life = min(self.half_life, self.warm_up * images_seen) if self.warm_up else self.half_life
+        return 0.5 ** (images / max(half_life, 1e-8))
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, images: int, images_seen: int) -> None:
+        """Move towards `network`'s weights, `images` images after the last update."""
+        averaged = list(self.network.parameters())
+        # torch.lerp's multi-tensor form: one call for all weights, where a loop would cost as much as a small step
+        torch._foreach_lerp_(averaged, [p.detach() for p in network.parameters()], 1 - self.decay(images, images_seen))
+        buffers = list(self.network.buffers())
+        if buffers:
+            torch._foreach_copy_(buffers, list(network.buffers()))
+
+    def forward(self, *args: Tensor | None) -> Tensor:
+        """What the averaged network makes of the arguments."""
+        return self.network(*args)

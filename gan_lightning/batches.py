@@ -1,0 +1,76 @@
+"""What a datamodule hands to a model: four kinds of batches, the only thing both sides know.
+
+Images in a batch are float32 NCHW in [-1, 1] by the time a model sees them (a datamodule converts on the device).
+"""
+
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+
+class ImageBatch(NamedTuple):
+    """Images, and their labels where the data set has any."""
+
+    images: Tensor  # (N, C, H, W)
+    labels: Tensor | None = None  # int64 (N,) class indices, or float (N, A) attributes in {0, 1}
+
+
+class PairedBatch(NamedTuple):
+    """A source image and the target it is to become, aligned pixel by pixel."""
+
+    source: Tensor  # (N, C_source, H, W)
+    target: Tensor  # (N, C_target, H, W)
+
+
+class UnpairedBatch(NamedTuple):
+    """An image of domain A and an unrelated one of domain B."""
+
+    real_a: Tensor  # (N, C_a, H, W)
+    real_b: Tensor  # (N, C_b, H, W)
+
+
+class CaptionedBatch(NamedTuple):
+    """An image and the embedding or the token ids of its caption."""
+
+    images: Tensor  # (N, C, H, W)
+    captions: Tensor  # float (N, E) embeddings or int64 (N, T) token ids
+
+
+Batch = ImageBatch | PairedBatch | UnpairedBatch | CaptionedBatch
+
+Tree = TypeVar("Tree")
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A loader whose content has a name: the same name only for the same images in the same order.
+
+    Evaluation keeps features of real images on disk under this name.
+    """
+
+    fingerprint: str
+
+
+def batch_length(batch: Batch) -> int:
+    """Number of images (or pairs) in a batch."""
+    return len(batch[0])
+
+
+def detach(tensors: Tree) -> Tree:
+    """The same nest of tensors, cut from the graph that made it."""
+    return tree_map(lambda t: t.detach() if isinstance(t, Tensor) else t, tensors)
+
+
+def first(batch: Batch, count: int) -> Batch:
+    """The first `count` items of a batch."""
+    return type(batch)(*(None if field is None else field[:count] for field in batch))
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """The batch as `parts` smaller ones of (almost) equal length, in order."""
+    if parts == 1:
+        return [batch]
+    fields = [[None] * parts if f is None else list(torch.tensor_split(f, parts)) for f in batch]
+    return [type(batch)(*part) for part in zip(*fields, strict=True)]

@@ -1,0 +1,124 @@
+"""The command line: fit, validate, test and predict, each from one or more YAML files and flags that override them."""
+
+import secrets
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from jsonargparse import Namespace
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+
+import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
+from gan_lightning.adversarial import AdversarialModule
+from gan_lightning.loggers import RunCSVLogger
+
+
+class GANCommandLine(LightningCLI):
+    """LightningCLI with what a GAN's run needs.
+
+    - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config. A new run refuses a
+      folder that holds another one; `--ckpt_path last` continues there.
+    - The reference set is evaluated once before training (`validate_before_fit`).
+    - What the command line says counts: a checkpoint's hyperparameters never replace it silently.
+    """
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what is not a setting of the trainer, the model or the data."""
+        parser.add_argument(
+            "--validate_before_fit", type=bool, default=True, help="Evaluate the untrained model before a new run starts."
+        )
+        parser.add_argument(
+            "--evaluate_every_images",
+            type=int | None,
+            default=None,
+            help="Evaluate each time this many images have been trained on, instead of by epochs or batches.",
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """LightningCLI would overwrite the config with the checkpoint's hyperparameters; the model warns of differences."""
+
+    def before_instantiate_classes(self) -> None:
+        """Give the run's folder to all that writes; refuse one that is taken."""
+        config = self.config[self.subcommand]
+        root = Path(config.trainer.default_root_dir or "runs/unnamed")
+        config.trainer.default_root_dir = str(root)
+        last = root / "checkpoints" / "last.ckpt"
+        if self.subcommand == "fit" and config.ckpt_path is None and not config.trainer.fast_dev_run and last.exists():
+            raise SystemExit(
+                f"error: {root} already holds a run ({last}). Continue it with --ckpt_path last, give the new run a folder "
+                "of its own by --trainer.default_root_dir, or delete the old one"
+            )
+        for logger in _listed(config.trainer.logger):
+            if isinstance(logger, Namespace):
+                _place(logger, root)
+        if config.evaluate_every_images is not None:
+            batch_size = config.data.init_args.batch_size
+            config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
+            config.trainer.check_val_every_n_epoch = None
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """The trainer, with the parts that every run has."""
+        trainer = self._get(self.config_init, "trainer")
+        root = trainer.default_root_dir
+        callbacks = _listed(trainer.callbacks)
+        for callback in callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                callback.dirpath = str(Path(root).absolute() / "checkpoints")
+        if trainer.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+            callbacks.append(TQDMProgressBar(refresh_rate=20))  # each refresh costs as much as half a small step
+        kwargs["callbacks"] = callbacks
+
+        if trainer.logger is not False:
+            given = [] if trainer.logger is True else _listed(trainer.logger)
+            kwargs["logger"] = [RunCSVLogger(root), *given]
+        if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
+            kwargs["plugins"] = [*_listed(trainer.plugins), SLURMEnvironment(auto_requeue=False)]
+        return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        """Evaluate the untrained model, so that every curve has its beginning."""
+        config = self.config[self.subcommand]
+        if config.validate_before_fit and config.ckpt_path is None and not config.trainer.fast_dev_run:
+            self.trainer.validate(self.model, datamodule=self.datamodule)
+
+
+def _place(logger: Namespace, root: Path) -> None:
+    """A logger without a folder of its own writes into the run's; Weights & Biases knows a resumed run again by its id."""
+    if logger.init_args.get("save_dir") == ".":
+        logger.init_args.save_dir = str(root)
+    if logger.class_path.endswith("WandbLogger") and logger.init_args.get("id") is None:
+        kept = root / "wandb-id.txt"
+        if not kept.exists():
+            root.mkdir(parents=True, exist_ok=True)
+            kept.write_text(secrets.token_hex(4))
+        logger.init_args.id = kept.read_text()
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def main(args: list[str] | None = None) -> GANCommandLine:
+    """Run the command line.
+
+    Args:
+        args: the arguments. None = those that the program was started with.
+    """
+    warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
+    warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
+    return GANCommandLine(
+        AdversarialModule,
+        L.LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,  # models record their own arguments, from YAML and from Python alike
+        seed_everything_default=0,
+        save_config_callback=SaveConfigCallback,
+        save_config_kwargs={"overwrite": True},
+        trainer_defaults={"num_sanity_val_steps": 0, "log_every_n_steps": 50},
+        args=args,
+    )

@@ -1,0 +1,56 @@
+"""The image convention, and the only conversions there are.
+
+Networks see float32 NCHW in [-1, 1]. Storage, metrics and files see uint8 (or uint16) NCHW. The conversion there and back
+returns every one of the 256 (65,536) levels unchanged.
+"""
+
+import torch
+from torch import Tensor
+from torchvision.utils import make_grid
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 in [0, 255] or uint16 in [0, 65535], any shape, to float32 in [-1, 1].
+
+    Raises:
+        TypeError: for any other dtype, since its range cannot be known.
+    """
+    if images.dtype == torch.uint8:
+        return images.float().div_(127.5).sub_(1)
+    if images.dtype == torch.uint16:
+        return images.float().div_(32767.5).sub_(1)
+    raise TypeError(f"images of dtype {images.dtype} have no known range: give uint8 (0..255) or uint16 (0..65535)")
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Float images in [-1, 1], any shape, to uint8 in [0, 255], rounded to the nearest level; values outside are clamped."""
+    return images.detach().float().mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
+
+
+def to_uint16(images: Tensor) -> Tensor:
+    """Float images in [-1, 1], any shape, to uint16 in [0, 65535], rounded to the nearest level; values outside are clamped."""
+    return images.detach().double().mul(32767.5).add_(32768).clamp_(0, 65535).to(torch.uint16)
+
+
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """Images (N, C, H, W) of any dtype with 1, 2, 3 or 4 channels (grey, grey + alpha, RGB, RGBA) shown with `channels` of 1 or 3.
+
+    Alpha is dropped; grey is repeated; RGB becomes grey by the ITU-R 601 luma weights. Other channel counts keep their
+    first channels, which is a view for a person and not a conversion of meaning.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"images are shown with 1 or 3 channels, not {channels}")
+    count = images.shape[1]
+    colours = images[:, :1] if count < 3 else images[:, :3]
+    if colours.shape[1] == channels:
+        return colours
+    if channels == 3:
+        return colours.expand(-1, 3, -1, -1)
+    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
+    luma = (colours.float() * weights).sum(dim=1, keepdim=True)
+    return luma if images.is_floating_point() else luma.round().to(images.dtype)
+
+
+def image_grid(images: Tensor, columns: int) -> Tensor:
+    """Float images (N, C, H, W) in [-1, 1] as one uint8 RGB picture (3, H', W'), `columns` side by side, row after row."""
+    return make_grid(to_uint8(to_channels(images, 3)), nrow=columns, padding=2)

@@ -1,0 +1,222 @@
+"""Blocks, initialisations and checks that two or more networks share."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Norm = Literal["batch", "instance", "layer", "none"]
+
+
+def norm2d(kind: Norm, channels: int) -> nn.Module:
+    """A normalisation of feature maps (N, channels, H, W).
+
+    "batch" learns a gain and a bias and keeps running statistics. "instance" has neither, so that training and
+    evaluation agree. "layer" normalises a whole image at once (all channels and positions) and learns a gain and a bias
+    per channel, as the critics of WGAN-GP do. "none" changes nothing.
+    """
+    match kind:
+        case "batch":
+            return nn.BatchNorm2d(channels)
+        case "instance":
+            return nn.InstanceNorm2d(channels)
+        case "layer":
+            return nn.GroupNorm(1, channels)
+        case "none":
+            return nn.Identity()
+    raise ValueError(f'norm must be "batch", "instance", "layer" or "none", not {kind!r}')
+
+
+def init_normal(module: nn.Module, std: float = 0.02) -> None:
+    """DCGAN's start, and that of all who follow it.
+
+    Convolution and linear weights ~ N(0, std), batch-norm gains ~ N(1, std), biases 0.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(part.weight, 0.0, std)
+        elif isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight, 1.0, std)
+        else:
+            continue
+        if part.bias is not None:
+            nn.init.zeros_(part.bias)
+
+
+def init_uniform(module: nn.Module, bound: float) -> None:
+    """Linear weights ~ U(-bound, bound), biases 0."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.uniform_(part.weight, -bound, bound)
+            nn.init.zeros_(part.bias)
+
+
+def init_glorot(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
+    """Weights ~ U(-b, b) of variance gain² · 2 / (fan_in + fan_out) (Glorot & Bengio, 2010), biases 0."""
+    nn.init.xavier_uniform_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def halvings(image_size: int, smallest: int) -> int:
+    """How many times `image_size` pixels are halved to reach `smallest`.
+
+    Raises:
+        ValueError: where image_size is not a power of two from 16 up.
+    """
+    if image_size < 16 or image_size & (image_size - 1):
+        raise ValueError(
+            f"image_size must be a power of two from 16 up, not {image_size}: resize the images to 32, 64, ... pixels"
+        )
+    return int(math.log2(image_size // smallest))
+
+
+def check_latent(z: Tensor, latent_dim: int) -> None:
+    """Raises ValueError unless z is (N, latent_dim)."""
+    if z.dim() != 2 or z.shape[1] != latent_dim:
+        raise ValueError(
+            f"this generator takes z of shape (N, {latent_dim}), not {tuple(z.shape)}: draw that, or change latent_dim"
+        )
+
+
+def check_images(images: Tensor, shape: Sequence[int]) -> None:
+    """Raises ValueError unless the images are (N, *shape)."""
+    if tuple(images.shape[1:]) != tuple(shape):
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(
+            f"this network was built for images of shape (N, {wanted}), not {tuple(images.shape)}: "
+            f"resize the images, or build it with their channels and image_size"
+        )
+
+
+def check_sides(images: Tensor, channels: int, *, minimum: int, multiple: int = 1) -> None:
+    """Raises ValueError unless images are (N, channels, H, W), both sides >= `minimum` and multiples of `multiple`."""
+    fits = images.dim() == 4 and images.shape[1] == channels
+    if not fits or any(side < minimum or side % multiple for side in images.shape[2:]):
+        multiples = f" and multiples of {multiple}" if multiple > 1 else ""
+        raise ValueError(
+            f"this network takes images of shape (N, {channels}, H, W), H and W at least {minimum}{multiples}, "
+            f"not {tuple(images.shape)}: resize, crop or pad the images, or build it with their channels"
+        )
+
+
+def one_hot(labels: Tensor | None, num_classes: int) -> Tensor:
+    """Labels, int64 (N,), as float one-hot vectors (N, num_classes).
+
+    Raises:
+        ValueError: where there are no labels, or where they are not one class index an image.
+    """
+    if labels is None:
+        raise ValueError(
+            f"this network is conditional on {num_classes} classes and was given no labels: pass labels, int64 (N,)"
+        )
+    if labels.dim() != 1 or labels.dtype != torch.int64:
+        raise ValueError(
+            f"labels must be class indices, int64 (N,), not {labels.dtype} {tuple(labels.shape)}: "
+            f"attributes and one-hot vectors are not class indices"
+        )
+    return F.one_hot(labels, num_classes).float()
+
+
+def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
+    """Conditions a network on classes at its input, by concatenation.
+
+    Vectors (N, F) become (N, F + num_classes), a one-hot vector behind each; images (N, C, H, W) become
+    (N, C + num_classes, H, W), a map of ones for the image's class and of zeros for every other.
+    With num_classes 0, x comes back as it is.
+
+    Raises:
+        ValueError: where a conditional network is given no labels, or an unconditional one is given some.
+    """
+    if num_classes == 0:
+        if labels is not None:
+            raise ValueError(
+                "this network is unconditional and was given labels: build it with num_classes, or pass none"
+            )
+        return x
+    codes = one_hot(labels, num_classes).to(x.dtype)
+    if x.dim() == 4:
+        codes = codes[:, :, None, None].expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, codes], dim=1)
+
+
+class Maxout(nn.Module):
+    """Units that are each the largest of several linear functions (Goodfellow et al., 2013, arXiv 1302.4389).
+
+    Args:
+        in_features: values an input has.
+        out_features: values an output has.
+        pieces: linear functions per unit; 1 is a linear layer.
+    """
+
+    def __init__(self, in_features: int, out_features: int, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(in_features, out_features * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_features) to (N, out_features)."""
+        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(dim=2)
+
+
+class ResidualUpBlock(nn.Module):
+    """Doubles height and width: batch norm, ReLU, nearest ×2, 3×3, batch norm, ReLU, 3×3; beside it a 1×1 shortcut.
+
+    The shortcut convolves before it repeats pixels: the two commute, and this order does a quarter of the work.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+        init_glorot(self.conv1, gain=math.sqrt(2))
+        init_glorot(self.conv2, gain=math.sqrt(2))
+        init_glorot(self.shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, 2H, 2W)."""
+        h = F.interpolate(F.relu(self.norm1(x)), scale_factor=2.0)  # nearest
+        h = self.conv2(F.relu(self.norm2(self.conv1(h))))
+        return h + F.interpolate(self.shortcut(x), scale_factor=2.0)
+
+
+class ResidualDownBlock(nn.Module):
+    """ReLU, 3×3, ReLU, 3×3 and mean pooling, without normalisation; beside it the input, pooled and 1×1 convolved.
+
+    The shortcut pools before it convolves (the two commute), and is the input itself where the shape stays.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        downsample: whether height and width are halved.
+        first: whether this block meets the image, which no ReLU should cut (the "optimised" block of WGAN-GP).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, downsample: bool, first: bool = False) -> None:
+        super().__init__()
+        self.first = first
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        init_glorot(self.conv1, gain=math.sqrt(2))
+        init_glorot(self.conv2, gain=math.sqrt(2))
+        self.pool: nn.Module = nn.AvgPool2d(2) if downsample else nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
+        if downsample or in_channels != out_channels:
+            self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+            init_glorot(self.shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H / 2, W / 2), or (N, out_channels, H, W) without downsample."""
+        h = x if self.first else F.relu(x)
+        h = self.conv2(F.relu(self.conv1(h)))
+        return self.pool(h) + self.shortcut(self.pool(x))

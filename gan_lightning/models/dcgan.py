@@ -1,0 +1,55 @@
+"""DCGAN: Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks.
+
+Radford, Metz, Chintala, 2015. arXiv 1511.06434.
+
+The objective is GAN's, non-saturating for G, in terms of logits D(x) with the softplus ζ(t) = log(1 + e^t):
+
+    L_D = E_x[ζ(-D(x))] + E_z[ζ(D(G(z)))]            L_G = E_z[ζ(-D(G(z)))]
+
+What is new is the architecture (section 3): strided convolutions for pooling, batch norm in both networks except at G's output
+and D's input, no fully connected layers, ReLU in G and leaky ReLU in D; and the settings that made it train (section 4):
+Adam with learning rate 0.0002 and β1 = 0.5, weights from N(0, 0.02), batches of 128.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from gan_lightning.adversarial import Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.losses import AdversarialLoss, NonSaturating
+from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+
+
+class DCGAN(NoiseToImage):
+    """Deep convolutional GAN.
+
+    Args:
+        generator: G. None = the paper's for 64x64 RGB.
+        discriminator: D, returning logits. None = the paper's for 64x64 RGB.
+        loss: the adversarial loss. None = non-saturating.
+        base: the arguments of `AdversarialModule`.
+
+    NOTE: kernels of 4 with stride 2 and a standard normal prior, as in the authors' Torch version (the paper's first code has
+        kernels of 5 and a uniform prior).
+    NOTE: both networks step on every batch; the first code trains one of them on each, in turn.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or DCGANGenerator(), discriminator or DCGANDiscriminator(), **base)
+        self.loss = loss or NonSaturating()
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Tell x from G(z): real and fake images in passes of their own, each with its own batch statistics."""
+        return {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Have G(z) taken for real."""
+        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

@@ -1,0 +1,64 @@
+"""GAN: Generative Adversarial Networks.
+
+Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio, 2014. arXiv 1406.2661.
+
+    min_G max_D V(D, G) = E_x[log D(x)] + E_z[log(1 - D(G(z)))]                                   (equation 1)
+
+In practice G maximises log D(G(z)) instead (section 3), which has a gradient where D is sure: the non-saturating loss, the
+default here. `loss: Minimax` is equation 1 to the letter.
+"""
+
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from gan_lightning.adversarial import OptimizerFactory, Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.losses import AdversarialLoss, NonSaturating
+from gan_lightning.networks import MLPDiscriminator, MLPGenerator
+
+
+class GAN(NoiseToImage):
+    """The first GAN.
+
+    Args:
+        generator: G. None = the paper's for MNIST: two hidden layers of 1200 rectifiers.
+        discriminator: D, returning logits. None = the paper's: two maxout layers with dropout.
+        loss: the adversarial loss. None = non-saturating.
+        base: the arguments of `AdversarialModule`.
+
+    NOTE: images are in [-1, 1] and G ends in tanh, where the original has [0, 1] and a sigmoid: the convention of this library.
+    NOTE: the original divides the learning rate by 1.000004 at each update; here it is constant unless a schedule is given.
+    """
+
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(SGD, lr=0.1, momentum=0.5)
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or MLPGenerator(), discriminator or MLPDiscriminator(), **base)
+        self.loss = loss or NonSaturating()
+
+    def latents(
+        self, count: int, truncation: float | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Latent vectors (count, latent_dim), uniform on [-sqrt 3, sqrt 3], which has unit variance (the original code)."""
+        bound = 3**0.5 if truncation is None else min(truncation, 3**0.5)
+        z = torch.empty(count, self.latent_dim, device=self.device)
+        return z.uniform_(-bound, bound, generator=generator)
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Maximise log D(x) + log(1 - D(G(z)))."""
+        return {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Maximise log D(G(z))."""
+        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

@@ -1,0 +1,87 @@
+"""pix2pix: Image-to-Image Translation with Conditional Adversarial Networks.
+
+Isola, Zhu, Zhou, Efros, 2016. arXiv 1611.07004.
+
+    L_cGAN(G, D) = E_{x,y}[log D(x, y)] + E_{x,z}[log(1 - D(x, G(x, z)))]                         (equation 1)
+    L_L1(G) = E_{x,y,z}[||y - G(x, z)||_1]                                                        (equation 3)
+    G* = arg min_G max_D L_cGAN(G, D) + λ L_L1(G),   λ = 100                                      (equation 4)
+
+There is no z: the noise is dropout in G's decoder, in training and in use (section 3.2).
+"""
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from gan_lightning.adversarial import Terms, evaluating
+from gan_lightning.batches import PairedBatch
+from gan_lightning.families import PairedTranslation
+from gan_lightning.inference import activate_dropout, instance_statistics
+from gan_lightning.losses import AdversarialLoss, NonSaturating
+from gan_lightning.networks import PatchGAN, UNetGenerator
+
+
+class Pix2Pix(PairedTranslation):
+    """Paired image translation.
+
+    Args:
+        generator: G, source to target. None = the paper's U-Net for 256x256 RGB.
+        discriminator: D, called with source and target concatenated along channels, returning a map of logits.
+            None = the 70x70 PatchGAN.
+        loss: the adversarial loss. None = non-saturating.
+        lambda_l1: weight λ of the L1 term. 0 turns it off.
+        test_dropout: dropout stays on when images are made, as published: it is the model's noise.
+        test_instance_statistics: when images are made, batch norm takes each image's own statistics: what the paper does,
+            who trains and tests with batches of one. False = the running averages of training, better after training with
+            larger batches. Either way the picture does not depend on which others are in its batch.
+        base: the arguments of `AdversarialModule`.
+
+    NOTE: G steps against the D of after its step, as in the authors' PyTorch code; in Torch G reused D's output of before.
+    NOTE: D's two terms are added and not halved, as in the authors' Torch code (under Adam a factor changes nothing).
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        lambda_l1: float = 100.0,
+        test_dropout: bool = True,
+        test_instance_statistics: bool = True,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or UNetGenerator(), discriminator or PatchGAN(), **base)
+        self.loss = loss or NonSaturating()
+        self.lambda_l1 = lambda_l1
+        self.test_dropout = test_dropout
+        self.test_instance_statistics = test_instance_statistics
+
+    def judge(self, source: Tensor, target: Tensor) -> Tensor:
+        """D(x, y): a map of logits, one for each patch. Both images go through the augmentation together."""
+        return self.discriminate(torch.cat([source, target], dim=1))
+
+    def discriminator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
+        """Tell the pair (x, y) from (x, G(x))."""
+        real_logits, fake_logits = self.judge(batch.source, batch.target), self.judge(batch.source, fake)
+        return {"adversarial": self.loss.discriminator(real_logits, fake_logits)}
+
+    def generator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
+        """Have (x, G(x)) taken for a real pair, and stay near y."""
+        fake_logits = self.judge(batch.source, fake)
+        return {
+            "adversarial": self.loss.generator(fake_logits, lambda: self.judge(batch.source, batch.target)),
+            "l1": self.lambda_l1 * l1_loss(fake, batch.target),
+        }
+
+    @torch.no_grad()
+    def translate(self, images: Tensor) -> Tensor:
+        """Source images float (N, C_source, H, W) in [-1, 1] to targets float32 (N, C_target, H, W) in [-1, 1]."""
+        network = self.averaged_generator
+        with evaluating(network), torch.autocast(self.device.type, enabled=False):
+            if self.test_dropout:
+                activate_dropout(network)
+            with instance_statistics(network) if self.test_instance_statistics else nullcontext():
+                return network(images)

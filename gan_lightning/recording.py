@@ -1,0 +1,117 @@
+"""Objects that remember how they were built, so that a checkpoint can say it in plain data.
+
+A network or model made in Python is recorded as what a YAML file would say (`class_path` and `init_args`), never as the
+object itself: the checkpoint stays small, loads with `weights_only=True`, and rebuilds the object wherever it is loaded.
+"""
+
+import functools
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from typing_extensions import Self
+
+UNRECORDED = "unrecorded"
+
+
+class Recorded:
+    """Mixin: an instance keeps the arguments it was constructed with, by name, in `init_args`."""
+
+    init_args: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        self = super().__new__(cls)
+        signature = inspect.signature(cls.__init__)
+        # partial: copy.deepcopy makes an empty instance with no arguments at all, and then fills its __dict__
+        given = dict(signature.bind_partial(self, *args, **kwargs).arguments)
+        given.pop(next(iter(signature.parameters)))
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                given.update(given.pop(name, {}))
+        object.__setattr__(self, "init_args", given)
+        return self
+
+
+class Network(Recorded, nn.Module):
+    """Base of all networks here: an `nn.Module` that a checkpoint can record and rebuild."""
+
+
+def path_of(thing: Any) -> str:
+    """The import path of a class or function."""
+    return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def describe(value: Any) -> Any:
+    """`value` as plain data: numbers, strings, lists and dictionaries; objects as `{"class_path": ..., "init_args": ...}`.
+
+    An object that does not say how it was built becomes `{"class_path": ..., "unrecorded": True}`.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [describe(item) for item in value]
+    if isinstance(value, functools.partial):
+        # the class stands first in a partial of ours, behind jsonargparse's own instantiator in one that came from YAML
+        target = next((item for item in reversed(value.args) if inspect.isclass(item)), value.func)
+        return {"class_path": path_of(target), "init_args": describe(value.keywords)}
+    if isinstance(value, Recorded):
+        return {"class_path": path_of(type(value)), "init_args": describe(value.init_args)}
+    if inspect.isclass(value):
+        return {"class_path": path_of(value), "init_args": {}}
+    return {"class_path": path_of(type(value)), UNRECORDED: True}
+
+
+def rebuild(value: Any, trusted: Sequence[str]) -> Any:
+    """The opposite of `describe`: objects from their plain description; an optimizer becomes a partial of its class.
+
+    Args:
+        value: what `describe` returned, or what a checkpoint holds.
+        trusted: top-level packages whose classes may be imported and constructed.
+
+    Raises:
+        PermissionError: the description names a class outside the trusted packages.
+        ValueError: it names an object that was not recorded, or a class that does not exist.
+    """
+    if isinstance(value, Mapping) and "class_path" in value:
+        path = value["class_path"]
+        if value.get(UNRECORDED):
+            raise ValueError(
+                f"this checkpoint does not say how its {path} was built, since that class does not record its arguments: "
+                "pass the object itself under its argument's name when loading, "
+                "or derive the class from gan_lightning.recording.Network before training"
+            )
+        target = import_class(path, trusted)
+        arguments = {name: rebuild(item, trusted) for name, item in value.get("init_args", {}).items()}
+        return functools.partial(target, **arguments) if issubclass(target, Optimizer) else target(**arguments)
+    if isinstance(value, Mapping):
+        return {key: rebuild(item, trusted) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rebuild(item, trusted) for item in value]
+    return value
+
+
+def import_class(path: str, trusted: Sequence[str]) -> type:
+    """The class at an import path, if its top-level package is among the trusted ones.
+
+    Raises:
+        PermissionError: it is not.
+        ValueError: there is no such class.
+    """
+    package, _, name = path.rpartition(".")
+    if package.partition(".")[0] not in trusted:
+        raise PermissionError(
+            f"the checkpoint asks for the class {path!r}, outside the trusted packages {', '.join(trusted)}: "
+            "it was not imported. If you trust the file and know the class, add its package to `trusted`"
+        )
+    found = getattr(importlib.import_module(package), name, None)
+    if not inspect.isclass(found):
+        raise ValueError(f"the checkpoint asks for {path!r}, which is not a class of the installed version of {package}")
+    return found

@@ -1,0 +1,68 @@
+"""Learning rates over time: a schedule is a factor on the optimizer's own rate, a pure function of how far training is.
+
+Being functions of a counter and holding no state, they need nothing in a checkpoint and resume exactly.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Literal
+
+from gan_lightning.recording import Recorded
+
+Unit = Literal["epoch", "batch", "image"]
+
+
+class Schedule(Recorded, ABC):
+    """A factor in [0, 1] on the learning rate, given progress in its `unit`, counted from 0."""
+
+    def __init__(self, unit: Unit = "epoch") -> None:
+        self.unit = unit
+
+    @abstractmethod
+    def __call__(self, progress: float) -> float:
+        """The factor after `progress` epochs, batches or images."""
+
+
+class Constant(Schedule):
+    """The optimizer's learning rate throughout."""
+
+    def __call__(self, progress: float) -> float:
+        return 1.0
+
+
+class LinearToZero(Schedule):
+    """Constant until `start`, then a straight line that reaches zero at `end`.
+
+    Args:
+        start: where the decay begins, in units.
+        end: where the rate is zero, in units; later it stays there.
+        unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
+    """
+
+    def __init__(self, start: float, end: float, unit: Unit = "epoch") -> None:
+        if not 0 <= start < end:
+            raise ValueError(f"a linear decay needs 0 <= start < end, not start={start} and end={end}")
+        super().__init__(unit)
+        self.start, self.end = start, end
+
+    def __call__(self, progress: float) -> float:
+        return min(1.0, max(0.0, (self.end - progress) / (self.end - self.start)))
+
+
+class Cosine(Schedule):
+    """Half a cosine from 1 at the start down to `final` at `end`, and `final` from there on.
+
+    Args:
+        end: where the lowest rate is reached, in units.
+        final: the factor there.
+        unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
+    """
+
+    def __init__(self, end: float, final: float = 0.0, unit: Unit = "epoch") -> None:
+        if end <= 0:
+            raise ValueError(f"a cosine decay needs an end after 0, not {end}")
+        super().__init__(unit)
+        self.end, self.final = end, final
+
+    def __call__(self, progress: float) -> float:
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(progress / self.end, 1.0)))

@@ -1,0 +1,114 @@
+"""The smallest networks, models and data that the tests of the engine play with."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.losses import AdversarialLoss, NonSaturating
+from gan_lightning.recording import Network
+
+
+class ToyGenerator(Network):
+    """A linear map from 3 latents to a grey 4x4 image; batch norm only where asked."""
+
+    def __init__(self, latent_dim: int = 3, norm: bool = False) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes = latent_dim, 0
+        self.net = nn.Sequential(nn.Linear(latent_dim, 16), nn.BatchNorm1d(16) if norm else nn.Identity(), nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.net(z).view(-1, 1, 4, 4)
+
+
+class ToyDiscriminator(Network):
+    """A linear map from a grey 4x4 image to a logit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images).flatten()
+
+
+class ToyGAN(NoiseToImage):
+    """The plainest game."""
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or ToyGenerator(), discriminator or ToyDiscriminator(), **base)
+        self.loss = loss or NonSaturating()
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
+        return {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
+        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}
+
+
+class DeterministicGAN(ToyGAN):
+    """Its latents are pixels of the batch, so that runs cut up differently can be compared."""
+
+    def draw_fakes(self, batch: ImageBatch) -> Tensor:
+        return self.generator(batch.images[:, 0, 0, :3])
+
+
+class ToyData(L.LightningDataModule):
+    """`batches` batches of `size` random 4x4 images in [-1, 1], the same in every epoch."""
+
+    def __init__(self, batches: int = 4, size: int = 8) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.images = torch.rand(batches, size, 1, 4, 4, generator=generator) * 2 - 1
+
+    def train_dataloader(self) -> "ToyLoader":
+        return ToyLoader(self.images)
+
+    def val_dataloader(self) -> "ToyLoader":
+        return ToyLoader(self.images)
+
+
+class ToyLoader:
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[ImageBatch]:
+        return (ImageBatch(images) for images in self.images)
+
+
+def trainer(folder: Any = None, **settings: Any) -> L.Trainer:
+    """A quiet trainer on the CPU."""
+    quiet: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "default_root_dir": folder,
+    }
+    return L.Trainer(**quiet | settings)
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of all parameters."""
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    """Whether two sets of tensors are the same, bit by bit."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
