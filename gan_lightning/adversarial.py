@@ -121,6 +121,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         self._terms: Terms = {}
         self._unchecked: list[tuple[int, list[str], Tensor]] = []
         self._process_states: list[dict[str, Any]] | None = None
+        self._random_state: dict[str, Any] = {}
         self._has_stepped = False
         self._checked_batch = False
 
@@ -234,8 +235,8 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         return {name: every * term()} if self.batches_seen % every == 0 else {}
 
     def discriminate(self, images: Tensor, *conditions: Tensor | None) -> Tensor:
-        """The discriminator's logits of images, seen through the augmentation."""
-        return self.discriminator(self.augmentation(images), *conditions)
+        """The discriminator's logits of images, seen through the augmentation; in float32, as losses want them."""
+        return self.discriminator(self.augmentation(images), *conditions).float()
 
     # ------------------------------------------------------------------ its parts
 
@@ -357,6 +358,16 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
                     stacklevel=2,
                 )
 
+    def on_validation_model_eval(self) -> None:
+        """The first of all that a validation does: set aside the random state that training goes on with."""
+        self._random_state = random_state.capture()
+        super().on_validation_model_eval()
+
+    def on_validation_model_train(self) -> None:
+        """The last: put it back, so that how often one evaluates does not change what is trained."""
+        random_state.restore(self._random_state)
+        super().on_validation_model_train()
+
     def on_validation_start(self) -> None:
         """Nothing is evaluated on weights that a NaN has reached; all processes generate with the same buffers."""
         self.check_finite()
@@ -397,7 +408,15 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back what `on_save_checkpoint` added."""
+        """Take back what `on_save_checkpoint` added; say where the checkpoint's settings were others."""
+        then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY], dict(self.hparams)
+        changed = [f"{key}: {now[key]} now, {then[key]} in the checkpoint" for key in then if now.get(key, then[key]) != then[key]]
+        if changed:
+            warnings.warn(
+                f"the run goes on with other settings than it began with ({'; '.join(changed)}): those of now count, except "
+                "for what an optimizer keeps itself (betas, momentum, weight decay), which comes with its state",
+                stacklevel=2,
+            )
         state = checkpoint["gan_lightning"]
         self.batches_seen = state["batches_seen"]
         self.images_seen = state["images_seen"]

@@ -59,6 +59,19 @@ class GANCommandLine(LightningCLI):
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
             config.trainer.check_val_every_n_epoch = None
 
+    def instantiate_classes(self) -> None:
+        """Build the parts. Where one says why it cannot be built, that sentence is the last thing the user reads.
+
+        jsonargparse wraps it in a list of all types that were not the one.
+        """
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            reason: BaseException = error
+            while reason.__context__ is not None:
+                reason = reason.__context__
+            raise reason from None
+
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """The trainer, with the parts that every run has."""
         trainer = self._get(self.config_init, "trainer")
@@ -108,6 +121,7 @@ def main(args: list[str] | None = None) -> GANCommandLine:
         args: the arguments. None = those that the program was started with.
     """
     warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
+    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the moving average is
     warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
     return GANCommandLine(
         AdversarialModule,

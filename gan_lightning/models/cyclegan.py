@@ -41,7 +41,7 @@ class CycleGAN(UnpairedTranslation):
         generator_b_to_a: F. None = the same.
         discriminator_a: D_A. None = the 70x70 PatchGAN with instance norm, for RGB.
         discriminator_b: D_B. None = the same.
-        loss: the adversarial loss. None = least squares.
+        loss: the adversarial loss. None = least squares, halved for the discriminators only.
         lambda_cycle: weight λ of the cycle-consistency term. 0 turns it off.
         lambda_identity: weight of the identity term, relative to `lambda_cycle`. 0 turns it off (and saves two passes).
         pool_size: fakes kept for each discriminator. 0 = it sees the newest only.
@@ -72,7 +72,7 @@ class CycleGAN(UnpairedTranslation):
             "b": discriminator_b or PatchGAN(in_channels=3, norm="instance"),
         }
         super().__init__(nn.ModuleDict(generators), nn.ModuleDict(discriminators), **base)
-        self.loss = loss or LeastSquares()
+        self.loss = loss or LeastSquares(discriminator_scale=0.5, generator_scale=1.0)
         self.lambda_cycle = lambda_cycle
         self.lambda_identity = lambda_identity
         self.pools = {"a": ImagePool(pool_size), "b": ImagePool(pool_size)}
@@ -89,9 +89,8 @@ class CycleGAN(UnpairedTranslation):
         }
 
     def _tell_apart(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
-        judge = self.discriminator[domain]
         shown = self.pools[domain].exchange(fake) if self.training else fake
-        return self.loss.discriminator(judge(self.augmentation(real)), judge(self.augmentation(shown)))
+        return self.loss.discriminator(self._judge(domain, real), self._judge(domain, shown))
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Fool both discriminators; come back to where each image started; leave images of the wanted domain alone."""
@@ -111,8 +110,10 @@ class CycleGAN(UnpairedTranslation):
         return terms
 
     def _fool(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
-        judge = self.discriminator[domain]
-        return self.loss.generator(judge(self.augmentation(fake)), lambda: judge(self.augmentation(real)))
+        return self.loss.generator(self._judge(domain, fake), lambda: self._judge(domain, real))
+
+    def _judge(self, domain: str, images: Tensor) -> Tensor:
+        return self.discriminator[domain](self.augmentation(images)).float()
 
     @torch.no_grad()
     def translate(self, images: Tensor, direction: Literal["a_to_b", "b_to_a"] = "a_to_b") -> Tensor:

@@ -1,0 +1,171 @@
+"""What all datamodules share: loaders, their position in a checkpoint, and what happens to a batch on the device."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import lightning as L
+import numpy as np
+
+from datamodules.augmentation import augment, centre_crop, map_images
+from datamodules.loader import ReferenceLoader, TrainingLoader
+from datamodules.storage import ImageStorage, Storage
+from gan_lightning.batches import Batch, ImageBatch
+from gan_lightning.images import to_float
+
+SPLIT_SEED = 0  # of hold-outs and reference subsets: they stay the same whatever `seed` is, so that scores compare
+
+
+def random_rows(total: int, count: int) -> np.ndarray:
+    """`count` of the indices below `total`, int64 and ascending: the same ones in every run and on every machine."""
+    return np.sort(np.random.default_rng(SPLIT_SEED).choice(total, count, replace=False))
+
+
+def height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    """A size as (height, width): one number is the side of a square."""
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width) < 1:
+        raise ValueError(f"an image cannot be {height} pixels high and {width} wide: give positive numbers")
+    return height, width
+
+
+def stored_size(image_size: int | tuple[int, int], load_size: int | tuple[int, int] | None) -> tuple[int, int]:
+    """Height and width of stored images: `load_size`, from which `image_size` is cut; or, where None, `image_size`."""
+    image = height_and_width(image_size)
+    stored = image if load_size is None else height_and_width(load_size)
+    if stored[0] < image[0] or stored[1] < image[1]:
+        raise ValueError(f"images of image_size={image} cannot be cut from load_size={stored}: make load_size larger")
+    return stored
+
+
+class ImageDataModule(L.LightningDataModule, ABC):
+    """A training set that is shuffled and augmented, and a reference set to evaluate against, whole and as it is.
+
+    Validation, test and prediction all run over the reference set. Batches hold integers until they are on the device;
+    there they become float32 in [-1, 1] and `image_size`: in training by a random crop (and flip), else by the middle.
+
+    Args:
+        image_size: height and width of the images that networks see.
+        batch_size: training images (or pairs) a step, over all ranks together; the remainder of an epoch is left out.
+        eval_batch_size: reference images (or pairs) a batch, over all ranks together.
+        num_reference: use only so many reference images, a random choice that is the same in every run; null uses all.
+        flip: mirror each training image left to right half of the time.
+        seed: names the order of the training images.
+
+    Attributes:
+        batch_type: the NamedTuple of `gan_lightning.batches` that the loaders yield.
+    """
+
+    batch_type: ClassVar[type[Batch]] = ImageBatch
+
+    def __init__(
+        self,
+        image_size: int | tuple[int, int],
+        *,
+        batch_size: int = 64,
+        eval_batch_size: int = 256,
+        num_reference: int | None = None,
+        flip: bool = False,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.image_size = height_and_width(image_size)
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.num_reference = num_reference
+        self.flip = flip
+        self.seed = seed
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # a tiny reference set, and many ranks
+        self._training: TrainingLoader | None = None
+        self._reference: Storage | None = None
+
+    @abstractmethod
+    def training_storage(self) -> Storage:
+        """The training set; any error in it is raised here, before the first step."""
+
+    @abstractmethod
+    def reference_storage(self) -> Storage:
+        """The whole reference set."""
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes of the labels; None without class labels."""
+        return None
+
+    def setup(self, stage: str) -> None:
+        """Load the sets that the stage ("fit", "validate", "test" or "predict") needs.
+
+        Raises:
+            ValueError, FileNotFoundError: what is wrong with the data, where, and what to do.
+        """
+        if stage == "fit":
+            if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+                raise ValueError(
+                    "overfit_batches would not repeat the same batches, for the training stream never rewinds:"
+                    " give a training set of so few images instead"
+                )
+            training = self._checked(self.training_storage(), "training")
+            self._training = TrainingLoader(training, self.batch_size, self.seed, **self._ranks())
+        if self._reference is None:
+            self._reference = self._chosen(self._checked(self.reference_storage(), "reference"))
+
+    def train_dataloader(self) -> TrainingLoader:
+        """The shuffled training set. The same object for the whole of a fit, so that its position is never lost."""
+        assert self._training is not None, 'call setup("fit") first'
+        return self._training
+
+    def val_dataloader(self) -> ReferenceLoader:
+        """The reference set."""
+        assert self._reference is not None, 'call setup("validate") first'
+        return ReferenceLoader(self._reference, self.eval_batch_size, self.image_size, **self._ranks())
+
+    def test_dataloader(self) -> ReferenceLoader:
+        """The reference set."""
+        return self.val_dataloader()
+
+    def predict_dataloader(self) -> ReferenceLoader:
+        """The reference set."""
+        return self.val_dataloader()
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Integers to float32 in [-1, 1]; then a random crop and flip in training, else the middle."""
+        batch = map_images(batch, to_float)
+        if self.trainer is not None and self.trainer.training:
+            return augment(batch, self.image_size, self.flip)
+        return centre_crop(batch, self.image_size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training stream stands; Lightning drops the loader's own state where an epoch has just ended."""
+        return {} if self._training is None else self._training.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the checkpoint's training stream stood, if this run trains."""
+        if self._training is not None:
+            self._training.load_state_dict(state_dict)
+
+    def _ranks(self) -> dict[str, int]:
+        trainer = self.trainer
+        return {} if trainer is None else {"rank": trainer.global_rank, "world_size": trainer.world_size}
+
+    def _chosen(self, reference: Storage) -> Storage:
+        """`num_reference` items of the reference set."""
+        if self.num_reference is None:
+            return reference
+        if not 1 <= self.num_reference <= len(reference):
+            raise ValueError(
+                f"num_reference={self.num_reference}, but the reference set has {len(reference)} items:"
+                f" make it 1 to {len(reference)}, or null for all"
+            )
+        return reference.subset(random_rows(len(reference), self.num_reference))
+
+    def _checked(self, storage: Storage, name: str) -> Storage:
+        """The storage, if its class labels are in range."""
+        if self.num_classes is not None and isinstance(storage, ImageStorage) and storage.labels is not None:
+            wrong = ((storage.labels < 0) | (storage.labels >= self.num_classes)).nonzero().flatten()
+            if len(wrong):
+                first = int(wrong[0])
+                raise ValueError(
+                    f"the {name} set of {type(self).__name__} has {len(wrong)} labels outside"
+                    f" 0..{self.num_classes - 1}, the first is {int(storage.labels[first])} of image {first}:"
+                    " mend its label file, or download it anew"
+                )
+        return storage

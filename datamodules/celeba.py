@@ -1,0 +1,77 @@
+"""CelebA: aligned faces with attributes."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from torchvision import datasets
+
+from datamodules.base import ImageDataModule, stored_size
+from datamodules.cache import decode_cached
+from datamodules.decode import Decoder
+from datamodules.storage import ImageStorage, Pixels
+from datamodules.torchvision_sets import obtain
+
+
+class CelebA(ImageDataModule):
+    """CelebA (Liu et al., 2015), aligned: RGB faces of 178 x 218 pixels; labels are 40 attributes, float32 in {0, 1}.
+
+    Read from torchvision's own layout, `root`/celeba, and decoded once into a cache on disk (see `decode_cached`).
+
+    Args:
+        root: the folder that holds, or is to hold, the folder celeba.
+        crop: side in pixels of the square cut from the middle of each file; 178 (the whole width) and 148 are usual.
+        image_size: height and width of the images that networks see.
+        load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
+            null stores them as networks see them.
+        reference: which split to evaluate against.
+        download: fetch the files where they are missing; this needs the package gdown.
+        cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
+            ~/.cache/gan_lightning.
+        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        crop: int = 178,
+        image_size: int | tuple[int, int] = 64,
+        load_size: int | tuple[int, int] | None = None,
+        reference: Literal["train", "valid", "test"] = "test",
+        download: bool = True,
+        cache_dir: Path | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(image_size, **kwargs)
+        self.root = Path(root)
+        self.decoder = Decoder(stored_size(image_size, load_size), region=crop)
+        self.reference = reference
+        self.download = download
+        self.cache_dir = cache_dir
+
+    def prepare_data(self) -> None:
+        """Download and decode what is missing. Raises FileNotFoundError, saying which files go where, if that fails."""
+        for split in ("train", self.reference):
+            self._decode(self._obtain(split, self.download))
+
+    def training_storage(self) -> ImageStorage:
+        """The training split."""
+        return self._load("train")
+
+    def reference_storage(self) -> ImageStorage:
+        """The split that `reference` names."""
+        return self._load(self.reference)
+
+    def _load(self, split: str) -> ImageStorage:
+        data = self._obtain(split, download=False)
+        return ImageStorage(self._decode(data), data.attr.float())
+
+    def _decode(self, data: datasets.CelebA) -> Pixels:
+        folder = self.root / data.base_folder / "img_align_celeba"
+        return decode_cached(folder, [folder / name for name in data.filename], self.decoder, self.cache_dir)
+
+    def _obtain(self, split: str, download: bool) -> datasets.CelebA:
+        names = ", ".join(name for _, _, name in datasets.CelebA.file_list)
+        create = partial(datasets.CelebA, self.root, split=split)
+        return obtain(create, download, self.root / datasets.CelebA.base_folder, f"{names} (the .zip unpacked)")

@@ -1,0 +1,72 @@
+"""CIFAR-10 and CIFAR-100."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torchvision import datasets
+
+from datamodules.base import ImageDataModule
+from datamodules.storage import ImageStorage, Pixels
+from datamodules.torchvision_sets import obtain, resized
+
+
+class CIFAR(ImageDataModule):
+    """CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): 50,000 + 10,000 RGB images of 32 x 32 pixels with class labels.
+
+    Read from torchvision's own layout and kept in memory.
+
+    Args:
+        root: the folder that holds, or is to hold, the folder cifar-10-batches-py or cifar-100-python.
+        name: which of the two; CIFAR100 has its 100 fine labels.
+        reference: which split to evaluate against. Most published FIDs on CIFAR-10 are against "train".
+        download: fetch the files where they are missing.
+        image_size: height and width: 32 as they are, any other resampled.
+        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: Literal["CIFAR10", "CIFAR100"] = "CIFAR10",
+        reference: Literal["train", "test"] = "test",
+        download: bool = True,
+        image_size: int | tuple[int, int] = 32,
+        **kwargs: Any,
+    ):
+        super().__init__(image_size, **kwargs)
+        self.root = Path(root)
+        self.dataset = name
+        self.reference = reference
+        self.download = download
+
+    @property
+    def num_classes(self) -> int:
+        """Ten or a hundred."""
+        return 10 if self.dataset == "CIFAR10" else 100
+
+    def prepare_data(self) -> None:
+        """Download what is missing. Raises FileNotFoundError, saying which files go where, if that fails."""
+        self._obtain("train", self.download)
+
+    def training_storage(self) -> ImageStorage:
+        """The training split."""
+        return self._load("train")
+
+    def reference_storage(self) -> ImageStorage:
+        """The split that `reference` names."""
+        return self._load(self.reference)
+
+    def _load(self, split: str) -> ImageStorage:
+        data = self._obtain(split, download=False)
+        images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
+        return ImageStorage(Pixels(resized(images, self.image_size)), torch.tensor(data.targets))
+
+    def _obtain(self, split: str, download: bool) -> datasets.CIFAR10:
+        source = getattr(datasets, self.dataset)
+        names = [name for name, _ in source.train_list + source.test_list] + [source.meta["filename"]]
+        files = f"{', '.join(names)} (the content of {source.filename})"
+        create = partial(source, self.root, train=split == "train")
+        return obtain(create, download, self.root / source.base_folder, files)

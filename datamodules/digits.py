@@ -1,0 +1,45 @@
+"""The embedded digits: a tenth of MNIST that comes with the package, for a first run without any download."""
+
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import torch
+
+from datamodules.base import ImageDataModule
+from datamodules.storage import ImageStorage, Pixels
+from datamodules.torchvision_sets import padded
+
+ASSET = files("datamodules") / "assets" / "digits.npz"
+
+
+class Digits(ImageDataModule):
+    """8,000 handwritten digits to train on and 2,000 as the reference, 10 classes, grey; nothing to download.
+
+    Args:
+        image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
+        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+    """
+
+    def __init__(self, image_size: int | tuple[int, int] = 32, **kwargs: Any):
+        super().__init__(image_size, **kwargs)
+
+    @property
+    def num_classes(self) -> int:
+        """Ten."""
+        return 10
+
+    def training_storage(self) -> ImageStorage:
+        """The training digits."""
+        return self._load("train")
+
+    def reference_storage(self) -> ImageStorage:
+        """The reference digits; none of them is among the training digits."""
+        return self._load("reference")
+
+    def _load(self, split: str) -> ImageStorage:
+        with ASSET.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+        return ImageStorage(
+            Pixels(padded(torch.from_numpy(images), self.image_size)), torch.from_numpy(labels.astype(np.int64))
+        )

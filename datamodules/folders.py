@@ -1,0 +1,338 @@
+"""Folders of your own images: labelled or not, paired, unpaired. Any format that Pillow opens, any size and shape.
+
+All are decoded once into a cache on disk (see `datamodules.cache`) by one policy (`datamodules.decode.Decoder`), and
+every bad file is told of before the first step. Where there is no test folder, a share of the training images is held
+out as the reference set: a random choice that is the same in every run with the same files.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.base import ImageDataModule, random_rows, stored_size
+from datamodules.cache import decode_cached
+from datamodules.decode import Channels, Decoder, Fit, Region, image_files
+from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
+from gan_lightning.batches import PairedBatch, UnpairedBatch
+
+Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)
+
+_SHOWN = 5  # names that an error lists
+
+
+class _FolderModule(ImageDataModule):
+    """What the three kinds of folders share: the hold-out and the cache."""
+
+    def __init__(self, image_size: int | tuple[int, int], holdout: float, cache_dir: Path | None, **kwargs: Any):
+        super().__init__(image_size, **kwargs)
+        if not 0 <= holdout < 1:
+            raise ValueError(f"holdout={holdout} is no share: make it at least 0 (evaluate on all) and less than 1")
+        self.holdout = holdout
+        self.cache_dir = cache_dir
+
+    def prepare_data(self) -> None:
+        """Decode every image, in one process of each machine."""
+        self.training_storage()
+        self.reference_storage()
+
+    def _split(self, items: Items) -> tuple[Items, Items]:
+        """What is trained on, and what is held out of it as the reference set."""
+        if not self.holdout:
+            return items, items
+        count = max(1, round(len(items) * self.holdout))
+        if count == len(items):
+            raise ValueError(f"holdout={self.holdout} of {count} images leaves none to train on: give more images")
+        held = random_rows(len(items), count)
+        return items.subset(np.setdiff1d(np.arange(len(items)), held)), items.subset(held)
+
+
+class ImageFolder(_FolderModule):
+    """A folder of images, in sub-folders of any depth; or one whose sub-folders are the classes.
+
+    Args:
+        train: folder of the training images.
+        test: folder of the reference images; null holds out a share of `train`.
+        holdout: share of `train` that is the reference set and not trained on, where `test` is null; 0 trains on all
+            images and evaluates against the same.
+        labelled: each sub-folder of `train` is a class, numbered in the order of their names; `test` has the same ones.
+        image_size: height and width of the images that networks see.
+        load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
+            null stores them as networks see them.
+        fit: how images of another shape are brought to `load_size`: "crop" covers it and keeps the middle, "stretch"
+            changes the aspect ratio, "pad" fits inside and fills up with black.
+        channels: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
+        bits: 16 keeps 16-bit grey images as they are; 8 scales them.
+        cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
+            ~/.cache/gan_lightning.
+        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        train: Path,
+        *,
+        test: Path | None = None,
+        holdout: float = 0.1,
+        labelled: bool = False,
+        image_size: int | tuple[int, int] = 64,
+        load_size: int | tuple[int, int] | None = None,
+        fit: Fit = "crop",
+        channels: Channels = 3,
+        bits: Literal[8, 16] = 8,
+        cache_dir: Path | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(image_size, holdout, cache_dir, **kwargs)
+        self.train = Path(train)
+        self.test = _optional(test)
+        self.labelled = labelled
+        self.decoder = Decoder(stored_size(image_size, load_size), channels, bits, fit)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes: the sub-folders of `train` that are not hidden, sorted."""
+        return sorted(path.name for path in self.train.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of sub-folders of `train`; None if they are no classes."""
+        return len(self.classes) if self.labelled else None
+
+    def training_storage(self) -> ImageStorage:
+        """The images of `train`, or what is not held out of them."""
+        items = self._load(self.train)
+        return self._split(items)[0] if self.test is None else items
+
+    def reference_storage(self) -> ImageStorage:
+        """The images of `test`, or what is held out of `train`."""
+        return self._split(self._load(self.train))[1] if self.test is None else self._load(self.test)
+
+    def _load(self, folder: Path) -> ImageStorage:
+        labels = self._labels(folder) if self.labelled else None
+        images = decode_cached(folder, image_files(folder), self.decoder, self.cache_dir)
+        return ImageStorage(images, labels)
+
+    def _labels(self, folder: Path) -> Tensor:
+        """Classes of the folder's images, int64 (N,), in the order of `image_files`."""
+        files = image_files(folder)
+        number = {name: index for index, name in enumerate(self.classes)}
+        labels = []
+        for file in files:
+            name = file.relative_to(folder).parts[0]
+            if name not in number:
+                raise ValueError(
+                    f"{file} is in no class: the classes are the sub-folders of {self.train}"
+                    f" ({_listed(self.classes)}); move it into one of that name, or set labelled to false"
+                )
+            labels.append(number[name])
+        if folder == self.train and (empty := sorted(set(self.classes) - {self.classes[label] for label in labels})):
+            raise ValueError(
+                f"{folder} has classes without images ({_listed(empty)}): fill or remove these sub-folders"
+            )
+        return torch.tensor(labels)
+
+
+class PairedFolder(_FolderModule):
+    """Pairs of aligned images: side by side in one file, or in two parallel folders under equal names.
+
+    A is the left half, or the image in `train`; B is the right half, or the image of the same name (of any suffix) in
+    `train_b`. Source and target are cut and mirrored together.
+
+    Args:
+        train: folder of the training pairs, or, where `train_b` is given, of their images A.
+        train_b: folder of the training images B; null means that A and B are side by side in the files of `train`.
+        test: folder of the reference pairs, or of their images A; null holds out a share of the training pairs.
+        test_b: folder of the reference images B, where `train_b` is given.
+        direction: "AtoB" makes A the source and B the target, "BtoA" the other way round.
+        holdout: share of the training pairs that is the reference set and not trained on, where `test` is null; 0
+            trains on all pairs and evaluates against the same.
+        image_size: height and width of the images that networks see.
+        load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
+            null stores them as networks see them.
+        fit: how images of another shape are brought to `load_size`: "crop" covers it and keeps the middle, "stretch"
+            changes the aspect ratio, "pad" fits inside and fills up with black.
+        channels_source: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
+        channels_target: likewise.
+        bits: 16 keeps 16-bit grey images as they are; 8 scales them.
+        cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
+            ~/.cache/gan_lightning.
+        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+    """
+
+    batch_type = PairedBatch
+
+    def __init__(
+        self,
+        train: Path,
+        *,
+        train_b: Path | None = None,
+        test: Path | None = None,
+        test_b: Path | None = None,
+        direction: Literal["AtoB", "BtoA"] = "AtoB",
+        holdout: float = 0.1,
+        image_size: int | tuple[int, int] = 256,
+        load_size: int | tuple[int, int] | None = None,
+        fit: Fit = "crop",
+        channels_source: Channels = 3,
+        channels_target: Channels = 3,
+        bits: Literal[8, 16] = 8,
+        cache_dir: Path | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(image_size, holdout, cache_dir, **kwargs)
+        if (test_b is not None) != (test is not None and train_b is not None):
+            raise ValueError(
+                f"train_b={train_b}, test={test} and test_b={test_b} do not fit together: parallel folders need"
+                " train_b, and with test also test_b; files with both images side by side need neither of these"
+            )
+        self.train = Path(train), _optional(train_b)
+        self.test = None if test is None else (Path(test), _optional(test_b))
+        self.direction = direction
+        self.decoders = [
+            Decoder(stored_size(image_size, load_size), channels, bits, fit)
+            for channels in (channels_source, channels_target)
+        ]
+
+    def training_storage(self) -> PairedStorage:
+        """The training pairs, or what is not held out of them."""
+        items = self._load(*self.train)
+        return self._split(items)[0] if self.test is None else items
+
+    def reference_storage(self) -> PairedStorage:
+        """The test pairs, or what is held out of the training pairs."""
+        return self._split(self._load(*self.train))[1] if self.test is None else self._load(*self.test)
+
+    def _load(self, a: Path, b: Path | None) -> PairedStorage:
+        if b is None:
+            files = image_files(a)
+            sides: list[tuple[Path, list[Path], Region]] = [(a, files, "left"), (a, files, "right")]
+        else:
+            files_a, files_b = matched(a, b)
+            sides = [(a, files_a, "whole"), (b, files_b, "whole")]
+        if self.direction == "BtoA":
+            sides.reverse()
+        source, target = (
+            decode_cached(folder, files, replace(decoder, region=region), self.cache_dir)
+            for (folder, files, region), decoder in zip(sides, self.decoders, strict=True)
+        )
+        return PairedStorage(source, target)
+
+
+class UnpairedFolder(_FolderModule):
+    """Two folders of unrelated images, domain A and domain B, in sub-folders of any depth.
+
+    An epoch is as long as the larger domain. The reference set is as long as the smaller one, for a batch holds as many
+    images of A as of B: the first ones in the order of their names; the rest of the larger domain is left out.
+
+    Args:
+        train_a: folder of the training images A, often called trainA.
+        train_b: folder of the training images B, often called trainB.
+        test_a: folder of the reference images A, often called testA; null, as `test_b`, holds out a share of `train_a`.
+        test_b: folder of the reference images B, often called testB; null, as `test_a`, holds out a share of `train_b`.
+        holdout: share of each training folder that is the reference set and not trained on, where there are no test
+            folders; 0 trains on all images and evaluates against the same.
+        image_size: height and width of the images that networks see.
+        load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
+            null stores them as networks see them.
+        fit: how images of another shape are brought to `load_size`: "crop" covers it and keeps the middle, "stretch"
+            changes the aspect ratio, "pad" fits inside and fills up with black.
+        channels_a: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
+        channels_b: likewise.
+        bits: 16 keeps 16-bit grey images as they are; 8 scales them.
+        cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
+            ~/.cache/gan_lightning.
+        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+    """
+
+    batch_type = UnpairedBatch
+
+    def __init__(
+        self,
+        train_a: Path,
+        train_b: Path,
+        *,
+        test_a: Path | None = None,
+        test_b: Path | None = None,
+        holdout: float = 0.1,
+        image_size: int | tuple[int, int] = 256,
+        load_size: int | tuple[int, int] | None = None,
+        fit: Fit = "crop",
+        channels_a: Channels = 3,
+        channels_b: Channels = 3,
+        bits: Literal[8, 16] = 8,
+        cache_dir: Path | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(image_size, holdout, cache_dir, **kwargs)
+        if (test_a is None) != (test_b is None):
+            raise ValueError(f"test_a={test_a} and test_b={test_b}: give a folder for both, or for neither")
+        self.train = Path(train_a), Path(train_b)
+        self.test = None if test_a is None or test_b is None else (Path(test_a), Path(test_b))
+        self.decoders = [
+            Decoder(stored_size(image_size, load_size), channels, bits, fit) for channels in (channels_a, channels_b)
+        ]
+
+    def training_storage(self) -> UnpairedStorage:
+        """The training images, or what is not held out of them."""
+        real_a, real_b = self._load(self.train)
+        if self.test is None:
+            real_a, real_b = self._split(real_a)[0], self._split(real_b)[0]
+        return UnpairedStorage(real_a, real_b)
+
+    def reference_storage(self) -> UnpairedStorage:
+        """As many test images of A as of B, or of what is held out of the training images."""
+        if self.test is None:
+            real_a, real_b = (self._split(domain)[1] for domain in self._load(self.train))
+        else:
+            real_a, real_b = self._load(self.test)
+        return UnpairedStorage(real_a, real_b).subset(np.arange(min(len(real_a), len(real_b))))
+
+    def _load(self, folders: tuple[Path, Path]) -> list[Pixels]:
+        return [
+            decode_cached(folder, image_files(folder), decoder, self.cache_dir)
+            for folder, decoder in zip(folders, self.decoders, strict=True)
+        ]
+
+
+def matched(a: Path, b: Path) -> tuple[list[Path], list[Path]]:
+    """The image files of two folders, matched by their relative paths without suffix.
+
+    Raises:
+        ValueError: if any has no partner, or two files of a folder share a name.
+    """
+    named_a, named_b = _by_name(a), _by_name(b)
+    lonely = [str(named_a[name]) for name in sorted(named_a.keys() - named_b.keys())]
+    lonely += [str(named_b[name]) for name in sorted(named_b.keys() - named_a.keys())]
+    if lonely:
+        raise ValueError(
+            f"{len(lonely)} images of {a} and {b} have no partner of the same name in the other folder"
+            f" ({_listed(lonely)}): add the partners or remove these"
+        )
+    names = sorted(named_a)
+    return [named_a[name] for name in names], [named_b[name] for name in names]
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for file in image_files(folder):
+        name = file.relative_to(folder).with_suffix("").as_posix()
+        if name in named:
+            raise ValueError(
+                f"{named[name]} and {file} share a name, so that pairs are ambiguous: remove or rename one"
+            )
+        named[name] = file
+    return named
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names of a list."""
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _optional(path: Path | None) -> Path | None:
+    return None if path is None else Path(path)

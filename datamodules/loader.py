@@ -1,0 +1,126 @@
+"""Loaders: small iterables over a storage whose order, share and position are exact on any number of ranks.
+
+They are not torch DataLoaders. There is nothing for worker processes to do (a batch is one indexing operation), and
+Lightning leaves the sharding of an iterable of our own to us: no padding, and the same batches on any number of ranks.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor
+
+from datamodules.storage import Storage, digest
+from gan_lightning.batches import Batch
+
+
+class TrainingLoader:
+    """An endless stream of shuffled batches, handed out `len(loader)` at a time.
+
+    The stream is one epoch after the other: every item at most once an epoch, in an order that only `seed` and the
+    number of the epoch determine (no global random state is read or changed); what fills no whole batch is left out.
+    Each batch is cut into contiguous parts, one a rank, so that the ranks together see what one rank alone would.
+
+    `iter()` goes on where the stream stands and never rewinds it. So a run that is stopped anywhere and resumed sees
+    exactly the batches it would have seen, however the trainer counts epochs, limits their batches or repeats `iter()`.
+
+    Args:
+        storage: what to draw from.
+        batch_size: items in a batch, over all ranks together.
+        seed: names the shuffle.
+        rank: this process, 0 to `world_size` - 1.
+        world_size: number of processes that share each batch.
+
+    Raises:
+        ValueError: if ranks cannot share a batch equally, or the storage does not fill one batch.
+    """
+
+    def __init__(self, storage: Storage, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1):
+        if batch_size < 1 or batch_size % world_size:
+            raise ValueError(
+                f"batch_size={batch_size} counts the images of all ranks together, and {world_size} ranks cannot share"
+                f" it equally: make it a positive multiple of {world_size}"
+            )
+        if len(storage) < batch_size:
+            raise ValueError(
+                f"the training set has {len(storage)} items, which is less than one batch of {batch_size}:"
+                " make batch_size smaller or give more images"
+            )
+        self.storage = storage
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self._epoch = 0
+        self._position = 0  # items of this epoch that were handed out, on all ranks together
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.storage) // self.batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        share = self.batch_size // self.world_size
+        ordered, order = -1, Tensor()
+        for _ in range(len(self)):
+            if self._position + self.batch_size > len(self.storage):
+                self._epoch, self._position = self._epoch + 1, 0
+            if ordered != self._epoch:
+                ordered, order = self._epoch, self.storage.order(np.random.default_rng((self.seed, self._epoch)))
+            first = self._position + self.rank * share
+            self._position += self.batch_size
+            yield self.storage.batch(order[first : first + share])
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the stream stands, after the last batch that was handed out. The same on every rank."""
+        return {"epoch": self._epoch, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go to where another loader's stream stood."""
+        self._epoch, self._position = state["epoch"], state["position"]
+
+
+class ReferenceLoader:
+    """Every item exactly once, in the storage's own order, over all ranks together; each `iter()` starts anew.
+
+    Each batch is cut into contiguous parts, one a rank, that differ in length by at most one. The last batch may be too
+    short to go round: a rank that gets nothing of it has one batch fewer.
+
+    Args:
+        storage: what to hand out.
+        batch_size: items in a batch, over all ranks together.
+        image_size: height and width that items are cut to on the device; part of the fingerprint, since it is part of
+            what a reader of this loader sees.
+        rank: this process, 0 to `world_size` - 1.
+        world_size: number of processes that share each batch.
+
+    Attributes:
+        fingerprint: the same name only for the same images in the same order; the same on every rank and machine.
+
+    Raises:
+        ValueError: if a full batch has no item for some rank.
+    """
+
+    def __init__(
+        self, storage: Storage, batch_size: int, image_size: tuple[int, int], rank: int = 0, world_size: int = 1
+    ):
+        if batch_size < world_size:
+            raise ValueError(
+                f"eval_batch_size={batch_size} counts the images of all ranks together, and there are {world_size}"
+                f" ranks: make it {world_size} or more"
+            )
+        self.fingerprint = digest(storage.fingerprint, image_size)
+        self._storage = storage
+        self._shares = []  # (first item, one past the last)
+        for start in range(0, len(storage), batch_size):
+            length = min(batch_size, len(storage) - start)
+            first, end = (start + length * part // world_size for part in (rank, rank + 1))
+            if first < end:
+                self._shares.append((first, end))
+
+    def __len__(self) -> int:
+        """Batches on this rank."""
+        return len(self._shares)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self._storage.order()
+        for first, end in self._shares:
+            yield self._storage.batch(order[first:end])

@@ -1,0 +1,86 @@
+"""MNIST and the sets made in its format."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from torchvision import datasets
+
+from datamodules.base import ImageDataModule
+from datamodules.storage import ImageStorage, Pixels
+from datamodules.torchvision_sets import obtain, padded
+
+EMNIST_CLASSES = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "digits": 10, "mnist": 10}
+
+
+class MNIST(ImageDataModule):
+    """28 x 28 grey images with class labels from 0, read from torchvision's own layout and kept in memory.
+
+    MNIST (LeCun et al., 1998), Fashion-MNIST (Xiao et al., 2017), KMNIST (Clanuwat et al., 2018) and EMNIST (Cohen et
+    al., 2017).
+
+    Args:
+        root: the folder that holds, or is to hold, `name`/raw with the files.
+        name: which of the four.
+        emnist_split: which part of EMNIST; without meaning for the others. EMNIST's images, stored transposed, are put
+            upright, and the classes of "letters" are counted from 0.
+        reference: which split to evaluate against.
+        download: fetch the files where they are missing.
+        image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
+        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: Literal["MNIST", "FashionMNIST", "KMNIST", "EMNIST"] = "MNIST",
+        emnist_split: Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"] = "balanced",
+        reference: Literal["train", "test"] = "test",
+        download: bool = True,
+        image_size: int | tuple[int, int] = 32,
+        **kwargs: Any,
+    ):
+        super().__init__(image_size, **kwargs)
+        self.root = Path(root)
+        self.dataset = name
+        self.emnist_split = emnist_split
+        self.reference = reference
+        self.download = download
+
+    @property
+    def num_classes(self) -> int:
+        """Ten, or that of the EMNIST split."""
+        return EMNIST_CLASSES[self.emnist_split] if self.dataset == "EMNIST" else 10
+
+    def prepare_data(self) -> None:
+        """Download what is missing. Raises FileNotFoundError, saying which files go where, if that fails."""
+        for split in ("train", "test"):
+            self._obtain(split, self.download)
+
+    def training_storage(self) -> ImageStorage:
+        """The training split."""
+        return self._load("train")
+
+    def reference_storage(self) -> ImageStorage:
+        """The split that `reference` names."""
+        return self._load(self.reference)
+
+    def _load(self, split: str) -> ImageStorage:
+        data = self._obtain(split, download=False)
+        images, labels = data.data, data.targets
+        if self.dataset == "EMNIST":
+            images = images.transpose(1, 2)
+            labels = labels - 1 if self.emnist_split == "letters" else labels
+        return ImageStorage(Pixels(padded(images, self.image_size)), labels)
+
+    def _obtain(self, split: str, download: bool) -> datasets.MNIST:
+        folder = self.root / self.dataset / "raw"
+        create = partial(getattr(datasets, self.dataset), self.root, train=split == "train")
+        if self.dataset == "EMNIST":
+            parts = [f"emnist-{self.emnist_split}-{part}" for part in ("train", "test")]
+            create.keywords["split"] = self.emnist_split
+        else:
+            parts = ["train", "t10k"]
+        files = ", ".join(f"{part}-{kind}-ubyte" for part in parts for kind in ("images-idx3", "labels-idx1"))
+        return obtain(create, download, folder, files)

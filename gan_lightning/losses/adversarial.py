@@ -1,0 +1,141 @@
+"""What the two players minimise, as functions of the discriminator's logits.
+
+Notation: D(x) is a logit, σ the sigmoid, ζ(t) = log(1 + exp t) the softplus, x a real and G(z) a fake image.
+Logits have any shape, (N,) or patch maps (N, 1, h, w); means are over all of their values.
+Every loss is a scalar tensor to be minimised.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_lightning.recording import Recorded
+
+
+class AdversarialLoss(Recorded, ABC):
+    """A game's two losses."""
+
+    @abstractmethod
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """What the discriminator minimises, a scalar, from its logits for real and for fake images."""
+
+    @abstractmethod
+    def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
+        """What the generator minimises, a scalar.
+
+        Args:
+            fake_logits: the discriminator's logits for the fakes, through which the generator learns.
+            real_logits: gives the logits for real images; called only by losses that compare the two, so that the
+                others do not pay for them.
+        """
+
+
+class Minimax(AdversarialLoss):
+    """The zero-sum game of the first GAN (Goodfellow et al., 2014, arXiv 1406.2661, equation 1).
+
+    D: E ζ(-D(x)) + E ζ(D(G(z))), which is -E log σ(D(x)) - E log(1 - σ(D(G(z)))).
+    G: -E ζ(D(G(z))), which is E log(1 - σ(D(G(z)))); its gradient vanishes where D is sure of the fakes.
+    """
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """E ζ(-D(x)) + E ζ(D(G(z)))."""
+        return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+    def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
+        """-E ζ(D(G(z)))."""
+        return -F.softplus(fake_logits).mean()
+
+
+class NonSaturating(AdversarialLoss):
+    """The game as it is played (Goodfellow et al., 2014, arXiv 1406.2661, section 3): G maximises log σ(D(G(z))).
+
+    D: E ζ(-D(x)) + E ζ(D(G(z))). G: E ζ(-D(G(z))), which is -E log σ(D(G(z))).
+
+    Args:
+        real_label: the probability of being real that D is to give to real images. Below 1, such as 0.9, it is the
+            one-sided label smoothing of Salimans et al. (2016, arXiv 1606.03498, section 3.4); 1 turns it off.
+    """
+
+    def __init__(self, real_label: float = 1.0) -> None:
+        self.real_label = real_label
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """E [t ζ(-D(x)) + (1 - t) ζ(D(x))] + E ζ(D(G(z))), where t is real_label."""
+        # ζ(a) = ζ(-a) + a
+        real = F.softplus(-real_logits) + (1 - self.real_label) * real_logits
+        return real.mean() + F.softplus(fake_logits).mean()
+
+    def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
+        """E ζ(-D(G(z)))."""
+        return F.softplus(-fake_logits).mean()
+
+
+class LeastSquares(AdversarialLoss):
+    """LSGAN (Mao et al., 2016, arXiv 1611.04076, equation 2), on logits as they are.
+
+    D: s E (D(x) - b)² + s E (D(G(z)) - a)². G: r E (D(G(z)) - c)².
+
+    The defaults are the paper's equation 9. Its equation 8, which minimises the Pearson χ² divergence, is a = -1,
+    b = 1, c = 0. CycleGAN and its successors halve the discriminator's loss alone: s = 0.5, r = 1.
+
+    Args:
+        fake_label: a, what D is to give to fakes.
+        real_label: b, what D is to give to real images.
+        generator_label: c, what G would have D give to fakes.
+        discriminator_scale: s, a factor on both terms of D's loss; 1 leaves plain mean squared errors.
+        generator_scale: r, a factor on G's loss; 1 leaves the plain mean squared error.
+    """
+
+    def __init__(
+        self,
+        fake_label: float = 0.0,
+        real_label: float = 1.0,
+        generator_label: float = 1.0,
+        discriminator_scale: float = 0.5,
+        generator_scale: float = 0.5,
+    ) -> None:
+        self.fake_label, self.real_label, self.generator_label = fake_label, real_label, generator_label
+        self.discriminator_scale, self.generator_scale = discriminator_scale, generator_scale
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """s E (D(x) - b)² + s E (D(G(z)) - a)²."""
+        real, fake = real_logits - self.real_label, fake_logits - self.fake_label
+        return self.discriminator_scale * (real.square().mean() + fake.square().mean())
+
+    def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
+        """r E (D(G(z)) - c)²."""
+        return self.generator_scale * (fake_logits - self.generator_label).square().mean()
+
+
+class Hinge(AdversarialLoss):
+    """The hinge loss (Lim & Ye, 2017, arXiv 1705.02894; Tran et al., 2017, arXiv 1702.08896); only D is hinged.
+
+    D: E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))). G: -E D(G(z)).
+    """
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))."""
+        return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+    def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
+        """-E D(G(z))."""
+        return -fake_logits.mean()
+
+
+class Wasserstein(AdversarialLoss):
+    """WGAN (Arjovsky, Chintala, Bottou, 2017, arXiv 1701.07875, equations 2 and 3).
+
+    D must be kept Lipschitz by other means: clipped weights, a gradient penalty, spectral norm.
+
+    D: E D(G(z)) - E D(x), whose negative estimates the distance. G: -E D(G(z)).
+    """
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """E D(G(z)) - E D(x)."""
+        return fake_logits.mean() - real_logits.mean()
+
+    def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
+        """-E D(G(z))."""
+        return -fake_logits.mean()

@@ -1,0 +1,112 @@
+"""What all metrics here have in common: they are fed features, and keep the real ones while the generator learns."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed import ProcessGroup, ReduceOp, all_reduce
+from torchmetrics import Metric
+from torchmetrics.utilities.data import dim_zero_cat
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from gan_lightning.metrics.extractors import Features
+
+
+class TooFewSamplesError(ValueError):
+    """A set is smaller than a metric's definition needs."""
+
+
+class FeatureMetric(Metric):
+    """Base of all metrics here. The states of real images are named `real_...`, those of generated ones `fake_...`.
+
+    Ranks may hold different numbers of images; `compute` gathers them. Real and fake features are taken in the order of
+    ranks, then of updates: what a metric draws (subsets, splits) depends on that order, what it measures does not.
+
+    Args:
+        num_features: width d of the extractor's features.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    def __init__(self, num_features: int, **kwargs: Any) -> None:
+        super().__init__(dist_sync_fn=_gather, **kwargs)
+        self.num_features = num_features
+
+    def update(self, features: Features, real: bool) -> None:
+        """Take in the features of some images, real or generated (`real=False`)."""
+        raise NotImplementedError
+
+    def compute(self) -> dict[str, Tensor]:
+        """The metric's values by the names they are logged under, each a float64 scalar.
+
+        Raises:
+            TooFewSamplesError: where it cannot be computed from as few images.
+        """
+        raise NotImplementedError
+
+    def reset(self, keep_real: bool = False) -> None:
+        """Forget the images seen; with `keep_real` only the generated ones."""
+        kept = {name: copy.copy(getattr(self, name)) for name in self._defaults if name.startswith("real_")}
+        super().reset()
+        if keep_real:
+            for name, state in kept.items():
+                setattr(self, name, state)
+
+    def check(self, features: Tensor | None, width: int | None = None) -> Tensor:
+        """`features` (N, `width` or any), when the metric can use them.
+
+        Raises:
+            ValueError: where they are missing, of another width, or not finite.
+        """
+        name = type(self).__name__
+        if features is None:
+            raise ValueError(f"{name} needs class logits, which this feature extractor does not give: leave {name} out")
+        if features.ndim != 2 or width not in (None, features.shape[1]):
+            raise ValueError(f"{name} was made for features (N, {width}), and was given {tuple(features.shape)}")
+        if not features.isfinite().all():
+            raise ValueError(
+                f"{name} was given NaN or infinite features: look at the images, then at the extractor's weights"
+            )
+        return features
+
+    def require(self, count: int, needed: int, why: str) -> None:
+        """Raise TooFewSamplesError unless `count` images, real or generated, are at least `needed`."""
+        if count < needed:
+            raise TooFewSamplesError(
+                f"{type(self).__name__} needs at least {needed} images of a set ({why}), and one set has only {count}"
+            )
+
+
+class PooledFeatureMetric(FeatureMetric):
+    """Base of the metrics that compare the two sets image by image: it keeps both, float32 (N, d)."""
+
+    real_features: list[Tensor]
+    fake_features: list[Tensor]
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        self.add_state("real_features", [], dist_reduce_fx="cat")
+        self.add_state("fake_features", [], dist_reduce_fx="cat")
+
+    def update(self, features: Features, real: bool) -> None:
+        """Keep the features of some images, real or generated (`real=False`)."""
+        (self.real_features if real else self.fake_features).append(self.check(features.pooled, self.num_features))
+
+    def sets(self, needed: int, why: str) -> tuple[Tensor, Tensor]:
+        """Real (N, d) and fake (M, d) features in float64, at least `needed` of each."""
+        none = torch.empty(0, self.num_features)
+        real, fake = (dim_zero_cat(kept) if len(kept) else none for kept in (self.real_features, self.fake_features))
+        self.require(min(len(real), len(fake)), needed, why)
+        return real.double(), fake.double()
+
+
+def _gather(state: Tensor, group: ProcessGroup | None) -> list[Tensor]:
+    """torchmetrics' gather, in which a rank without any image takes part: its empty state does not know its width."""
+    if state.ndim > 0:
+        width = torch.tensor(state.shape[-1], device=state.device)
+        all_reduce(width, ReduceOp.MAX, group)
+        if state.numel() == 0:
+            state = state.new_empty(0, int(width))
+    return gather_all_tensors(state, group)

@@ -1,0 +1,199 @@
+"""Fully connected networks: those of the first GAN and of the first conditional GAN, both for 28×28 digits.
+
+Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio, "Generative Adversarial Networks", 2014,
+arXiv 1406.2661; layer sizes and initial weights as in the authors' released MNIST configuration.
+Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, arXiv 1411.1784, section 4.1.
+
+NOTE: both papers end the generator in a sigmoid, for pixels in [0, 1]; here it is tanh, for pixels in [-1, 1].
+NOTE: the discriminators return logits; the sigmoid is part of the loss.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_lightning.layers import Maxout, append_labels, check_images, check_latent, init_uniform, one_hot
+from gan_lightning.recording import Network
+
+
+class MLPGenerator(Network):
+    """The generator of the first GAN: linear layers with ReLU between them.
+
+    The defaults have the paper's 2,503,984 parameters.
+    NOTE: the output's bias starts at 0, not at the logits of the training set's mean image, which no network can know.
+
+    Args:
+        latent_dim: length of z.
+        image_size: height and width of an image, in pixels.
+        channels: channels of an image.
+        hidden: units of each hidden layer, first to last.
+        num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        image_size: int = 28,
+        channels: int = 1,
+        hidden: Sequence[int] = (1200, 1200),
+        num_classes: int = 0,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.image_shape = (channels, image_size, image_size)
+        layers: list[nn.Module] = []
+        for inputs, units in itertools.pairwise([latent_dim + num_classes, *hidden]):
+            layers += [nn.Linear(inputs, units), nn.ReLU(inplace=True)]
+        self.net = nn.Sequential(
+            *layers, nn.Linear([latent_dim + num_classes, *hidden][-1], math.prod(self.image_shape))
+        )
+        init_uniform(self, 0.05)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        check_latent(z, self.latent_dim)
+        x = self.net(append_labels(z, labels, self.num_classes))  # (N, C·S·S)
+        return torch.tanh(x).unflatten(1, self.image_shape)
+
+
+class MLPDiscriminator(Network):
+    """The discriminator of the first GAN: maxout layers with dropout in front of each layer.
+
+    The defaults have the paper's 1,231,441 parameters.
+    NOTE: a dropped pixel is 0, which is mid-grey here and was black in the paper's [0, 1].
+
+    Args:
+        image_size: height and width of an image, in pixels.
+        channels: channels of an image.
+        hidden: units of each maxout layer, first to last.
+        pieces: linear functions that a maxout unit takes the largest of.
+        input_dropout: probability that an input value is dropped in training; 0 turns it off.
+        dropout: probability that a hidden value is dropped in training; 0 turns it off.
+        num_classes: classes to condition on, by a one-hot vector beside the pixels; 0 for none.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 28,
+        channels: int = 1,
+        hidden: Sequence[int] = (240, 240),
+        *,
+        pieces: int = 5,
+        input_dropout: float = 0.2,
+        dropout: float = 0.5,
+        num_classes: int = 0,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.image_shape = (channels, image_size, image_size)
+        widths = [math.prod(self.image_shape) + num_classes, *hidden]
+        layers: list[nn.Module] = [nn.Dropout(input_dropout)]
+        for inputs, units in itertools.pairwise(widths):
+            layers += [Maxout(inputs, units, pieces), nn.Dropout(dropout)]
+        self.net = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+        init_uniform(self, 0.005)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
+        check_images(images, self.image_shape)
+        x = append_labels(images.flatten(1), labels, self.num_classes)  # (N, C·S·S + num_classes)
+        return self.net(x).squeeze(1)
+
+
+class ConditionalMLPGenerator(Network):
+    """The generator of the first conditional GAN: z and label each have a hidden layer, then share one.
+
+    The defaults have the paper's 2,413,984 parameters.
+    NOTE: the paper says neither which values dropout meets (here: all hidden ones) nor how weights start (here: as in
+    MLPGenerator).
+
+    Args:
+        num_classes: classes to condition on.
+        latent_dim: length of z.
+        image_size: height and width of an image, in pixels.
+        channels: channels of an image.
+        latent_units: hidden units that see z.
+        label_units: hidden units that see the one-hot label.
+        joint_units: hidden units that see both.
+        dropout: probability that a hidden value is dropped in training; 0 turns it off.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        latent_dim: int = 100,
+        image_size: int = 28,
+        channels: int = 1,
+        *,
+        latent_units: int = 200,
+        label_units: int = 1000,
+        joint_units: int = 1200,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.image_shape = (channels, image_size, image_size)
+        self.latent = nn.Linear(latent_dim, latent_units)
+        self.label = nn.Linear(num_classes, label_units)
+        self.joint = nn.Linear(latent_units + label_units, joint_units)
+        self.output = nn.Linear(joint_units, math.prod(self.image_shape))
+        self.dropout = nn.Dropout(dropout)
+        init_uniform(self, 0.05)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        check_latent(z, self.latent_dim)
+        h = torch.cat([self.latent(z), self.label(one_hot(labels, self.num_classes))], dim=1)  # (N, 200 + 1000)
+        h = F.relu(self.joint(self.dropout(F.relu(h))))  # (N, 1200)
+        return torch.tanh(self.output(self.dropout(h))).unflatten(1, self.image_shape)
+
+
+class ConditionalMLPDiscriminator(Network):
+    """The discriminator of the first conditional GAN: image and label each have a maxout layer, then share one.
+
+    NOTE: the paper says neither which values dropout meets (here: all hidden ones) nor how weights start (here: as in
+    MLPDiscriminator).
+
+    Args:
+        num_classes: classes to condition on.
+        image_size: height and width of an image, in pixels.
+        channels: channels of an image.
+        image_units: maxout units, of 5 pieces, that see the image.
+        label_units: maxout units, of 5 pieces, that see the one-hot label.
+        joint_units: maxout units, of 4 pieces, that see both.
+        dropout: probability that a hidden value is dropped in training; 0 turns it off.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        image_size: int = 28,
+        channels: int = 1,
+        *,
+        image_units: int = 240,
+        label_units: int = 50,
+        joint_units: int = 240,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.image_shape = (channels, image_size, image_size)
+        self.image = Maxout(math.prod(self.image_shape), image_units, pieces=5)
+        self.label = Maxout(num_classes, label_units, pieces=5)
+        self.joint = Maxout(image_units + label_units, joint_units, pieces=4)
+        self.output = nn.Linear(joint_units, 1)
+        self.dropout = nn.Dropout(dropout)
+        init_uniform(self, 0.005)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
+        check_images(images, self.image_shape)
+        h = torch.cat(
+            [self.image(images.flatten(1)), self.label(one_hot(labels, self.num_classes))], dim=1
+        )  # (N, 240 + 50)
+        h = self.joint(self.dropout(h))  # (N, 240)
+        return self.output(self.dropout(h)).squeeze(1)

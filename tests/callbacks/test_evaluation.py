@@ -1,0 +1,389 @@
+import json
+import os
+import random
+import subprocess
+import sys
+import textwrap
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from lightning.pytorch.callbacks import ModelCheckpoint
+from safetensors.torch import save
+from torch import nn
+from torch.utils.data import DataLoader
+
+from gan_lightning.batches import ImageBatch
+from gan_lightning.callbacks.evaluation import CACHE_VARIABLE, Evaluation
+from gan_lightning.metrics import (
+    DensityCoverage,
+    FeatureExtractor,
+    Features,
+    FrechetInceptionDistance,
+    InceptionScore,
+    PrecisionRecall,
+    TooFewSamplesError,
+)
+
+METRICS = [FrechetInceptionDistance, InceptionScore, PrecisionRecall]
+
+
+class Means(FeatureExtractor):
+    """Features: the means of the four quarters. Counts the images it has seen."""
+
+    num_features = 4
+    channels = 1
+
+    def __init__(self, preprocessing: str = "means") -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+        self.seen = 0
+        self.enabled = set()
+
+    def extract(self, images):
+        self.seen += len(images)
+        self.enabled.add(torch.is_autocast_enabled("cpu"))
+        pooled = nn.functional.adaptive_avg_pool2d(images.float(), 2).flatten(1) / 255
+        return Features(pooled, pooled)
+
+
+class Loader:
+    """Batches of one set of images, in order; named like it, unless it is nameless."""
+
+    def __init__(self, seed=0, batches=3, size=10):
+        generator = torch.Generator().manual_seed(seed)
+        self.batches = [ImageBatch(torch.rand(size, 1, 4, 4, generator=generator) * 2 - 1) for _ in range(batches)]
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+class NamedLoader(Loader):
+    def __init__(self, seed=0, **arguments):
+        super().__init__(seed, **arguments)
+        self.fingerprint = f"random images {seed}"
+
+
+class Gan(L.LightningModule):
+    """Generates noise of one learnt width; records what it draws while it trains."""
+
+    def __init__(self, break_at: int | None = None) -> None:
+        super().__init__()
+        self.width = nn.Parameter(torch.tensor(0.5))
+        self.break_at = break_at
+        self.flip = False
+        self.drawn = []
+        self.generated = []
+
+    def training_step(self, batch, batch_idx):
+        noise = torch.randn(())
+        self.drawn.append((noise.item(), random.random(), float(np.random.rand())))
+        return (self.width - 1) ** 2 + 0 * noise
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def generate(self, batch):
+        fake = self.width * (torch.rand_like(batch.images) * 2 - 1)
+        self.generated.append(fake.sum().item())
+        random.random(), np.random.rand()
+        return fake
+
+    def validation_step(self, batch, batch_idx):
+        if batch_idx == self.break_at:
+            raise KeyError("broken")
+        return self.generate(batch)
+
+    test_step = validation_step
+
+    def reference(self, batch):
+        return batch.images.flip(0) if self.flip else batch.images
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    return make_evaluation(tmp_path)
+
+
+def make_evaluation(place, metrics=METRICS, **arguments):
+    return Evaluation(Means(), metrics, cache_dir=place / "cache", **arguments)
+
+
+def make_trainer(place, *callbacks, **arguments):
+    settings = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+        "default_root_dir": place,
+        "callbacks": list(callbacks),
+    }
+    return L.Trainer(**settings | arguments)
+
+
+def validate(place, evaluation, loader, model=None, **arguments):
+    """Values logged, and how many images the extractor saw."""
+    before = evaluation.extractor.seen
+    (values,) = make_trainer(place, evaluation, **arguments).validate(model or Gan(), loader, verbose=False)
+    return values, evaluation.extractor.seen - before
+
+
+def test_values_are_the_metrics_own_and_equal_weights_score_equally(tmp_path, evaluation):
+    values, _ = validate(tmp_path, evaluation, Loader())
+    assert set(values) == {"val/fid", "val/inception_score", "val/inception_score_std", "val/precision", "val/recall"}
+    torch.manual_seed(evaluation.seed)
+    model, means, metric = Gan(), Means(), FrechetInceptionDistance(4)
+    for batch in Loader():
+        metric.update(means((batch.images * 127.5 + 128).clamp(0, 255).byte()), real=True)
+        metric.update(means((model.generate(batch).detach() * 127.5 + 128).clamp(0, 255).byte()), real=False)
+    assert values["val/fid"] == pytest.approx(metric.compute()["fid"].item(), rel=1e-6)
+    torch.manual_seed(5)
+    assert validate(tmp_path, evaluation, Loader())[0] == values
+    assert validate(tmp_path, make_evaluation(tmp_path, seed=1), Loader())[0] != values
+
+
+def test_test_runs_log_under_their_own_name(tmp_path, evaluation):
+    (values,) = make_trainer(tmp_path, evaluation).test(Gan(), NamedLoader(), verbose=False)
+    assert {name.replace("test/", "val/"): value for name, value in values.items()} == validate(
+        tmp_path, evaluation, Loader()
+    )[0]
+
+
+def test_real_features_are_computed_once(tmp_path, evaluation):
+    loader = NamedLoader()
+    expected, seen = validate(tmp_path, make_evaluation(tmp_path / "elsewhere"), Loader())
+    assert seen == 60
+    assert validate(tmp_path, evaluation, loader) == (expected, 60)
+    assert validate(tmp_path, evaluation, loader) == (expected, 30)  # from memory
+    (file,) = (tmp_path / "cache").iterdir()
+    file.unlink()
+    assert validate(tmp_path, evaluation, loader) == (expected, 30)
+    assert validate(tmp_path, make_evaluation(tmp_path), loader) == (expected, 60)
+    assert validate(tmp_path, make_evaluation(tmp_path), loader) == (expected, 30)  # from disk
+
+
+def test_loaders_without_a_name_are_read_each_time(tmp_path, evaluation):
+    assert validate(tmp_path, evaluation, Loader())[1] == 60
+    assert validate(tmp_path, evaluation, Loader())[1] == 60
+    assert not (tmp_path / "cache").exists()
+
+
+def test_other_reals_or_another_extractor_have_their_own_features(tmp_path, evaluation):
+    first, _ = validate(tmp_path, evaluation, NamedLoader(0))
+    second, seen = validate(tmp_path, evaluation, NamedLoader(1))
+    assert (seen, first != second) == (60, True)
+    assert validate(tmp_path, evaluation, NamedLoader(0)) == (first, 30)
+    turned = Gan()
+    turned.flip = True  # the same loader, and a model that is measured against other images of it
+    assert validate(tmp_path, evaluation, NamedLoader(0), turned)[1] == 60
+    other = Evaluation(Means("other means"), METRICS, cache_dir=tmp_path / "cache")
+    assert validate(tmp_path, other, NamedLoader(0))[1] == 60
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file[: len(file) // 2],
+        lambda file: b"",
+        lambda file: b"x" * 100,
+        lambda file: save({"others": torch.zeros(30, 4)}),
+        lambda file: save({"pooled": torch.zeros(30, 5)}),
+        lambda file: save({"pooled": torch.full((30, 4), torch.nan)}),
+    ],
+)
+def test_damaged_files_are_computed_anew(tmp_path, evaluation, damage, recwarn):
+    expected, _ = validate(tmp_path, evaluation, NamedLoader())
+    (file,) = (tmp_path / "cache").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert validate(tmp_path, make_evaluation(tmp_path), NamedLoader()) == (expected, 60)
+    assert file.read_bytes() == whole
+    assert list((tmp_path / "cache").iterdir()) == [file]
+    assert not [warning for warning in recwarn if "features" in str(warning.message)]
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(tmp_path):
+    (tmp_path / "cache").write_text("not a folder")
+    evaluation = make_evaluation(tmp_path)
+    with pytest.warns(UserWarning, match="could not be kept in"):
+        _, seen = validate(tmp_path, evaluation, NamedLoader())
+    assert seen == 60
+    assert validate(tmp_path, evaluation, NamedLoader())[1] == 30
+
+
+def test_short_passes_compare_like_with_like_and_keep_nothing(tmp_path, evaluation):
+    short, seen = validate(tmp_path, evaluation, NamedLoader(), limit_val_batches=2)
+    assert seen == 40
+    assert not (tmp_path / "cache").exists()
+    whole, _ = validate(tmp_path, evaluation, NamedLoader())
+    assert validate(tmp_path, evaluation, NamedLoader(), limit_val_batches=2) == (short, 40)
+    assert validate(tmp_path, evaluation, NamedLoader()) == (whole, 30)
+
+
+def test_too_few_images_stop_a_validation_but_not_a_short_trial(tmp_path, capsys, caplog):
+    evaluation = make_evaluation(tmp_path, [FrechetInceptionDistance, DensityCoverage])
+    few = NamedLoader(size=2, batches=2)
+    with pytest.raises(TooFewSamplesError, match="DensityCoverage needs at least 6 images"):
+        validate(tmp_path, evaluation, few)
+    with caplog.at_level("INFO"):
+        values, _ = validate(tmp_path, evaluation, few, fast_dev_run=1)
+    assert set(values) == {"val/fid"}
+    assert "DensityCoverage needs at least 6 images" in caplog.text + capsys.readouterr().out
+
+
+def test_fit_keeps_the_best_by_fid_and_nothing_of_the_evaluation(tmp_path, evaluation):
+    best = ModelCheckpoint(tmp_path, monitor="val/fid", mode="min", filename="best")
+    trainer = make_trainer(tmp_path, evaluation, best, max_epochs=3, num_sanity_val_steps=1)
+    model = Gan()
+    trainer.fit(model, Loader(1, batches=4), NamedLoader())
+    assert trainer.callback_metrics["val/fid"].isfinite()
+    assert best.best_model_score == trainer.callback_metrics["val/fid"]  # the width comes nearer to the reals'
+    assert evaluation.extractor.seen == 20 + 30 + 3 * 30  # the sanity check's batch, the reals once, the fakes
+    checkpoint = torch.load(best.best_model_path, weights_only=True)
+    assert set(checkpoint["state_dict"]) == {"width"}
+    assert "Evaluation" not in checkpoint["callbacks"]
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_training_draws_the_same_however_often_one_evaluates(tmp_path, evaluation, every):
+    def drawn(*callbacks, **arguments):
+        L.seed_everything(3, verbose=False)
+        model = Gan()
+        make_trainer(tmp_path, *callbacks, max_epochs=1, **arguments).fit(model, Loader(1, batches=4), Loader())
+        return model.drawn, model.generated
+
+    plain, _ = drawn(limit_val_batches=0)
+    evaluated, generated = drawn(evaluation, val_check_interval=every)
+    assert evaluated == plain
+    assert len(generated) > 4
+
+
+def test_the_random_state_is_put_back_when_a_validation_breaks(tmp_path, evaluation):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    with pytest.raises(KeyError):
+        make_trainer(tmp_path, evaluation).validate(Gan(break_at=1), NamedLoader(), verbose=False)
+    assert torch.equal(torch.get_rng_state(), before)
+    # and what the broken pass left behind is not in the next one
+    assert validate(tmp_path, evaluation, NamedLoader()) == validate(
+        tmp_path, make_evaluation(tmp_path / "b"), Loader()
+    )
+
+
+def test_features_are_made_without_autocast(tmp_path, evaluation):
+    expected, _ = validate(tmp_path, evaluation, Loader())
+    mixed, _ = validate(tmp_path, evaluation, Loader(), precision="bf16-mixed")
+    assert evaluation.extractor.enabled == {False}
+    assert mixed["val/fid"] == pytest.approx(expected["val/fid"], rel=0.1)
+
+
+def test_bad_models_and_loaders_are_refused(tmp_path, evaluation):
+    model = Gan()
+    model.width.data.fill_(torch.nan)
+    with pytest.raises(ValueError, match="Gan generated NaN or infinite pixels"):
+        validate(tmp_path, evaluation, Loader(), model)
+
+    class Silent(Gan):
+        def validation_step(self, batch, batch_idx):
+            return None
+
+    with pytest.raises(TypeError, match="Silent cannot be evaluated"):
+        validate(tmp_path, evaluation, Loader(), Silent())
+
+    class Indexed(Gan):
+        def validation_step(self, batch, batch_idx, dataloader_idx=0):
+            return self.generate(batch)
+
+    with pytest.raises(ValueError, match="there are 2 loaders"):
+        validate(tmp_path, evaluation, [Loader(), Loader(1)], Indexed())
+
+
+def test_a_torch_loader_works_and_is_read_each_time(tmp_path, evaluation):
+    images = torch.cat([batch.images for batch in Loader().batches])
+    loader = DataLoader(images, batch_size=10, collate_fn=lambda rows: ImageBatch(torch.stack(rows)))
+    expected, _ = validate(tmp_path, evaluation, Loader())
+    assert validate(tmp_path, evaluation, loader) == (expected, 60)
+
+
+def test_built_from_yaml(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(L.Callback, "callback")
+    kid = {"class_path": "gan_lightning.metrics.KernelInceptionDistance", "init_args": {"subset_size": 7}}
+    config = parser.parse_object(
+        {
+            "callback": {
+                "class_path": "gan_lightning.callbacks.evaluation.Evaluation",
+                "init_args": {
+                    "extractor": {"class_path": "gan_lightning.metrics.DigitClassifier"},
+                    "metrics": ["gan_lightning.metrics.FrechetInceptionDistance", kid],
+                },
+            }
+        }
+    )
+    evaluation = parser.instantiate(parser.parse_string(parser.dump(config))).callback
+    fid, kid = evaluation.metrics
+    assert (type(fid), fid.num_features) == (FrechetInceptionDistance, evaluation.extractor.num_features)
+    assert (kid.num_features, kid.subset_size) == (fid.num_features, 7)
+    assert evaluation.cache_dir == tmp_path
+
+
+def test_two_processes_share_the_work_and_agree(tmp_path):
+    script = tmp_path / "ranks.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import json, sys
+            from pathlib import Path
+            import torch
+            from test_evaluation import Gan, NamedLoader, make_evaluation, make_trainer
+
+            class Share(NamedLoader):
+                def __init__(self, rank):
+                    super().__init__()
+                    cut = (slice(0, 7), slice(7, None))[rank]
+                    self.batches = [type(b)(b.images[cut]) for b in self.batches][: 3 - rank]  # uneven, in batches too
+
+            class Plain(Gan):
+                def generate(self, batch):
+                    return self.width * batch.images
+
+            torch.set_num_threads(1)
+            place = Path(sys.argv[1])
+            evaluation = make_evaluation(place)
+            trainer = make_trainer(place, evaluation, strategy="ddp", devices=2)
+            rank = trainer.global_rank
+            rows = []
+            for _ in range(2):
+                before = evaluation.extractor.seen
+                values = trainer.validate(Plain(), Share(rank), verbose=False)[0]
+                rows.append((rank, evaluation.extractor.seen - before, values["val/fid"]))
+            (place / f"{rank}.json").write_text(json.dumps(rows))
+            """
+        )
+    )
+    here = os.path.dirname(__file__)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *sys.path])}
+    run = subprocess.run(
+        [sys.executable, script, tmp_path], env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "sync_dist" not in run.stderr
+    rows = [row for rank in range(2) for row in json.loads((tmp_path / f"{rank}.json").read_text())]
+    # each rank sees its own share of both sets, and the second time only of the generated one
+    assert [tuple(row[:2]) for row in rows] == [(0, 42), (0, 21), (1, 12), (1, 6)]
+    values = {fid for *_, fid in rows}
+
+    metric, means = FrechetInceptionDistance(4), Means()
+    for index, batch in enumerate(NamedLoader().batches):
+        images = batch.images if index < 2 else batch.images[:7]
+        metric.update(means((images * 127.5 + 128).clamp(0, 255).byte()), real=True)
+        metric.update(means((images * 0.5 * 127.5 + 128).clamp(0, 255).byte()), real=False)
+    assert len(values) == 1
+    assert float(values.pop()) == pytest.approx(metric.compute()["fid"].item(), rel=1e-5)

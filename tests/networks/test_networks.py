@@ -1,0 +1,174 @@
+"""What every network must do: published sizes, building from YAML, being recorded, failing clearly."""
+
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from torch import nn
+
+from gan_lightning import networks
+from gan_lightning.recording import Network, describe
+
+# class, arguments, parameters that were published or counted on the authors' code
+PUBLISHED = [
+    ("MLPGenerator", {}, 2_503_984),
+    ("MLPDiscriminator", {}, 1_231_441),
+    ("ConditionalMLPGenerator", {}, 2_413_984),
+    ("ConditionalMLPDiscriminator", {}, 1_224_351),  # counted by hand: none was published
+    ("DCGANGenerator", {}, 3_576_704),
+    ("DCGANDiscriminator", {}, 2_765_568),
+    ("ResidualGenerator", {}, 1_204_483),
+    ("ResidualGenerator", {"width": 256}, 4_276_739),
+    ("ResidualDiscriminator", {}, 1_053_825),
+    ("UNetGenerator", {}, 54_413_955),
+    ("UNetGenerator", {"image_size": 128}, 41_828_995),
+    ("PatchGAN", {}, 2_768_705),
+    ("PatchGAN", {"in_channels": 3, "norm": "instance"}, 2_764_737),
+    ("PatchGAN", {"receptive_field": 1}, 9_024),
+    ("PatchGAN", {"receptive_field": 1, "in_channels": 3, "norm": "instance"}, 8_705),
+    ("PatchGAN", {"receptive_field": 16}, 139_585),
+    ("PatchGAN", {"receptive_field": 16, "in_channels": 3, "norm": "instance"}, 136_385),
+    ("PatchGAN", {"receptive_field": 286}, 11_159_361),
+    ("PatchGAN", {"receptive_field": 286, "in_channels": 3, "norm": "instance"}, 11_154_369),
+    ("ResNetGenerator", {}, 11_378_179),
+    ("ResNetGenerator", {"blocks": 6}, 7_837_699),
+]
+
+# small, and every argument other than its default, so that an argument lost on the way shows
+UNUSUAL = [
+    ("MLPGenerator", {"latent_dim": 7, "image_size": 6, "channels": 2, "hidden": [9, 8, 5], "num_classes": 3}),
+    (
+        "MLPDiscriminator",
+        {
+            "image_size": 6,
+            "channels": 2,
+            "hidden": [5],
+            "pieces": 2,
+            "input_dropout": 0.1,
+            "dropout": 0.3,
+            "num_classes": 3,
+        },
+    ),
+    ("ConditionalMLPGenerator", {"num_classes": 3, "latent_dim": 7, "image_size": 6, "channels": 2, "joint_units": 9}),
+    ("ConditionalMLPDiscriminator", {"num_classes": 3, "image_size": 6, "channels": 2, "label_units": 4}),
+    ("DCGANGenerator", {"latent_dim": 7, "image_size": 32, "channels": 4, "width": 4, "num_classes": 5}),
+    ("DCGANDiscriminator", {"image_size": 16, "channels": 1, "width": 4, "num_classes": 5, "norm": "layer"}),
+    ("ResidualGenerator", {"latent_dim": 7, "image_size": 16, "channels": 4, "width": 4, "num_classes": 5}),
+    ("ResidualDiscriminator", {"image_size": 64, "channels": 1, "width": 4, "num_classes": 5}),
+    ("UNetGenerator", {"in_channels": 1, "out_channels": 4, "image_size": 32, "width": 4, "dropout": 0.1}),
+    ("PatchGAN", {"in_channels": 2, "width": 4, "receptive_field": 34, "norm": "none"}),
+    ("ResNetGenerator", {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2}),
+]
+
+
+def count(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def from_yaml(class_path: str, init_args: dict) -> nn.Module:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(nn.Module, "net")
+    config = parser.parse_object({"net": {"class_path": class_path, "init_args": init_args}})
+    return parser.instantiate(config).net
+
+
+def test_every_network_is_here():
+    assert {name for name, _ in UNUSUAL} == set(networks.__all__)
+    assert all(issubclass(getattr(networks, name), Network) for name in networks.__all__)
+
+
+@pytest.mark.parametrize(("name", "arguments", "expected"), PUBLISHED)
+def test_published_parameter_counts(name, arguments, expected):
+    with torch.device("meta"):
+        assert count(getattr(networks, name)(**arguments)) == expected
+
+
+@pytest.mark.parametrize(("name", "arguments"), UNUSUAL)
+def test_yaml_builds_the_same_network(name, arguments):
+    built = from_yaml(f"gan_lightning.networks.{name}", arguments)
+    direct = getattr(networks, name)(**arguments)
+    assert {k: v.shape for k, v in built.state_dict().items()} == {k: v.shape for k, v in direct.state_dict().items()}
+    assert repr(built) == repr(direct)
+
+
+@pytest.mark.parametrize(("name", "arguments"), UNUSUAL)
+def test_described_in_plain_data_and_rebuilt_from_it(name, arguments):
+    net = getattr(networks, name)(**arguments)
+    said = describe(net)
+    assert said["init_args"] == arguments
+    rebuilt = from_yaml(said["class_path"], said["init_args"])
+    assert type(rebuilt) is type(net)
+    rebuilt.load_state_dict(net.state_dict())
+
+
+@pytest.mark.parametrize(("name", "arguments"), UNUSUAL)
+def test_all_parameters_learn(name, arguments):
+    net = getattr(networks, name)(**arguments).eval()
+    labels = torch.tensor([0, 2]) if "num_classes" in arguments else None
+    if "latent_dim" in arguments:
+        x = torch.randn(2, arguments["latent_dim"])
+    else:
+        channels = arguments.get("in_channels", arguments.get("channels"))
+        size = arguments.get("image_size", 32)
+        x = torch.randn(2, channels, size, size)
+    out = net(x) if labels is None else net(x, labels)
+    out.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [
+        ("MLPDiscriminator", (2, 1, 32, 32)),
+        ("ConditionalMLPDiscriminator", (2, 3, 28, 28)),
+        ("DCGANDiscriminator", (2, 3, 64, 32)),
+        ("ResidualDiscriminator", (2, 1, 32, 32)),
+        ("UNetGenerator", (2, 3, 256, 128)),
+        ("PatchGAN", (2, 3, 64, 64)),
+        ("PatchGAN", (2, 6, 23, 64)),
+        ("ResNetGenerator", (2, 3, 64, 66)),
+        ("ResNetGenerator", (2, 1, 64, 64)),
+        ("ResNetGenerator", (2, 3, 64, 4)),
+    ],
+)
+def test_images_that_a_network_cannot_take(name, images):
+    with torch.device("meta"):
+        net = getattr(networks, name)()
+        with pytest.raises(ValueError, match=r"images of shape \(N.*not \(2, .*resize"):
+            net(torch.empty(images))
+
+
+@pytest.mark.parametrize("name", ["MLPGenerator", "ConditionalMLPGenerator", "DCGANGenerator", "ResidualGenerator"])
+def test_latents_that_a_generator_cannot_take(name):
+    with torch.device("meta"):
+        net = getattr(networks, name)(latent_dim=16)
+        for shape in ((2, 15), (2, 16, 1, 1)):
+            with pytest.raises(ValueError, match=r"z of shape \(N, 16\)"):
+                net(torch.empty(shape))
+
+
+CONDITIONAL = [(name, arguments) for name, arguments in UNUSUAL if "num_classes" in arguments]
+
+
+@pytest.mark.parametrize(("name", "arguments"), CONDITIONAL)
+def test_conditional_networks_need_labels_and_heed_them(name, arguments):
+    net = getattr(networks, name)(**arguments).eval()
+    if "latent_dim" in arguments:
+        x = torch.randn(1, arguments["latent_dim"])
+    else:
+        x = torch.randn(1, arguments["channels"], arguments["image_size"], arguments["image_size"])
+    with pytest.raises(ValueError, match="no labels"):
+        net(x)
+    assert not torch.equal(net(x, torch.tensor([0])), net(x, torch.tensor([1])))
+
+
+@pytest.mark.parametrize(("name", "arguments"), [item for item in CONDITIONAL if "Conditional" not in item[0]])
+def test_unconditional_networks_take_no_labels(name, arguments):
+    with torch.device("meta"):
+        net = getattr(networks, name)(**arguments | {"num_classes": 0})
+        if "latent_dim" in arguments:
+            x = torch.empty(2, arguments["latent_dim"])
+        else:
+            x = torch.empty(2, arguments["channels"], arguments["image_size"], arguments["image_size"])
+        assert net(x, None).shape[0] == 2
+        with pytest.raises(ValueError, match="unconditional"):
+            net(x, torch.empty(2, dtype=torch.int64))

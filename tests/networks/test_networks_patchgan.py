@@ -1,0 +1,61 @@
+import pytest
+import torch
+from torch import nn
+
+from gan_lightning.networks.patchgan import PatchGAN
+
+
+@pytest.mark.parametrize("receptive_field", [1, 16, 34, 70, 142, 286])
+def test_a_logit_sees_a_square_of_just_that_size(receptive_field):
+    net = PatchGAN(1, width=2, receptive_field=receptive_field, norm="none").double()
+    for p in net.parameters():
+        nn.init.uniform_(p, 0.01, 1)  # nothing cancels
+    size = 128 if receptive_field < 100 else 448
+    images = torch.ones(1, 1, size, size, dtype=torch.double, requires_grad=True)
+    logits = net(images)
+    row, column = logits.shape[2] // 2, logits.shape[3] // 2
+    (seen,) = torch.autograd.grad(logits[0, 0, row, column], images)
+    for axis in (0, 1):
+        touched = seen[0, 0].any(dim=axis).nonzero()
+        assert touched.min() > 0 or receptive_field == 1  # not cut off by the border
+        assert touched.max() - touched.min() + 1 == receptive_field
+
+
+@pytest.mark.parametrize(("receptive_field", "side"), [(1, 256), (16, 126), (34, 62), (70, 30), (142, 14), (286, 6)])
+def test_maps_of_256_pixels(receptive_field, side):
+    with torch.device("meta"):
+        net = PatchGAN(3, receptive_field=receptive_field)
+        assert net(torch.empty(1, 3, 256, 256)).shape == (1, 1, side, side)
+        assert net(torch.empty(2, 3, 512, 256)).shape[2:] > (side, side)
+
+
+@pytest.mark.parametrize(("receptive_field", "minimum"), [(1, 1), (16, 6), (34, 12), (70, 24), (142, 48), (286, 96)])
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_smallest_images(receptive_field, minimum, norm):
+    net = PatchGAN(2, width=2, receptive_field=receptive_field, norm=norm)
+    if not (receptive_field == 1 and norm == "instance"):  # one pixel alone has no statistics
+        assert net(torch.randn(2, 2, minimum, minimum + 1)).shape[2] == 1
+    with pytest.raises(ValueError, match=f"at least {minimum}"):
+        net(torch.randn(2, 2, minimum, minimum - 1))
+
+
+def test_no_norm_at_the_image_and_the_logits_and_no_bias_under_batch_norm():
+    layers = list(PatchGAN(width=2).net)
+    assert [type(m) for m in layers[:2]] == [nn.Conv2d, nn.LeakyReLU]
+    assert [type(m) for m in layers[-2:]] == [nn.LeakyReLU, nn.Conv2d]
+    convs = [m for m in layers if isinstance(m, nn.Conv2d)]
+    assert [m.bias is not None for m in convs] == [True, False, False, False, True]
+    assert [m.stride[0] for m in convs] == [2, 2, 2, 1, 1]
+    assert sum(isinstance(m, nn.BatchNorm2d) for m in layers) == 3
+
+
+def test_initial_weights():
+    torch.manual_seed(0)
+    for conv in PatchGAN().net:
+        if isinstance(conv, nn.Conv2d):
+            assert conv.weight.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_a_field_that_cannot_be():
+    with pytest.raises(ValueError, match="receptive_field must be 1, 16, 34, 70, 142 or 286 pixels, not 71"):
+        PatchGAN(receptive_field=71)
