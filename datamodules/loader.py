@@ -93,7 +93,8 @@ class ReferenceLoader:
         world_size: number of processes that share each batch.
 
     Attributes:
-        fingerprint: the same name only for the same images in the same order; the same on every rank and machine.
+        fingerprint: the same name only for the same images in the same order, shared out in the same way; the same on
+            every rank and machine.
 
     Raises:
         ValueError: if a full batch has no item for some rank.
@@ -107,7 +108,9 @@ class ReferenceLoader:
                 f"eval_batch_size={batch_size} counts the images of all ranks together, and there are {world_size}"
                 f" ranks: make it {world_size} or more"
             )
-        self.fingerprint = digest(storage.fingerprint, image_size)
+        # which images a rank sees depends on how batches are shared out
+        sharing = (batch_size, world_size) if world_size > 1 else ()
+        self.fingerprint = digest(storage.fingerprint, image_size, *sharing)
         self._storage = storage
         self._shares = []  # (first item, one past the last)
         for start in range(0, len(storage), batch_size):

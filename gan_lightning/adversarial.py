@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from typing_extensions import Self
@@ -329,6 +330,11 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
 
     def on_fit_start(self) -> None:
         """Different noise on each process, compiled networks, and settings that cannot work together refused."""
+        if isinstance(self.trainer.strategy, DDPStrategy) and not self._trains_in_turns(self.trainer.strategy):
+            raise ValueError(
+                "plain DDP expects one backward pass through all parameters, where a GAN's players take turns: set "
+                "trainer.strategy to adversarial_ddp (or to ddp_find_unused_parameters_true)"
+            )
         if self.trainer.world_size > 1:
             # Lightning seeds all processes alike; the weights have been broadcast by now
             torch.manual_seed(torch.initial_seed() + self.global_rank)
@@ -343,6 +349,11 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         if self.compiles:
             self.generator.compile()
             self.discriminator.compile()
+
+    @staticmethod
+    def _trains_in_turns(strategy: DDPStrategy) -> bool:
+        wrapped = isinstance(strategy.model, nn.parallel.DistributedDataParallel)
+        return not wrapped or strategy._ddp_kwargs.get("find_unused_parameters", False)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """The first batch is checked against the networks; on a resume, each process's state is put back."""

@@ -68,8 +68,8 @@ class GANCommandLine(LightningCLI):
             super().instantiate_classes()
         except ValueError as error:
             reason: BaseException = error
-            while reason.__context__ is not None:
-                reason = reason.__context__
+            while cause := reason.__cause__ or reason.__context__:
+                reason = cause
             raise reason from None
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:

@@ -17,3 +17,24 @@ def real_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"GAN_LIGHTNING_DATA names {path}, which is not a folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights in the layout of torch-fidelity's file, of a size that neither fades nor explodes on the way."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    from gan_lightning.metrics.inception import WEIGHTS_NAME
+
+    path = tmp_path_factory.mktemp("hub") / "checkpoints" / WEIGHTS_NAME
+    path.parent.mkdir()
+    torch.manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        torch.save({}, path)
+        network = FeatureExtractorInceptionV3("random", ["2048"], feature_extractor_weights_path=str(path))
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight)
+    torch.save(network.state_dict(), path)
+    return path

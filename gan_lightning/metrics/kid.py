@@ -3,9 +3,12 @@
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.image.kid import poly_mmd
+from torchmetrics.image.kid import poly_kernel, poly_mmd
 
 from gan_lightning.metrics.base import PooledFeatureMetric
+
+
+BLOCK = 1024  # rows of a kernel held in memory at once
 
 
 class KernelInceptionDistance(PooledFeatureMetric):
@@ -34,9 +37,33 @@ class KernelInceptionDistance(PooledFeatureMetric):
 
         def draw(features: Tensor) -> Tensor:
             chosen = rng.choice(len(features), self.subset_size, replace=False)
-            return features[torch.from_numpy(chosen).to(features.device)]
+            return torch.from_numpy(chosen).to(features.device)
 
         # generated before real, the order in which torch-fidelity is used to take its two inputs
-        distances = [poly_mmd(draw(fake), draw(real)) for _ in range(self.subsets)]
-        distance = torch.stack(distances)
+        drawn = [(draw(fake), draw(real)) for _ in range(self.subsets)]
+        if max(len(real), len(fake)) ** 2 <= self.subsets * self.subset_size**2:
+            distance = self._from_whole_kernels(fake, real, drawn)
+        else:
+            distance = torch.stack([poly_mmd(fake[in_fake], real[in_real]) for in_fake, in_real in drawn])
         return {"kid": distance.mean(), "kid_std": distance.std(correction=0)}
+
+    def _from_whole_kernels(self, x: Tensor, y: Tensor, drawn: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """The subsets' distances from kernels of all with all, of which small sets have fewer than all subsets together."""
+        in_x, in_y = x.new_zeros(self.subsets, len(x)), x.new_zeros(self.subsets, len(y))
+        for subset, (chosen_x, chosen_y) in enumerate(drawn):
+            in_x[subset, chosen_x] = 1
+            in_y[subset, chosen_y] = 1
+
+        def between(a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor) -> Tensor:
+            """For each subset, the sum of the kernel over its pairs, (subsets,)."""
+            blocks = zip(a.split(BLOCK), in_a.split(BLOCK, dim=1), strict=True)
+            return torch.stack([((chosen @ poly_kernel(rows, b)) * in_b).sum(dim=1) for rows, chosen in blocks]).sum(dim=0)
+
+        def within(a: Tensor, in_a: Tensor) -> Tensor:
+            """The same over pairs of two different images of one set."""
+            itself = (a.square().sum(dim=1) / a.shape[1] + 1) ** 3
+            return between(a, a, in_a, in_a) - in_a @ itself
+
+        size = self.subset_size
+        apart = (within(x, in_x) + within(y, in_y)) / (size * (size - 1))
+        return apart - 2 * between(x, y, in_x, in_y) / size**2

@@ -1,34 +1,16 @@
 import pytest
 import torch
-from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from gan_lightning.metrics import InceptionV3
 from gan_lightning.metrics.inception import WEIGHTS_NAME, WEIGHTS_VARIABLE
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Random weights in the layout of torch-fidelity's file, of a size that neither fades nor explodes on the way."""
-    path = tmp_path_factory.mktemp("hub") / "checkpoints" / WEIGHTS_NAME
-    path.parent.mkdir()
-    torch.manual_seed(0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-        torch.save({}, path)
-        network = FeatureExtractorInceptionV3("random", ["2048"], feature_extractor_weights_path=str(path))
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-    torch.save(network.state_dict(), path)
-    return path
-
-
-def test_agrees_with_torch_fidelity(weights):
+def test_agrees_with_torch_fidelity(inception_weights):
     theirs = FeatureExtractorInceptionV3(
-        "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(weights)
+        "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(inception_weights)
     )
-    ours = InceptionV3(weights)
+    ours = InceptionV3(inception_weights)
     images = torch.randint(0, 256, (2, 3, 40, 32), dtype=torch.uint8)
     pooled, logits = theirs(images)
     assert pooled.std() > 0.01
@@ -40,18 +22,18 @@ def test_agrees_with_torch_fidelity(weights):
     assert torch.equal(ours(grey).pooled, ours(grey.expand(-1, 3, -1, -1)).pooled)
 
 
-def test_weights_are_found_in_the_environment_and_in_the_hub(weights, tmp_path, monkeypatch):
+def test_weights_are_found_in_the_environment_and_in_the_hub(inception_weights, tmp_path, monkeypatch):
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
     torch_hub = torch.hub.get_dir()
     try:
-        torch.hub.set_dir(weights.parent.parent)
+        torch.hub.set_dir(inception_weights.parent.parent)
         before = torch.get_rng_state()
         InceptionV3()
         assert torch.equal(torch.get_rng_state(), before)
         torch.hub.set_dir(tmp_path)
         with pytest.raises(FileNotFoundError, match=f"(?s){WEIGHTS_NAME}.*`weights`.*{WEIGHTS_VARIABLE}"):
             InceptionV3()
-        monkeypatch.setenv(WEIGHTS_VARIABLE, str(weights))
+        monkeypatch.setenv(WEIGHTS_VARIABLE, str(inception_weights))
         InceptionV3()
     finally:
         torch.hub.set_dir(torch_hub)

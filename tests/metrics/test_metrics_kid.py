@@ -45,3 +45,21 @@ def test_a_subset_larger_than_a_set():
     x = torch.randn(30, 4)
     with pytest.raises(TooFewSamplesError, match=r"at least 40 .*subset_size: 40.* only 30"):
         kid(x, torch.randn(50, 4), subset_size=40)
+
+
+def test_small_sets_take_a_quicker_way_to_the_same_number(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    real, fake = (Features(torch.randn(60, 8, generator=generator) * scale) for scale in (1.0, 1.5))
+
+    def computed(real, fake):
+        metric = KernelInceptionDistance(8, subsets=5, subset_size=30)
+        metric.update(real, real=True)
+        metric.update(fake, real=False)
+        return metric.compute()
+
+    monkeypatch.setattr("gan_lightning.metrics.kid.BLOCK", 7)
+    quick = computed(real, fake)
+    monkeypatch.setattr(KernelInceptionDistance, "_from_whole_kernels", lambda *_: pytest.fail("the other way"))
+    monkeypatch.setattr("gan_lightning.metrics.kid.max", lambda *_: 10**6, raising=False)
+    for name, value in computed(real, fake).items():
+        torch.testing.assert_close(quick[name], value, rtol=1e-12, atol=0)

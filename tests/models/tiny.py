@@ -1,0 +1,106 @@
+"""Each model at its smallest, and batches to train it on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from gan_lightning.adversarial import AdversarialModule
+from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.models import CGAN, DCGAN, GAN, WGANGP, CycleGAN, Pix2Pix
+from gan_lightning.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    MLPDiscriminator,
+    MLPGenerator,
+    PatchGAN,
+    ResNetGenerator,
+    UNetGenerator,
+)
+
+SIZE = 16
+CLASSES = 3
+SMALL: dict[str, Any] = {"image_size": SIZE, "channels": 1, "width": 4}
+
+
+def gan(**how: Any) -> GAN:
+    networks = (
+        MLPGenerator(latent_dim=6, image_size=SIZE, hidden=(32,)),
+        MLPDiscriminator(image_size=SIZE, hidden=(16,)),
+    )
+    return GAN(*networks, **how)
+
+
+def dcgan(**how: Any) -> DCGAN:
+    return DCGAN(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL), **how)
+
+
+def wgan_gp(**how: Any) -> WGANGP:
+    return WGANGP(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL, norm="none"), **how)
+
+
+def cgan(**how: Any) -> CGAN:
+    conditional = {**SMALL, "num_classes": CLASSES}
+    return CGAN(DCGANGenerator(6, **conditional), DCGANDiscriminator(**conditional), **how)
+
+
+def pix2pix(**how: Any) -> Pix2Pix:
+    """Grey to RGB."""
+    networks = UNetGenerator(1, 3, image_size=SIZE, width=4), PatchGAN(in_channels=4, width=4, receptive_field=16)
+    return Pix2Pix(*networks, **how)
+
+
+def cyclegan(**how: Any) -> CycleGAN:
+    translators = [ResNetGenerator(3, 3, width=4, blocks=1) for _ in range(2)]
+    judges = [PatchGAN(in_channels=3, width=4, receptive_field=16, norm="instance") for _ in range(2)]
+    return CycleGAN(*translators, *judges, **how)
+
+
+BUILDERS: list[Callable[..., AdversarialModule]] = [gan, dcgan, wgan_gp, cgan, pix2pix, cyclegan]
+
+
+def images(count: int, channels: int, seed: int) -> Tensor:
+    """Blobs that differ in place and brightness, (count, channels, 16, 16) in [-1, 1]."""
+    coarse = torch.rand(count, channels, 4, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return torch.nn.functional.interpolate(coarse, SIZE, mode="bilinear").clamp(-1, 1)
+
+
+def batch_for(model: AdversarialModule, count: int = 4, seed: int = 0) -> Batch:
+    """A batch of the kind, the channels and the size that the tiny model takes."""
+    if isinstance(model, Pix2Pix):
+        return PairedBatch(images(count, 1, seed), images(count, 3, seed + 1))
+    if isinstance(model, CycleGAN):
+        return UnpairedBatch(images(count, 3, seed), -images(count, 3, seed + 1))
+    labels = torch.arange(count) % CLASSES if isinstance(model, CGAN) else None
+    return ImageBatch(images(count, 1, seed), labels)
+
+
+class Batches(L.LightningDataModule):
+    """These batches, each time in this order, for every stage."""
+
+    def __init__(self, batches: Sequence[Any]) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.batches)
+
+    def train_dataloader(self) -> "Batches":
+        return self
+
+    val_dataloader = test_dataloader = predict_dataloader = train_dataloader
+
+
+def data_for(model: AdversarialModule, batches: int = 1, count: int = 4) -> Batches:
+    """Different batches that fit the model."""
+    return Batches([batch_for(model, count, seed=10 * i) for i in range(batches)])
+
+
+def networks(model: AdversarialModule, player: str) -> torch.nn.Module:
+    """What one player learns, as one module."""
+    return {"generator": model.generator, "discriminator": model.discriminator}[player]

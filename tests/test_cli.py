@@ -1,0 +1,212 @@
+"""The command line as a user meets it: runs, resumes, refuses."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torchvision.io import read_image
+
+from gan_lightning.cli import main
+
+ROOT = Path(__file__).parent.parent
+QUICKSTART = str(ROOT / "configs" / "quickstart.yaml")
+SMALL = [
+    f"--config={QUICKSTART}",
+    "--model.generator.width=4",
+    "--model.discriminator.width=4",
+    "--data.num_reference=1000",
+    "--trainer.accelerator=cpu",
+    "--trainer.precision=32-true",
+    "--trainer.limit_train_batches=3",
+    "--trainer.check_val_every_n_epoch=1",
+    "--trainer.log_every_n_steps=1",
+]
+
+
+def fit(folder: Path, *arguments: str) -> Any:
+    return main(["fit", *SMALL, f"--trainer.default_root_dir={folder}", *arguments])
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_is_a_folder_that_a_second_run_continues(tmp_path: Path) -> None:
+    fit(tmp_path, "--trainer.max_epochs=1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "config.yaml", "metrics.csv", "samples"]
+    grids = sorted((tmp_path / "samples").iterdir())
+    assert [grid.name for grid in grids] == ["images-000000000.png", "images-000000384.png"]
+    assert read_image(str(grids[0])).shape == (3, 8 * 34 + 2, 8 * 34 + 2)
+    evaluations = [row for row in rows(tmp_path) if row["val/fid"]]
+    assert len(evaluations) == 2  # before and after
+    assert {"val/inception_score", "val/kid", "val/precision", "val/recall"} <= evaluations[0].keys()
+
+    with pytest.raises(SystemExit, match="already holds a run"):
+        fit(tmp_path, "--trainer.max_epochs=2")
+    cli = fit(tmp_path, "--trainer.max_epochs=2", "--ckpt_path=last")
+    assert cli.model.batches_seen == 6
+    assert [int(row["step"]) for row in rows(tmp_path) if row["loss/generator"]] == [0, 1, 2, 3, 4, 5]
+
+
+def test_resume_through_the_command_line_is_exact(tmp_path: Path) -> None:
+    fit(tmp_path / "whole", "--trainer.max_epochs=2")
+    fit(tmp_path / "parts", "--trainer.max_epochs=1")
+    fit(tmp_path / "parts", "--trainer.max_epochs=2", "--ckpt_path=last")
+    whole, parts = (
+        torch.load(tmp_path / run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in ("whole", "parts")
+    )
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_evaluating_predicting_and_the_best_checkpoint(tmp_path: Path) -> None:
+    trained = fit(tmp_path, "--trainer.max_epochs=2")
+    scores = [float(row["val/fid"]) for row in rows(tmp_path) if row["val/fid"]]
+    best = tmp_path / "checkpoints" / "best.ckpt"
+    assert float(trained.trainer.checkpoint_callback.best_model_score) == pytest.approx(min(scores[1:]))
+
+    again = main(["validate", *SMALL, f"--trainer.default_root_dir={tmp_path / 'v'}", f"--ckpt_path={best}"])
+    assert float(again.trainer.callback_metrics["val/fid"]) == pytest.approx(min(scores[1:]), rel=1e-6)
+    tested = main(["test", *SMALL, f"--trainer.default_root_dir={tmp_path / 't'}", f"--ckpt_path={best}"])
+    assert float(tested.trainer.callback_metrics["test/fid"]) == pytest.approx(min(scores[1:]), rel=1e-6)
+
+    main(
+        [
+            "predict",
+            *SMALL,
+            f"--trainer.default_root_dir={tmp_path / 'p'}",
+            f"--ckpt_path={best}",
+            "--data.num_reference=20",
+            "--return_predictions=false",
+            "--trainer.callbacks+=gan_lightning.callbacks.PredictionWriter",
+        ]
+    )
+    written = sorted((tmp_path / "p" / "predictions").iterdir())
+    assert [path.name for path in written] == [f"{i:06d}.png" for i in range(20)]
+
+
+def test_evaluation_by_images(tmp_path: Path) -> None:
+    cli = fit(tmp_path, "--evaluate_every_images=256", "--trainer.max_epochs=2", "--validate_before_fit=false")
+    assert cli.trainer.val_check_interval == 2
+    assert sum(bool(row["val/fid"]) for row in rows(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--model.generator.wdith=4", "wdith"),
+        ("--model.generator=gan_lightning.networks.DCGenerator", "DCGenerator"),
+        ("--model.loss=gan_lightning.losses.gradient_penalty", "gradient_penalty"),
+        ("--data.batch_size=many", "many"),
+        ("--data=torch.nn.Linear", "torch.nn.Linear"),
+        ("--trainer.precison=16-mixed", "precison"),
+    ],
+)
+def test_misspelt_keys_wrong_classes_and_types_are_named(
+    argument: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        fit(tmp_path, argument)
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_misspelt_key_in_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "overlay.yaml").write_text("model:\n  init_args:\n    ema_halflife: 100\n")
+    with pytest.raises(SystemExit):
+        fit(tmp_path, f"--config={tmp_path / 'overlay.yaml'}")
+    assert "ema_halflife" in capsys.readouterr().err
+
+
+def test_missing_inception_weights_are_named_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GAN_LIGHTNING_INCEPTION", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "overlay.yaml").write_text(
+        "trainer:\n  callbacks:\n    - class_path: gan_lightning.callbacks.Evaluation\n"
+        "      init_args: {extractor: gan_lightning.metrics.InceptionV3}\n"
+    )
+    with pytest.raises(FileNotFoundError, match="GAN_LIGHTNING_INCEPTION"):
+        fit(tmp_path / "run", f"--config={tmp_path / 'overlay.yaml'}")
+
+
+def test_mismatched_sizes_are_named_before_the_first_step(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"makes images of 1x64x64 .* serve 1x32x32: set image_size"):
+        fit(tmp_path, "--model.generator.image_size=64")
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "train.py"), "fit", *SMALL, f"--trainer.default_root_dir={folder}", *arguments]
+    return subprocess.Popen(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    import time
+
+    for _ in range(1200):
+        if path.exists():
+            return
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.1)
+    raise AssertionError(f"{path} did not appear")
+
+
+def test_a_warned_cluster_job_saves_requeues_and_goes_on(tmp_path: Path) -> None:
+    """With a stand-in for SLURM's scontrol on the path."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "scontrol").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    (tools / "scontrol").chmod(0o755)
+    job = {
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "SLURM_JOB_ID": "17",
+        "SLURM_JOB_NAME": "gan",
+        "SLURM_NTASKS": "1",
+        "SLURM_NTASKS_PER_NODE": "1",
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NODEID": "0",
+    }
+    overlay = ROOT / "configs" / "overlays" / "slurm.yaml"
+    forever = [f"--config={overlay}", "--trainer.devices=1", "--trainer.max_epochs=100000", "--ckpt_path=last"]
+    forever += ["--trainer.limit_train_batches=null", "--trainer.check_val_every_n_epoch=100000"]
+    process = start(tmp_path / "run", *forever, **job)
+    wait_for(tmp_path / "run" / "metrics.csv", process)
+    process.send_signal(signal.SIGUSR1)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert (tmp_path / "asked").read_text() == "requeue 17\n"
+    saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    batches = saved["gan_lightning"]["batches_seen"]
+    steps = [float(state["state"][0]["step"]) for state in saved["optimizer_states"]]
+    assert steps == [batches, batches]  # both players' turns are over
+
+    cli = fit(tmp_path / "run", "--ckpt_path=last", f"--trainer.max_steps={batches + 2}", "--trainer.max_epochs=-1")
+    assert cli.model.batches_seen == batches + 2
+
+
+def test_a_killed_run_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
+    save_often = (
+        "--trainer.callbacks+={class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: "
+        "{filename: often, every_n_train_steps: 1, enable_version_counter: false}}"
+    )
+    process = start(tmp_path, save_often, "--trainer.max_epochs=100000", "--validate_before_fit=false")
+    wait_for(tmp_path / "checkpoints" / "often.ckpt", process)
+    process.kill()
+    process.communicate()
+    torch.load(tmp_path / "checkpoints" / "often.ckpt", weights_only=True)

@@ -1,0 +1,153 @@
+"""Every YAML file of configs/ through the real command line; a new file is tested at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torchvision.io import write_png
+
+from gan_lightning.cli import main
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+EXPERIMENTS = sorted(p for p in CONFIGS.rglob("*.yaml") if p.parent.name != "overlays")
+OVERLAYS = sorted((CONFIGS / "overlays").glob("*.yaml"))
+QUICKSTART = str(CONFIGS / "quickstart.yaml")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(CONFIGS).with_suffix(""))
+
+
+def images(folder: Path, count: int, height: int, width: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        write_png(torch.randint(0, 256, (3, height, width), dtype=torch.uint8), str(folder / f"{i}.png"))
+    return folder
+
+
+@pytest.fixture
+def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
+    """For each kind of datamodule, arguments that point it to a few small images."""
+
+    def arguments(data: dict[str, Any]) -> list[str]:
+        kind, size = data["class_path"].split(".")[-1], data["init_args"].get("image_size", 32)
+        folder = tmp_path / "images"
+        match kind:
+            case "Digits":
+                return []
+            case "MNIST":
+                return [f"--data.root={request.getfixturevalue('real_data') / 'mnist'}"]
+            case "CIFAR" | "CelebA":  # their files are tested in tests/datamodules
+                images(folder, 70, size, size)
+                return ["--data=datamodules.ImageFolder", f"--data.train={folder}", f"--data.image_size={size}"]
+            case "ImageFolder":
+                return [f"--data.train={images(folder, 70, size, size)}"]
+            case "PairedFolder":
+                both = images(folder, 4, size, 2 * size)
+                return [f"--data.train={both}", f"--data.test={both}"]
+            case "UnpairedFolder":
+                return [f"--data.{part}={images(folder, 4, size, size)}" for part in data["init_args"] if "_" in part][:0] + [
+                    f"--data.{part}={images(folder, 4, size, size)}" for part in ("train_a", "train_b", "test_a", "test_b")
+                ]
+        raise AssertionError(f"say here how {kind} is given a few small images")
+
+    return arguments
+
+
+def narrow(model: dict[str, Any]) -> list[str]:
+    """Arguments that make every network of a model that has a width a narrow one."""
+    return [
+        f"--model.{part}.width=4"
+        for part, network in model["init_args"].items()
+        if isinstance(network, dict) and "width" in network.get("init_args", {})
+    ]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+def test_every_experiment_trains_and_evaluates(
+    path: Path, small_data: Any, tmp_path: Path, inception_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAN_LIGHTNING_INCEPTION", str(inception_weights))
+    monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
+    config = yaml.safe_load(path.read_text())
+    cli = main(
+        [
+            "fit",
+            f"--config={path}",
+            *small_data(config["data"]),
+            *narrow(config["model"]),
+            "--data.eval_batch_size=2",
+            "--trainer.fast_dev_run=2",
+            "--trainer.accelerator=cpu",
+            f"--trainer.default_root_dir={tmp_path / 'run'}",
+        ]
+    )
+    assert cli.model.batches_seen == 2
+
+
+def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--print_config"])
+    assert not stop.value.code
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+def test_print_config_round_trips(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = printed(["fit", f"--config={path}"], capsys)
+    (tmp_path / "printed.yaml").write_text(first)
+    assert printed(["fit", f"--config={tmp_path / 'printed.yaml'}"], capsys) == first
+    given, full = yaml.safe_load(path.read_text()), yaml.safe_load(first)
+    assert full["model"]["class_path"] == given["model"]["class_path"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=name)
+def test_every_overlay_stacks_on_every_experiment(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in EXPERIMENTS:
+        alone = yaml.safe_load(printed(["fit", f"--config={path}"], capsys))
+        stacked = yaml.safe_load(printed(["fit", f"--config={path}", f"--config={overlay}"], capsys))
+        assert stacked != alone
+        assert stacked["model"]["class_path"] == alone["model"]["class_path"]
+        kept = [callback["class_path"] for callback in alone["trainer"]["callbacks"]]
+        assert [callback["class_path"] for callback in stacked["trainer"]["callbacks"]][: len(kept)] == kept
+
+
+@pytest.mark.parametrize("overlay", [o for o in OVERLAYS if o.stem not in ("ddp", "slurm")], ids=name)
+def test_the_quickstart_runs_under_every_overlay(
+    overlay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cli = main(
+        [
+            "fit",
+            f"--config={QUICKSTART}",
+            f"--config={overlay}",
+            f"--trainer.default_root_dir={tmp_path}",
+            "--trainer.max_epochs=1",
+            "--trainer.limit_train_batches=2",
+            "--trainer.check_val_every_n_epoch=1",
+            "--trainer.log_every_n_steps=1",
+            "--trainer.accelerator=cpu",
+            "--validate_before_fit=false",
+            "--data.num_reference=1000",
+            "--trainer.limit_val_batches=null",
+            *narrow(yaml.safe_load(Path(QUICKSTART).read_text())["model"]),
+        ]
+    )
+    assert cli.model.batches_seen == 2
+    assert (tmp_path / "metrics.csv").exists()
+    assert (tmp_path / "config.yaml").exists()
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert [path.name for path in (tmp_path / "samples").iterdir()] == ["images-000000256.png"]
+    if overlay.stem == "wandb":
+        import wandb
+
+        wandb.finish()
+        assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+        pictures = list(tmp_path.glob("wandb/offline-run-*/files/media/images/*.png"))
+        assert len(pictures) == 1
+    if overlay.stem == "tensorboard":
+        assert list(tmp_path.glob("tensorboard/events.out.tfevents.*"))
