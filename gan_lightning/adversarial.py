@@ -1,8 +1,8 @@
 """The game of two players: the one training loop of this library, and all that touches an optimizer.
 
-A model states its mathematics in two hooks, `discriminator_loss` and `generator_loss`. Everything else that a training step
-needs (whose turn it is, freezing the other player, backward, averaging over processes, clipping, stepping, schedules,
-the moving average, counting, logging, the guard against NaN, exact resume) is written here, once.
+A model states its mathematics in two hooks, `discriminator_loss` and `generator_loss`. Everything else that a training
+step needs (whose turn it is, freezing the other player, backward, averaging over processes, clipping, stepping,
+schedules, the moving average, counting, logging, the guard against NaN, exact resume) is written here, once.
 """
 
 import warnings
@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import lightning as L
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
-from typing_extensions import Self
 
 from gan_lightning import random_state
 from gan_lightning.averaging import AveragedNetwork
@@ -32,6 +31,7 @@ PLAYERS: tuple[Player, ...] = ("discriminator", "generator")  # also the order o
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 Terms = dict[str, Tensor]
 TRUSTED = ("gan_lightning", "torch", "torchvision")
+
 
 class NonFiniteLossError(RuntimeError):
     """A loss term, or a weight, became NaN or infinite."""
@@ -48,7 +48,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         discriminator_optimizer: the same for the discriminator.
         generator_schedule: factor on the generator's learning rate over time. None = constant.
         discriminator_schedule: the same for the discriminator.
-        generator_clip_norm: largest L2 norm of the generator's gradient; longer ones are scaled down. None = no clipping.
+        generator_clip_norm: largest L2 norm of the generator's gradient; longer ones are scaled down. None = any.
         discriminator_clip_norm: the same for the discriminator.
         n_critic: discriminator steps for each step of the generator.
         accumulate: parts that each batch is cut into, one after another through the networks, to save memory; the
@@ -56,15 +56,15 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         ema_half_life: half-life, in images, of the moving average of the generator's weights that all images are
             generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
         ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
-        augmentation: a differentiable module in front of the discriminator, for real and fake images alike. None = none.
+        augmentation: a differentiable module in front of the discriminator, for real and fake images. None = none.
         compile: compile both networks with torch.compile. Gradient penalties stay eager.
         channels_last: keep the networks' weights in channels-last layout, which is faster for convolutions.
     """
 
-    batch_type: ClassVar[type] = ImageBatch
+    batch_type: ClassVar[type[Batch]] = ImageBatch
     """The kind of batch this model learns from."""
     redraws: ClassVar[bool] = False
-    """Whether the generator's turn draws new fakes (as WGAN-GP's algorithm box has it) or shares the discriminator's."""
+    """Whether the generator's turn draws fakes of its own (as in WGAN-GP's algorithm box) or shares the other turn's."""
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.5, 0.999))
     """Both players' optimizer where none is given."""
 
@@ -129,7 +129,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
     # ------------------------------------------------------------------ what a model states
 
     @abstractmethod
-    def draw_fakes(self, batch: Batch) -> Any:
+    def draw_fakes(self, batch: Any) -> Any:
         """What the generator makes for this batch: a tensor, or a nest of them, passed on to both losses."""
 
     @abstractmethod
@@ -142,7 +142,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
 
     @abstractmethod
     def generate(self, batch: Any) -> Tensor:
-        """Images as a user gets them, float (N, C, H, W) in [-1, 1]: averaged weights, fp32, evaluation mode, no gradient."""
+        """Images as a user gets them, float (N, C, H, W) in [-1, 1]: by the averaged weights, in fp32, without gradient."""
 
     @abstractmethod
     def reference(self, batch: Any) -> Tensor:
@@ -203,7 +203,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         for group, rate in zip(optimizer.param_groups, self._learning_rates[player], strict=True):
             group["lr"] = rate * self.schedules[player](self._progress(self.schedules[player].unit))
         if self._has_stepped:
-            # `trainer.global_step` counts the steps of all optimizers; ours is to count batches, so only the first counts
+            # `trainer.global_step` counts the steps of all optimizers and is to count batches: only the first is told
             optimizer._on_before_step = optimizer._on_after_step = _do_nothing
         self._has_stepped = True
         optimizer.step()
@@ -227,11 +227,11 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
             self._log_progress()
 
     def lazily(self, name: str, every: int, term: Callable[[], Tensor]) -> Terms:
-        """A term computed on every `every`-th batch only, `every` times as strong then (Karras et al. 2019, section 3.1).
+        """A term that is computed on each `every`-th batch only, `every` times as strong then (Karras et al. 2019).
 
         Returns:
-            {name: every * term()} when it is due, and no term at all otherwise; so `**self.lazily(...)` fits into a hook's
-            dictionary. A logged value is that of the last time it was due.
+            {name: every * term()} when it is due, and no term at all otherwise; so `**self.lazily(...)` fits into a
+            hook's dictionary. A logged value is that of the last time it was due.
         """
         return {name: every * term()} if self.batches_seen % every == 0 else {}
 
@@ -266,7 +266,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         return {"epoch": self.current_epoch, "batch": self.batches_seen, "image": self.images_seen}[unit]
 
     def _average_gradients(self, player: Player) -> None:
-        """The mean over processes, in one message; before the step, while fp16 gradients are still scaled on all alike."""
+        """The mean over processes, in one message; before the step, while fp16 gradients are scaled on all alike."""
         if self.trainer.world_size == 1:
             return
         gradients = [p.grad for p in self._parameters_of[player] if p.grad is not None]
@@ -301,10 +301,11 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
             for name, value in zip(names, values.tolist(), strict=True):
                 if not torch.isfinite(torch.tensor(value)):
                     raise NonFiniteLossError(
-                        f"{name} was {value} at batch {batch}, after {self.images_seen:,} images: training stops here, and no "
-                        "checkpoint is written any more; the last one on disk is from before. Go on from it with "
-                        "--ckpt_path last and a lower learning rate, gradient clipping (model.generator_clip_norm, "
-                        "model.discriminator_clip_norm) or full precision (trainer.precision: 32-true)"
+                        f"{name} was {value} at batch {batch}, after {self.images_seen:,} images: training stops "
+                        "here, and no checkpoint is written any more; the last one on disk is from before. Go on "
+                        "from it with --ckpt_path last and a lower learning rate, gradient clipping "
+                        "(model.generator_clip_norm, model.discriminator_clip_norm) or full precision "
+                        "(trainer.precision: 32-true)"
                     )
 
     # ------------------------------------------------------------------ hooks of Lightning
@@ -315,8 +316,8 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         for player, modules in self.players().items():
             self._parameters_of[player] = [p for module in modules for p in module.parameters() if p.requires_grad]
             optimizer = self.optimizer_factories[player](self._parameters_of[player])
-            # Kept here and not read back from the optimizer, whose groups a resume overwrites with those of the checkpoint:
-            # the learning rate is the one that the user asks for now.
+            # Kept here and not read back from the optimizer, whose groups a resume overwrites with those of the
+            # checkpoint: the learning rate is the one that the user asks for now.
             self._learning_rates[player] = [group["lr"] for group in optimizer.param_groups]
             optimizers.append(optimizer)
         return optimizers
@@ -343,8 +344,8 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
             fused = getattr(self.optimizer_of(player).optimizer, "_step_supports_amp_scaling", False)
             if scaler is not None and fused and self.clip_norms[player] is not None:
                 raise ValueError(
-                    f"the {player}'s optimizer is fused, which unscales fp16 gradients inside its step, where they can no "
-                    f"longer be clipped: take `fused` away from it, or {player}_clip_norm, or use bf16-mixed"
+                    f"the {player}'s optimizer is fused, which unscales fp16 gradients inside its step, where they "
+                    f"can no longer be clipped: take `fused` away from it, or {player}_clip_norm, or use bf16-mixed"
                 )
         if self.compiles:
             self.generator.compile()
@@ -364,8 +365,8 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
                 self.load_process_state(states[self.global_rank])
             else:
                 warnings.warn(
-                    f"the checkpoint was written by {len(states)} processes and is resumed by {self.trainer.world_size}: "
-                    "training goes on, with other noise than the first run would have drawn",
+                    f"the checkpoint was written by {len(states)} processes and is resumed by "
+                    f"{self.trainer.world_size}: training goes on, with other noise than the first would have drawn",
                     stacklevel=2,
                 )
 
@@ -403,8 +404,9 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters()]))
         if not norms.isfinite().all():
             raise NonFiniteLossError(
-                f"a weight is no longer finite at batch {self.batches_seen}: this checkpoint was not written, and the last one "
-                "on disk is from before. Go on from it with --ckpt_path last and a lower learning rate or clipping"
+                f"a weight is no longer finite at batch {self.batches_seen}: this checkpoint was not written, and "
+                "the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning rate "
+                "or clipping"
             )
         states = [self.process_state()]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -421,11 +423,15 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what `on_save_checkpoint` added; say where the checkpoint's settings were others."""
         then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY], dict(self.hparams)
-        changed = [f"{key}: {now[key]} now, {then[key]} in the checkpoint" for key in then if now.get(key, then[key]) != then[key]]
+        changed = [
+            f"{key}: {now[key]} now, {then[key]} in the checkpoint"
+            for key in then
+            if now.get(key, then[key]) != then[key]
+        ]
         if changed:
             warnings.warn(
-                f"the run goes on with other settings than it began with ({'; '.join(changed)}): those of now count, except "
-                "for what an optimizer keeps itself (betas, momentum, weight decay), which comes with its state",
+                f"the run goes on with other settings than it began with ({'; '.join(changed)}): those of now count, "
+                "except for what an optimizer keeps itself (betas, momentum, weight decay), which comes with its state",
                 stacklevel=2,
             )
         state = checkpoint["gan_lightning"]
@@ -435,7 +441,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         self._process_states = state["processes"]
 
     def process_state(self) -> dict[str, Any]:
-        """What differs between processes and is needed to resume exactly, in types that `weights_only` loading takes."""
+        """What differs between processes and an exact resume needs, in types that `weights_only` loading takes."""
         return {"random": random_state.capture()}
 
     def load_process_state(self, state: dict[str, Any]) -> None:
@@ -469,15 +475,16 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         name = type(self).__name__
         if not isinstance(batch, self.batch_type):
             raise TypeError(
-                f"{name} learns from a {self.batch_type.__name__} ({', '.join(self.batch_type._fields)}), but the data serve a "
-                f"{type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, or another model"
+                f"{name} learns from a {self.batch_type.__name__} ({', '.join(self.batch_type._fields)}), but the "
+                f"data serve a {type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, "
+                "or another model"
             )
-        few = first(batch, 2)
+        few: Any = first(batch, 2)  # type: ignore[type-var]
         real = self.reference(few)
         if not real.is_floating_point() or real.abs().max() > 1:
             raise ValueError(
-                f"{name} takes float images in [-1, 1], but the data serve {real.dtype} in [{real.min()}, {real.max()}]: "
-                "convert them with gan_lightning.images.to_float"
+                f"{name} takes float images in [-1, 1], but the data serve {real.dtype} in [{real.min()}, "
+                f"{real.max()}]: convert them with gan_lightning.images.to_float"
             )
         shapes = " and ".join("x".join(map(str, field.shape[1:])) for field in few if field is not None)
         with evaluating(self), torch.autocast(self.device.type, enabled=False), torch.enable_grad():
@@ -487,15 +494,15 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
                     self.discriminator_loss(few, detach(self.draw_fakes(few)))
             except (RuntimeError, ValueError, IndexError) as error:
                 raise ValueError(
-                    f"the networks of {name} cannot take what the data serve ({shapes}): {error}. Set the networks' sizes and "
-                    "channels, and the datamodule's, to match"
+                    f"the networks of {name} cannot take what the data serve ({shapes}): {error}. Set the networks' "
+                    "sizes and channels, and the datamodule's, to match"
                 ) from error
         if fake.shape != real.shape:
             made, wanted = ("x".join(map(str, images.shape[1:])) for images in (fake, real))
             raise ValueError(
-                f"the generator of {name} makes images of {made} (channels x height x width), but the data serve {wanted}: set "
-                "image_size and channels of the networks (model.init_args.generator, model.init_args.discriminator) and of "
-                "the datamodule to the same"
+                f"the generator of {name} makes images of {made} (channels x height x width), but the data serve "
+                f"{wanted}: set image_size and channels of the networks (model.init_args.generator, "
+                "model.init_args.discriminator) and of the datamodule to the same"
             )
 
     # ------------------------------------------------------------------ loading

@@ -15,8 +15,8 @@ class AveragedNetwork(nn.Module):
     Args:
         network: the network to follow.
         half_life: the number of images after which an old weight counts half (Karras et al. 2018: 10,000).
-        warm_up: early on, the half-life is at most this share of the images seen, so that the first random weights do not
-            linger (StyleGAN2-ADA: 0.05); 0 turns it off.
+        warm_up: early on, the half-life is at most this share of the images seen, so that the first random weights do
+            not linger (StyleGAN2-ADA: 0.05); 0 turns it off.
     """
 
     def __init__(self, network: nn.Module, half_life: float, warm_up: float) -> None:
@@ -36,7 +36,7 @@ class AveragedNetwork(nn.Module):
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int) -> None:
         """Move towards `network`'s weights, `images` images after the last update."""
-        averaged = list(self.network.parameters())
+        averaged = [p.detach() for p in self.network.parameters()]
         # torch.lerp's multi-tensor form: one call for all weights, where a loop would cost as much as a small step
         torch._foreach_lerp_(averaged, [p.detach() for p in network.parameters()], 1 - self.decay(images, images_seen))
         buffers = list(self.network.buffers())

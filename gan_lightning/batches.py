@@ -3,9 +3,8 @@
 Images in a batch are float32 NCHW in [-1, 1] by the time a model sees them (a datamodule converts on the device).
 """
 
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -40,6 +39,7 @@ class CaptionedBatch(NamedTuple):
 
 Batch = ImageBatch | PairedBatch | UnpairedBatch | CaptionedBatch
 
+AnyBatch = TypeVar("AnyBatch", ImageBatch, PairedBatch, UnpairedBatch, CaptionedBatch)
 Tree = TypeVar("Tree")
 
 
@@ -63,14 +63,16 @@ def detach(tensors: Tree) -> Tree:
     return tree_map(lambda t: t.detach() if isinstance(t, Tensor) else t, tensors)
 
 
-def first(batch: Batch, count: int) -> Batch:
+def first(batch: AnyBatch, count: int) -> AnyBatch:
     """The first `count` items of a batch."""
-    return type(batch)(*(None if field is None else field[:count] for field in batch))
+    make: Any = type(batch)
+    return make(*(None if field is None else field[:count] for field in batch))
 
 
-def split(batch: Batch, parts: int) -> list[Batch]:
+def split(batch: AnyBatch, parts: int) -> list[AnyBatch]:
     """The batch as `parts` smaller ones of (almost) equal length, in order."""
     if parts == 1:
         return [batch]
-    fields = [[None] * parts if f is None else list(torch.tensor_split(f, parts)) for f in batch]
-    return [type(batch)(*part) for part in zip(*fields, strict=True)]
+    fields: list[Any] = [[None] * parts if field is None else field.tensor_split(parts) for field in batch]
+    make: Any = type(batch)
+    return [make(*part) for part in zip(*fields, strict=True)]

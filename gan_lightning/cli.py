@@ -19,7 +19,8 @@ from gan_lightning.loggers import RunCSVLogger
 class GANCommandLine(LightningCLI):
     """LightningCLI with what a GAN's run needs.
 
-    - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config. A new run refuses a
+    - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config. A new run
+    refuses a
       folder that holds another one; `--ckpt_path last` continues there.
     - The reference set is evaluated once before training (`validate_before_fit`).
     - What the command line says counts: a checkpoint's hyperparameters never replace it silently.
@@ -28,7 +29,10 @@ class GANCommandLine(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is not a setting of the trainer, the model or the data."""
         parser.add_argument(
-            "--validate_before_fit", type=bool, default=True, help="Evaluate the untrained model before a new run starts."
+            "--validate_before_fit",
+            type=bool,
+            default=True,
+            help="Evaluate the untrained model before a new run starts.",
         )
         parser.add_argument(
             "--evaluate_every_images",
@@ -38,7 +42,7 @@ class GANCommandLine(LightningCLI):
         )
 
     def _parse_ckpt_path(self) -> None:
-        """LightningCLI would overwrite the config with the checkpoint's hyperparameters; the model warns of differences."""
+        """LightningCLI would replace the config by the checkpoint's hyperparameters; the model warns of differences."""
 
     def before_instantiate_classes(self) -> None:
         """Give the run's folder to all that writes; refuse one that is taken."""
@@ -48,8 +52,8 @@ class GANCommandLine(LightningCLI):
         last = root / "checkpoints" / "last.ckpt"
         if self.subcommand == "fit" and config.ckpt_path is None and not config.trainer.fast_dev_run and last.exists():
             raise SystemExit(
-                f"error: {root} already holds a run ({last}). Continue it with --ckpt_path last, give the new run a folder "
-                "of its own by --trainer.default_root_dir, or delete the old one"
+                f"error: {root} already holds a run ({last}). Continue it with --ckpt_path last, give the new run a "
+                "folder of its own by --trainer.default_root_dir, or delete the old one"
             )
         for logger in _listed(config.trainer.logger):
             if isinstance(logger, Namespace):
@@ -99,7 +103,7 @@ class GANCommandLine(LightningCLI):
 
 
 def _place(logger: Namespace, root: Path) -> None:
-    """A logger without a folder of its own writes into the run's; Weights & Biases knows a resumed run again by its id."""
+    """A logger without a folder writes into the run's; Weights & Biases knows a resumed run again by its id."""
     if logger.init_args.get("save_dir") == ".":
         logger.init_args.save_dir = str(root)
     if logger.class_path.endswith("WandbLogger") and logger.init_args.get("id") is None:

@@ -1,23 +1,26 @@
-"""What the models of a family share besides the game: how fakes are drawn, how images are made, what a preview shows."""
+"""What the models of a family share besides the game: how fakes are drawn, images made, and progress shown."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.adversarial import AdversarialModule, evaluating
-from gan_lightning.batches import ImageBatch, PairedBatch, UnpairedBatch, first
+from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch, first
+
+Direction = Literal["a_to_b", "b_to_a"]
 
 
 class NoiseToImage(AdversarialModule):
     """A generator that makes images from latent vectors, and from class labels where it has any.
 
     The generator states its `latent_dim` and its `num_classes` (0 = it takes no labels), and is called as
-    `generator(z)` or `generator(z, labels)`; the discriminator as `discriminator(images)` or `discriminator(images, labels)`.
+    `generator(z)` or `generator(z, labels)`; the discriminator as `discriminator(images)` or `discriminator(images,
+    labels)`.
 
-    Batch norm uses its running statistics whenever images are made (in previews, evaluation and prediction alike), and the
-    statistics of the batch in training only.
+    Batch norm uses its running statistics whenever images are made (in previews, evaluation and prediction alike), and
+    the statistics of the batch in training only.
     """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, **base: Any) -> None:
@@ -25,8 +28,8 @@ class NoiseToImage(AdversarialModule):
         for name in ("latent_dim", "num_classes"):
             if not isinstance(getattr(generator, name, None), int):
                 raise TypeError(
-                    f"the generator {type(generator).__name__} does not say its {name}: give it an int attribute of this name "
-                    "(num_classes = 0 for a generator without labels)"
+                    f"the generator {type(generator).__name__} does not say its {name}: give it an int attribute of "
+                    "this name (num_classes = 0 for a generator without labels)"
                 )
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.num_classes: int = generator.num_classes  # type: ignore[assignment]
@@ -92,13 +95,14 @@ class NoiseToImage(AdversarialModule):
             if batch.labels is None or batch.labels.ndim != 1:
                 served = "none" if batch.labels is None else f"attributes of shape {tuple(batch.labels.shape[1:])}"
                 raise ValueError(
-                    f"{type(self).__name__} needs a class label for each image, but the data serve {served}: choose labelled "
-                    "data, or a generator with num_classes: 0"
+                    f"{type(self).__name__} needs a class label for each image, but the data serve {served}: choose "
+                    "labelled data, or a generator with num_classes: 0"
                 )
             if batch.labels.min() < 0 or batch.labels.max() >= self.num_classes:
                 raise ValueError(
-                    f"the data serve labels from {batch.labels.min()} to {batch.labels.max()}, but the networks know the classes "
-                    f"0 to {self.num_classes - 1}: set num_classes of both networks to the data's number of classes"
+                    f"the data serve labels from {batch.labels.min()} to {batch.labels.max()}, but the networks know "
+                    f"the classes 0 to {self.num_classes - 1}: set num_classes of both networks to the data's number "
+                    "of classes"
                 )
         super().check_batch(batch)
 
@@ -106,7 +110,7 @@ class NoiseToImage(AdversarialModule):
 class PairedTranslation(AdversarialModule):
     """A generator that turns a source image into the target that it is paired with."""
 
-    batch_type: ClassVar[type] = PairedBatch
+    batch_type: ClassVar[type[Batch]] = PairedBatch
 
     @abstractmethod
     def translate(self, images: Tensor) -> Tensor:
@@ -133,10 +137,10 @@ class PairedTranslation(AdversarialModule):
 class UnpairedTranslation(AdversarialModule):
     """Two generators that turn images of domain A into domain B and back, with no pairs to learn from."""
 
-    batch_type: ClassVar[type] = UnpairedBatch
+    batch_type: ClassVar[type[Batch]] = UnpairedBatch
 
     @abstractmethod
-    def translate(self, images: Tensor, direction: str = "a_to_b") -> Tensor:
+    def translate(self, images: Tensor, direction: Direction = "a_to_b") -> Tensor:
         """Images float (N, C, H, W) in [-1, 1] of one domain to the other; `direction` is "a_to_b" or "b_to_a"."""
 
     def generate(self, batch: UnpairedBatch) -> Tensor:
@@ -156,6 +160,6 @@ class UnpairedTranslation(AdversarialModule):
 
 
 def _side_by_side(*columns: Tensor) -> Tensor:
-    """Columns of images (N, C, H, W), each N long, as one batch in reading order; grey ones become RGB beside RGB ones."""
+    """Columns of N images each as one batch in reading order; grey ones become RGB beside RGB ones."""
     channels = max(column.shape[1] for column in columns)
     return torch.stack([column.expand(-1, channels, -1, -1) for column in columns], dim=1).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""A pool of earlier fakes for a discriminator to learn from (Shrivastava et al. 2017, arXiv 1612.07828, section 2.3)."""
+"""A pool of earlier fakes for a discriminator to learn from (Shrivastava et al. 2017, arXiv 1612.07828)."""
 
 import torch
 from torch import Tensor

@@ -1,7 +1,7 @@
 """The image convention, and the only conversions there are.
 
-Networks see float32 NCHW in [-1, 1]. Storage, metrics and files see uint8 (or uint16) NCHW. The conversion there and back
-returns every one of the 256 (65,536) levels unchanged.
+Networks see float32 NCHW in [-1, 1]. Storage, metrics and files see uint8 (or uint16) NCHW. The conversion there and
+back returns every one of the 256 (65,536) levels unchanged.
 """
 
 import torch
@@ -23,17 +23,18 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float images in [-1, 1], any shape, to uint8 in [0, 255], rounded to the nearest level; values outside are clamped."""
+    """Float images in [-1, 1], any shape, to uint8 in [0, 255]: rounded to the nearest level and clamped."""
     return images.detach().float().mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
 
 
 def to_uint16(images: Tensor) -> Tensor:
-    """Float images in [-1, 1], any shape, to uint16 in [0, 65535], rounded to the nearest level; values outside are clamped."""
+    """Float images in [-1, 1], any shape, to uint16 in [0, 65535]: rounded to the nearest level and clamped."""
     return images.detach().double().mul(32767.5).add_(32768).clamp_(0, 65535).to(torch.uint16)
 
 
 def to_channels(images: Tensor, channels: int) -> Tensor:
-    """Images (N, C, H, W) of any dtype with 1, 2, 3 or 4 channels (grey, grey + alpha, RGB, RGBA) shown with `channels` of 1 or 3.
+    """Images (N, C, H, W) of any dtype with 1, 2, 3 or 4 channels (grey, grey + alpha, RGB, RGBA) shown with `channels`
+    of 1 or 3.
 
     Alpha is dropped; grey is repeated; RGB becomes grey by the ITU-R 601 luma weights. Other channel counts keep their
     first channels, which is a view for a person and not a conversion of meaning.

@@ -21,8 +21,8 @@ def activate_dropout(network: nn.Module) -> None:
 def instance_statistics(network: nn.Module) -> Iterator[None]:
     """Batch norm layers use the statistics of each image by itself for as long as the context lasts.
 
-    It is what batch norm in training mode does to a batch of one image; here for batches of any size, and without touching the
-    running averages.
+    It is what batch norm in training mode does to a batch of one image; here for batches of any size, and without
+    touching the running averages.
     """
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     for norm in norms:

@@ -9,7 +9,8 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 
 class RunCSVLogger(CSVLogger):
-    """`metrics.csv` in the run's own folder. Where Lightning's logger deletes a file that is there, this one goes on in it.
+    """`metrics.csv` in the run's own folder. Where Lightning's logger deletes a file that is there, this one goes on in
+    it.
 
     Args:
         save_dir: the run's folder.

@@ -8,7 +8,7 @@ import torch
 
 
 def capture() -> dict[str, Any]:
-    """The states of torch (CPU and the current CUDA device), NumPy and Python, in types that `weights_only` loading takes."""
+    """The states of torch (CPU, current CUDA device), NumPy and Python, in types that `weights_only` loading takes."""
     _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),

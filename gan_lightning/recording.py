@@ -1,7 +1,8 @@
 """Objects that remember how they were built, so that a checkpoint can say it in plain data.
 
 A network or model made in Python is recorded as what a YAML file would say (`class_path` and `init_args`), never as the
-object itself: the checkpoint stays small, loads with `weights_only=True`, and rebuilds the object wherever it is loaded.
+object itself: the checkpoint stays small, loads with `weights_only=True`, and rebuilds the object wherever it is
+loaded.
 """
 
 import functools
@@ -9,11 +10,10 @@ import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import nn
 from torch.optim import Optimizer
-from typing_extensions import Self
 
 UNRECORDED = "unrecorded"
 
@@ -23,7 +23,9 @@ class Recorded:
 
     init_args: dict[str, Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102 (what it takes, __init__ says)
+        if cls.__init__ is object.__init__ and (args or kwargs):  # which object checks only without a __new__ like this
+            raise TypeError(f"{cls.__name__}() takes no arguments")
         self = super().__new__(cls)
         signature = inspect.signature(cls.__init__)
         # partial: copy.deepcopy makes an empty instance with no arguments at all, and then fills its __dict__
@@ -45,8 +47,9 @@ def path_of(thing: Any) -> str:
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
-def describe(value: Any) -> Any:
-    """`value` as plain data: numbers, strings, lists and dictionaries; objects as `{"class_path": ..., "init_args": ...}`.
+def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
+    """`value` as plain data: numbers, strings, lists and dictionaries; objects as `{"class_path": ..., "init_args":
+    ...}`.
 
     An object that does not say how it was built becomes `{"class_path": ..., "unrecorded": True}`.
     """
@@ -84,8 +87,8 @@ def rebuild(value: Any, trusted: Sequence[str]) -> Any:
         path = value["class_path"]
         if value.get(UNRECORDED):
             raise ValueError(
-                f"this checkpoint does not say how its {path} was built, since that class does not record its arguments: "
-                "pass the object itself under its argument's name when loading, "
+                f"this checkpoint does not say how its {path} was built, since that class does not record its "
+                "arguments: pass the object itself under its argument's name when loading, "
                 "or derive the class from gan_lightning.recording.Network before training"
             )
         target = import_class(path, trusted)
@@ -113,5 +116,7 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
         )
     found = getattr(importlib.import_module(package), name, None)
     if not inspect.isclass(found):
-        raise ValueError(f"the checkpoint asks for {path!r}, which is not a class of the installed version of {package}")
+        raise ValueError(
+            f"the checkpoint asks for {path!r}, which is not a class of the installed version of {package}"
+        )
     return found

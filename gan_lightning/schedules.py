@@ -27,6 +27,7 @@ class Constant(Schedule):
     """The optimizer's learning rate throughout."""
 
     def __call__(self, progress: float) -> float:
+        """1."""
         return 1.0
 
 
@@ -46,6 +47,7 @@ class LinearToZero(Schedule):
         self.start, self.end = start, end
 
     def __call__(self, progress: float) -> float:
+        """The factor after `progress` units."""
         return min(1.0, max(0.0, (self.end - progress) / (self.end - self.start)))
 
 
@@ -65,4 +67,5 @@ class Cosine(Schedule):
         self.end, self.final = end, final
 
     def __call__(self, progress: float) -> float:
+        """The factor after `progress` units."""
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(progress / self.end, 1.0)))

@@ -1,7 +1,6 @@
 """Several processes, each with its share of every batch."""
 
-from typing import Any
-
+import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 from torch.distributed.utils import _sync_module_states
 
@@ -9,10 +8,10 @@ from torch.distributed.utils import _sync_module_states
 class AdversarialDDP(DDPStrategy):
     """Data parallel training for two players: `trainer.strategy: adversarial_ddp`.
 
-    torch's DistributedDataParallel expects one backward pass through all parameters; a turn of a GAN uses one player's. This
-    strategy broadcasts the weights once and wraps nothing; `AdversarialModule.minimize` averages the gradients of the player
-    whose turn it is, in one message. They cross the wire once a turn, half the traffic of `ddp_find_unused_parameters_true`
-    (which works too).
+    torch's DistributedDataParallel expects one backward pass through all parameters; a turn of a GAN uses one player's.
+    This strategy broadcasts the weights once and wraps nothing; `AdversarialModule.minimize` averages the gradients of
+    the player whose turn it is, in one message. They cross the wire once a turn, half the traffic of
+    `ddp_find_unused_parameters_true` (which works too).
     """
 
     strategy_name = "adversarial_ddp"
@@ -22,17 +21,11 @@ class AdversarialDDP(DDPStrategy):
         assert self.model is not None
         _sync_module_states(
             module=self.model,
-            process_group=_world(),
+            process_group=dist.group.WORLD,
             broadcast_bucket_size=250 * 1024 * 1024,
             src=0,
             params_and_buffers_to_ignore=(),
         )
-
-
-def _world() -> Any:
-    import torch.distributed
-
-    return torch.distributed.group.WORLD
 
 
 StrategyRegistry.register(

@@ -44,7 +44,9 @@ def main(what: str, devices: int, strategy: str, folder: Path) -> None:
     noise = Noise()
     if what == "toy":
         sgd = partial(SGD, lr=0.1)
-        model: Any = DeterministicGAN(generator_optimizer=sgd, discriminator_optimizer=sgd, n_critic=2, ema_half_life=16)
+        model: Any = DeterministicGAN(
+            generator_optimizer=sgd, discriminator_optimizer=sgd, n_critic=2, ema_half_life=16
+        )
         run = trainer(folder, callbacks=[noise], limit_val_batches=0, **settings)
         run.fit(model, SharedData(batches=4, size=8))
     else:

@@ -94,8 +94,13 @@ def test_one_step_is_plain_gradient_descent_on_both_losses() -> None:
     generator, discriminator = expected.generator, expected.discriminator
     real = data.images[0]
     fake = generator(real[:, 0, 0, :3])
-    loss = nn.functional.softplus(-discriminator(real)).mean() + nn.functional.softplus(discriminator(fake.detach())).mean()
-    for p, g in zip(discriminator.parameters(), torch.autograd.grad(loss, list(discriminator.parameters())), strict=True):
+    loss = (
+        nn.functional.softplus(-discriminator(real)).mean()
+        + nn.functional.softplus(discriminator(fake.detach())).mean()
+    )
+    for p, g in zip(
+        discriminator.parameters(), torch.autograd.grad(loss, list(discriminator.parameters())), strict=True
+    ):
         p.data -= 0.1 * g
     loss = nn.functional.softplus(-discriminator(fake)).mean()
     for p, g in zip(generator.parameters(), torch.autograd.grad(loss, list(generator.parameters())), strict=True):
@@ -273,19 +278,19 @@ def test_the_average_counts_the_images_of_batches_without_a_generator_step() -> 
     torch.testing.assert_close(model.average.network.get_parameter(name), (start[name] + now) / 2)
 
 
-def test_one_player_alone_overfits() -> None:
+@pytest.mark.parametrize("alone", ["discriminator", "generator"])
+def test_one_player_alone_overfits(alone: str) -> None:
     class Alone(ToyGAN):
         def minimize(self, player: Any, *losses: Any) -> None:
-            if player == chosen:
+            if player == alone:
                 super().minimize(player, *losses)
                 curve.append(float(self._terms[f"loss/{player}"]))
 
-    for chosen in ("discriminator", "generator"):
-        torch.manual_seed(0)
-        curve: list[float] = []
-        fast = partial(Adam, lr=0.01)
-        trainer(max_epochs=20).fit(Alone(generator_optimizer=fast, discriminator_optimizer=fast), ToyData(batches=4))
-        assert curve[-1] < 0.8 * curve[0]
+    torch.manual_seed(0)
+    curve: list[float] = []
+    fast = partial(Adam, lr=0.01)
+    trainer(max_epochs=20).fit(Alone(generator_optimizer=fast, discriminator_optimizer=fast), ToyData(batches=4))
+    assert curve[-1] < 0.8 * curve[0]
 
 
 def test_a_batch_of_the_wrong_kind_fails_before_the_first_step() -> None:

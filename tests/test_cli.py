@@ -145,7 +145,14 @@ def test_mismatched_sizes_are_named_before_the_first_step(tmp_path: Path) -> Non
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(ROOT / "train.py"), "fit", *SMALL, f"--trainer.default_root_dir={folder}", *arguments]
+    command = [
+        sys.executable,
+        str(ROOT / "train.py"),
+        "fit",
+        *SMALL,
+        f"--trainer.default_root_dir={folder}",
+        *arguments,
+    ]
     return subprocess.Popen(
         command,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,

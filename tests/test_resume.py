@@ -76,7 +76,7 @@ def cyclegan() -> CycleGAN:
     )
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """A run that comes to a sudden end."""
 
 
@@ -89,7 +89,7 @@ class Kill(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         if trainer.global_step == self.batches:
             trainer.save_checkpoint(self.path)
-            raise Killed
+            raise KilledError
 
 
 def fit(build: Callable[[], AdversarialModule], data: L.LightningDataModule, folder: Path, **how: Any) -> Any:
@@ -135,7 +135,7 @@ def assert_same_end(whole: Any, resumed: Any) -> None:
 def test_a_killed_run_resumes_exactly(build: Any, batches: int, tmp_path: Path) -> None:
     whole = fit(build, data_of(build), tmp_path)
     path = tmp_path / "killed.ckpt"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(build, data_of(build), tmp_path, trainer={"callbacks": [Kill(batches, path)]})
     assert_same_end(whole, fit(build, data_of(build), tmp_path, ckpt_path=path))
 

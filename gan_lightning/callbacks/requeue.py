@@ -14,11 +14,13 @@ from lightning.pytorch.utilities import rank_zero_info
 class SlurmRequeue(L.Callback):
     """On SLURM's warning signal: finish the batch, save `last.ckpt`, requeue the job, stop.
 
-    Lightning's own handler saves in the middle of a step, between the two players' turns; this one waits for the end of it.
+    Lightning's own handler saves in the middle of a step, between the two players' turns; this one waits for the end of
+    it.
     The job is to ask for the signal by `#SBATCH --signal=USR1@300` and to start with `--ckpt_path last`.
 
     Args:
-        check_every: batches between looks at whether any process has been warned (a look is a message between processes).
+        check_every: batches between looks at whether any process has been warned (a look is a message between
+            processes).
     """
 
     def __init__(self, check_every: int = 20) -> None:

@@ -18,8 +18,8 @@ from gan_lightning.images import image_grid
 class SampleGrid(L.Callback):
     """A grid of images from fixed latents (or of fixed sources, for translation) at each evaluation.
 
-    It is written as `samples/images-<images seen>.png` under the run's folder, and to TensorBoard and Weights & Biases where
-    these are on. The first one, before training, shows what the untrained networks make.
+    It is written as `samples/images-<images seen>.png` under the run's folder, and to TensorBoard and Weights & Biases
+    where these are on. The first one, before training, shows what the untrained networks make.
 
     Args:
         count: images of the grid; for translation, rows.
@@ -48,7 +48,7 @@ class SampleGrid(L.Callback):
         with isolate_rng(), torch.no_grad():
             torch.manual_seed(self.seed)
             grid = image_grid(*pl_module.preview(self._batch, self.count)).cpu()
-        if trainer.fast_dev_run:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         folder = Path(trainer.default_root_dir) / "samples"
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ from torchmetrics.image.kid import poly_kernel, poly_mmd
 
 from gan_lightning.metrics.base import PooledFeatureMetric
 
-
 BLOCK = 1024  # rows of a kernel held in memory at once
 
 
@@ -48,7 +47,7 @@ class KernelInceptionDistance(PooledFeatureMetric):
         return {"kid": distance.mean(), "kid_std": distance.std(correction=0)}
 
     def _from_whole_kernels(self, x: Tensor, y: Tensor, drawn: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """The subsets' distances from kernels of all with all, of which small sets have fewer than all subsets together."""
+        """The subsets' distances from kernels of all with all: fewer pairs, for small sets, than in all subsets."""
         in_x, in_y = x.new_zeros(self.subsets, len(x)), x.new_zeros(self.subsets, len(y))
         for subset, (chosen_x, chosen_y) in enumerate(drawn):
             in_x[subset, chosen_x] = 1
@@ -57,7 +56,9 @@ class KernelInceptionDistance(PooledFeatureMetric):
         def between(a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor) -> Tensor:
             """For each subset, the sum of the kernel over its pairs, (subsets,)."""
             blocks = zip(a.split(BLOCK), in_a.split(BLOCK, dim=1), strict=True)
-            return torch.stack([((chosen @ poly_kernel(rows, b)) * in_b).sum(dim=1) for rows, chosen in blocks]).sum(dim=0)
+            return torch.stack([((chosen @ poly_kernel(rows, b)) * in_b).sum(dim=1) for rows, chosen in blocks]).sum(
+                dim=0
+            )
 
         def within(a: Tensor, in_a: Tensor) -> Tensor:
             """The same over pairs of two different images of one set."""

@@ -4,8 +4,8 @@ Mirza, Osindero, 2014. arXiv 1411.1784.
 
     min_G max_D V(D, G) = E_x[log D(x|y)] + E_z[log(1 - D(G(z|y)|y))]                             (equation 2)
 
-The label y of a real image conditions G and D alike: the fake that stands against it is of the same class, and D sees the very
-label that G was given.
+The label y of a real image conditions G and D alike: the fake that stands against it is of the same class, and D sees
+the very label that G was given.
 """
 
 from typing import Any
@@ -25,8 +25,8 @@ class CGAN(NoiseToImage):
     Args:
         generator: G, called with latents and labels. None = DCGAN's for 32x32 grey images of ten classes, which
             concatenates the one-hot label to z.
-        discriminator: D, called with images and labels. None = DCGAN's, which concatenates a one-hot map for each class to
-            the image's channels.
+        discriminator: D, called with images and labels. None = DCGAN's, which concatenates a one-hot map for each class
+            to the image's channels.
         loss: the adversarial loss. None = non-saturating.
         base: the arguments of `AdversarialModule`.
 
@@ -41,12 +41,12 @@ class CGAN(NoiseToImage):
         loss: AdversarialLoss | None = None,
         **base: Any,
     ) -> None:
-        sizes: dict[str, int] = {"image_size": 32, "channels": 1, "num_classes": 10}
-        super().__init__(
-            generator or DCGANGenerator(**sizes), discriminator or DCGANDiscriminator(**sizes), **base
-        )
+        sizes: dict[str, Any] = {"image_size": 32, "channels": 1, "num_classes": 10}
+        super().__init__(generator or DCGANGenerator(**sizes), discriminator or DCGANDiscriminator(**sizes), **base)
         if not self.num_classes:
-            raise ValueError("CGAN needs networks that take labels: give both the data's number of classes as num_classes")
+            raise ValueError(
+                "CGAN needs networks that take labels: give both the data's number of classes as num_classes"
+            )
         self.loss = loss or NonSaturating()
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
@@ -57,6 +57,4 @@ class CGAN(NoiseToImage):
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Have G(z|y) taken for a real image of class y."""
         fake_logits = self.discriminate(fake, batch.labels)
-        return {
-            "adversarial": self.loss.generator(fake_logits, lambda: self.discriminate(batch.images, batch.labels))
-        }
+        return {"adversarial": self.loss.generator(fake_logits, lambda: self.discriminate(batch.images, batch.labels))}

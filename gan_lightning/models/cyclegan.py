@@ -2,7 +2,8 @@
 
 Zhu, Park, Isola, Efros, 2017. arXiv 1703.10593.
 
-Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, with least-squares adversarial losses (section 4):
+Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, with least-squares adversarial losses
+(section 4):
 
     L_GAN(G) = E_a[(D_B(G(a)) - 1)^2]            L_D(D_B) = 1/2 E_b[(D_B(b) - 1)^2] + 1/2 E_a[D_B(G(a))^2]
     L_cyc = E_a[||F(G(a)) - a||_1] + E_b[||G(F(b)) - b||_1]                                       (equation 2)
@@ -12,7 +13,7 @@ Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, wi
 D learns from a pool of the last 50 fakes rather than from the newest (Shrivastava et al. 2017).
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,10 @@ from torch.nn.functional import l1_loss
 
 from gan_lightning.adversarial import Terms, evaluating
 from gan_lightning.batches import UnpairedBatch
-from gan_lightning.families import UnpairedTranslation
+from gan_lightning.families import Direction, UnpairedTranslation
 from gan_lightning.image_pool import ImagePool
 from gan_lightning.losses import AdversarialLoss, LeastSquares
-from gan_lightning.networks import ResNetGenerator, PatchGAN
+from gan_lightning.networks import PatchGAN, ResNetGenerator
 
 
 class Fakes(NamedTuple):
@@ -47,9 +48,14 @@ class CycleGAN(UnpairedTranslation):
         pool_size: fakes kept for each discriminator. 0 = it sees the newest only.
         base: the arguments of `AdversarialModule`.
 
-    NOTE: the discriminators step before the generators, as everywhere in this library; the authors' code has it the other way.
-    NOTE: the identity term is on by default, as in the authors' code; the paper uses it for paintings to photographs only.
+    NOTE: the discriminators step before the generators, as everywhere in this library; the authors' code has it the
+        other way.
+    NOTE: the identity term is on by default, as in the authors' code; the paper uses it for paintings to photographs
+        only.
     """
+
+    generator: nn.ModuleDict
+    discriminator: nn.ModuleDict
 
     def __init__(
         self,
@@ -116,7 +122,7 @@ class CycleGAN(UnpairedTranslation):
         return self.discriminator[domain](self.augmentation(images)).float()
 
     @torch.no_grad()
-    def translate(self, images: Tensor, direction: Literal["a_to_b", "b_to_a"] = "a_to_b") -> Tensor:
+    def translate(self, images: Tensor, direction: Direction = "a_to_b") -> Tensor:
         """Images float (N, C, H, W) in [-1, 1] of one domain to the other; instance norm makes each picture its own."""
         network = self.averaged_generator[direction]  # type: ignore[index]
         with evaluating(network), torch.autocast(self.device.type, enabled=False):

@@ -4,8 +4,8 @@ Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio, 20
 
     min_G max_D V(D, G) = E_x[log D(x)] + E_z[log(1 - D(G(z)))]                                   (equation 1)
 
-In practice G maximises log D(G(z)) instead (section 3), which has a gradient where D is sure: the non-saturating loss, the
-default here. `loss: Minimax` is equation 1 to the letter.
+In practice G maximises log D(G(z)) instead (section 3), which has a gradient where D is sure: the non-saturating loss,
+the default here. `loss: Minimax` is equation 1 to the letter.
 """
 
 from functools import partial
@@ -31,8 +31,10 @@ class GAN(NoiseToImage):
         loss: the adversarial loss. None = non-saturating.
         base: the arguments of `AdversarialModule`.
 
-    NOTE: images are in [-1, 1] and G ends in tanh, where the original has [0, 1] and a sigmoid: the convention of this library.
-    NOTE: the original divides the learning rate by 1.000004 at each update; here it is constant unless a schedule is given.
+    NOTE: images are in [-1, 1] and G ends in tanh, where the original has [0, 1] and a sigmoid: the convention of this
+        library.
+    NOTE: the original divides the learning rate by 1.000004 at each update; here it is constant unless a schedule is
+        given.
     """
 
     paper_optimizer: ClassVar[OptimizerFactory] = partial(SGD, lr=0.1, momentum=0.5)
@@ -47,10 +49,8 @@ class GAN(NoiseToImage):
         super().__init__(generator or MLPGenerator(), discriminator or MLPDiscriminator(), **base)
         self.loss = loss or NonSaturating()
 
-    def latents(
-        self, count: int, truncation: float | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Latent vectors (count, latent_dim), uniform on [-sqrt 3, sqrt 3], which has unit variance (the original code)."""
+    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Latent vectors (count, latent_dim), uniform on [-sqrt 3, sqrt 3]: of unit variance, as in the original code."""
         bound = 3**0.5 if truncation is None else min(truncation, 3**0.5)
         z = torch.empty(count, self.latent_dim, device=self.device)
         return z.uniform_(-bound, bound, generator=generator)

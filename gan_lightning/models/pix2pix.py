@@ -34,12 +34,13 @@ class Pix2Pix(PairedTranslation):
         loss: the adversarial loss. None = non-saturating.
         lambda_l1: weight λ of the L1 term. 0 turns it off.
         test_dropout: dropout stays on when images are made, as published: it is the model's noise.
-        test_instance_statistics: when images are made, batch norm takes each image's own statistics: what the paper does,
-            who trains and tests with batches of one. False = the running averages of training, better after training with
-            larger batches. Either way the picture does not depend on which others are in its batch.
+        test_instance_statistics: when images are made, batch norm takes each image's own statistics: what the paper
+            does, who trains and tests with batches of one. False = the running averages of training, better after
+            training with larger batches. Either way the picture does not depend on which others are in its batch.
         base: the arguments of `AdversarialModule`.
 
-    NOTE: G steps against the D of after its step, as in the authors' PyTorch code; in Torch G reused D's output of before.
+    NOTE: G steps against the D of after its step, as in the authors' PyTorch code; in Torch G reused D's output of
+        before.
     NOTE: D's two terms are added and not halved, as in the authors' Torch code (under Adam a factor changes nothing).
     """
 

@@ -5,7 +5,8 @@ Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, 2017. arXiv 1704.00028.
     L_D = E_z[D(G(z))] - E_x[D(x)] + λ E_x̂[(||∇_x̂ D(x̂)||_2 - 1)^2]                                (equation 3)
     L_G = -E_z[D(G(z))]
 
-with x̂ = ε x + (1 - ε) G(z), one ε ~ U(0, 1) for each pair. Algorithm 1: n_critic = 5, λ = 10, each turn with latents of its own.
+with x̂ = ε x + (1 - ε) G(z), one ε ~ U(0, 1) for each pair. Algorithm 1: n_critic = 5, λ = 10, each turn with latents
+of its own.
 """
 
 from functools import partial
@@ -33,9 +34,11 @@ class WGANGP(NoiseToImage):
         n_critic: critic steps for each step of the generator.
         base: the other arguments of `AdversarialModule`.
 
-    Logged: `loss/discriminator/adversarial` is minus the estimate of the Wasserstein distance (up to the Lipschitz constant).
+    Logged: `loss/discriminator/adversarial` is minus the estimate of the Wasserstein distance (up to the Lipschitz
+        constant).
 
-    NOTE: the authors' CIFAR code gives the generator's turn twice the batch; here, as in algorithm 1, all batches are alike.
+    NOTE: the authors' CIFAR code gives the generator's turn twice the batch; here, as in algorithm 1, all batches are
+        alike.
     """
 
     redraws: ClassVar[bool] = True
@@ -50,12 +53,14 @@ class WGANGP(NoiseToImage):
         n_critic: int = 5,
         **base: Any,
     ) -> None:
-        super().__init__(generator or ResidualGenerator(), discriminator or ResidualDiscriminator(), n_critic=n_critic, **base)
+        super().__init__(
+            generator or ResidualGenerator(), discriminator or ResidualDiscriminator(), n_critic=n_critic, **base
+        )
         self.loss = loss or Wasserstein()
         self.lambda_gp = lambda_gp
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Equation 3. The penalty calls the critic's own `forward`: a compiled network cannot be differentiated twice."""
+        """Equation 3. The penalty calls the critic's `forward`, since a compiled module cannot be differentiated twice."""
         terms = {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
         if self.lambda_gp:
             penalty = gradient_penalty(self.discriminator.forward, batch.images, fake)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
+from tiny import BUILDERS, Batches, batch_for, cgan, cyclegan, data_for, dcgan, gan, networks, pix2pix, wgan_gp
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -14,7 +15,6 @@ from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import CaptionedBatch, ImageBatch, PairedBatch, UnpairedBatch
 from gan_lightning.images import to_float, to_uint8
 from gan_lightning.models import CGAN, DCGAN, GAN, WGANGP, CycleGAN, Pix2Pix
-from tiny import BUILDERS, Batches, batch_for, cgan, cyclegan, data_for, dcgan, gan, networks, pix2pix, wgan_gp
 from toys import equal, trainer, weights
 
 Build = Callable[..., AdversarialModule]
@@ -150,7 +150,7 @@ def test_each_player_alone_overfits(build: Build, monkeypatch: pytest.MonkeyPatc
         assert len(curve) == TURNS
         start, end = sum(curve[:3]) / 3, sum(curve[-3:]) / 3
         # a critic's score has no scale of its own: its loss falls by numbers, not by shares
-        assert end < (start - 0.5 if isinstance(model, WGANGP) else 0.7 * start), f"{player}: {start} came to {end}"
+        assert end < (start - 0.5 if isinstance(model, WGANGP) else 0.8 * start), f"{player}: {start} came to {end}"
 
 
 # ------------------------------------------------------------------ precision
@@ -217,9 +217,7 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(build: Build,
     assert not expected.requires_grad
 
     shown, columns = seeded(lambda: model.preview(batch, 4))
-    if isinstance(model, Pix2Pix):
-        assert torch.equal(shown[1::columns], expected)
-    elif isinstance(model, CycleGAN):
+    if isinstance(model, Pix2Pix) or isinstance(model, CycleGAN):
         assert torch.equal(shown[1::columns], expected)
     else:  # fixed latents, whatever the global state
         assert torch.equal(shown, model.sample(4, seed=0))

@@ -1,0 +1,75 @@
+"""Loading speed: our datamodules against torchvision's datasets with transforms in a DataLoader.
+
+python -m benchmarks.loading --root data --json loading.json
+
+Each hands out shuffled batches as networks take them: float32 in [-1, 1], with labels.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+
+import lightning as L
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import datasets
+from torchvision.transforms import CenterCrop, Compose, Normalize, Pad, RandomHorizontalFlip, Resize, ToTensor
+
+import datamodules
+from benchmarks.rounds import compare, parser
+from datamodules.base import ImageDataModule
+
+FOLDER_SIZE = 64  # pixels: height and width of the images of --folder
+
+
+def rate(images: Iterator[Tensor], batches: int) -> float:
+    """Batches per second, from the second on: before the first, workers start and an order is drawn."""
+    next(images)
+    start = perf_counter()
+    for _ in islice(images, batches):
+        pass
+    return batches / (perf_counter() - start)
+
+
+def ours(data: ImageDataModule) -> Iterator[Tensor]:
+    """Images from the loader and the hook that the trainer calls on each batch, one epoch after the other."""
+    while True:
+        for batch in data.train_dataloader():
+            yield data.on_after_batch_transfer(batch, 0).images
+
+
+def torchvisions(dataset: Dataset, batch_size: int, workers: int) -> Iterator[Tensor]:
+    """Images from a DataLoader, one epoch after the other."""
+    loader = DataLoader(
+        dataset, batch_size, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+    )
+    while True:
+        for images, _ in loader:
+            yield images
+
+
+def training(data: ImageDataModule) -> ImageDataModule:
+    """The datamodule as it is in a fit: set up, and told by its trainer that it serves training."""
+    data.trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False)
+    data.trainer.training = True
+    data.prepare_data()
+    data.setup("fit")
+    return data
+
+
+def main(args: list[str] | None = None) -> None:
+    arguments = parser(__doc__, batches=200)
+    arguments.add_argument(
+        "--folder", type=Path, help="also measure this folder of images, whose sub-folders are classes, flipped at random"
+    )
+    arguments = arguments.parse_args(args)
+    batches, batch_size = arguments.batches, arguments.batch_size
+
+    def pair(
+        name: str, data: ImageDataModule, dataset: Dataset
+    ) -> dict[str, Callable[[], float]]:
+        return {
+            f"torchvision {name}, 2 workers"
+        }

@@ -1,0 +1,85 @@
+"""Variants measured in turn, round after round, so that whatever else the machine does falls on all of them alike."""
+
+import json
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16")  # of x86; on others the table just does not name any
+
+
+def parser(description: str, batches: int) -> ArgumentParser:
+    """The arguments that all benchmarks have; `batches` is the default of --batches."""
+    data = os.environ.get("GAN_LIGHTNING_DATA")
+    arguments = ArgumentParser(description=description)
+    arguments.add_argument(
+        "--root",
+        type=Path,
+        default=data and Path(data, "mnist"),
+        required=data is None,
+        help="folder that holds MNIST/raw; default: mnist in the folder that GAN_LIGHTNING_DATA names",
+    )
+    arguments.add_argument("--rounds", type=int, default=5, help="times that each variant is measured")
+    arguments.add_argument("--batches", type=int, default=batches, help="batches timed each time, after a warm-up")
+    arguments.add_argument("--batch-size", type=int, default=64, help="images in a batch")
+    arguments.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch")
+    arguments.add_argument("--json", type=Path, help="file to write all measurements into")
+    return arguments
+
+
+def compare(variants: dict[str, Callable[[], float]], arguments: Namespace) -> dict[str, list[float]]:
+    """Measure every variant once a round, starting a round with the next one each time; print a table, write the JSON.
+
+    Args:
+        variants: by name, what measures one: it returns batches per second. The first is what the others are compared to.
+        arguments: as `parser` made them.
+
+    Returns:
+        Batches per second by variant, one value a round.
+    """
+    torch.set_num_threads(arguments.threads)
+    capabilities = torch.cpu.get_capabilities()
+    machine = {
+        "torch": torch.__version__,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "bfloat16_units": [unit for unit in BFLOAT16_UNITS if capabilities.get(unit)],
+        "load_before": os.getloadavg(),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(arguments.rounds):
+        names = list(variants)
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            rates[name].append(variants[name]())
+    machine["load_after"] = os.getloadavg()
+
+    print(f"batches of {arguments.batch_size} per second; {machine}")
+    print(table(rates))
+    if arguments.json:
+        settings = {name: str(value) for name, value in vars(arguments).items()}
+        arguments.json.write_text(json.dumps({"machine": machine, "arguments": settings, "rates": rates}, indent=2))
+    return rates
+
+
+def ratios(rates: Sequence[float], baseline: Sequence[float]) -> list[float]:
+    """How many times as fast as the baseline, round by round."""
+    return [rate / base for rate, base in zip(rates, baseline, strict=True)]
+
+
+def table(rates: dict[str, list[float]]) -> str:
+    """A Markdown table of the rates, and of their ratios to those of the first variant in the same round."""
+    baseline = next(iter(rates.values()))
+    lines = [
+        "| variant | median | min | max | times the first, median | min | max |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, values in rates.items():
+        times = ratios(values, baseline)
+        cells = [f"{of(values):.2f}" for of in (median, min, max)] + [f"{of(times):.2f}" for of in (median, min, max)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""DCGAN: its losses, separate batch statistics, and what its batch norm does when images are made."""
+
+import torch
+from tiny import batch_for, data_for, dcgan
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+from toys import trainer
+
+
+def test_both_losses_are_cross_entropies_on_passes_of_their_own() -> None:
+    """The authors' code: labels 1 for a real batch, then labels 0 for a fake one; D's batch norm never sees them mixed."""
+    torch.manual_seed(0)
+    model = dcgan().train()
+    batch = batch_for(model)
+    fake = model.draw_fakes(batch)
+    (d_loss,) = model.discriminator_loss(batch, fake).values()
+    (g_loss,) = model.generator_loss(batch, fake).values()
+
+    real_logits, fake_logits = model.discriminator(batch.images), model.discriminator(fake)
+    expected = bce(real_logits, torch.ones(4)) + bce(fake_logits, torch.zeros(4))
+    torch.testing.assert_close(d_loss, expected)
+    torch.testing.assert_close(g_loss, bce(fake_logits, torch.ones(4)))
+
+    together = model.discriminator(torch.cat([batch.images, fake]))
+    mixed = bce(together[:4], torch.ones(4)) + bce(together[4:], torch.zeros(4))
+    assert (mixed - expected).abs() > 1e-4
+
+
+def test_latents_are_standard_normal() -> None:
+    torch.manual_seed(0)
+    z = dcgan().latents(20_000).double()
+    assert z.shape == (20_000, 6)
+    assert z.mean().abs() < 0.02
+    assert (z.std() - 1).abs() < 0.01
+    assert ((z**4).mean() - 3).abs() < 0.15
+
+
+def test_images_are_made_with_running_statistics() -> None:
+    model = dcgan()
+    trainer(max_epochs=3).fit(model, data_for(model, batches=2))
+    model.train()
+    together = model.sample(6, seed=1)
+    generator = model.generator
+    z = model.latents(6, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        generator.eval()
+        alone = torch.cat([generator(z[i : i + 1]) for i in range(6)])
+        generator.train()
+        torch.testing.assert_close(together, alone)
+        assert not torch.allclose(together, generator(z), atol=1e-3)  # what batch statistics would have made
