@@ -18,14 +18,15 @@ from torchvision import datasets
 from torchvision.transforms import CenterCrop, Compose, Normalize, Pad, RandomHorizontalFlip, Resize, ToTensor
 
 import datamodules
-from benchmarks.rounds import compare, parser
+from benchmarks.rounds import compare, parser, quieten_lightning
 from datamodules.base import ImageDataModule
 
 FOLDER_SIZE = 64  # pixels: height and width of the images of --folder
 
 
-def rate(images: Iterator[Tensor], batches: int) -> float:
+def rate(stream: Callable[[], Iterator[Tensor]], batches: int) -> float:
     """Batches per second, from the second on: before the first, workers start and an order is drawn."""
+    images = stream()
     next(images)
     start = perf_counter()
     for _ in islice(images, batches):
@@ -60,16 +61,40 @@ def training(data: ImageDataModule) -> ImageDataModule:
 
 
 def main(args: list[str] | None = None) -> None:
-    arguments = parser(__doc__, batches=200)
-    arguments.add_argument(
-        "--folder", type=Path, help="also measure this folder of images, whose sub-folders are classes, flipped at random"
+    quieten_lightning()
+    options = parser(__doc__, batches=200)
+    options.add_argument(
+        "--folder",
+        type=Path,
+        help="also measure this folder of images, whose sub-folders are classes, with random flips",
     )
-    arguments = arguments.parse_args(args)
-    batches, batch_size = arguments.batches, arguments.batch_size
+    arguments = options.parse_args(args)
+    batch_size = arguments.batch_size
+    to_range = [ToTensor(), Normalize(0.5, 0.5)]
 
-    def pair(
-        name: str, data: ImageDataModule, dataset: Dataset
-    ) -> dict[str, Callable[[], float]]:
-        return {
-            f"torchvision {name}, 2 workers"
+    def measure(data: ImageDataModule, dataset: Dataset) -> None:
+        streams: dict[str, Callable[[], Iterator[Tensor]]] = {
+            "torchvision, 0 workers": partial(torchvisions, dataset, batch_size, 0),
+            "torchvision, 2 workers": partial(torchvisions, dataset, batch_size, 2),
+            f"datamodules.{type(data).__name__}": partial(ours, training(data)),
         }
+        compare({name: partial(rate, stream, arguments.batches) for name, stream in streams.items()}, arguments)
+
+    measure(
+        datamodules.MNIST(arguments.root, image_size=32, batch_size=batch_size),
+        datasets.MNIST(arguments.root, transform=Compose([Pad(2), *to_range])),
+    )
+    if arguments.folder:
+        measure(
+            datamodules.ImageFolder(
+                arguments.folder, labelled=True, image_size=FOLDER_SIZE, flip=True, batch_size=batch_size
+            ),
+            datasets.ImageFolder(
+                arguments.folder,
+                transform=Compose([Resize(FOLDER_SIZE), CenterCrop(FOLDER_SIZE), RandomHorizontalFlip(), *to_range]),
+            ),
+        )
+
+
+if __name__ == "__main__":
+    main()

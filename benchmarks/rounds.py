@@ -1,6 +1,7 @@
 """Variants measured in turn, round after round, so that whatever else the machine does falls on all of them alike."""
 
 import json
+import logging
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -31,11 +32,17 @@ def parser(description: str, batches: int) -> ArgumentParser:
     return arguments
 
 
+def quieten_lightning() -> None:
+    """Warnings only, without the notes that each trainer starts with."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def compare(variants: dict[str, Callable[[], float]], arguments: Namespace) -> dict[str, list[float]]:
     """Measure every variant once a round, starting a round with the next one each time; print a table, write the JSON.
 
     Args:
-        variants: by name, what measures one: it returns batches per second. The first is what the others are compared to.
+        variants: by name, what measures one: it returns batches per second. The others are compared to the first.
         arguments: as `parser` made them.
 
     Returns:

@@ -79,9 +79,7 @@ def ours(root: Path, batches: int, batch_size: int, overrides: list[str]) -> flo
 def plain(root: Path, batches: int, batch_size: int, workers: int) -> float:
     """Batches per second of the loop as tutorials write it."""
     transform = Compose([Pad(2), ToTensor(), Normalize(0.5, 0.5)])
-    loader = DataLoader(
-        MNIST(root, transform=transform), batch_size, shuffle=True, drop_last=True, num_workers=workers
-    )
+    loader = DataLoader(MNIST(root, transform=transform), batch_size, shuffle=True, drop_last=True, num_workers=workers)
     G = DCGANGenerator(LATENT_DIM, image_size=32, channels=1)
     D = DCGANDiscriminator(image_size=32, channels=1)
     g_optimizer = Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -118,7 +116,8 @@ def _images(loader: DataLoader) -> Iterator[Tensor]:
 
 def main(args: list[str] | None = None) -> None:
     arguments = parser(__doc__, batches=LOG_INTERVAL).parse_args(args)
-    logging.getLogger("lightning").setLevel(logging.WARNING)  # what Lightning says at the start of each run
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # without the notes at the start of each run
     size = (arguments.root, arguments.batches, arguments.batch_size)
     variants: dict[str, Callable[[], float]] = {
         "plain loop, fp32, 2 workers": partial(plain, *size, 2),

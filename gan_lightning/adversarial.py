@@ -64,7 +64,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
     batch_type: ClassVar[type[Batch]] = ImageBatch
     """The kind of batch this model learns from."""
     redraws: ClassVar[bool] = False
-    """Whether the generator's turn draws fakes of its own (as in WGAN-GP's algorithm box) or shares the other turn's."""
+    """Whether the generator's turn draws fakes of its own (as in WGAN-GP) or shares the other turn's."""
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.5, 0.999))
     """Both players' optimizer where none is given."""
 
@@ -142,7 +142,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
 
     @abstractmethod
     def generate(self, batch: Any) -> Tensor:
-        """Images as a user gets them, float (N, C, H, W) in [-1, 1]: by the averaged weights, in fp32, without gradient."""
+        """Images as a user gets them, float (N, C, H, W) in [-1, 1]: averaged weights, fp32, no gradient."""
 
     @abstractmethod
     def reference(self, batch: Any) -> Tensor:

@@ -70,9 +70,15 @@ def first(batch: AnyBatch, count: int) -> AnyBatch:
 
 
 def split(batch: AnyBatch, parts: int) -> list[AnyBatch]:
-    """The batch as `parts` smaller ones of (almost) equal length, in order."""
+    """The batch as `parts` smaller ones of equal length, in order.
+
+    Raises:
+        ValueError: it cannot be cut so.
+    """
+    if len(batch[0]) % parts:
+        raise ValueError(f"a batch of {len(batch[0])} cannot be cut into {parts} equal parts: let accumulate divide it")
     if parts == 1:
         return [batch]
-    fields: list[Any] = [[None] * parts if field is None else field.tensor_split(parts) for field in batch]
+    fields: list[Any] = [[None] * parts if field is None else field.chunk(parts) for field in batch]
     make: Any = type(batch)
     return [make(*part) for part in zip(*fields, strict=True)]

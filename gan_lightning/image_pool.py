@@ -26,7 +26,7 @@ class ImagePool:
         images = images.detach()
         if self.size == 0:
             return images
-        kept = images[:0] if self.images is None else self.images.to(images)
+        kept = images[:0] if self.images is None else self.images[: self.size].to(images)
         free = self.size - len(kept)
         kept = torch.cat([kept, images[:free]])
         out = images.clone()

@@ -53,5 +53,5 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def image_grid(images: Tensor, columns: int) -> Tensor:
-    """Float images (N, C, H, W) in [-1, 1] as one uint8 RGB picture (3, H', W'), `columns` side by side, row after row."""
+    """Float images (N, C, H, W) in [-1, 1] as one uint8 RGB picture (3, H', W'), `columns` side by side."""
     return make_grid(to_uint8(to_channels(images, 3)), nrow=columns, padding=2)

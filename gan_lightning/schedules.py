@@ -5,7 +5,7 @@ Being functions of a counter and holding no state, they need nothing in a checkp
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, get_args
 
 from gan_lightning.recording import Recorded
 
@@ -16,6 +16,8 @@ class Schedule(Recorded, ABC):
     """A factor in [0, 1] on the learning rate, given progress in its `unit`, counted from 0."""
 
     def __init__(self, unit: Unit = "epoch") -> None:
+        if unit not in get_args(Unit):
+            raise ValueError(f"a schedule counts in units of epoch, batch or image, not {unit!r}")
         self.unit = unit
 
     @abstractmethod

@@ -19,6 +19,7 @@ class AdversarialDDP(DDPStrategy):
     def configure_ddp(self) -> None:
         """Every process starts from the weights of the first."""
         assert self.model is not None
+        assert dist.group.WORLD is not None
         _sync_module_states(
             module=self.model,
             process_group=dist.group.WORLD,

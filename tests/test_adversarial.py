@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch.optim import SGD, Adam
 
@@ -350,3 +351,49 @@ def test_counts_must_be_positive() -> None:
 
 def test_discriminator_of_the_toy_is_used() -> None:
     assert isinstance(ToyGAN().discriminator, ToyDiscriminator)
+
+
+def half_precision() -> MixedPrecision:
+    """fp16 with loss scaling; Lightning alone would make it bf16 on the CPU."""
+    return MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**10))
+
+
+def test_fp16_gradients_are_clipped_at_their_own_scale() -> None:
+    class Norms(ToyGAN):
+        def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+            super().on_before_optimizer_step(optimizer)
+            gradients = [p.grad.flatten() for group in optimizer.param_groups for p in group["params"]]
+            norms.append(float(torch.cat(gradients).norm()))
+
+    norms: list[float] = []
+    model = Norms(generator_clip_norm=1e-3, discriminator_clip_norm=1e-3)
+    trainer(max_epochs=1, plugins=half_precision()).fit(model, ToyData())
+    assert norms == pytest.approx([1e-3] * 8, rel=1e-2)
+
+
+def test_an_fp16_overflow_skips_that_players_step_only() -> None:
+    class Overflowing(ToyGAN):
+        def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+            terms = super().discriminator_loss(batch, fake)
+            if self._trainer is not None and self.training and self.batches_seen == 1:
+                terms["huge"] = self.discriminate(batch.images).sum() * 1e35  # its scaled gradient is infinite
+            return terms
+
+        def minimize(self, player: Any, *losses: Any) -> None:
+            before = weights(getattr(self, player))
+            super().minimize(player, *losses)
+            moved.append((player, not equal(before, weights(getattr(self, player)))))
+
+    moved: list[tuple[str, bool]] = []
+    model = Overflowing()
+    trainer(max_epochs=1, plugins=half_precision()).fit(model, ToyData(batches=3))
+    turns = [("discriminator", True), ("generator", True)]
+    assert moved == [*turns, ("discriminator", False), ("generator", True), *turns]
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_fused_optimizers_and_clipping_are_refused_under_fp16() -> None:
+    model = ToyGAN(generator_optimizer=partial(Adam, fused=True), generator_clip_norm=1.0)
+    with pytest.raises(ValueError, match="the generator's optimizer is fused"):
+        trainer(max_epochs=1, plugins=half_precision()).fit(model, ToyData())
+    trainer(max_epochs=1, precision="bf16-mixed").fit(model, ToyData())

@@ -50,7 +50,7 @@ class GAN(NoiseToImage):
         self.loss = loss or NonSaturating()
 
     def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Latent vectors (count, latent_dim), uniform on [-sqrt 3, sqrt 3]: of unit variance, as in the original code."""
+        """Latent vectors (count, latent_dim), uniform on [-sqrt 3, sqrt 3], as in the original code."""
         bound = 3**0.5 if truncation is None else min(truncation, 3**0.5)
         z = torch.empty(count, self.latent_dim, device=self.device)
         return z.uniform_(-bound, bound, generator=generator)

@@ -60,7 +60,7 @@ class WGANGP(NoiseToImage):
         self.lambda_gp = lambda_gp
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Equation 3. The penalty calls the critic's `forward`, since a compiled module cannot be differentiated twice."""
+        """Equation 3. The penalty calls the critic's `forward`, as no compiled module is differentiable twice."""
         terms = {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
         if self.lambda_gp:
             penalty = gradient_penalty(self.discriminator.forward, batch.images, fake)

@@ -1,0 +1,62 @@
+"""Learning rates as functions of progress."""
+
+import math
+
+import pytest
+
+from gan_lightning.recording import describe, rebuild
+from gan_lightning.schedules import Constant, Cosine, LinearToZero, Schedule
+
+
+def test_constant_is_one() -> None:
+    assert [Constant()(t) for t in (0, 1, 1e9)] == [1, 1, 1]
+
+
+def test_linear_decay_holds_then_falls_then_stays_at_zero() -> None:
+    schedule = LinearToZero(10, 30)
+    progress = [0, 9.9, 10, 15, 20, 29, 30, 31, 1e9]
+    assert [schedule(t) for t in progress] == pytest.approx([1, 1, 1, 0.75, 0.5, 0.05, 0, 0, 0])
+
+
+def test_linear_decay_may_begin_at_once() -> None:
+    assert [LinearToZero(0, 100)(t) for t in (0, 25, 100)] == pytest.approx([1, 0.75, 0])
+
+
+def test_cosine_falls_along_half_a_wave_and_stays() -> None:
+    schedule = Cosine(100, final=0.1)
+    expected = [1, 0.1 + 0.9 * (1 + math.sqrt(0.5)) / 2, 0.55, 0.1, 0.1]
+    assert [schedule(t) for t in (0, 25, 50, 100, 1e9)] == pytest.approx(expected)
+    assert Cosine(100)(100) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("schedule", [LinearToZero(3, 17), Cosine(17, final=0.2), Constant()])
+def test_factors_are_within_bounds_and_never_rise(schedule: Schedule) -> None:
+    factors = [schedule(t / 4) for t in range(100)]
+    assert all(0 <= factor <= 1 for factor in factors)
+    assert factors == sorted(factors, reverse=True)
+
+
+@pytest.mark.parametrize(("start", "end"), [(5, 5), (6, 5), (-1, 5)])
+def test_a_decay_that_ends_before_it_begins_is_refused(start: float, end: float) -> None:
+    with pytest.raises(ValueError, match=f"0 <= start < end, not start={start} and end={end}"):
+        LinearToZero(start, end)
+
+
+@pytest.mark.parametrize("end", [0, -3])
+def test_a_cosine_without_length_is_refused(end: float) -> None:
+    with pytest.raises(ValueError, match=f"an end after 0, not {end}"):
+        Cosine(end)
+
+
+@pytest.mark.xfail(strict=True, reason="a misspelt unit is a KeyError in the first step", raises=BaseException)
+@pytest.mark.parametrize("build", [lambda: LinearToZero(1, 2, "epochs"), lambda: Cosine(2, unit="steps"), lambda: Constant("x")])
+def test_an_unknown_unit_is_refused(build: object) -> None:
+    with pytest.raises(ValueError, match="epoch, batch or image"):
+        build()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("schedule", [LinearToZero(3, 17, unit="image"), Cosine(17, final=0.2, unit="batch"), Constant()])
+def test_a_checkpoint_can_name_it(schedule: Schedule) -> None:
+    again = rebuild(describe(schedule), ("gan_lightning",))
+    assert type(again) is type(schedule)
+    assert vars(again) == vars(schedule)
