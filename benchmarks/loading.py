@@ -38,7 +38,7 @@ def ours(data: ImageDataModule) -> Iterator[Tensor]:
     """Images from the loader and the hook that the trainer calls on each batch, one epoch after the other."""
     while True:
         for batch in data.train_dataloader():
-            yield data.on_after_batch_transfer(batch, 0).images
+            yield data.on_after_batch_transfer(batch, 0)[0]
 
 
 def torchvisions(dataset: Dataset, batch_size: int, workers: int) -> Iterator[Tensor]:

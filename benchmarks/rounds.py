@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,6 +64,7 @@ def compare(variants: dict[str, Callable[[], float]], arguments: Namespace) -> d
         first = number % len(names)
         for name in names[first:] + names[:first]:
             rates[name].append(variants[name]())
+            print(f"round {number + 1} of {arguments.rounds}: {name}: {rates[name][-1]:.2f}", file=sys.stderr)
     machine["load_after"] = os.getloadavg()
 
     print(f"batches of {arguments.batch_size} per second; {machine}")

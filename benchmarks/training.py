@@ -3,7 +3,6 @@
 python -m benchmarks.training --root data --json training.json
 """
 
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -22,7 +21,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, Pad, ToTensor
 
-from benchmarks.rounds import compare, parser
+from benchmarks.rounds import compare, parser, quieten_lightning
 from gan_lightning.cli import main as command_line
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 
@@ -53,7 +52,7 @@ def rate(ends: list[float]) -> float:
 
 
 def ours(root: Path, batches: int, batch_size: int, overrides: list[str]) -> float:
-    """Batches per second of `train.py fit` with the config for MNIST; what it prints goes into a file of the run's folder."""
+    """Batches per second of `train.py fit` and the config for MNIST; what it prints goes into a file of the run."""
     with TemporaryDirectory() as folder, Path(folder, "printed.txt").open("w") as printed:
         with redirect_stdout(printed), redirect_stderr(printed), warnings.catch_warnings():
             run = command_line(
@@ -72,7 +71,8 @@ def ours(root: Path, batches: int, batch_size: int, overrides: list[str]) -> flo
                     *overrides,
                 ]
             )
-        (stopwatch,) = (callback for callback in run.trainer.callbacks if hasattr(callback, "ends"))
+        callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
+        (stopwatch,) = (callback for callback in callbacks if isinstance(callback, Stopwatch))
         return rate(stopwatch.ends)
 
 
@@ -115,9 +115,8 @@ def _images(loader: DataLoader) -> Iterator[Tensor]:
 
 
 def main(args: list[str] | None = None) -> None:
+    quieten_lightning()
     arguments = parser(__doc__, batches=LOG_INTERVAL).parse_args(args)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # without the notes at the start of each run
     size = (arguments.root, arguments.batches, arguments.batch_size)
     variants: dict[str, Callable[[], float]] = {
         "plain loop, fp32, 2 workers": partial(plain, *size, 2),

@@ -90,7 +90,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         if n_critic < 1 or accumulate < 1:
             raise ValueError(f"n_critic and accumulate count from 1, but are {n_critic} and {accumulate}")
         self.automatic_optimization = False
-        self.save_hyperparameters({"_class_path": path_of(type(self)), **describe(self.init_args)}, logger=False)
+        self.save_hyperparameters({"_class_path": path_of(type(self)), **describe(self.init_args)})
 
         memory_format = torch.channels_last if channels_last else torch.preserve_format
         self.generator = generator.to(memory_format=memory_format)

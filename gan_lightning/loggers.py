@@ -19,6 +19,9 @@ class RunCSVLogger(CSVLogger):
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir, name="", version="")
 
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Nothing: the run's `config.yaml` has them all."""
+
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:

@@ -103,7 +103,6 @@ def test_a_negative_size_is_refused() -> None:
         ImagePool(-1)
 
 
-@pytest.mark.xfail(strict=True, reason="a pool resumed with a smaller pool_size indexes before its beginning", raises=Exception)
 def test_a_pool_made_smaller_on_a_resume_keeps_as_many_as_it_holds() -> None:
     torch.manual_seed(0)
     pool = ImagePool(2)

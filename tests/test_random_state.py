@@ -68,5 +68,7 @@ def test_python_state_comes_back_from_lists_too() -> None:
 def test_a_state_of_a_machine_with_a_gpu_is_taken_on_one_without() -> None:
     state = random_state.capture()
     expected = draw()
-    random_state.restore({"cuda": torch.zeros(16, dtype=torch.uint8), **state} if not torch.cuda.is_available() else state)
+    random_state.restore(
+        {"cuda": torch.zeros(16, dtype=torch.uint8), **state} if not torch.cuda.is_available() else state
+    )
     assert draw() == expected

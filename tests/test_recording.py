@@ -115,7 +115,12 @@ def test_a_partial_from_yaml_is_the_class_that_it_makes() -> None:
     """What jsonargparse hands over for an optimizer in YAML."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(AdversarialModule, "model")
-    toy = {"class_path": "toys.ToyGAN", "init_args": {"generator_optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.3, "momentum": 0.9}}}}
+    toy = {
+        "class_path": "toys.ToyGAN",
+        "init_args": {
+            "generator_optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.3, "momentum": 0.9}}
+        },
+    }
     model = parser.instantiate_classes(parser.parse_object({"model": toy})).model
     described = describe(model.init_args)["generator_optimizer"]
     assert described["class_path"] == "torch.optim.sgd.SGD"
@@ -210,7 +215,9 @@ def test_a_package_can_be_trusted() -> None:
     assert import_class(path_of(DCGAN), TRUSTED) is DCGAN
 
 
-@pytest.mark.xfail(strict=True, reason="any class of torch is constructed, and some of them start programs", raises=BaseException)
+@pytest.mark.xfail(
+    strict=True, reason="any class of torch is constructed, and some of them start programs", raises=BaseException
+)
 def test_a_class_of_torch_that_starts_a_program_is_refused(tmp_path: Path) -> None:
     module = "torch.distributed.elastic.multiprocessing.subprocess_handler"
     arguments = {"entrypoint": "touch", "args": [str(tmp_path / "pwned")], "env": {}, "stdout": None, "stderr": None}

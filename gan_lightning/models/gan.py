@@ -33,8 +33,8 @@ class GAN(NoiseToImage):
 
     NOTE: images are in [-1, 1] and G ends in tanh, where the original has [0, 1] and a sigmoid: the convention of this
         library.
-    NOTE: the original divides the learning rate by 1.000004 at each update; here it is constant unless a schedule is
-        given.
+    NOTE: the original divides the learning rate by 1.000004 at each update and raises the momentum to 0.7 by epoch 250;
+        here both are constant unless a schedule (of the learning rate) is given.
     """
 
     paper_optimizer: ClassVar[OptimizerFactory] = partial(SGD, lr=0.1, momentum=0.5)

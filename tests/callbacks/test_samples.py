@@ -89,7 +89,9 @@ def test_random_states_and_modes_are_left_as_they_were(tmp_path: Path, model: ty
         on_validation_batch_end = on_validation_end = note
 
     built = model(generator=ToyGenerator(norm=True))
-    trainer(tmp_path, max_epochs=1, limit_val_batches=1, callbacks=[SampleGrid(4), after := Around()]).fit(built, ToyData())
+    trainer(tmp_path, max_epochs=1, limit_val_batches=1, callbacks=[SampleGrid(4), after := Around()]).fit(
+        built, ToyData()
+    )
     assert after is not None
     before, behind = states
     assert before == behind

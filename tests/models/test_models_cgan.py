@@ -81,7 +81,9 @@ def test_samples_are_of_the_wanted_class() -> None:
     wanted = torch.tensor([2, 2, 0])
     z = model.latents(3, generator=torch.Generator().manual_seed(4))
     torch.testing.assert_close(model.sample(3, labels=wanted, seed=4), model.generator(z, wanted))
-    assert not torch.equal(model.sample(3, labels=wanted, seed=4), model.sample(3, labels=torch.tensor([1, 1, 1]), seed=4))
+    assert not torch.equal(
+        model.sample(3, labels=wanted, seed=4), model.sample(3, labels=torch.tensor([1, 1, 1]), seed=4)
+    )
 
 
 def test_images_stand_against_the_labels_of_the_reference_batch() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from tiny import Batches, batch_for, cyclegan, data_for
 from torch import Tensor, nn
 
 from gan_lightning.batches import UnpairedBatch
@@ -14,7 +15,6 @@ from gan_lightning.models.cyclegan import Fakes
 from gan_lightning.networks import PatchGAN, ResNetGenerator
 from gan_lightning.recording import Network
 from gan_lightning.schedules import LinearToZero
-from tiny import Batches, batch_for, cyclegan, data_for
 from toys import equal, trainer
 
 
@@ -168,7 +168,9 @@ def test_grey_can_become_colour_where_the_identity_term_is_off() -> None:
     assert shown.shape == (12, 3, 16, 16)
 
 
-@pytest.mark.xfail(strict=True, reason="check_batch tries the discriminators' loss alone: D steps before G's turn fails")
+@pytest.mark.xfail(
+    strict=True, reason="check_batch tries the discriminators' loss alone: D steps before G's turn fails"
+)
 def test_the_identity_term_between_grey_and_colour_is_refused_before_the_first_step() -> None:
     generators = ResNetGenerator(1, 3, width=2, blocks=1), ResNetGenerator(3, 1, width=2, blocks=1)
     judges = [PatchGAN(in_channels=c, width=2, receptive_field=16, norm="instance") for c in (1, 3)]
@@ -279,7 +281,7 @@ def test_the_learning_rate_of_a_run_follows_the_schedule() -> None:
 @pytest.mark.xfail(strict=True, reason="on_fit_start compiles the ModuleDicts, whose own call is never used")
 def test_compile_reaches_every_network(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[nn.Module] = []
-    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))  # noqa: PLW0108 (binds self)
     model = cyclegan(compile=True)
     trainer(max_epochs=1).fit(model, data_for(model))
     called = [*model.generator.values(), *model.discriminator.values()]

@@ -8,7 +8,7 @@ from toys import trainer
 
 
 def test_both_losses_are_cross_entropies_on_passes_of_their_own() -> None:
-    """The authors' code: labels 1 for a real batch, then labels 0 for a fake one; D's batch norm never sees them mixed."""
+    """Labels 1 for a real batch, then labels 0 for a fake one; D's batch norm never sees them mixed."""
     torch.manual_seed(0)
     model = dcgan().train()
     batch = batch_for(model)

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import batch_for, data_for, images, pix2pix
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from gan_lightning.batches import PairedBatch, first
 from gan_lightning.models import Pix2Pix
 from gan_lightning.networks import PatchGAN, UNetGenerator
-from tiny import batch_for, data_for, images, pix2pix
 from toys import equal, trainer
 
 

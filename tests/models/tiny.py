@@ -6,6 +6,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch
@@ -89,6 +90,10 @@ class Batches(L.LightningDataModule):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.batches)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """As real data are: made anew on the device, in evaluation under torch.inference_mode."""
+        return tree_map(lambda field: field.clone() if isinstance(field, Tensor) else field, batch)
 
     def train_dataloader(self) -> "Batches":
         return self
