@@ -5,6 +5,7 @@ step needs (whose turn it is, freezing the other player, backward, averaging ove
 schedules, the moving average, counting, logging, the guard against NaN, exact resume) is written here, once.
 """
 
+import itertools
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from torch.optim import Adam, Optimizer
 
 from gan_lightning import random_state
 from gan_lightning.averaging import AveragedNetwork
-from gan_lightning.batches import Batch, ImageBatch, batch_length, detach, first, split
+from gan_lightning.batches import Batch, ImageBatch, batch_length, detach, split
 from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild
 from gan_lightning.schedules import Constant, Schedule
 
@@ -331,6 +332,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
 
     def on_fit_start(self) -> None:
         """Different noise on each process, compiled networks, and settings that cannot work together refused."""
+        self._checked_batch = False
         if isinstance(self.trainer.strategy, DDPStrategy) and not self._trains_in_turns(self.trainer.strategy):
             raise ValueError(
                 "plain DDP expects one backward pass through all parameters, where a GAN's players take turns: set "
@@ -348,8 +350,8 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
                     f"can no longer be clipped: take `fused` away from it, or {player}_clip_norm, or use bf16-mixed"
                 )
         if self.compiles:
-            self.generator.compile()
-            self.discriminator.compile()
+            for module in itertools.chain.from_iterable(self.players().values()):
+                module.compile()
 
     @staticmethod
     def _trains_in_turns(strategy: DDPStrategy) -> bool:
@@ -479,15 +481,24 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
                 f"data serve a {type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, "
                 "or another model"
             )
-        few: Any = first(batch, 2)  # type: ignore[type-var]
-        real = self.reference(few)
-        if not real.is_floating_point() or real.abs().max() > 1:
-            raise ValueError(
-                f"{name} takes float images in [-1, 1], but the data serve {real.dtype} in [{real.min()}, "
-                f"{real.max()}]: convert them with gan_lightning.images.to_float"
-            )
-        shapes = " and ".join("x".join(map(str, field.shape[1:])) for field in few if field is not None)
-        with evaluating(self), torch.autocast(self.device.type, enabled=False), torch.enable_grad():
+        with (
+            # a batch of an evaluation comes from torch.inference_mode: only copies made outside take part in gradients
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(self.device.type, enabled=False),
+            evaluating(self),
+        ):
+            make: Any = type(batch)
+            few = make(*(None if field is None else field[:2].clone() for field in batch))
+            images = [field for field in few if field is not None and field.dim() == 4]  # no labels, no captions
+            for field in images:
+                if not field.is_floating_point() or field.abs().max() > 1:
+                    raise ValueError(
+                        f"{name} takes float images in [-1, 1], but the data serve {field.dtype} in [{field.min()}, "
+                        f"{field.max()}]: convert them with gan_lightning.images.to_float"
+                    )
+            shapes = " and ".join("x".join(map(str, field.shape[1:])) for field in images)
+            real = self.reference(few)
             try:
                 fake = self.generate(few)
                 if fake.shape == real.shape:

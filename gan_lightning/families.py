@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_lightning.adversarial import AdversarialModule, evaluating
 from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch, first
+from gan_lightning.images import to_channels
 
 Direction = Literal["a_to_b", "b_to_a"]
 
@@ -31,6 +32,12 @@ class NoiseToImage(AdversarialModule):
                     f"the generator {type(generator).__name__} does not say its {name}: give it an int attribute of "
                     "this name (num_classes = 0 for a generator without labels)"
                 )
+        judged = getattr(discriminator, "num_classes", generator.num_classes)
+        if judged != generator.num_classes:
+            raise ValueError(
+                f"the generator knows {generator.num_classes} classes and the discriminator {judged}: set num_classes "
+                "of both to the same (0 = no labels)"
+            )
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.num_classes: int = generator.num_classes  # type: ignore[assignment]
 
@@ -63,13 +70,15 @@ class NoiseToImage(AdversarialModule):
 
         Args:
             n: how many.
-            labels: class of each, int64 (n,). None = a conditional model goes through its classes in turn.
+            labels: class of each, int64 (n,), for a conditional model. None = it goes through its classes in turn.
             truncation: see `latents`.
             seed: the same seed gives the same images. None = the global random state.
 
         Returns:
             float32 (n, C, H, W) in [-1, 1].
         """
+        if labels is not None and not self.num_classes:
+            raise ValueError("this model takes no labels: its networks have num_classes: 0")
         random = None if seed is None else torch.Generator(self.device).manual_seed(seed)
         if self.num_classes and labels is None:
             labels = torch.arange(n, device=self.device) % self.num_classes
@@ -79,7 +88,7 @@ class NoiseToImage(AdversarialModule):
 
     def generate(self, batch: ImageBatch) -> Tensor:
         """As many images as the batch has, of its classes."""
-        return self.sample(len(batch.images), batch.labels)
+        return self.sample(len(batch.images), batch.labels if self.num_classes else None)
 
     def reference(self, batch: ImageBatch) -> Tensor:
         """The batch's images."""
@@ -160,6 +169,5 @@ class UnpairedTranslation(AdversarialModule):
 
 
 def _side_by_side(*columns: Tensor) -> Tensor:
-    """Columns of N images each as one batch in reading order; grey ones become RGB beside RGB ones."""
-    channels = max(column.shape[1] for column in columns)
-    return torch.stack([column.expand(-1, channels, -1, -1) for column in columns], dim=1).flatten(0, 1)
+    """Columns of N images each as one batch in reading order, all in RGB, whatever their channels."""
+    return torch.stack([to_channels(column, 3) for column in columns], dim=1).flatten(0, 1)

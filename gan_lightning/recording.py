@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 
@@ -53,6 +54,8 @@ def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
 
     An object that does not say how it was built becomes `{"class_path": ..., "unrecorded": True}`.
     """
+    if isinstance(value, np.generic):  # float64 passes for a float, until weights_only loading meets it
+        return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Path):
@@ -105,7 +108,7 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
     """The class at an import path, if its top-level package is among the trusted ones.
 
     Raises:
-        PermissionError: it is not.
+        PermissionError: it is not, or the class is no part of a model.
         ValueError: there is no such class.
     """
     package, _, name = path.rpartition(".")
@@ -114,9 +117,18 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
             f"the checkpoint asks for the class {path!r}, outside the trusted packages {', '.join(trusted)}: "
             "it was not imported. If you trust the file and know the class, add its package to `trusted`"
         )
-    found = getattr(importlib.import_module(package), name, None)
+    try:
+        found = getattr(importlib.import_module(package), name, None)
+    except ImportError:
+        found = None
     if not inspect.isclass(found):
         raise ValueError(
             f"the checkpoint asks for {path!r}, which is not a class of the installed version of {package}"
+        )
+    # torch has classes that start a program when they are constructed: only parts of a model may be
+    if not issubclass(found, nn.Module | Optimizer | Recorded):
+        raise PermissionError(
+            f"the checkpoint asks for {path!r}, which is neither a network nor an optimizer, nor anything else that "
+            "gan_lightning records: it was not constructed, for it may do more than compute"
         )
     return found

@@ -20,7 +20,9 @@ def test_compiled_networks_train_like_eager_ones() -> None:
             n_critic=1,
             compile=compiled,
         )
-        trainer(max_steps=3, max_epochs=-1, limit_val_batches=0).fit(model, datamodule=Digits(image_size=16, batch_size=8))
+        trainer(max_steps=3, max_epochs=-1, limit_val_batches=0).fit(
+            model, datamodule=Digits(image_size=16, batch_size=8)
+        )
         return model._terms, model
 
     eager, _ = losses(False)

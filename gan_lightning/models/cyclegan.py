@@ -13,13 +13,14 @@ Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, wi
 D learns from a pool of the last 50 fakes rather than from the newest (Shrivastava et al. 2017).
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lightning.adversarial import Terms, evaluating
+from gan_lightning.adversarial import Player, Terms, evaluating
 from gan_lightning.batches import UnpairedBatch
 from gan_lightning.families import Direction, UnpairedTranslation
 from gan_lightning.image_pool import ImagePool
@@ -83,6 +84,21 @@ class CycleGAN(UnpairedTranslation):
         self.lambda_identity = lambda_identity
         self.pools = {"a": ImagePool(pool_size), "b": ImagePool(pool_size)}
 
+    def players(self) -> dict[Player, Sequence[nn.Module]]:
+        """The networks one by one: each is called, and compiled, by itself."""
+        return {"discriminator": [*self.discriminator.values()], "generator": [*self.generator.values()]}
+
+    def check_batch(self, batch: Any) -> None:
+        """Also: the identity term shows a generator images of the domain that it makes."""
+        super().check_batch(batch)
+        channels_a, channels_b = batch.real_a.shape[1], batch.real_b.shape[1]
+        if self.lambda_identity and channels_a != channels_b:
+            raise ValueError(
+                f"the identity term of CycleGAN gives images of B to the generator from A to B, but the data serve "
+                f"{channels_a} channels in A and {channels_b} in B: set lambda_identity to 0, or the datamodule's "
+                "channels_a and channels_b to the same"
+            )
+
     def draw_fakes(self, batch: UnpairedBatch) -> Fakes:
         """G(a) and F(b)."""
         return Fakes(self.generator["a_to_b"](batch.real_a), self.generator["b_to_a"](batch.real_b))
@@ -109,7 +125,7 @@ class CycleGAN(UnpairedTranslation):
         if self.lambda_cycle:
             terms["cycle_a"] = self.lambda_cycle * l1_loss(b_to_a(fake_b), real_a)
             terms["cycle_b"] = self.lambda_cycle * l1_loss(a_to_b(fake_a), real_b)
-        if self.lambda_identity:
+        if self.lambda_cycle and self.lambda_identity:
             weight = self.lambda_cycle * self.lambda_identity
             terms["identity_a"] = weight * l1_loss(b_to_a(real_a), real_a)
             terms["identity_b"] = weight * l1_loss(a_to_b(real_b), real_b)

@@ -197,22 +197,7 @@ def test_mixed_precision_trains_with_losses_in_float32_and_makes_float32_images(
 # ------------------------------------------------------------------ one policy for all pictures
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        gan,
-        dcgan,
-        pytest.param(
-            wgan_gp,
-            marks=pytest.mark.xfail(
-                strict=True, reason="check_batch takes the gradient penalty under evaluation's torch.inference_mode"
-            ),
-        ),
-        cgan,
-        pix2pix,
-        cyclegan,
-    ],
-)
+@every_model
 def test_an_untrained_model_can_be_evaluated_first_and_then_trained(build: Build) -> None:
     model = build()
     model.n_critic = 1
@@ -380,7 +365,6 @@ def test_images_out_of_range_are_refused(build: Build) -> None:
 
 
 @pytest.mark.parametrize("build", [pix2pix, cyclegan])
-@pytest.mark.xfail(strict=True, reason="check_batch looks at the range of the reference alone, not of the sources")
 def test_sources_out_of_range_are_refused(build: Build) -> None:
     model = build()
     source, target = batch_for(model)

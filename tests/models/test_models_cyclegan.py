@@ -168,9 +168,6 @@ def test_grey_can_become_colour_where_the_identity_term_is_off() -> None:
     assert shown.shape == (12, 3, 16, 16)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="check_batch tries the discriminators' loss alone: D steps before G's turn fails"
-)
 def test_the_identity_term_between_grey_and_colour_is_refused_before_the_first_step() -> None:
     generators = ResNetGenerator(1, 3, width=2, blocks=1), ResNetGenerator(3, 1, width=2, blocks=1)
     judges = [PatchGAN(in_channels=c, width=2, receptive_field=16, norm="instance") for c in (1, 3)]
@@ -278,7 +275,6 @@ def test_the_learning_rate_of_a_run_follows_the_schedule() -> None:
     assert rates == [pytest.approx((rate, rate)) for rate in (2e-4, 2e-4, 1e-4)]
 
 
-@pytest.mark.xfail(strict=True, reason="on_fit_start compiles the ModuleDicts, whose own call is never used")
 def test_compile_reaches_every_network(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[nn.Module] = []
     monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))  # noqa: PLW0108 (binds self)

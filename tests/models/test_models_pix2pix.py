@@ -140,7 +140,6 @@ def test_a_run_with_other_data_beside_it_previews_what_it_generates() -> None:
     assert torch.equal(rows[:, 2], batch.target[:4])
 
 
-@pytest.mark.xfail(strict=True, reason="families._side_by_side expands grey only: RGB beside RGBA raises RuntimeError")
 def test_a_preview_shows_rgb_beside_rgba() -> None:
     model = Pix2Pix(UNetGenerator(3, 4, image_size=16, width=4), PatchGAN(7, width=4, receptive_field=16))
     shown, columns = model.preview(PairedBatch(images(2, 3, 0), images(2, 4, 1)), 2)
