@@ -22,6 +22,7 @@ class GANCommandLine(LightningCLI):
     - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config. A new run
     refuses a
       folder that holds another one; `--ckpt_path last` continues there.
+    - `checkpoints/last.ckpt` is written after every epoch.
     - The reference set is evaluated once before training (`validate_before_fit`).
     - What the command line says counts: a checkpoint's hyperparameters never replace it silently.
     """
@@ -80,10 +81,16 @@ class GANCommandLine(LightningCLI):
         """The trainer, with the parts that every run has."""
         trainer = self._get(self.config_init, "trainer")
         root = trainer.default_root_dir
+        folder = str(Path(root).absolute() / "checkpoints")
         callbacks = _listed(trainer.callbacks)
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-                callback.dirpath = str(Path(root).absolute() / "checkpoints")
+                callback.dirpath = folder
+        if trainer.enable_checkpointing is not False:
+            # save_last of a ModelCheckpoint with a monitor saves nothing when the metric has not improved
+            callbacks.append(
+                ModelCheckpoint(folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+            )
         if trainer.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
             callbacks.append(TQDMProgressBar(refresh_rate=20))  # each refresh costs as much as half a small step
         kwargs["callbacks"] = callbacks
