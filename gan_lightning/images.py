@@ -4,8 +4,11 @@ Networks see float32 NCHW in [-1, 1]. Storage, metrics and files see uint8 (or u
 back returns every one of the 256 (65,536) levels unchanged.
 """
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 
@@ -55,3 +58,9 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
 def image_grid(images: Tensor, columns: int) -> Tensor:
     """Float images (N, C, H, W) in [-1, 1] as one uint8 RGB picture (3, H', W'), `columns` side by side."""
     return make_grid(to_uint8(to_channels(images, 3)), nrow=columns, padding=2)
+
+
+def write_png(image: Tensor, path: Path) -> None:
+    """Write a uint8 image (1 or 3, H, W) as a PNG file, in a folder that is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_pil_image(image).save(path)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from torchvision.io import write_png
 
 from gan_lightning.cli import main
+from gan_lightning.images import write_png
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXPERIMENTS = sorted(p for p in CONFIGS.rglob("*.yaml") if p.parent.name != "overlays")
@@ -21,9 +21,8 @@ def name(path: Path) -> str:
 
 
 def images(folder: Path, count: int, height: int, width: int) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
-        write_png(torch.randint(0, 256, (3, height, width), dtype=torch.uint8), str(folder / f"{i}.png"))
+        write_png(torch.randint(0, 256, (3, height, width), dtype=torch.uint8), folder / f"{i}.png")
     return folder
 
 

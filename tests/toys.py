@@ -1,11 +1,14 @@
 """The smallest networks, models and data that the tests of the engine play with."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from torchvision.transforms.functional import pil_to_tensor
 
 from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
@@ -87,6 +90,11 @@ class ToyLoader:
 
     def __iter__(self) -> Iterator[ImageBatch]:
         return (ImageBatch(images) for images in self.images)
+
+
+def read_png(path: Path) -> Tensor:
+    """The image in a file, uint8 (C, H, W)."""
+    return pil_to_tensor(Image.open(path))
 
 
 def trainer(folder: Any = None, **settings: Any) -> L.Trainer:

@@ -6,9 +6,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
-from torchvision.io import write_png
 
-from gan_lightning.images import to_channels, to_uint8
+from gan_lightning.images import to_channels, to_uint8, write_png
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -39,8 +38,7 @@ class PredictionWriter(BasePredictionWriter):
     ) -> None:
         """Write the images of one batch."""
         folder = self.folder or Path(trainer.default_root_dir) / "predictions"
-        folder.mkdir(parents=True, exist_ok=True)
         images = to_uint8(to_channels(prediction, 1 if prediction.shape[1] == 1 else 3)).cpu()
         for image in images:
-            write_png(image, str(folder / f"{self._next:06d}.png"))
+            write_png(image, folder / f"{self._next:06d}.png")
             self._next += trainer.world_size

@@ -8,11 +8,10 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
-from torchvision.io import write_png
 
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import Batch, first
-from gan_lightning.images import image_grid
+from gan_lightning.images import image_grid, write_png
 
 
 class SampleGrid(L.Callback):
@@ -50,9 +49,7 @@ class SampleGrid(L.Callback):
             grid = image_grid(*pl_module.preview(self._batch, self.count)).cpu()
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        folder = Path(trainer.default_root_dir) / "samples"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_png(grid, str(folder / f"images-{pl_module.images_seen:09d}.png"))
+        write_png(grid, Path(trainer.default_root_dir) / "samples" / f"images-{pl_module.images_seen:09d}.png")
         self._log(trainer, grid, pl_module.batches_seen)
 
     def _log(self, trainer: L.Trainer, grid: Tensor, step: int) -> None:

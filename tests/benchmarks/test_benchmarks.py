@@ -1,4 +1,5 @@
 import json
+import logging
 from argparse import Namespace
 
 import pytest
@@ -6,6 +7,16 @@ import torch
 
 from benchmarks import loading, training
 from benchmarks.rounds import compare, ratios, table
+
+
+@pytest.fixture(autouse=True)
+def lightning_as_loud_as_before():
+    """The benchmarks quieten Lightning; the tests that come after read what it says."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def test_ratios_are_taken_round_by_round():

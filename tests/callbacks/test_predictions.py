@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from torchvision.io import ImageReadMode, read_image
 
 from gan_lightning.batches import ImageBatch
 from gan_lightning.callbacks import PredictionWriter
 from gan_lightning.images import to_channels, to_uint8
-from toys import ToyData, ToyGAN, trainer
+from toys import ToyData, ToyGAN, read_png, trainer
 
 
 class Echo(ToyGAN):
@@ -53,7 +52,7 @@ def test_each_image_is_a_file_named_by_its_number(tmp_path: Path, channels: int,
     files = sorted((tmp_path / "predictions").iterdir())
     assert [file.name for file in files] == [f"{i:06d}.png" for i in range(19)]
     for file, image in zip(files, expected, strict=True):
-        picture = read_image(str(file), ImageReadMode.UNCHANGED)
+        picture = read_png(file)
         assert torch.equal(picture, to_channels(to_uint8(image[None]), written)[0])
 
 
@@ -85,7 +84,7 @@ def test_ranks_write_images_of_their_own(tmp_path: Path) -> None:
             writer.write_on_batch_end(run, ToyGAN(), images, None, None, step, 0)
     for i, file in enumerate(sorted((tmp_path / "predictions").iterdir())):
         assert file.name == f"{i:06d}.png"
-        assert (read_image(str(file)) == i).all()
+        assert (read_png(file) == i).all()
 
 
 def test_images_of_a_model_are_what_it_generates(tmp_path: Path) -> None:
@@ -96,4 +95,4 @@ def test_images_of_a_model_are_what_it_generates(tmp_path: Path) -> None:
     made = run.predict(model, Predicted())
     files = sorted((tmp_path / "predictions").iterdir())
     for file, image in zip(files, torch.cat(made), strict=True):
-        assert torch.equal(read_image(str(file)), to_uint8(image))
+        assert torch.equal(read_png(file), to_uint8(image))

@@ -10,12 +10,11 @@ import pytest
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
-from torchvision.io import read_image
 
 from gan_lightning.batches import ImageBatch
 from gan_lightning.callbacks import SampleGrid
 from gan_lightning.images import image_grid
-from toys import ToyData, ToyGAN, ToyGenerator, equal, trainer, weights
+from toys import ToyData, ToyGAN, ToyGenerator, equal, read_png, trainer, weights
 
 
 def fit(folder: Path, model: L.LightningModule | None = None, **settings: Any) -> ToyGAN:
@@ -28,7 +27,7 @@ def test_a_grid_is_written_at_each_evaluation_named_by_images_seen(tmp_path: Pat
     model = fit(tmp_path)
     files = sorted((tmp_path / "samples").iterdir())
     assert [file.name for file in files] == ["images-000000032.png", "images-000000064.png"]
-    picture = read_image(str(files[-1]))
+    picture = read_png(files[-1])
     assert picture.shape == (3, 3 * (4 + 2) + 2, 3 * (4 + 2) + 2)
     # what the model makes of the same latents now
     assert torch.equal(picture, image_grid(model.sample(9, seed=0), 3))
@@ -39,7 +38,7 @@ def test_the_first_shows_the_untrained_networks(tmp_path: Path) -> None:
     trainer(tmp_path, callbacks=[SampleGrid(count=4)]).validate(model, ToyData(), verbose=False)
     (file,) = (tmp_path / "samples").iterdir()
     assert file.name == "images-000000000.png"
-    assert torch.equal(read_image(str(file)), image_grid(model.sample(4, seed=0), 2))
+    assert torch.equal(read_png(file), image_grid(model.sample(4, seed=0), 2))
 
 
 def test_the_same_weights_give_the_same_picture_whatever_the_seed_of_the_run(tmp_path: Path) -> None:
@@ -48,7 +47,7 @@ def test_the_same_weights_give_the_same_picture_whatever_the_seed_of_the_run(tmp
     for seed in (0, 1):
         torch.manual_seed(seed)
         trainer(tmp_path / str(seed), callbacks=[SampleGrid(count=4)]).validate(model, ToyData(), verbose=False)
-        pictures.append(read_image(str(tmp_path / str(seed) / "samples" / "images-000000000.png")))
+        pictures.append(read_png(tmp_path / str(seed) / "samples" / "images-000000000.png"))
     assert torch.equal(*pictures)
 
 
@@ -64,11 +63,11 @@ class Noisy(ToyGAN):
 
 def test_sources_and_draws_are_the_same_each_time(tmp_path: Path) -> None:
     model = fit(tmp_path, Noisy())
-    first, second = (read_image(str(file)) for file in sorted((tmp_path / "samples").iterdir()))
+    first, second = (read_png(file) for file in sorted((tmp_path / "samples").iterdir()))
     assert torch.equal(first, second)
     assert torch.equal(model.shown, ToyData(batches=4).images[0])
     fit(tmp_path / "other", Noisy(), callbacks=[SampleGrid(count=9, seed=1)])
-    assert not torch.equal(first, read_image(str(tmp_path / "other" / "samples" / "images-000000032.png")))
+    assert not torch.equal(first, read_png(tmp_path / "other" / "samples" / "images-000000032.png"))
 
 
 def test_no_more_sources_are_shown_than_asked_for(tmp_path: Path) -> None:
@@ -133,7 +132,7 @@ def test_tensorboard_gets_the_picture(tmp_path: Path) -> None:
     from torchvision.io import decode_image
 
     decoded = decode_image(torch.frombuffer(bytearray(shown[-1].encoded_image_string), dtype=torch.uint8))
-    assert torch.equal(decoded, read_image(str(tmp_path / "samples" / "images-000000064.png")))
+    assert torch.equal(decoded, read_png(tmp_path / "samples" / "images-000000064.png"))
 
 
 def test_weights_and_biases_gets_the_picture_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +148,7 @@ def test_weights_and_biases_gets_the_picture_offline(tmp_path: Path, monkeypatch
         wandb.finish()
     kept = sorted(tmp_path.glob("wandb/offline-run-*/files/media/images/samples_*.png"))
     assert len(kept) == 2
-    pictures = [read_image(str(file)) for file in kept]
-    written = [read_image(str(file)) for file in sorted((tmp_path / "samples").iterdir())]
+    pictures = [read_png(file) for file in kept]
+    written = [read_png(file) for file in sorted((tmp_path / "samples").iterdir())]
     for picture in written:
         assert any(torch.equal(picture, other) for other in pictures)
