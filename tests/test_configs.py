@@ -139,8 +139,6 @@ def test_the_quickstart_runs_under_every_overlay(
             "--trainer.log_every_n_steps=1",
             "--trainer.accelerator=cpu",
             "--validate_before_fit=false",
-            "--data.num_reference=1000",
-            "--trainer.limit_val_batches=null",
             *narrow(yaml.safe_load(Path(QUICKSTART).read_text())["model"]),
         ]
     )

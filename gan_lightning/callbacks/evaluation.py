@@ -67,8 +67,8 @@ class Evaluation(L.Callback):
             environment variable GAN_LIGHTNING_CACHE, else ~/.cache/gan_lightning.
 
     Raises:
-        TooFewSamplesError: at the end of a validation that has fewer images than a metric needs. Lightning's sanity
-            check and `fast_dev_run` leave such a metric out and say so.
+        TooFewSamplesError: at the end of a validation that has fewer images than a metric needs. One that was cut short
+            (sanity check, `fast_dev_run`, `limit_val_batches`) leaves such a metric out and says so.
         ValueError: where generated images hold NaN or infinite values, or there is more than one loader.
         TypeError: where `validation_step` returns no images, or the model has no `reference`.
     """
@@ -149,7 +149,7 @@ class Evaluation(L.Callback):
             try:
                 values = metric.compute()
             except TooFewSamplesError as error:
-                if not (trainer.sanity_checking or trainer.fast_dev_run):  # type: ignore[attr-defined]
+                if not self._is_short(trainer):
                     raise
                 rank_zero_info(f"not computed in this short {stage} run: {error}")
                 continue
@@ -203,6 +203,13 @@ class Evaluation(L.Callback):
         digest = hashlib.sha256(f"{CACHE_VERSION} {loader.fingerprint} {self.extractor.fingerprint} {share}".encode())
         digest.update(real.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def _is_short(self, trainer: L.Trainer) -> bool:
+        """Whether this pass is a trial, or saw only a part of the reference set."""
+        if trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return True
+        (loader,) = tree_leaves(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders)
+        return isinstance(loader, Sized) and self._batches < len(loader)
 
     def _update(self, features: Features, real: bool) -> None:
         for metric in self.metrics:

@@ -31,8 +31,6 @@ class GAN(NoiseToImage):
         loss: the adversarial loss. None = non-saturating.
         base: the arguments of `AdversarialModule`.
 
-    NOTE: images are in [-1, 1] and G ends in tanh, where the original has [0, 1] and a sigmoid: the convention of this
-        library.
     NOTE: the original divides the learning rate by 1.000004 at each update and raises the momentum to 0.7 by epoch 250;
         here both are constant unless a schedule (of the learning rate) is given.
     """

@@ -4,7 +4,9 @@ Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio, "G
 arXiv 1406.2661; layer sizes and initial weights as in the authors' released MNIST configuration.
 Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, arXiv 1411.1784, section 4.1.
 
-NOTE: both papers end the generator in a sigmoid, for pixels in [0, 1]; here it is tanh, for pixels in [-1, 1].
+Inside, pixels are in [0, 1] as in both papers: the generators end in a sigmoid, which is stretched to this library's
+[-1, 1], and the discriminators shrink what they see. (On [-1, 1], where a digit's background is -1 and not 0, the first
+GAN's learning rate of 0.1 diverges.)
 NOTE: the discriminators return logits; the sigmoid is part of the loss.
 """
 
@@ -18,6 +20,16 @@ from torch.nn import functional as F
 
 from gan_lightning.layers import Maxout, append_labels, check_images, check_latent, init_uniform, one_hot
 from gan_lightning.recording import Network
+
+
+def _stretched(pixels: Tensor) -> Tensor:
+    """[0, 1] to [-1, 1]."""
+    return 2 * pixels - 1
+
+
+def _shrunk(pixels: Tensor) -> Tensor:
+    """[-1, 1] to [0, 1]."""
+    return (pixels + 1) / 2
 
 
 class MLPGenerator(Network):
@@ -57,14 +69,13 @@ class MLPGenerator(Network):
         """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         x = self.net(append_labels(z, labels, self.num_classes))  # (N, C·S·S)
-        return torch.tanh(x).unflatten(1, self.image_shape)
+        return _stretched(x.sigmoid()).unflatten(1, self.image_shape)
 
 
 class MLPDiscriminator(Network):
     """The discriminator of the first GAN: maxout layers with dropout in front of each layer.
 
     The defaults have the paper's 1,231,441 parameters.
-    NOTE: a dropped pixel is 0, which is mid-grey here and was black in the paper's [0, 1].
 
     Args:
         image_size: height and width of an image, in pixels.
@@ -100,7 +111,7 @@ class MLPDiscriminator(Network):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
         check_images(images, self.image_shape)
-        x = append_labels(images.flatten(1), labels, self.num_classes)  # (N, C·S·S + num_classes)
+        x = append_labels(_shrunk(images.flatten(1)), labels, self.num_classes)  # (N, C·S·S + num_classes)
         return self.net(x).squeeze(1)
 
 
@@ -149,7 +160,7 @@ class ConditionalMLPGenerator(Network):
         check_latent(z, self.latent_dim)
         h = torch.cat([self.latent(z), self.label(one_hot(labels, self.num_classes))], dim=1)  # (N, 200 + 1000)
         h = F.relu(self.joint(self.dropout(F.relu(h))))  # (N, 1200)
-        return torch.tanh(self.output(self.dropout(h))).unflatten(1, self.image_shape)
+        return _stretched(self.output(self.dropout(h)).sigmoid()).unflatten(1, self.image_shape)
 
 
 class ConditionalMLPDiscriminator(Network):
@@ -193,7 +204,7 @@ class ConditionalMLPDiscriminator(Network):
         """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
         check_images(images, self.image_shape)
         h = torch.cat(
-            [self.image(images.flatten(1)), self.label(one_hot(labels, self.num_classes))], dim=1
+            [self.image(_shrunk(images.flatten(1))), self.label(one_hot(labels, self.num_classes))], dim=1
         )  # (N, 240 + 50)
         h = self.joint(self.dropout(h))  # (N, 240)
         return self.output(self.dropout(h)).squeeze(1)

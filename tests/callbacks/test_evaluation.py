@@ -231,10 +231,12 @@ def test_too_few_images_stop_a_validation_but_not_a_short_trial(tmp_path, capsys
     few = NamedLoader(size=2, batches=2)
     with pytest.raises(TooFewSamplesError, match="DensityCoverage needs at least 6 images"):
         validate(tmp_path, evaluation, few)
-    with caplog.at_level("INFO"):
-        values, _ = validate(tmp_path, evaluation, few, fast_dev_run=1)
-    assert set(values) == {"val/fid"}
-    assert "DensityCoverage needs at least 6 images" in caplog.text + capsys.readouterr().out
+    for short in ({"fast_dev_run": 2}, {"limit_val_batches": 1}):
+        with caplog.at_level("INFO"):
+            values, _ = validate(tmp_path, evaluation, few, **short)
+        assert set(values) == {"val/fid"}
+        assert "DensityCoverage needs at least 6 images" in caplog.text + capsys.readouterr().out
+        caplog.clear()
 
 
 def test_fit_keeps_the_best_by_fid_and_nothing_of_the_evaluation(tmp_path, evaluation):

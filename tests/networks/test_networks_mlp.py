@@ -61,10 +61,10 @@ def test_conditional_networks_are_the_papers():
     from_z = torch.relu(z @ g.latent.weight.T)
     from_y = torch.relu(g.label.weight[:, labels].T)
     joint = torch.relu(torch.cat([from_z, from_y], dim=1) @ g.joint.weight.T)
-    torch.testing.assert_close(g(z, labels), torch.tanh(joint @ g.output.weight.T).view(2, 1, 28, 28))
+    torch.testing.assert_close(g(z, labels), 2 * torch.sigmoid(joint @ g.output.weight.T).view(2, 1, 28, 28) - 1)
 
     d, images = ConditionalMLPDiscriminator(dropout=0), torch.randn(2, 1, 28, 28)
-    from_x = (images.view(2, 784) @ d.image.linear.weight.T).view(2, 240, 5).max(dim=2).values
+    from_x = ((images.view(2, 784) + 1) / 2 @ d.image.linear.weight.T).view(2, 240, 5).max(dim=2).values
     from_y = d.label.linear.weight[:, labels].T.view(2, 50, 5).max(dim=2).values
     joint = (torch.cat([from_x, from_y], dim=1) @ d.joint.linear.weight.T).view(2, 240, 4).max(dim=2).values
     torch.testing.assert_close(d(images, labels), (joint @ d.output.weight.T)[:, 0])
