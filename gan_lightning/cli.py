@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.utilities import rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning.adversarial import AdversarialModule
@@ -50,12 +51,14 @@ class GANCommandLine(LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or "runs/unnamed")
         config.trainer.default_root_dir = str(root)
-        last = root / "checkpoints" / "last.ckpt"
+        last = self._last_checkpoint()
         if self.subcommand == "fit" and config.ckpt_path is None and not config.trainer.fast_dev_run and last.exists():
             raise SystemExit(
                 f"error: {root} already holds a run ({last}). Continue it with --ckpt_path last, give the new run a "
                 "folder of its own by --trainer.default_root_dir, or delete the old one"
             )
+        if config.weights_only is None:
+            config.weights_only = True  # Lightning would let a checkpoint from a URL run code
         for logger in _listed(config.trainer.logger):
             if isinstance(logger, Namespace):
                 _place(logger, root)
@@ -63,6 +66,9 @@ class GANCommandLine(LightningCLI):
             batch_size = config.data.init_args.batch_size
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
             config.trainer.check_val_every_n_epoch = None
+
+    def _last_checkpoint(self) -> Path:
+        return Path(self.config[self.subcommand].trainer.default_root_dir, "checkpoints", "last.ckpt")
 
     def instantiate_classes(self) -> None:
         """Build the parts. Where one says why it cannot be built, that sentence is the last thing the user reads.
@@ -105,7 +111,8 @@ class GANCommandLine(LightningCLI):
     def before_fit(self) -> None:
         """Evaluate the untrained model, so that every curve has its beginning."""
         config = self.config[self.subcommand]
-        if config.validate_before_fit and config.ckpt_path is None and not config.trainer.fast_dev_run:
+        resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
+        if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
             self.trainer.validate(self.model, datamodule=self.datamodule)
 
 
@@ -115,10 +122,10 @@ def _place(logger: Namespace, root: Path) -> None:
         logger.init_args.save_dir = str(root)
     if logger.class_path.endswith("WandbLogger") and logger.init_args.get("id") is None:
         kept = root / "wandb-id.txt"
-        if not kept.exists():
+        if not kept.exists() and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             root.mkdir(parents=True, exist_ok=True)
             kept.write_text(secrets.token_hex(4))
-        logger.init_args.id = kept.read_text()
+        logger.init_args.id = kept.read_text() if kept.exists() else None
 
 
 def _listed(value: Any) -> list[Any]:

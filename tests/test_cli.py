@@ -217,3 +217,31 @@ def test_a_killed_run_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     torch.load(tmp_path / "checkpoints" / "often.ckpt", weights_only=True)
+
+
+class Touch:
+    """What a malicious pickle looks like."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}, "evil": Touch(tmp_path / "pwned")}, tmp_path / "evil.ckpt")
+    for command in ("fit", "validate", "test", "predict"):
+        with pytest.raises(Exception, match="Weights only load failed"):
+            main([command, *SMALL, f"--trainer.default_root_dir={tmp_path}", f"--ckpt_path={tmp_path / 'evil.ckpt'}"])
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_checkpoints_are_data_wherever_they_come_from(tmp_path: Path) -> None:
+    cli = fit(tmp_path, "--trainer.fast_dev_run=1")
+    assert cli.config["fit"]["weights_only"] is True
+
+
+def test_last_starts_anew_where_there_is_none(tmp_path: Path) -> None:
+    fit(tmp_path, "--trainer.max_epochs=1", "--ckpt_path=last")
+    assert len([row for row in rows(tmp_path) if row["val/fid"]]) == 2  # before and after, as in any new run

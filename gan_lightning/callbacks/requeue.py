@@ -30,9 +30,10 @@ class SlurmRequeue(L.Callback):
         self.warned = False
         self._previous: Any = None
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen for the signal."""
-        self._previous = signal.signal(signal.SIGUSR1, self._on_signal)
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Listen for the signal, which would end the process: from an evaluation before training on."""
+        if self._previous is None:
+            self._previous = signal.signal(signal.SIGUSR1, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.warned = True
@@ -56,5 +57,5 @@ class SlurmRequeue(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop listening."""
-        if self._previous is not None:
-            signal.signal(signal.SIGUSR1, self._previous)
+        signal.signal(signal.SIGUSR1, self._previous)
+        self._previous = None
