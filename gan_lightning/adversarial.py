@@ -124,6 +124,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         self._unchecked: list[tuple[int, list[str], Tensor]] = []
         self._process_states: list[dict[str, Any]] | None = None
         self._random_state: dict[str, Any] = {}
+        self._playing: Player = "discriminator"
         self._has_stepped = False
         self._checked_batch = False
 
@@ -191,6 +192,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
         """One optimizer step of a player on the mean of the losses, with the other player frozen."""
+        self._playing = player
         optimizer = self.optimizer_of(player)
         optimizer.zero_grad()
         parts: list[Terms] = []
@@ -228,13 +230,16 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
             self._log_progress()
 
     def lazily(self, name: str, every: int, term: Callable[[], Tensor]) -> Terms:
-        """A term that is computed on each `every`-th batch only, `every` times as strong then (Karras et al. 2019).
+        """A term that is computed on a player's every `every`-th turn only, `every` times as strong then.
+
+        It is the lazy regularisation of Karras et al. 2019 (arXiv 1912.04958).
 
         Returns:
             {name: every * term()} when it is due, and no term at all otherwise; so `**self.lazily(...)` fits into a
             hook's dictionary. A logged value is that of the last time it was due.
         """
-        return {name: every * term()} if self.batches_seen % every == 0 else {}
+        turn = self.batches_seen if self._playing == "discriminator" else self.batches_seen // self.n_critic
+        return {name: every * term()} if turn % every == 0 else {}
 
     def discriminate(self, images: Tensor, *conditions: Tensor | None) -> Tensor:
         """The discriminator's logits of images, seen through the augmentation; in float32, as losses want them."""

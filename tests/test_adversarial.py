@@ -196,6 +196,19 @@ def test_lazy_terms_come_every_nth_batch_that_much_stronger() -> None:
     assert Lazy().lazily("x", 3, lambda: torch.tensor(2.0))["x"] == 6
 
 
+def test_lazy_terms_of_the_generator_count_its_own_turns() -> None:
+    class Lazy(ToyGAN):
+        def generator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+            terms = super().generator_loss(batch, fake)
+            terms |= self.lazily("extra", 2, lambda: fake.square().mean())
+            seen.append("extra" in terms)
+            return terms
+
+    seen: list[bool] = []
+    trainer(max_epochs=2).fit(Lazy(n_critic=2), ToyData(batches=4))
+    assert seen == [True, False, True, False]
+
+
 def test_losses_are_logged_when_the_logger_writes_and_show_in_the_bar(tmp_path: Any) -> None:
     from gan_lightning.loggers import RunCSVLogger
 
