@@ -138,6 +138,9 @@ def main(args: list[str] | None = None) -> GANCommandLine:
     Args:
         args: the arguments. None = those that the program was started with.
     """
+    # what says nothing to a user of this command line
+    warnings.filterwarnings("ignore", message=".*LeafSpec. is deprecated")
+    warnings.filterwarnings("ignore", message=r"Precision [\w-]+ is not supported by the model summary")
     warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the moving average is
     warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
