@@ -10,10 +10,12 @@ from jsonargparse import Namespace
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning.adversarial import AdversarialModule
+from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.loggers import RunCSVLogger
 
 
@@ -104,8 +106,12 @@ class GANCommandLine(LightningCLI):
         if trainer.logger is not False:
             given = [] if trainer.logger is True else _listed(trainer.logger)
             kwargs["logger"] = [RunCSVLogger(root), *given]
+        plugins = _listed(trainer.plugins)
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpointIO())
         if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
-            kwargs["plugins"] = [*_listed(trainer.plugins), SLURMEnvironment(auto_requeue=False)]
+            plugins.append(SLURMEnvironment(auto_requeue=False))
+        kwargs["plugins"] = plugins
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
@@ -139,7 +145,7 @@ def main(args: list[str] | None = None) -> GANCommandLine:
         args: the arguments. None = those that the program was started with.
     """
     # what says nothing to a user of this command line
-    warnings.filterwarnings("ignore", message=".*LeafSpec. is deprecated")
+    warnings.filterwarnings("ignore", message=".*LeafSpec")
     warnings.filterwarnings("ignore", message=r"Precision [\w-]+ is not supported by the model summary")
     warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the moving average is

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.cli import main
 from toys import read_png
 
@@ -240,6 +241,7 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
 def test_checkpoints_are_data_wherever_they_come_from(tmp_path: Path) -> None:
     cli = fit(tmp_path, "--trainer.fast_dev_run=1")
     assert cli.config["fit"]["weights_only"] is True
+    assert isinstance(cli.trainer.strategy.checkpoint_io, AtomicCheckpointIO)
 
 
 def test_last_starts_anew_where_there_is_none(tmp_path: Path) -> None:
