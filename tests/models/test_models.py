@@ -139,7 +139,7 @@ def test_no_graph_is_kept_where_the_generators_turn_does_not_come(build: Build) 
 def test_each_player_alone_overfits(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """On one batch: the discriminator against a generator that stands still, then the generator against that one."""
     torch.manual_seed(0)
-    fast = partial(Adam, lr=3e-3, betas=(0.5, 0.9))
+    fast = partial(Adam, lr=6e-3, betas=(0.5, 0.9))
     model = build(generator_optimizer=fast, discriminator_optimizer=fast)
     model.n_critic = 1
     curves: dict[str, list[float]] = {"discriminator": [], "generator": []}
