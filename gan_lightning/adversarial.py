@@ -6,6 +6,7 @@ schedules, the moving average, counting, logging, the guard against NaN, exact r
 """
 
 import itertools
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -202,7 +203,8 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
                 self._guard(player, terms)
                 self.manual_backward(torch.stack([*terms.values()]).sum() / len(losses))
                 parts.append(detach(terms))
-        self._average_gradients(player)
+        # before the step, while fp16 gradients are scaled on all processes alike
+        self._average_over_processes([p.grad for p in self._parameters_of[player] if p.grad is not None])
         for group, rate in zip(optimizer.param_groups, self._learning_rates[player], strict=True):
             group["lr"] = rate * self.schedules[player](self._progress(self.schedules[player].unit))
         if self._has_stepped:
@@ -271,14 +273,13 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
     def _progress(self, unit: str) -> float:
         return {"epoch": self.current_epoch, "batch": self.batches_seen, "image": self.images_seen}[unit]
 
-    def _average_gradients(self, player: Player) -> None:
-        """The mean over processes, in one message; before the step, while fp16 gradients are scaled on all alike."""
-        if self.trainer.world_size == 1:
+    def _average_over_processes(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by its mean over processes, all in one message."""
+        if self._trainer is None or self.trainer.world_size == 1 or not tensors:
             return
-        gradients = [p.grad for p in self._parameters_of[player] if p.grad is not None]
-        flat = self.trainer.strategy.reduce(torch.cat([g.flatten() for g in gradients]), reduce_op="mean")
-        means = [mean.view_as(g) for mean, g in zip(flat.split([g.numel() for g in gradients]), gradients, strict=True)]
-        torch._foreach_copy_(gradients, means)
+        flat = self.trainer.strategy.reduce(torch.cat([t.flatten() for t in tensors]), reduce_op="mean")
+        means = flat.split([t.numel() for t in tensors])
+        torch._foreach_copy_(tensors, [mean.view_as(t) for mean, t in zip(means, tensors, strict=True)])
 
     def _log_progress(self) -> None:
         totals = {f"loss/{player}" for player in PLAYERS}
@@ -305,7 +306,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         unchecked, self._unchecked = self._unchecked, []
         for batch, names, values in unchecked:
             for name, value in zip(names, values.tolist(), strict=True):
-                if not torch.isfinite(torch.tensor(value)):
+                if not math.isfinite(value):
                     raise NonFiniteLossError(
                         f"{name} was {value} at batch {batch}, after {self.images_seen:,} images: training stops "
                         "here, and no checkpoint is written any more; the last one on disk is from before. Go on "
@@ -457,12 +458,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
 
     def _average_buffers(self) -> None:
         """Batch norm's running statistics saw this process's share only: their mean over processes on each."""
-        buffers = [b for b in self.buffers() if b.is_floating_point()]
-        if buffers and self._trainer is not None and self.trainer.world_size > 1:
-            flat = self.trainer.strategy.reduce(torch.cat([b.flatten() for b in buffers]), reduce_op="mean")
-            torch._foreach_copy_(
-                buffers, [m.view_as(b) for m, b in zip(flat.split([b.numel() for b in buffers]), buffers, strict=True)]
-            )
+        self._average_over_processes([b for b in self.buffers() if b.is_floating_point()])
 
     # ------------------------------------------------------------------ fitting the data
 
