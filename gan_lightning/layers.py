@@ -51,7 +51,8 @@ def init_uniform(module: nn.Module, bound: float) -> None:
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.uniform_(part.weight, -bound, bound)
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
 
 
 def init_glorot(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:

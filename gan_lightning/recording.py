@@ -17,6 +17,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 UNRECORDED = "unrecorded"
+PARTIAL = "partial"
 
 
 class Recorded:
@@ -52,7 +53,8 @@ def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
     """`value` as plain data: numbers, strings, lists and dictionaries; objects as `{"class_path": ..., "init_args":
     ...}`.
 
-    An object that does not say how it was built becomes `{"class_path": ..., "unrecorded": True}`.
+    A class, or a partial of one, has `"partial": True` beside them: it is not built yet. An object that does not say
+    how it was built becomes `{"class_path": ..., "unrecorded": True}`.
     """
     if isinstance(value, np.generic):  # float64 passes for a float, until weights_only loading meets it
         return value.item()
@@ -67,16 +69,16 @@ def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
     if isinstance(value, functools.partial):
         # the class stands first in a partial of ours, behind jsonargparse's own instantiator in one that came from YAML
         target = next((item for item in reversed(value.args) if inspect.isclass(item)), value.func)
-        return {"class_path": path_of(target), "init_args": describe(value.keywords)}
+        return {"class_path": path_of(target), "init_args": describe(value.keywords), PARTIAL: True}
     if isinstance(value, Recorded):
         return {"class_path": path_of(type(value)), "init_args": describe(value.init_args)}
     if inspect.isclass(value):
-        return {"class_path": path_of(value), "init_args": {}}
+        return {"class_path": path_of(value), "init_args": {}, PARTIAL: True}
     return {"class_path": path_of(type(value)), UNRECORDED: True}
 
 
 def rebuild(value: Any, trusted: Sequence[str]) -> Any:
-    """The opposite of `describe`: objects from their plain description; an optimizer becomes a partial of its class.
+    """The opposite of `describe`: objects from their plain description; a partial, or a class, becomes a partial.
 
     Args:
         value: what `describe` returned, or what a checkpoint holds.
@@ -96,7 +98,7 @@ def rebuild(value: Any, trusted: Sequence[str]) -> Any:
             )
         target = import_class(path, trusted)
         arguments = {name: rebuild(item, trusted) for name, item in value.get("init_args", {}).items()}
-        return functools.partial(target, **arguments) if issubclass(target, Optimizer) else target(**arguments)
+        return functools.partial(target, **arguments) if value.get(PARTIAL) else target(**arguments)
     if isinstance(value, Mapping):
         return {key: rebuild(item, trusted) for key, item in value.items()}
     if isinstance(value, list):

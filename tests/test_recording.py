@@ -103,7 +103,11 @@ def test_objects_inside_objects_come_back() -> None:
 
 def test_a_partial_is_the_class_that_it_makes() -> None:
     described = describe(functools.partial(Adam, lr=0.1, betas=(0.0, 0.9)))
-    assert described == {"class_path": "torch.optim.adam.Adam", "init_args": {"lr": 0.1, "betas": [0.0, 0.9]}}
+    assert described == {
+        "class_path": "torch.optim.adam.Adam",
+        "init_args": {"lr": 0.1, "betas": [0.0, 0.9]},
+        "partial": True,
+    }
     again = rebuild(described, TRUSTED)
     assert isinstance(again, functools.partial)
     optimizer = again(nn.Linear(2, 2).parameters())
@@ -131,7 +135,7 @@ def test_a_partial_from_yaml_is_the_class_that_it_makes() -> None:
 
 
 def test_a_class_without_arguments_is_named() -> None:
-    assert describe(Adam) == {"class_path": "torch.optim.adam.Adam", "init_args": {}}
+    assert describe(Adam) == {"class_path": "torch.optim.adam.Adam", "init_args": {}, "partial": True}
     assert isinstance(rebuild(describe(Adam), TRUSTED), functools.partial)
 
 

@@ -15,6 +15,7 @@ import itertools
 from torch import Tensor, nn
 
 from gan_lightning.layers import Norm, append_labels, check_images, check_latent, halvings, init_normal, norm2d
+from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.recording import Network
 
 
@@ -57,7 +58,7 @@ class DCGANGenerator(Network):
         return self.net(append_labels(z, labels, self.num_classes)[:, :, None, None])
 
 
-class DCGANDiscriminator(Network):
+class DCGANDiscriminator(Discriminator):
     """The generator's mirror: strided convolutions with LeakyReLU 0.2, normalised except at the image and the logit.
 
     The defaults have the Torch port's 2,765,568 parameters.
@@ -69,10 +70,17 @@ class DCGANDiscriminator(Network):
         num_classes: classes to condition on, by one-hot maps beside the image's channels; 0 for none.
         norm: "batch" (the paper); "layer", "instance" or "none" for losses with a gradient penalty, which batch norm
             spoils. With "none", and only then, the convolutions have biases.
+        head: from features to a logit. None = linear (which is the paper's last convolution).
     """
 
     def __init__(
-        self, image_size: int = 64, channels: int = 3, width: int = 64, num_classes: int = 0, norm: Norm = "batch"
+        self,
+        image_size: int = 64,
+        channels: int = 3,
+        width: int = 64,
+        num_classes: int = 0,
+        norm: Norm = "batch",
+        head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
@@ -83,11 +91,12 @@ class DCGANDiscriminator(Network):
         for inputs, outputs in itertools.pairwise(widths):
             layers += [nn.LeakyReLU(0.2, inplace=True)]
             layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias), norm2d(norm, outputs)]
-        layers += [nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(widths[-1], 1, 4, bias=bias)]
-        self.net = nn.Sequential(*layers)
+        self.net = nn.Sequential(*layers, nn.LeakyReLU(0.2, inplace=True))
+        self.num_features = widths[-1] * 4 * 4
+        self.head = nn.Linear(self.num_features, 1, bias=bias) if head is None else head(self.num_features)
         init_normal(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last maps, (N, F)."""
         check_images(images, self.image_shape)
-        return self.net(append_labels(images, labels, self.num_classes)).flatten()
+        return self.net(append_labels(images, labels, self.num_classes)).flatten(1)

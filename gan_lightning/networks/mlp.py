@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_lightning.layers import Maxout, append_labels, check_images, check_latent, init_uniform, one_hot
+from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.recording import Network
 
 
@@ -72,7 +73,7 @@ class MLPGenerator(Network):
         return _stretched(x.sigmoid()).unflatten(1, self.image_shape)
 
 
-class MLPDiscriminator(Network):
+class MLPDiscriminator(Discriminator):
     """The discriminator of the first GAN: maxout layers with dropout in front of each layer.
 
     The defaults have the paper's 1,231,441 parameters.
@@ -85,6 +86,7 @@ class MLPDiscriminator(Network):
         input_dropout: probability that an input value is dropped in training; 0 turns it off.
         dropout: probability that a hidden value is dropped in training; 0 turns it off.
         num_classes: classes to condition on, by a one-hot vector beside the pixels; 0 for none.
+        head: from features to a logit. None = linear.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class MLPDiscriminator(Network):
         input_dropout: float = 0.2,
         dropout: float = 0.5,
         num_classes: int = 0,
+        head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
@@ -105,14 +108,15 @@ class MLPDiscriminator(Network):
         layers: list[nn.Module] = [nn.Dropout(input_dropout)]
         for inputs, units in itertools.pairwise(widths):
             layers += [Maxout(inputs, units, pieces), nn.Dropout(dropout)]
-        self.net = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+        self.net = nn.Sequential(*layers)
+        self.num_features = widths[-1]
+        self.head = nn.Linear(self.num_features, 1) if head is None else head(self.num_features)
         init_uniform(self, 0.005)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last hidden layer, (N, F)."""
         check_images(images, self.image_shape)
-        x = append_labels(_shrunk(images.flatten(1)), labels, self.num_classes)  # (N, C·S·S + num_classes)
-        return self.net(x).squeeze(1)
+        return self.net(append_labels(_shrunk(images.flatten(1)), labels, self.num_classes))
 
 
 class ConditionalMLPGenerator(Network):

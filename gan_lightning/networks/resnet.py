@@ -19,6 +19,7 @@ from gan_lightning.layers import (
     halvings,
     init_glorot,
 )
+from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.recording import Network
 
 
@@ -55,7 +56,7 @@ class ResidualGenerator(Network):
         return self.output(F.relu(self.norm(x))).tanh()
 
 
-class ResidualDiscriminator(Network):
+class ResidualDiscriminator(Discriminator):
     """Residual blocks that halve down to 8×8, two more at that size, the mean over positions, and a linear layer.
 
     Nothing is normalised, as a gradient penalty asks. The defaults have WGAN-GP's 1,053,825 parameters.
@@ -65,9 +66,17 @@ class ResidualDiscriminator(Network):
         channels: channels of an image.
         width: channels of every block.
         num_classes: classes to condition on, by one-hot maps beside the image's channels; 0 for none.
+        head: from features to a logit. None = linear.
     """
 
-    def __init__(self, image_size: int = 32, channels: int = 3, width: int = 128, num_classes: int = 0) -> None:
+    def __init__(
+        self,
+        image_size: int = 32,
+        channels: int = 3,
+        width: int = 128,
+        num_classes: int = 0,
+        head: HeadFactory | None = None,
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.image_shape = (channels, image_size, image_size)
@@ -77,11 +86,15 @@ class ResidualDiscriminator(Network):
             ResidualDownBlock(width, width, downsample=False),
             ResidualDownBlock(width, width, downsample=False),
         )
-        self.output = nn.Linear(width, 1)
-        init_glorot(self.output)
+        self.num_features = width
+        if head is None:
+            self.head = nn.Linear(width, 1)
+            init_glorot(self.head)
+        else:
+            self.head = head(width)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to means over positions, (N, width)."""
         check_images(images, self.image_shape)
         x = self.blocks(append_labels(images, labels, self.num_classes))  # (N, width, 8, 8)
-        return self.output(F.relu(x).mean(dim=(2, 3))).squeeze(1)
+        return F.relu(x).mean(dim=(2, 3))

@@ -1,12 +1,14 @@
 """What every network must do: published sizes, building from YAML, being recorded, failing clearly."""
 
+import functools
+
 import pytest
 import torch
 from jsonargparse import ArgumentParser
 from torch import nn
 
 from gan_lightning import networks
-from gan_lightning.recording import Network, describe
+from gan_lightning.recording import Network, describe, rebuild
 
 # class, arguments, parameters that were published or counted on the authors' code
 PUBLISHED = [
@@ -172,3 +174,24 @@ def test_unconditional_networks_take_no_labels(name, arguments):
         assert net(x, None).shape[0] == 2
         with pytest.raises(ValueError, match="unconditional"):
             net(x, torch.empty(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", ["DCGANDiscriminator", "MLPDiscriminator", "ResidualDiscriminator"])
+def test_a_discriminator_is_a_head_on_features_and_any_head_can_be_given(name):
+    network = getattr(networks, name)
+    plain = network(image_size=16).eval()
+    images = torch.randn(3, *plain.image_shape)
+    features = plain.features(images)
+    assert features.shape == (3, plain.num_features)
+    assert torch.equal(plain(images), plain.head(features).flatten())
+    head = functools.partial(nn.Linear, out_features=1, bias=False)
+    other = network(image_size=16, head=head)
+    assert (other.head.in_features, other.head.bias) == (plain.num_features, None)
+    again = rebuild(describe(other), ("gan_lightning", "torch"))
+    assert count(again) == count(other)
+    from_file = from_yaml(
+        f"gan_lightning.networks.{name}",
+        {"image_size": 16, "head": {"class_path": "torch.nn.Linear", "init_args": {"out_features": 1, "bias": False}}},
+    )
+    assert count(from_file) == count(other)
+    assert describe(from_file) == describe(rebuild(describe(from_file), ("gan_lightning", "torch")))

@@ -49,7 +49,7 @@ def test_dropout_works_in_training_only():
 
 def test_dropout_is_in_front_of_each_of_the_discriminators_layers():
     layers = MLPDiscriminator(input_dropout=0.1, dropout=0.4).net
-    assert [type(layer).__name__ for layer in layers] == ["Dropout", "Maxout", "Dropout", "Maxout", "Dropout", "Linear"]
+    assert [type(layer).__name__ for layer in layers] == ["Dropout", "Maxout", "Dropout", "Maxout", "Dropout"]
     assert [layers[i].p for i in (0, 2, 4)] == [0.1, 0.4, 0.4]
 
 

@@ -32,7 +32,7 @@ def test_features_are_averaged_over_positions():
     net = ResidualDiscriminator(width=8)
     images = torch.randn(2, 3, 32, 32)
     features = net.blocks(images).clamp(min=0)
-    torch.testing.assert_close(net(images), features.flatten(2).mean(2) @ net.output.weight[0] + net.output.bias)
+    torch.testing.assert_close(net(images), features.flatten(2).mean(2) @ net.head.weight[0] + net.head.bias)
 
 
 def test_initial_weights():
@@ -45,7 +45,7 @@ def test_initial_weights():
     assert d.blocks[0].conv1.weight.var().item() == pytest.approx(4 / (131 * 9), rel=0.05)
     assert g.input.weight.var().item() == pytest.approx(2 / (128 + 2048), rel=0.02)
     assert g.output.weight.var().item() == pytest.approx(2 / (131 * 9), rel=0.1)
-    assert d.output.weight.abs().max().item() <= (6 / 129) ** 0.5
+    assert d.head.weight.abs().max().item() <= (6 / 129) ** 0.5
     assert all(not p.any() for net in (g, d) for name, p in net.named_parameters() if name.endswith("bias"))
 
 
