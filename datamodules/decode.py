@@ -1,6 +1,5 @@
-"""One image file to one array of a stated size, channels and depth; and which files of a folder are images."""
+"""One image file to one array of a stated size, channels and depth."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -122,27 +121,3 @@ class Decoder:
             left, top = (width - self.region) // 2, (height - self.region) // 2
             return left, top, left + self.region, top + self.region
         raise ValueError(f"it has {width}x{height} pixels, too few to cut out {self.region!r}")
-
-
-def image_files(folder: Path) -> list[Path]:
-    """All image files in `folder` and its sub-folders, in the order of their relative paths on any machine.
-
-    A file counts by its suffix, any that Pillow can open; hidden files do not count.
-
-    Raises:
-        FileNotFoundError: if there is no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder: name one that holds images")
-    Image.init()
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    found = []
-    for place, _, names in os.walk(folder, followlinks=True):
-        found += [
-            Path(place, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
-        ]
-    if not found:
-        raise FileNotFoundError(f"{folder} holds no images: put files such as .png, .jpg or .tif into it")
-    return sorted(found, key=lambda file: file.relative_to(folder).as_posix())

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from datamodules.base import ImageDataModule, random_rows, stored_size
 from datamodules.cache import decode_cached
-from datamodules.decode import Channels, Decoder, Fit, Region, image_files
+from datamodules.decode import Channels, Decoder, Fit, Region
 from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
 from gan_lightning.batches import PairedBatch, UnpairedBatch
+from gan_lightning.files import image_files
 
 Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)
 
@@ -69,7 +70,8 @@ class ImageFolder(_FolderModule):
         bits: 16 keeps 16-bit grey images as they are; 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
-        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+            `ImageDataModule`.
     """
 
     def __init__(
@@ -161,7 +163,8 @@ class PairedFolder(_FolderModule):
         bits: 16 keeps 16-bit grey images as they are; 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
-        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+            `ImageDataModule`.
     """
 
     batch_type = PairedBatch
@@ -246,7 +249,8 @@ class UnpairedFolder(_FolderModule):
         bits: 16 keeps 16-bit grey images as they are; 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
-        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+            `ImageDataModule`.
     """
 
     batch_type = UnpairedBatch

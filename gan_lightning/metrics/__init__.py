@@ -1,25 +1,64 @@
 """Metrics of generated images, and the feature extractors they are computed from."""
 
-from gan_lightning.metrics.base import FeatureMetric, TooFewSamplesError
+from gan_lightning.metrics.base import EvaluationMetric, FeatureMetric, GeneratorMetric, ImageMetric, TooFewSamplesError
+from gan_lightning.metrics.classification_accuracy import ClassificationAccuracy
 from gan_lightning.metrics.digits import DigitClassifier
-from gan_lightning.metrics.extractors import FeatureExtractor, Features, ModuleExtractor
-from gan_lightning.metrics.fid import FrechetInceptionDistance
-from gan_lightning.metrics.inception import InceptionV3
-from gan_lightning.metrics.inception_score import InceptionScore
+from gan_lightning.metrics.distances import FeatureDistance, PixelDistance
+from gan_lightning.metrics.extractors import FeatureExtractor, Features, ModuleExtractor, NoFeatures
+from gan_lightning.metrics.fid import ClasswiseFID, FIDInfinity, FrechetInceptionDistance
+from gan_lightning.metrics.inception import CleanInceptionV3, InceptionV3
+from gan_lightning.metrics.inception_score import InceptionScore, InceptionScoreInfinity
 from gan_lightning.metrics.kid import KernelInceptionDistance
-from gan_lightning.metrics.neighbours import DensityCoverage, PrecisionRecall
+from gan_lightning.metrics.memorisation import Authenticity
+from gan_lightning.metrics.modes import ModesCovered, mixture_coverage, nearest_modes
+from gan_lightning.metrics.ms_ssim import MultiScaleSSIM
+from gan_lightning.metrics.named import EXTRACTORS, make_extractor
+from gan_lightning.metrics.neighbours import DensityCoverage, PrecisionRecall, nearest_neighbours, nearest_others
+from gan_lightning.metrics.path_length import PerceptualPathLength
+from gan_lightning.metrics.perceptual import LPIPSDiversity, PerceptualDistance
+from gan_lightning.metrics.sliced_wasserstein import SlicedWasserstein
+from gan_lightning.metrics.timm_models import DINOv2, TimmExtractor
+from gan_lightning.metrics.torchvision_models import VGG16, TorchvisionExtractor
 
 __all__ = [
+    "EXTRACTORS",
+    "VGG16",
+    "Authenticity",
+    "ClassificationAccuracy",
+    "ClasswiseFID",
+    "CleanInceptionV3",
+    "DINOv2",
     "DensityCoverage",
     "DigitClassifier",
+    "EvaluationMetric",
+    "FIDInfinity",
+    "FeatureDistance",
     "FeatureExtractor",
     "FeatureMetric",
     "Features",
     "FrechetInceptionDistance",
+    "GeneratorMetric",
+    "ImageMetric",
     "InceptionScore",
+    "InceptionScoreInfinity",
     "InceptionV3",
     "KernelInceptionDistance",
+    "LPIPSDiversity",
+    "ModesCovered",
     "ModuleExtractor",
+    "MultiScaleSSIM",
+    "NoFeatures",
+    "PerceptualDistance",
+    "PerceptualPathLength",
+    "PixelDistance",
     "PrecisionRecall",
+    "SlicedWasserstein",
+    "TimmExtractor",
     "TooFewSamplesError",
+    "TorchvisionExtractor",
+    "make_extractor",
+    "mixture_coverage",
+    "nearest_modes",
+    "nearest_neighbours",
+    "nearest_others",
 ]

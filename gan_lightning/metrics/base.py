@@ -17,29 +17,22 @@ class TooFewSamplesError(ValueError):
     """A set is smaller than a metric's definition needs."""
 
 
-class FeatureMetric(Metric):
+class EvaluationMetric(Metric):
     """Base of all metrics here. The states of real images are named `real_...`, those of generated ones `fake_...`.
 
-    Ranks may hold different numbers of images; `compute` gathers them. Real and fake features are taken in the order of
-    ranks, then of updates: what a metric draws (subsets, splits) depends on that order, what it measures does not.
-
-    Args:
-        num_features: width d of the extractor's features.
+    Ranks may hold different numbers of images; `compute` gathers them. Real and generated images are taken in the order
+    of ranks, then of updates: what a metric draws (subsets, splits, pairs) depends on that order, what it measures does
+    not.
     """
 
     is_differentiable = False
     full_state_update = False
 
-    def __init__(self, num_features: int, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(dist_sync_fn=_gather, **kwargs)
-        self.num_features = num_features
-
-    def update(self, features: Features, real: bool) -> None:
-        """Take in the features of some images, real or generated (`real=False`)."""
-        raise NotImplementedError
 
     def compute(self) -> dict[str, Tensor]:
-        """The metric's values by the names they are logged under, each a float64 scalar.
+        """The metric's values by the names they are logged under, each a float64 scalar, finite.
 
         Raises:
             TooFewSamplesError: where it cannot be computed from as few images.
@@ -53,6 +46,29 @@ class FeatureMetric(Metric):
         if keep_real:
             for name, state in kept.items():
                 setattr(self, name, state)
+
+    def require(self, count: int, needed: int, why: str) -> None:
+        """Raise TooFewSamplesError unless `count` images, real or generated, are at least `needed`."""
+        if count < needed:
+            raise TooFewSamplesError(
+                f"{type(self).__name__} needs at least {needed} images of a set ({why}), and one set has only {count}"
+            )
+
+
+class FeatureMetric(EvaluationMetric):
+    """Base of the metrics that are fed features.
+
+    Args:
+        num_features: width d of the extractor's features.
+    """
+
+    def __init__(self, num_features: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_features = num_features
+
+    def update(self, features: Features, real: bool) -> None:
+        """Take in the features of some images, real or generated (`real=False`)."""
+        raise NotImplementedError
 
     def check(self, features: Tensor | None, width: int | None = None) -> Tensor:
         """`features` (N, `width` or any), when the metric can use them.
@@ -71,12 +87,21 @@ class FeatureMetric(Metric):
             )
         return features
 
-    def require(self, count: int, needed: int, why: str) -> None:
-        """Raise TooFewSamplesError unless `count` images, real or generated, are at least `needed`."""
-        if count < needed:
-            raise TooFewSamplesError(
-                f"{type(self).__name__} needs at least {needed} images of a set ({why}), and one set has only {count}"
-            )
+
+class ImageMetric(EvaluationMetric):
+    """Base of the metrics that look at the images themselves."""
+
+    def update(self, images: Tensor, real: bool, labels: Tensor | None = None) -> None:
+        """Take in some images, uint8 (N, C, H, W), real or generated, and their classes, int64 (N,), where known."""
+        raise NotImplementedError
+
+
+class GeneratorMetric(EvaluationMetric):
+    """Base of the metrics that probe the generator itself, with latents of their own."""
+
+    def update(self, model: Any) -> None:
+        """Probe a model, a `gan_lightning.families.NoiseToImage`; each rank does its share."""
+        raise NotImplementedError
 
 
 class PooledFeatureMetric(FeatureMetric):
@@ -94,12 +119,12 @@ class PooledFeatureMetric(FeatureMetric):
         """Keep the features of some images, real or generated (`real=False`)."""
         (self.real_features if real else self.fake_features).append(self.check(features.pooled, self.num_features))
 
-    def sets(self, needed: int, why: str) -> tuple[Tensor, Tensor]:
-        """Real (N, d) and fake (M, d) features in float64, at least `needed` of each."""
+    def kept(self, needed: int, why: str) -> tuple[Tensor, Tensor]:
+        """Real (N, d) and fake (M, d) features as they were given, at least `needed` of each."""
         none = torch.empty(0, self.num_features)
         real, fake = (dim_zero_cat(kept) if len(kept) else none for kept in (self.real_features, self.fake_features))
         self.require(min(len(real), len(fake)), needed, why)
-        return real.double(), fake.double()
+        return real, fake
 
 
 def _gather(state: Tensor, group: ProcessGroup | None) -> list[Tensor]:

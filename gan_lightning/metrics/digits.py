@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from gan_lightning.metrics.extractors import FeatureExtractor, Features, resize
+from gan_lightning.metrics.extractors import FeatureExtractor, Features
+from gan_lightning.metrics.resizing import resize_bilinear
 
 SIZE = 28
 WEIGHTS = "assets/digit_classifier.safetensors"
@@ -64,5 +65,5 @@ class DigitClassifier(FeatureExtractor):
         if x.shape[2:] == (32, 32):
             x = x[:, :, 2:-2, 2:-2]
         elif x.shape[2:] != (SIZE, SIZE):
-            x = resize(x, SIZE)
+            x = resize_bilinear(x, SIZE)
         return Features(*self.network(x / 255))

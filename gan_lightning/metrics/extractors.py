@@ -1,38 +1,48 @@
 """From images to features: what every metric here is computed from, one pass per image for all of them."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lightning.images import to_channels
+from gan_lightning.images import as_uint8, to_channels
+from gan_lightning.metrics.resizing import resize_bilinear
 
 
 class Features(NamedTuple):
-    """What an extractor says of N images."""
+    """What is known of N images besides their pixels: what an extractor says of them, and their classes."""
 
     pooled: Tensor  # (N, d) float32: FID, KID, precision and recall, density and coverage
-    logits: Tensor | None = None  # (N, K) float32: inception score
+    logits: Tensor | None = None  # (N, K) float32: inception score, modes
+    labels: Tensor | None = None  # (N,) int64, the true class, or the one that was asked for: class-wise FID
 
     def to(self, device: torch.device | str) -> "Features":
         """The same features on another device."""
-        return Features(self.pooled.to(device), None if self.logits is None else self.logits.to(device))
+        return Features(*(None if field is None else field.to(device) for field in self))  # type: ignore[arg-type]
 
 
 class FeatureExtractor(nn.Module):
-    """Base of all extractors: fixed weights, always in eval mode, float32 whatever autocast says, no gradients.
+    """Base of all extractors: fixed weights, always in eval mode, full float32, no gradients.
 
-    A subclass sets `num_features` (d), `channels` (1 or 3: what its network sees; grey, RGB and RGBA images are brought
-    to it by `gan_lightning.images.to_channels`), `preprocessing` (its way from pixels to network, in words: part of the
-    fingerprint) and `extract`.
+    Every extractor takes uint8 or uint16 images (N, C, H, W) with 1 to 4 channels, of any size, by one rule
+    (`gan_lightning.images.to_channels` and `as_uint8`): what is transparent (2 or 4 channels) lies over white; grey is
+    repeated for a network that sees RGB, and RGB becomes grey by the ITU-R 601 luma for one that sees grey; then 16
+    bits become 8 by division by 257, rounded.
+
+    Full float32 means: whatever autocast says, `torch.set_float32_matmul_precision`, or cuDNN's TF32 (which PyTorch
+    uses in convolutions unless told otherwise). Published scores are of float32.
+
+    A subclass sets `num_features` (d), `channels` (1 or 3: what its network sees), `preprocessing` (its way from pixels
+    to network, in words: part of the fingerprint) and `extract`.
     """
 
     num_features: int
     channels: int
     preprocessing: str
+    _named: tuple[object, str] | None = None  # the fingerprint, and what it was made of
 
     def extract(self, images: Tensor) -> Features:
         """Features of uint8 images (N, `channels`, H, W)."""
@@ -40,18 +50,18 @@ class FeatureExtractor(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, C, H, W) with 1 to 4 channels, of any size.
+        """Features of uint8 or uint16 images (N, 1 to 4, H, W), of any size.
 
         Raises:
             TypeError: for anything else.
         """
-        if images.dtype != torch.uint8 or images.ndim != 4:
+        if images.dtype not in (torch.uint8, torch.uint16) or images.ndim != 4 or not 1 <= images.shape[1] <= 4:
             raise TypeError(
-                f"a feature extractor takes uint8 images (N, C, H, W), not {images.dtype} {tuple(images.shape)}: "
-                "convert float images in [-1, 1] by gan_lightning.images.to_uint8"
+                "a feature extractor takes uint8 or uint16 images (N, 1 to 4 channels, H, W), not "
+                f"{images.dtype} {tuple(images.shape)}; gan_lightning.images.to_uint8 converts float images in [-1, 1]"
             )
-        with torch.autocast(images.device.type, enabled=False):
-            pooled, logits = self.extract(to_channels(images, self.channels))
+        with _full_float32(images.device.type):
+            pooled, logits, _ = self.extract(as_uint8(to_channels(images, self.channels)))
         return Features(pooled.float(), None if logits is None else logits.float())
 
     def train(self, mode: bool = True) -> "FeatureExtractor":
@@ -60,12 +70,19 @@ class FeatureExtractor(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """The extractor's name: changes when its class, its weights or its preprocessing change."""
-        digest = hashlib.sha256(f"{type(self).__module__}.{type(self).__qualname__} {self.preprocessing}".encode())
-        for name, tensor in self.state_dict().items():
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        """The extractor's name: changes when its class, its weights or its preprocessing change.
+
+        The weights are read once, and again only when they were written to or moved.
+        """
+        state = self.state_dict()
+        made_of = (self.preprocessing, [(name, value.data_ptr(), _version(value)) for name, value in state.items()])
+        if self._named is None or self._named[0] != made_of:
+            digest = hashlib.sha256(f"{type(self).__module__}.{type(self).__qualname__} {self.preprocessing}".encode())
+            for name, value in state.items():
+                digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+                digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
+            self._named = made_of, digest.hexdigest()
+        return self._named[1]
 
 
 class ModuleExtractor(FeatureExtractor):
@@ -111,7 +128,7 @@ class ModuleExtractor(FeatureExtractor):
         """Features of uint8 images (N, `channels`, H, W)."""
         x = images.float()
         if self.size is not None:
-            x = resize(x, self.size)
+            x = resize_bilinear(x, self.size)
         pooled = self.module((x / 255 - self.mean) / self.std)
         if pooled.ndim == 4:
             pooled = pooled.mean(dim=(2, 3))
@@ -123,6 +140,34 @@ class ModuleExtractor(FeatureExtractor):
         return Features(pooled, None if self.head is None else self.head(pooled))
 
 
-def resize(images: Tensor, size: int) -> Tensor:
-    """Float images (N, C, H, W) as (N, C, size, size): bilinear, antialiased."""
-    return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
+class NoFeatures(FeatureExtractor):
+    """None at all: for metrics that look at the images themselves, or probe the generator."""
+
+    num_features = 0
+    channels = 3
+    preprocessing = "none"
+
+    def extract(self, images: Tensor) -> Features:
+        """Features (N, 0) of uint8 images (N, 3, H, W)."""
+        return Features(torch.empty(len(images), 0, device=images.device))
+
+
+def _version(tensor: Tensor) -> int | None:
+    """How often it was written to; None of one that was moved in inference mode, which does not count."""
+    return None if tensor.is_inference() else tensor._version
+
+
+@contextmanager
+def _full_float32(device: str) -> Iterator[None]:
+    """Products and sums in float32 on that type of device, and whatever was set before again afterwards."""
+    backends: Any = torch.backends  # whose attributes mypy does not see
+    products = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
+    before = [product.fp32_precision for product in products]
+    try:
+        for product in products:
+            product.fp32_precision = "ieee"
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        for product, precision in zip(products, before, strict=True):
+            product.fp32_precision = precision

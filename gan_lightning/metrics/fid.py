@@ -1,59 +1,236 @@
-"""Fréchet inception distance."""
+"""Fréchet inception distance: of all images, of each class, and of infinitely many.
+
+The squared 2-Wasserstein distance between Gaussians with the means and covariances (divided by N - 1) of two sets,
+|μ1 - μ2|² + tr Σ1 + tr Σ2 - 2 tr (Σ1 Σ2)^½. All sums are float64 and about the mean, so that features far from the
+origin lose nothing.
+"""
 
 import torch
-from torch import Tensor, nn
-from torchmetrics.image import fid
+from torch import Tensor
+from torchmetrics.utilities.data import dim_zero_cat
 
-from gan_lightning.metrics.base import FeatureMetric
+from gan_lightning.metrics.base import FeatureMetric, PooledFeatureMetric
 from gan_lightning.metrics.extractors import Features
+from gan_lightning.metrics.extrapolation import SPAN, at_infinity
+from gan_lightning.metrics.memo import Memo
+
+ROWS = 4096  # features brought to float64 at once
 
 
-class _Given(nn.Identity):
-    """The `feature` network of torchmetrics' metric, where the features are there already."""
+class _ToRealMoments(FeatureMetric):
+    """Base of the metrics that need no more of the real images than number, mean and covariance: d² numbers."""
+
+    real_moments: Tensor
 
     def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
+        super().__init__(num_features)
+        self.add_state("real_moments", _no_moments(num_features), dist_reduce_fx=_merged)
+        self._root_of_reals = Memo()
+
+    def distance(self, fake_moments: Tensor) -> Tensor:
+        """From the real images to a set of these moments."""
+        real_mean, real_covariance = _gaussian(self.real_moments)
+        fake_mean, fake_covariance = _gaussian(fake_moments)
+        root = self._root_of_reals(_root, real_covariance)
+        product = torch.linalg.eigvalsh(root.T @ fake_covariance @ root).clamp_min(0).sqrt().sum()
+        return (real_mean - fake_mean).square().sum() + real_covariance.trace() + fake_covariance.trace() - 2 * product
 
 
-class FrechetInceptionDistance(FeatureMetric):
+class FrechetInceptionDistance(_ToRealMoments):
     """FID, Heusel et al. 2017 (1706.08500): squared 2-Wasserstein distance between Gaussians fitted to the two sets.
 
-    torchmetrics' own, fed with features: sums in float64, covariances divided by N - 1, as torch-fidelity's. Biased
-    upwards by about 1/N: compare only values from equally many images. Near zero it may be slightly negative (by less
-    than 1e-3) where there are fewer images than features. Keeps 2 d² numbers, not the features.
+    From 0 upwards, lower is better. Rounding may leave it slightly below zero (by less than 1e-3) for sets that are
+    almost the same. Biased upwards by about 1/N: compare only values from equally many images. Fewer images than
+    features, and constant images, give what the formula says of their singular covariances. Keeps 2 d² numbers, not
+    the features; of the real images the root of the covariance too, from the first evaluation to the next.
 
     Args:
         num_features: width d of the extractor's features.
     """
 
-    real_count: Tensor
-    fake_count: Tensor
+    fake_moments: Tensor
 
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features)
-        self.add_state("real_count", torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("fake_count", torch.tensor(0), dist_reduce_fx="sum")
-        self.distance = fid.FrechetInceptionDistance(feature=_Given(num_features))
-        # where a rank has no image at all it never learns the dtype of the features it was to return the value in
-        self.distance.orig_dtype = torch.float64
+        self.add_state("fake_moments", _no_moments(num_features), dist_reduce_fx=_merged)
 
     def update(self, features: Features, real: bool) -> None:
         """Add up the features of some images, real or generated (`real=False`)."""
-        pooled = self.check(features.pooled, self.num_features)
-        self.distance.update(pooled.double(), real=real)
-        if real:
-            self.real_count += len(pooled)
-        else:
-            self.fake_count += len(pooled)
+        _add(self.real_moments if real else self.fake_moments, self.check(features.pooled, self.num_features))
 
     def compute(self) -> dict[str, Tensor]:
         """`{"fid": ...}`, lower is better."""
-        self.require(int(min(self.real_count, self.fake_count)), 2, "a covariance is fitted to each")
-        return {"fid": self.distance.compute()}
+        fewest = min(_count(self.real_moments), _count(self.fake_moments))
+        self.require(fewest, 2, "a covariance is fitted to each")
+        return {"fid": self.distance(self.fake_moments)}
 
-    def reset(self, keep_real: bool = False) -> None:
-        """Forget the images seen; with `keep_real` only the generated ones."""
-        super().reset(keep_real)
-        self.distance.reset_real_features = not keep_real
-        self.distance.reset()
+
+class FIDInfinity(_ToRealMoments):
+    """FID∞, Chong & Forsyth 2020 (1911.07023): the FID of infinitely many generated images, by extrapolation.
+
+    FID falls linearly in 1/N; through the FIDs of 15 subsets, from a tenth of the generated images to all of them, goes
+    a line to 1/N = 0. Lower is better; about zero, on either side of it, for equal distributions. Only the generated
+    set is extrapolated: the bias that the number of real images makes stays. It is a line only where covariances have
+    full rank: at least 10 (d + 1) generated images are needed, 20,490 for Inception; the publication has 50,000.
+
+    Args:
+        num_features: width d of the extractor's features.
+        seed: of the subsets; no global generator is touched.
+    """
+
+    fake_features: list[Tensor]
+
+    def __init__(self, num_features: int, seed: int = 2020) -> None:
+        super().__init__(num_features)
+        self.seed = seed
+        self.add_state("fake_features", [], dist_reduce_fx="cat")
+
+    def update(self, features: Features, real: bool) -> None:
+        """Add up the features of some real images, or keep those of generated ones (`real=False`)."""
+        pooled = self.check(features.pooled, self.num_features)
+        if real:
+            _add(self.real_moments, pooled)
+        else:
+            self.fake_features.append(pooled)
+
+    def compute(self) -> dict[str, Tensor]:
+        """`{"fid_infinity": ...}`, lower is better."""
+        self.require(_count(self.real_moments), 2, "a covariance is fitted to the real ones")
+        fake = dim_zero_cat(self.fake_features) if len(self.fake_features) else torch.empty(0, self.num_features)
+        needed = SPAN * (self.num_features + 1)
+        self.require(len(fake), needed, "a tenth of the generated ones must outnumber the features")
+
+        def score(chosen: Tensor) -> Tensor:
+            moments = torch.zeros_like(self.real_moments)
+            for rows in chosen.to(fake.device).split(ROWS):
+                _add(moments, fake[rows])
+            return self.distance(moments)
+
+        return {"fid_infinity": at_infinity(score, len(fake), self.seed)}
+
+
+class ClasswiseFID(PooledFeatureMetric):
+    """Intra-FID, Miyato & Koyama 2018 (1802.05637): the FID of each class, averaged over classes with equal weights.
+
+    All real images of a class against all generated ones that were asked for as that class. From 0 upwards, lower is
+    better; a generator that ignores its labels may have an overall FID of zero and fails here. Classes hold few images,
+    often fewer than features: values are biased upwards by much, and compare only between equally many images a class
+    and on the same data.
+
+    A class with fewer than two real images has no covariance to be compared with and is left out, with all that was
+    generated for it; `class_fid_classes` says how many remain. A class with fewer than two generated images is an
+    error, never left out.
+
+    Args:
+        num_features: width d of the extractor's features.
+    """
+
+    real_classes: list[Tensor]
+    fake_classes: list[Tensor]
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        # columns (N, 1) of floats: what a rank without images has to gather is known to be a float32 matrix
+        self.add_state("real_classes", [], dist_reduce_fx="cat")
+        self.add_state("fake_classes", [], dist_reduce_fx="cat")
+
+    def update(self, features: Features, real: bool) -> None:
+        """Keep the features and classes of some images, real or generated (`real=False`).
+
+        Raises:
+            ValueError: where classes are missing.
+        """
+        if features.labels is None:
+            raise ValueError(
+                f"ClasswiseFID needs the class of each image, and these {'real' if real else 'generated'} ones have "
+                "none: take labelled data and a class-conditional generator, or leave ClasswiseFID out"
+            )
+        super().update(features, real)
+        (self.real_classes if real else self.fake_classes).append(features.labels.float().unsqueeze(1))
+
+    def compute(self) -> dict[str, Tensor]:
+        """Their mean `class_fid`, the largest, `class_fid_worst`, and whose that is, `class_fid_worst_class`.
+
+        And `class_fid_classes`, the number of classes averaged.
+        """
+        real, fake = self.kept(2, "a covariance is fitted to each")
+        real_classes, fake_classes = (dim_zero_cat(kept).squeeze(1) for kept in (self.real_classes, self.fake_classes))
+        names, counts = real_classes.unique(return_counts=True)
+        self.require(int(counts.max()), 2, "of at least one class")
+        names = names[counts >= 2]
+        distances = []
+        for name in names:
+            in_real, in_fake = real_classes == name, fake_classes == name
+            self.require(int(in_fake.sum()), 2, f"of class {int(name)}, which {int(in_real.sum())} real ones have")
+            distances.append(_distance_between(real[in_real], fake[in_fake]))
+        each = torch.stack(distances)
+        return {
+            "class_fid": each.mean(),
+            "class_fid_worst": each.max(),
+            "class_fid_worst_class": names[each.argmax()].double(),
+            "class_fid_classes": torch.tensor(len(names), dtype=torch.float64, device=each.device),
+        }
+
+
+# Moments of a set of vectors (N, d), float64 (d + 1, d + 1): N, beside it their mean, and in the rows below, under the
+# mean, the sum of products of differences from it. One tensor, since only all three together can be merged over ranks.
+
+
+def _no_moments(width: int) -> Tensor:
+    return torch.zeros(width + 1, width + 1, dtype=torch.float64)
+
+
+def _add(moments: Tensor, x: Tensor) -> None:
+    """Take vectors (B, d) into the moments, in place: the update of Chan, Golub & LeVeque 1979, as a single product."""
+    if len(x) == 0:
+        return
+    x = x.double()
+    count, mean, products = moments[0, 0], moments[0, 1:], moments[1:, 1:]
+    own_mean = x.mean(dim=0)
+    step = own_mean - mean
+    share = len(x) / (count + len(x))
+    rows = torch.cat([x - own_mean, (step * (count * share).sqrt()).unsqueeze(0)])
+    products.addmm_(rows.T, rows)
+    mean += step * share
+    count += len(x)
+
+
+def _merged(parts: Tensor) -> Tensor:
+    """Moments of the union of disjoint sets, from (parts, d + 1, d + 1). Empty sets are welcome."""
+    counts, means = parts[:, 0, :1], parts[:, 0, 1:]
+    moments = parts.sum(dim=0)
+    mean = (counts * means).sum(dim=0) / moments[0, 0].clamp_min(1)
+    apart = means - mean
+    moments[0, 1:] = mean
+    moments[1:, 1:].addmm_((counts * apart).T, apart)
+    return moments
+
+
+def _count(moments: Tensor) -> int:
+    return int(moments[0, 0])
+
+
+def _gaussian(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (d,) and covariance (d, d), divided by N - 1."""
+    return moments[0, 1:], moments[1:, 1:] / (moments[0, 0] - 1)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """R (d, rank) with R Rᵀ = covariance. What is zero but for rounding is left out: its root would not be as small."""
+    values, vectors = torch.linalg.eigh(covariance)
+    kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    return vectors[:, kept] * values[kept].sqrt()
+
+
+def _distance_between(x: Tensor, y: Tensor) -> Tensor:
+    """The distance between sets (N, d) and (M, d), exact for singular covariances too, and dearer than from moments.
+
+    tr (Σ1 Σ2)^½ is the sum of the singular values of A Bᵀ, where AᵀA = Σ1 and BᵀB = Σ2.
+    """
+    x, y = x.double(), y.double()
+    means = x.mean(dim=0), y.mean(dim=0)
+    a, b = ((z - mean) / (len(z) - 1) ** 0.5 for z, mean in zip((x, y), means, strict=True))
+    # a triangle of d rows has the same products as any longer matrix
+    a, b = (torch.linalg.qr(z, mode="r").R if len(z) > z.shape[1] else z for z in (a, b))
+    product = torch.linalg.svdvals(a @ b.T).sum()
+    return (means[0] - means[1]).square().sum() + a.square().sum() + b.square().sum() - 2 * product

@@ -1,37 +1,47 @@
 """Kernel inception distance."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.image.kid import poly_kernel, poly_mmd
 
 from gan_lightning.metrics.base import PooledFeatureMetric
+from gan_lightning.metrics.memo import Memo
 
-BLOCK = 1024  # rows of a kernel held in memory at once
+BLOCK = 256  # rows of a kernel in memory at once; of a symmetric one, blocks below the diagonal are never computed
 
 
 class KernelInceptionDistance(PooledFeatureMetric):
     """KID, Bińkowski et al. 2018 (1801.01401): unbiased squared MMD with the kernel (x·y / d + 1)³.
 
-    torchmetrics' kernel in float64, over torch-fidelity's seeded subsets: mean and population standard deviation over
-    `subsets` draws of `subset_size` images from each set. About zero, and as often below it, for equal distributions.
+    In float64, over torch-fidelity's seeded subsets: mean and population standard deviation over `subsets` draws of
+    `subset_size` images from each set. Lower is better; about zero, and as often below it, for equal distributions. The
+    standard deviation is that of a subset, not the mean's error. What the real images have with each other is kept from
+    one evaluation to the next while they and the draws stay the same.
 
     Args:
         num_features: width d of the extractor's features.
         subsets: number of draws.
-        subset_size: images in each; must not exceed the smaller set.
+        subset_size: images in each, at least 2; must not exceed the smaller set.
         seed: of the draws; no global generator is touched.
     """
 
     def __init__(self, num_features: int, subsets: int = 100, subset_size: int = 1000, seed: int = 2020) -> None:
         super().__init__(num_features)
+        if subsets < 1 or subset_size < 2:
+            raise ValueError(
+                f"KernelInceptionDistance takes at least 1 subset of at least 2 images, not subsets: {subsets} and "
+                f"subset_size: {subset_size}"
+            )
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed
+        self._among_reals = Memo()
 
     def compute(self) -> dict[str, Tensor]:
         """`{"kid": ..., "kid_std": ...}`, lower is better."""
-        real, fake = self.sets(self.subset_size, f"subset_size: {self.subset_size}")
+        real, fake = self.kept(self.subset_size, f"subset_size: {self.subset_size}")
         rng = np.random.RandomState(self.seed)
 
         def draw(features: Tensor) -> Tensor:
@@ -40,31 +50,53 @@ class KernelInceptionDistance(PooledFeatureMetric):
 
         # generated before real, the order in which torch-fidelity is used to take its two inputs
         drawn = [(draw(fake), draw(real)) for _ in range(self.subsets)]
-        if max(len(real), len(fake)) ** 2 <= self.subsets * self.subset_size**2:
-            distance = self._from_whole_kernels(fake, real, drawn)
-        else:
-            distance = torch.stack([poly_mmd(fake[in_fake], real[in_real]) for in_fake, in_real in drawn])
+        in_fake, in_real = (torch.stack(chosen) for chosen in zip(*drawn, strict=True))
+        # of small sets all pairs there are, once, are fewer than those of all subsets
+        small = max(len(real), len(fake)) ** 2 <= self.subsets * self.subset_size**2
+
+        def within(x: Tensor, chosen: Tensor) -> Tensor:
+            return torch.cat([_sum_within(*part) for part in _parts(x, chosen, small)])
+
+        pairs = zip(_parts(fake, in_fake, small), _parts(real, in_real, small), strict=True)
+        between = torch.cat([_sum_between(*of_fake, *of_real) for of_fake, of_real in pairs])
+        size = self.subset_size
+        apart = (within(fake, in_fake) + self._among_reals(within, real, in_real)) / (size * (size - 1))
+        distance = apart - 2 * between / size**2
         return {"kid": distance.mean(), "kid_std": distance.std(correction=0)}
 
-    def _from_whole_kernels(self, x: Tensor, y: Tensor, drawn: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """The subsets' distances from kernels of all with all: fewer pairs, for small sets, than in all subsets."""
-        in_x, in_y = x.new_zeros(self.subsets, len(x)), x.new_zeros(self.subsets, len(y))
-        for subset, (chosen_x, chosen_y) in enumerate(drawn):
-            in_x[subset, chosen_x] = 1
-            in_y[subset, chosen_y] = 1
 
-        def between(a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor) -> Tensor:
-            """For each subset, the sum of the kernel over its pairs, (subsets,)."""
-            blocks = zip(a.split(BLOCK), in_a.split(BLOCK, dim=1), strict=True)
-            return torch.stack([((chosen @ poly_kernel(rows, b)) * in_b).sum(dim=1) for rows, chosen in blocks]).sum(
-                dim=0
-            )
+def _parts(x: Tensor, subsets: Tensor, together: bool) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images in float64 and the subsets' weights of each, 1 or 0, for subsets (S, size) of x (N, d), given as indices.
 
-        def within(a: Tensor, in_a: Tensor) -> Tensor:
-            """The same over pairs of two different images of one set."""
-            itself = (a.square().sum(dim=1) / a.shape[1] + 1) ** 3
-            return between(a, a, in_a, in_a) - in_a @ itself
+    All images and weights (S, N) at once, or one subset's images after the other, with weights (1, size).
+    """
+    if together:
+        x = x.double()
+        yield x, x.new_zeros(len(subsets), len(x)).scatter_(1, subsets, 1)
+    else:
+        for chosen in subsets:
+            part = x[chosen].double()
+            yield part, part.new_ones(1, len(chosen))
 
-        size = self.subset_size
-        apart = (within(x, in_x) + within(y, in_y)) / (size * (size - 1))
-        return apart - 2 * between(x, y, in_x, in_y) / size**2
+
+def _sum_within(x: Tensor, weights: Tensor) -> Tensor:
+    """For each row of `weights` (S, N), the sum of the kernel over ordered pairs of different images of x, (S,)."""
+    sums = x.new_zeros(len(weights))
+    for start in range(0, len(x), BLOCK):
+        rows = slice(start, start + BLOCK)
+        kernel = _kernel(x[rows], x[start:]).triu_(diagonal=1)  # symmetric: every pair once, and none of one image
+        sums += ((weights[:, rows] @ kernel) * weights[:, start:]).sum(dim=1)
+    return 2 * sums
+
+
+def _sum_between(x: Tensor, in_x: Tensor, y: Tensor, in_y: Tensor) -> Tensor:
+    """The same over pairs of one image of x and one of y."""
+    sums = x.new_zeros(len(in_x))
+    for rows, weights in zip(x.split(BLOCK), in_x.split(BLOCK, dim=1), strict=True):
+        sums += ((weights @ _kernel(rows, y)) * in_y).sum(dim=1)
+    return sums
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    """(N, M) of x (N, d) and y (M, d)."""
+    return (x @ y.T).div_(x.shape[1]).add_(1).pow_(3)

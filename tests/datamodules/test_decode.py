@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.decode import Decoder, image_files
+from datamodules.decode import Decoder
 
 
 def saved(path: Path, values: np.ndarray, mode: str | None = None, **options) -> Path:
@@ -156,19 +156,3 @@ def test_a_centred_square_is_cut_and_must_fit(tmp_path):
         Decoder((10, 10), region=21)(file)
     with pytest.raises(ValueError, match="1x1 pixels, too few"):
         Decoder((10, 10), region="left")(saved(tmp_path / "dot.png", columns(1, 1)))
-
-
-def test_image_files_are_found_at_any_depth_in_one_order(tmp_path):
-    for name in ["b.JPG", "a/z.png", "a.png", "a/.hidden.png", "notes.txt", "a/b/c.webp"]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = [file.relative_to(tmp_path).as_posix() for file in image_files(tmp_path)]
-    assert found == ["a.png", "a/b/c.webp", "a/z.png", "b.JPG"]
-
-
-def test_an_empty_or_absent_folder_is_named(tmp_path):
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(FileNotFoundError, match=f"{tmp_path} holds no images"):
-        image_files(tmp_path)
-    with pytest.raises(FileNotFoundError, match="absent is not a folder"):
-        image_files(tmp_path / "absent")

@@ -1,9 +1,12 @@
+import hashlib
+
 import pytest
 import torch
 from jsonargparse import ArgumentParser
 from torch import nn
 
-from gan_lightning.metrics import DigitClassifier, FeatureExtractor, ModuleExtractor
+from gan_lightning.images import as_uint8, to_channels
+from gan_lightning.metrics import DigitClassifier, FeatureExtractor, Features, ModuleExtractor
 
 
 class Mean(nn.Module):
@@ -31,11 +34,38 @@ def test_pixels_reach_the_network_in_the_stated_range():
     assert per_channel.tolist() == [[0.0, -1.0, -4.0], [1.0, 1.0, 0.0]]
 
 
+class Pixels(FeatureExtractor):
+    """Features: the pixels that reach the network."""
+
+    preprocessing = "none"
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+
+    def extract(self, images):
+        assert images.dtype == torch.uint8
+        return Features(images.flatten(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_any_number_of_channels_is_brought_to_the_networks(channels):
-    images = torch.randint(0, 256, (3, channels, 8, 8), dtype=torch.uint8)
-    assert ModuleExtractor(Mean(), 3)(images).pooled.shape == (3, 3)
-    assert ModuleExtractor(Mean(), 1, channels=1)(images).pooled.shape == (3, 1)
+@pytest.mark.parametrize("seen", [1, 3])
+def test_depth_and_channels_are_brought_to_the_networks_by_the_stated_rule(dtype, channels, seen):
+    white = torch.iinfo(dtype).max
+    images = torch.randint(0, white + 1, (3, channels, 5, 8)).to(dtype)
+    pixels = Pixels(seen)(images).pooled
+    assert torch.equal(pixels, as_uint8(to_channels(images, seen)).flatten(1).float())
+
+    # a quarter, a half and the whole of white, with no alpha or half of it
+    levels = torch.tensor([white // 4, white // 2, white])[:, None, None, None].expand(-1, channels, 1, 1).clone()
+    expected = torch.tensor([64.0, 128.0, 255.0])
+    if channels in (2, 4):
+        levels[:, -1] = white // 2
+        expected = (expected + 255) / 2
+    pixels = Pixels(seen)(levels.to(dtype)).pooled
+    assert pixels.shape == (3, seen)
+    assert (pixels - expected[:, None]).abs().max() <= 1
 
 
 def test_maps_are_averaged_and_the_head_gives_logits():
@@ -56,6 +86,43 @@ def test_always_in_eval_mode_and_in_float32():
     assert expected.dtype == torch.float32
 
 
+class Precision(nn.Module):
+    """Notes what products of float32 are made with, and fails if told to."""
+
+    def __init__(self, fails=False):
+        super().__init__()
+        self.fails = fails
+
+    def forward(self, x):
+        self.seen = precisions()
+        if self.fails:
+            raise RuntimeError("out of memory")
+        return x.mean(dim=(2, 3))
+
+
+def precisions():
+    backends = torch.backends
+    products = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
+    return [product.fp32_precision for product in products]
+
+
+def test_in_full_float32_whatever_the_run_allows_itself():
+    images = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
+    try:
+        torch.set_float32_matmul_precision("medium")
+        before = precisions()
+        assert set(before) > {"tf32", "bf16"}
+        module = Precision()
+        ModuleExtractor(module, 3)(images)
+        assert module.seen == ["ieee"] * 4
+        assert precisions() == before
+        with pytest.raises(RuntimeError, match="out of memory"):
+            ModuleExtractor(Precision(fails=True), 3)(images)
+        assert precisions() == before
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 def test_fingerprint_changes_with_weights_and_preprocessing_only():
     def fingerprint(factor=1.0, **arguments):
         return ModuleExtractor(Mean(factor), 3, **arguments).fingerprint
@@ -65,12 +132,45 @@ def test_fingerprint_changes_with_weights_and_preprocessing_only():
     assert len({fingerprint(), *others}) == 5
 
 
+def test_weights_are_read_for_the_fingerprint_only_when_they_have_changed(monkeypatch):
+    extractor = ModuleExtractor(nn.Sequential(Mean(), nn.Linear(3, 3)), 3)
+    first = extractor.fingerprint
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "sha256", None)
+        assert extractor.fingerprint == first
+        extractor(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+        assert extractor.fingerprint == first
+    with torch.no_grad():
+        extractor.module[1].weight[0, 0] += 1
+    second = extractor.fingerprint
+    extractor.load_state_dict({name: value + 1 for name, value in extractor.state_dict().items()})
+    third = extractor.fingerprint
+    extractor.double()
+    fourth = extractor.fingerprint
+    extractor.preprocessing = "another"
+    assert len({first, second, third, fourth, extractor.fingerprint}) == 5
+
+
+def test_a_fingerprint_in_inference_mode_as_in_validation():
+    expected = ModuleExtractor(Mean(), 3).double().fingerprint
+    with torch.inference_mode():
+        extractor = ModuleExtractor(Mean(), 3).double()  # as when moved to another device
+        assert any(value.is_inference() for value in extractor.state_dict().values())
+        assert extractor.fingerprint == expected
+    assert extractor.fingerprint == expected
+
+
 def test_bad_input_is_refused():
     extractor = ModuleExtractor(Mean(), 3)
-    with pytest.raises(TypeError, match="takes uint8 images"):
-        extractor(torch.zeros(2, 3, 4, 4))
-    with pytest.raises(TypeError, match="takes uint8 images"):
-        extractor(torch.zeros(3, 4, 4, dtype=torch.uint8))
+    for bad in (
+        torch.zeros(2, 3, 4, 4),
+        torch.zeros(2, 3, 4, 4, dtype=torch.int64),
+        torch.zeros(3, 4, 4, dtype=torch.uint8),
+        torch.zeros(2, 5, 4, 4, dtype=torch.uint8),
+        torch.zeros(2, 0, 4, 4, dtype=torch.uint8),
+    ):
+        with pytest.raises(TypeError, match="takes uint8 or uint16 images"):
+            extractor(bad)
     with pytest.raises(ValueError, match="num_features: 7 promises"):
         ModuleExtractor(Mean(), 7)(torch.zeros(2, 3, 4, 4, dtype=torch.uint8))
 

@@ -1,9 +1,18 @@
+import io
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from gan_lightning.metrics import DensityCoverage, Features, PrecisionRecall, TooFewSamplesError, neighbours
+from gan_lightning.metrics.neighbours import nearest_neighbours, nearest_others
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered(monkeypatch):
+    monkeypatch.setattr(neighbours, "_searches", type(neighbours._searches)())
 
 
 def values(metric, real, fake):
@@ -36,7 +45,7 @@ def brute_force(real, fake, k_ball, k_density):
     }
 
 
-@pytest.mark.parametrize("block", [2**24, 300])
+@pytest.mark.parametrize("block", [2048, 37])
 def test_definitions(block, monkeypatch):
     monkeypatch.setattr(neighbours, "BLOCK", block)
     torch.manual_seed(0)
@@ -70,7 +79,7 @@ def test_extremes(offset):
 
 
 def test_copies_are_on_the_edge_of_balls_whatever_the_rounding(monkeypatch):
-    monkeypatch.setattr(neighbours, "BLOCK", 5000)
+    monkeypatch.setattr(neighbours, "BLOCK", 71)
     torch.manual_seed(0)
     real = torch.randn(333, 16) * 3 + 1
     copies = real[7:-30].flip(0)  # distances and radii are the same numbers, from products of other shapes
@@ -84,3 +93,123 @@ def test_too_few_images():
         values(PrecisionRecall(2), x, x)
     with pytest.raises(TooFewSamplesError, match="DensityCoverage needs at least 6"):
         values(DensityCoverage(2), x, x)
+
+
+@pytest.mark.parametrize("block", [2048, 13])
+@pytest.mark.parametrize("k", [1, 7])
+def test_neighbours_are_those_of_the_whole_matrix(block, k, monkeypatch):
+    monkeypatch.setattr(neighbours, "BLOCK", block)
+    torch.manual_seed(0)
+    fake, real = torch.randn(40, 5) + 100, torch.randn(60, 5) + 100
+    whole = np.linalg.norm(fake.double().numpy()[:, None] - real.double().numpy(), axis=2)
+    distances, indices = nearest_neighbours(fake, real, k)
+    assert np.allclose(distances, np.sort(whole, axis=1)[:, :k], rtol=1e-12, atol=0)
+    assert (indices.numpy() == whole.argsort(axis=1)[:, :k]).all()
+    among = np.linalg.norm(real.double().numpy()[:, None] - real.double().numpy(), axis=2)
+    np.fill_diagonal(among, np.inf)
+    distances, indices = nearest_others(real, k)
+    assert np.allclose(distances, np.sort(among, axis=1)[:, :k], rtol=1e-12, atol=0)
+    assert (indices.numpy() == among.argsort(axis=1)[:, :k]).all()
+
+
+def test_copies_are_nearest_and_at_distance_zero():
+    real = torch.randn(300, 64, generator=torch.Generator().manual_seed(0)) * 1e3 + 1e5
+    distances, indices = nearest_neighbours(real[50:80], real, 2)
+    assert (distances[:, 0] == 0).all()
+    assert indices[:, 0].tolist() == list(range(50, 80))
+    assert (distances[:, 1] > 0).all()
+
+
+def test_near_copies_that_products_cannot_tell_apart_are_told_apart():
+    real = torch.randn(40, 64, generator=torch.Generator().manual_seed(0)) * 1e6
+    nudges = torch.tensor([4e-4, 3e-4, 2e-4, 1e-4, 0.0])  # a few units in the last place of float32
+    near = real[:1].repeat(5, 1)
+    near[:, 0] = 1000 + nudges
+    distances, indices = nearest_neighbours(near[-1:], torch.cat([real[1:], near]), 5)
+    assert indices[0, 0] == 43
+    assert distances[0].diff().min() > 0
+    assert distances[0].tolist() == pytest.approx((near[:, 0].double() - 1000).flip(0).tolist(), rel=1e-12)
+
+
+def test_another_with_the_same_features_is_another():
+    distances, indices = nearest_others(column(3.0, 1.0, 3.0))
+    assert distances.flatten().tolist() == [0, 2, 0]
+    assert indices[[0, 2]].flatten().tolist() == [2, 0]
+
+
+def test_what_cannot_be_searched_says_so():
+    x = torch.randn(4, 3)
+    with pytest.raises(ValueError, match="k: 5 nearest of 4 real images cannot be found: choose k from 1 to 4"):
+        nearest_neighbours(x, x, 5)
+    with pytest.raises(ValueError, match=r"not among \(4, 3\) for \(4, 2\)"):
+        nearest_neighbours(x[:, :2], x)
+    with pytest.raises(ValueError, match="NaN or infinite features"):
+        nearest_neighbours(x, x * torch.nan)
+
+
+def searched(monkeypatch):
+    """The sets that are searched from now on."""
+    sets, search = [], neighbours._nearest
+    monkeypatch.setattr(neighbours, "_nearest", lambda x, y, k: sets.append(x) or search(x, y, k))
+    return sets
+
+
+def test_real_images_are_searched_once_for_all_metrics_and_evaluations(monkeypatch):
+    sets = searched(monkeypatch)
+    torch.manual_seed(0)
+    real = torch.randn(50, 4)
+    metrics = PrecisionRecall(4), PrecisionRecall(4, k=4), DensityCoverage(4)
+    for metric in metrics:
+        metric.update(Features(real), real=True)
+    for _ in range(2):
+        fake = torch.randn(30, 4)
+        for metric in metrics:
+            metric.update(Features(fake), real=False)
+            metric.compute()
+            metric.reset(keep_real=True)
+    assert [len(x) for x in sets] == [50, 30, 30]
+
+
+def test_what_was_found_is_not_taken_for_another_sets(monkeypatch):
+    sets = searched(monkeypatch)
+    torch.manual_seed(0)
+    real, fake = torch.randn(50, 4), torch.randn(30, 4)
+    first = values(PrecisionRecall(4), real, fake)
+    assert values(PrecisionRecall(4), real * 2, fake) != first  # as many, of other content
+    more = nearest_others(real, 9)[0]  # more neighbours than were looked for
+    assert more.shape == (50, 9)
+    more.zero_()  # the caller's own
+    assert values(PrecisionRecall(4), real, fake) == first
+    assert len(sets) == 4
+    for shift in range(1, 20):
+        nearest_others(real + shift)
+    assert len(neighbours._searches) == neighbours.REMEMBERED
+    nearest_others(real)
+    assert len(sets) == 4 + 19 + 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_bar_is_shown_on_the_first_rank_for_what_takes_long(monkeypatch):
+    now = 0.0
+
+    def shown(seconds, rank=None):
+        nonlocal now
+        monkeypatch.setattr(neighbours.dist, "is_initialized", lambda: rank is not None)
+        monkeypatch.setattr(neighbours.dist, "get_rank", lambda: rank)
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setattr("tqdm.std.time", lambda: now)
+        with neighbours.progress(10, "nearest neighbours") as bar:
+            for _ in range(10):
+                now += seconds / 10
+                bar.update()
+        return terminal.getvalue()
+
+    assert shown(seconds=1) == ""
+    assert "nearest neighbours" in shown(seconds=60)
+    assert "nearest neighbours" in shown(seconds=60, rank=0)
+    assert shown(seconds=60, rank=1) == ""

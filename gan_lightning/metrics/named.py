@@ -1,0 +1,64 @@
+"""Feature extractors by name, as recipes and the command line know them."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from gan_lightning.metrics.digits import DigitClassifier
+from gan_lightning.metrics.extractors import FeatureExtractor, NoFeatures
+from gan_lightning.metrics.inception import CleanInceptionV3, InceptionV3
+from gan_lightning.metrics.timm_models import DINOv2, DINOv2Model, TimmExtractor
+from gan_lightning.metrics.torchvision_models import VGG16, TorchvisionExtractor
+
+EXTRACTORS: dict[str, str] = {
+    "none": "no features, for metrics that look at images themselves",
+    "digits": "classifier of handwritten digits that ships with the package: 84 features, 10 classes",
+    "inception": "Inception-v3 with the weights and the resize of FID: 2048 features, 1008 classes",
+    "clean_inception": "the same with clean-fid's resize",
+    "vgg16": "VGG16 as for improved precision and recall: 4096 features, 1000 classes",
+    "dinov2_vits14": "DINOv2 ViT-S/14: 384 features; needs timm, as all DINOv2",
+    "dinov2_vitb14": "DINOv2 ViT-B/14: 768 features",
+    "dinov2_vitl14": "DINOv2 ViT-L/14, the one that is published with: 1024 features",
+    "dinov2_vitg14": "DINOv2 ViT-g/14: 1536 features",
+    "torchvision/MODEL": "a classifier of torchvision's with its default weights: torchvision/resnet50",
+    "timm/MODEL": "a network of timm's with its pretrained weights, no classes: timm/efficientnet_lite0; needs timm",
+}
+"""Every name, with a line about it; MODEL stands for a model's name."""
+
+_COMPLETE: dict[str, Callable[[], FeatureExtractor]] = {"none": NoFeatures, "digits": DigitClassifier}
+
+_MAKERS: dict[str, Callable[[Path | None, bool], FeatureExtractor]] = {
+    "inception": InceptionV3,
+    "clean_inception": CleanInceptionV3,
+    "vgg16": VGG16,
+    **{f"dinov2_{model}": partial(DINOv2, model) for model in get_args(DINOv2Model)},
+}
+
+
+def make_extractor(name: str, weights: Path | None = None, download: bool = False) -> FeatureExtractor:
+    """The feature extractor of that name, a key of `EXTRACTORS`. The same as its class makes from YAML.
+
+    Args:
+        name: of the extractor.
+        weights: its file of weights. None: where the extractor's class looks for it.
+        download: fetch the weights where they are missing.
+
+    Raises:
+        ValueError: where there is no such extractor; it lists the names. Where weights are given that it does not take,
+            or the file holds others.
+        FileNotFoundError: where there is no file of weights.
+        ModuleNotFoundError: where a package is missing that it needs.
+    """
+    family, _, model = name.partition("/")
+    if name in _COMPLETE:
+        if weights is not None:
+            raise ValueError(f"the extractor {name!r} takes no file of weights: {weights} is of no use to it")
+        return _COMPLETE[name]()
+    if name in _MAKERS:
+        return _MAKERS[name](weights, download)
+    if model and family == "torchvision":
+        return TorchvisionExtractor(model, weights, download)
+    if model and family == "timm":
+        return TimmExtractor(model, weights, download)
+    raise ValueError(f"no feature extractor is named {name!r}: there are {', '.join(EXTRACTORS)}")

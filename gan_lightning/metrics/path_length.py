@@ -1,0 +1,201 @@
+"""Perceptual path length: how much the image changes for a small step through latent space."""
+
+import copy
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics.utilities.data import dim_zero_cat
+
+from gan_lightning.metrics.base import GeneratorMetric
+from gan_lightning.metrics.image_sets import own_random_state, progress, rank_and_world
+from gan_lightning.metrics.perceptual import LPIPS, PairDistance
+
+LARGEST = 256  # pixels: larger images are averaged down
+OUTLIERS = (0.01, 0.99)  # quantiles beyond which distances do not count
+
+
+@runtime_checkable
+class LatentModel(Protocol):
+    """What is asked of a model: latents from its prior, and a generator of them, as `NoiseToImage` models have."""
+
+    num_classes: int  # 0: it takes no labels
+    device: torch.device
+
+    @property
+    def averaged_generator(self) -> nn.Module:
+        """From latents (N, d), and what `conditions` gives, to images (N, C, H, W) in [-1, 1]."""
+        ...
+
+    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """`count` latents (count, d) from the prior."""
+        ...
+
+    def conditions(self, labels: Tensor | None) -> list[Tensor]:
+        """What the generator takes besides latents, for classes (N,)."""
+        ...
+
+
+class StyleBased(Protocol):
+    """A generator in two parts, which has a space of styles between them; both may be modules."""
+
+    def mapping(self, z: Tensor, *labels: Tensor) -> Tensor:
+        """Latents (N, d) to styles w (N, ...)."""
+        ...
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """Styles to images (N, C, H, W) in [-1, 1]."""
+        ...
+
+
+class PerceptualPathLength(GeneratorMetric):
+    """PPL, Karras et al. 2019 (1812.04948): E[d(G(p(t)), G(p(t + ε)))] / ε² over random paths p between two latents.
+
+    From 0, lower is smoother. Settings by default as for StyleGAN2's published numbers (1912.04958), but for the space:
+    most generators have no w. Distances below the 1st and above the 99th percentile do not count.
+
+    In z, paths are great circles (slerp). NOTE: the published code walks the unit sphere, which is the same for the
+    networks it is for, since they normalise z; here latents have the length √d of the prior's, which other networks
+    expect. In w, they are straight lines. Both ends of a step share their class, drawn evenly from all, and whatever
+    noise the generator draws. The generator is the averaged one, in eval mode and float32. Images larger than 256
+    pixels are averaged down by a whole factor.
+
+    Args:
+        space: "z" or "w": the latter needs a `StyleBased` generator.
+        sampling: where on its path a step begins: "end" (t = 0) or "full" (t uniform in [0, 1]).
+        num_pairs: steps, of all ranks together (rounded up to a multiple of their number).
+        epsilon: length of a step, as a share of its path.
+        crop: compare only the middle of the image (rows 3/8 to 7/8, columns 2/8 to 6/8), where FFHQ's faces are.
+        distance: between two batches of images, float (N, C, H, W) in [-1, 1]. None: `LPIPS("vgg")`.
+        batch_size: steps at a time.
+        seed: of all draws, which differ between ranks.
+
+    Raises:
+        FileNotFoundError: when there is no file of VGG16's weights, see `LPIPS`.
+        ValueError: for a space or sampling of another name.
+    """
+
+    fake_distances: list[Tensor]
+
+    def __init__(
+        self,
+        space: Literal["z", "w"] = "z",
+        sampling: Literal["end", "full"] = "end",
+        num_pairs: int = 50_000,
+        epsilon: float = 1e-4,
+        crop: bool = False,
+        distance: PairDistance | None = None,
+        batch_size: int = 16,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if space not in ("z", "w") or sampling not in ("end", "full"):
+            raise ValueError(
+                f"paths lie in space 'z' or 'w', sampled 'end' or 'full', and not in {space!r}, {sampling!r}"
+            )
+        self.space = space
+        self.sampling = sampling
+        self.num_pairs = num_pairs
+        self.epsilon = epsilon
+        self.crop = crop
+        self.distance = distance or LPIPS("vgg")
+        self.batch_size = batch_size
+        self.seed = seed
+        self.add_state("fake_distances", [], dist_reduce_fx="cat")
+
+    @torch.no_grad()
+    def update(self, model: Any) -> None:
+        """Walk this rank's share of paths.
+
+        Args:
+            model: a `LatentModel`, such as any `gan_lightning.families.NoiseToImage`.
+
+        Raises:
+            TypeError: for a model without latents, or a generator without the space asked for.
+            ValueError: where it makes NaN or infinite images.
+        """
+        if not isinstance(model, LatentModel):
+            raise TypeError(
+                f"PerceptualPathLength walks between latents, and {type(model).__name__} makes its images from none: "
+                "leave it out"
+            )
+        generator = copy.deepcopy(model.averaged_generator).eval().float()
+        if self.space == "w" and not all(callable(getattr(generator, part, None)) for part in ("mapping", "synthesis")):
+            raise TypeError(
+                f"{type(generator).__name__} has no space 'w', that is, no mapping(z) and synthesis(w): set space: z"
+            )
+        rank, world = rank_and_world()
+        seed = int(np.random.SeedSequence((self.seed, rank, self.update_count)).generate_state(1)[0])
+        random = torch.Generator(model.device).manual_seed(seed)
+        share = -(-self.num_pairs // world)
+        for start in progress(range(0, share, self.batch_size), "path length"):
+            self.fake_distances.append(self._steps(model, generator, min(self.batch_size, share - start), random))
+
+    def _steps(self, model: LatentModel, generator: Any, count: int, random: torch.Generator) -> Tensor:
+        """Distances (count,) over steps of random paths, divided by ε²."""
+
+        def uniform(below: int) -> Tensor:
+            return torch.randint(below, (count,), generator=random, device=model.device)
+
+        a, b = model.latents(2 * count, generator=random).chunk(2)
+        conditions = model.conditions(uniform(model.num_classes) if model.num_classes else None)
+        t = torch.rand(count, generator=random, device=model.device, dtype=torch.float64)
+        t = t if self.sampling == "full" else torch.zeros_like(t)
+        noise = int(uniform(2**31)[0])
+
+        def images(t: Tensor) -> Tensor:
+            with own_random_state(noise, model.device), torch.autocast(model.device.type, enabled=False):
+                if self.space == "z":
+                    return generator((a.shape[1] ** 0.5 * slerp(a, b, t)).float(), *conditions)
+                first, second = (generator.mapping(end, *conditions) for end in (a, b))
+                return generator.synthesis(_lerp(first, second, t).float())
+
+        before, after = (self._seen(images(at)) for at in (t, t + self.epsilon))
+        if not (before.isfinite().all() and after.isfinite().all()):
+            raise ValueError(
+                f"{type(generator).__name__} makes NaN or infinite pixels: training has diverged; go back to an "
+                "earlier checkpoint"
+            )
+        return self.distance(before, after) / self.epsilon**2
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """What of the images (N, C, H, W) is compared."""
+        height, width = images.shape[2:]
+        factor = min(height, width) // LARGEST
+        if self.crop:
+            images = images[:, :, height // 8 * 3 : height // 8 * 7, width // 8 * 2 : width // 8 * 6]
+        return F.avg_pool2d(images, factor) if factor > 1 else images
+
+    def compute(self) -> dict[str, Tensor]:
+        """`{"ppl": ..., "ppl_std": ...}`: mean and population standard deviation of the steps that count."""
+        kept = len(self.fake_distances)
+        self.require(kept, 1, "update has to be called")
+        distances = dim_zero_cat(self.fake_distances).double()
+        low = distances.quantile(OUTLIERS[0], interpolation="lower")
+        high = distances.quantile(OUTLIERS[1], interpolation="higher")
+        distances = distances[(distances >= low) & (distances <= high)]
+        return {"ppl": distances.mean(), "ppl_std": distances.std(correction=0)}
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Points on the unit sphere, float64 (N, d), at t (N,) of the way along the great circle from a to b, both (N, d).
+
+    a and b need no unit length. At t = 0 and 1 it is at their ends; t may lie beyond. Between opposite ends it goes one
+    of the ways there are.
+    """
+    a, b = (F.normalize(end.double(), dim=1) for end in (a, b))
+    # by the tangent of half the angle, exact where acos(a·b) is not: near 0 and π
+    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
+    across = b - (a * b).sum(dim=1, keepdim=True) * a
+    collinear = across.norm(dim=1, keepdim=True) < 1e-8
+    axis = F.one_hot(a.abs().argmin(dim=1), a.shape[1]).to(a)  # the axis furthest from a
+    across = torch.where(collinear, axis - (a * axis).sum(dim=1, keepdim=True) * a, across)
+    turned = (angle * t)[:, None]
+    return a * turned.cos() + F.normalize(across, dim=1) * turned.sin()
+
+
+def _lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Points at t (N,) of the way along straight lines from a to b, both (N, ...), float64."""
+    return torch.lerp(a.double(), b.double(), t.view(-1, *[1] * (a.ndim - 1)))

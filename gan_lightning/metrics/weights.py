@@ -1,0 +1,95 @@
+"""Where the weights of feature extractors lie. Nothing is fetched unasked: nodes of a cluster seldom reach the network.
+
+A file is looked for where the argument `weights` says; else where an environment variable says, named after the
+extractor (`GAN_LIGHTNING_INCEPTION` for "inception", `GAN_LIGHTNING_TORCHVISION_RESNET50` for "torchvision/resnet50");
+else in the folder of downloads that other packages keep theirs in. What was named is never replaced by a download.
+"""
+
+import os
+import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+
+def find_weights(name: str, url: str, weights: Path | None, download: bool) -> Path:
+    """The file of weights of the extractor `name`, published at `url`; kept in torch hub's folder of checkpoints.
+
+    Args:
+        name: of the extractor, as `make_extractor` knows it.
+        url: where the file comes from, and whose last part is its name.
+        weights: the file, where it is elsewhere.
+        download: fetch it into torch hub's folder, where it is missing and neither argument nor environment names one.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+    """
+    path = named_weights(name, weights)
+    if path is None:
+        path = Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[1])
+        if download and not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            digest = re.search(r"-([0-9a-f]{8,})$", path.stem)  # the first digits of its SHA-256, where its name has it
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=digest[1] if digest else None)
+        if not path.is_file():
+            raise absent(name, f"at {path}", f"put {url} there")
+    return path
+
+
+def named_weights(name: str, weights: Path | None) -> Path | None:
+    """The file that the argument or the environment names; None where neither names one.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+    """
+    named = weights or os.environ.get(variable(name))
+    if not named:
+        return None
+    path = Path(named)
+    if not path.is_file():
+        raise absent(name, f"at {path}", "put the file there")
+    return path
+
+
+def variable(name: str) -> str:
+    """The environment variable that names the file of an extractor's weights."""
+    return "GAN_LIGHTNING_" + re.sub(r"\W", "_", name).upper()
+
+
+def absent(name: str, where: str, mend: str) -> FileNotFoundError:
+    """What is raised where there are no weights, saying all that helps."""
+    return FileNotFoundError(
+        f"no weights for the extractor {name!r} {where}: {mend}, or name the file by the argument `weights` or the "
+        f"environment variable {variable(name)}, or set `download: true` where there is a network"
+    )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors in a file of PyTorch's or of safetensors; no code in it is run.
+
+    Raises:
+        TypeError: where it holds anything else.
+    """
+    state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise TypeError("it is no dictionary of tensors")
+    return state
+
+
+@contextmanager
+def holding(name: str, path: Path) -> Iterator[None]:
+    """Turn what goes wrong within, reading the file or filling the network, into one sentence.
+
+    Raises:
+        ValueError: that the file does not hold the extractor's weights.
+    """
+    try:
+        yield
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, TypeError, AttributeError, EOFError) as error:
+        raise ValueError(f"{path} does not hold the weights of the extractor {name!r}: {error}") from error

@@ -1,0 +1,112 @@
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_lightning.files import image_files, read_image
+
+
+def saved(path: Path, values: np.ndarray, mode: str | None = None, **options) -> Path:
+    image = Image.fromarray(values)
+    (image if mode is None else image.convert(mode)).save(path, **options)
+    return path
+
+
+def noise(*shape: int, dtype=np.uint8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def test_image_files_are_found_at_any_depth_in_one_order(tmp_path):
+    for name in ["b.JPG", "a/z.png", "a.png", "a/.hidden.png", ".thumbnails/a.png", "notes.txt", "a/b/c.webp"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [file.relative_to(tmp_path).as_posix() for file in image_files(tmp_path)]
+    assert found == ["a.png", "a/b/c.webp", "a/z.png", "b.JPG"]
+
+
+def test_an_empty_or_absent_folder_is_named(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path} holds no images"):
+        image_files(tmp_path)
+    with pytest.raises(FileNotFoundError, match="absent is not a folder"):
+        image_files(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_grey_and_colour_with_and_without_alpha_are_read_as_they_are(tmp_path, channels):
+    values = noise(5, 7, channels).squeeze()
+    image = read_image(saved(tmp_path / "image.png", values))
+    assert image.dtype == torch.uint8
+    assert (image.numpy() == values.reshape(5, 7, channels).transpose(2, 0, 1)).all()
+    assert image.is_contiguous()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_16_bit_grey_keeps_its_levels(tmp_path, suffix):
+    values = np.arange(65536, dtype=np.uint16).reshape(128, 512)
+    image = read_image(saved(tmp_path / f"deep.{suffix}", values))
+    assert image.dtype == torch.uint16
+    assert (image.numpy() == values[None]).all()
+
+
+def test_one_bit_becomes_black_and_white(tmp_path):
+    image = read_image(saved(tmp_path / "bits.png", np.array([[0, 255, 0]], np.uint8), "1"))
+    assert image.tolist() == [[[0, 255, 0]]]
+
+
+def test_palettes_become_colours(tmp_path):
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
+    file = saved(tmp_path / "palette.png", colours, "P")
+    assert Image.open(file).mode == "P"
+    assert (read_image(file).numpy() == colours.transpose(2, 0, 1)).all()
+
+
+def test_a_transparent_colour_becomes_an_alpha_channel(tmp_path):
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 0, 0, 0, 255, 0])
+    palette.putdata([0, 1])
+    palette.save(tmp_path / "palette.png", transparency=1)
+    assert read_image(tmp_path / "palette.png").flatten(1).T.tolist() == [[255, 0, 0, 255], [0, 255, 0, 0]]
+    file = saved(tmp_path / "grey.png", np.array([[10, 20]], np.uint8), transparency=20)
+    assert read_image(file).flatten(1).T.tolist() == [[10, 255], [20, 0]]
+
+
+def test_other_colour_spaces_become_rgb(tmp_path):
+    file = saved(tmp_path / "print.jpg", np.full((8, 8, 3), 255, np.uint8), "CMYK")
+    assert Image.open(file).mode == "CMYK"
+    assert read_image(file).shape == (3, 8, 8)
+    assert (read_image(file) >= 253).all()
+
+
+def test_the_orientation_that_a_camera_noted_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it turned clockwise
+    values = noise(4, 6)
+    assert (read_image(saved(tmp_path / "turned.png", values, exif=exif)).numpy()[0] == np.rot90(values, -1)).all()
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    whole = saved(tmp_path / "whole.png", noise(40, 40, 3)).read_bytes()
+    bad = {"cut.png": whole[: len(whole) // 2], "empty.jpg": b"", "text.png": b"no image at all"}
+    # a header that promises more pixels than any machine holds
+    bad["huge.png"] = whole[:16] + struct.pack(">II", 2**30, 2**30) + whole[24:]
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{tmp_path / name} cannot be read as an image .*: mend or remove it"):
+            read_image(tmp_path / name)
+
+
+def test_pixels_of_no_known_range_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"real.tif .*no known range"):
+        read_image(saved(tmp_path / "real.tif", np.ones((2, 2), np.float32)))
+    with pytest.raises(ValueError, match=r"wide.tif .*more than 16 bits"):
+        read_image(saved(tmp_path / "wide.tif", np.full((2, 2), 70000, np.int32)))
+
+
+def test_real_files_of_all_kinds_are_read(real_data):
+    assert read_image(real_data / "faces-orl/s1/1.pgm").shape == (1, 112, 92)
+    membrane = image_files(real_data / "membranes/images")[0]
+    assert read_image(membrane).shape == (1, 512, 512)
