@@ -25,13 +25,13 @@ from gan_lightning import random_state
 from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.batches import Batch, ImageBatch, batch_length, detach, split
 from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild
+from gan_lightning.regularizers import Regularizer, Terms
 from gan_lightning.schedules import Constant, Schedule
 
 Player = Literal["discriminator", "generator"]
 PLAYERS: tuple[Player, ...] = ("discriminator", "generator")  # also the order of the optimizers in a checkpoint
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-Terms = dict[str, Tensor]
 TRUSTED = ("gan_lightning", "torch", "torchvision")
 
 
@@ -59,6 +59,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
             generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
         ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
         augmentation: a differentiable module in front of the discriminator, for real and fake images. None = none.
+        regularizers: terms of either player beside the paper's own (see `gan_lightning.regularizers`). None = none.
         compile: compile both networks with torch.compile. Gradient penalties stay eager.
         channels_last: keep the networks' weights in channels-last layout, which is faster for convolutions.
     """
@@ -85,6 +86,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         ema_half_life: float = 0,
         ema_warm_up: float = 0.05,
         augmentation: nn.Module | None = None,
+        regularizers: list[Regularizer] | None = None,
         compile: bool = False,
         channels_last: bool = False,
     ) -> None:
@@ -98,6 +100,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         self.generator = generator.to(memory_format=memory_format)
         self.discriminator = discriminator.to(memory_format=memory_format)
         self.augmentation = augmentation or nn.Identity()
+        self.regularizers = nn.ModuleList(regularizers or [])
         self.average = AveragedNetwork(generator, ema_half_life, ema_warm_up) if ema_half_life else None
         self.compiles = compile
 
@@ -125,7 +128,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         self._unchecked: list[tuple[int, list[str], Tensor]] = []
         self._process_states: list[dict[str, Any]] | None = None
         self._random_state: dict[str, Any] = {}
-        self._playing: Player = "discriminator"
+        self.playing: Player = "discriminator"  # whose turn it is, or was last
         self._has_stepped = False
         self._checked_batch = False
 
@@ -167,7 +170,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """One batch: draw the fakes; the discriminator's turn; every `n_critic`-th time, the generator's turn."""
         parts = split(batch, self.accumulate)
-        generators_turn = (self.batches_seen + 1) % self.n_critic == 0
+        generators_turn = self.is_generators_turn()
         # A graph to the generator is kept only if its turn comes and uses these very fakes. With several parts it would
         # hold all of them in memory at once, so that the generator's turn draws them anew.
         shared = generators_turn and not self.redraws and len(parts) == 1
@@ -176,24 +179,39 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
 
         self.minimize(
             "discriminator",
-            *[partial(self.discriminator_loss, part, detach(fake)) for part, fake in zip(parts, fakes, strict=True)],
+            *[partial(self._discriminator_terms, part, detach(fake)) for part, fake in zip(parts, fakes, strict=True)],
         )
         if generators_turn:
             self.minimize(
                 "generator",
                 *[
-                    partial(self.generator_loss, part, fake) if shared else partial(self._redrawn_loss, part)
+                    partial(self._generator_terms, part, fake if shared else None)
                     for part, fake in zip(parts, fakes, strict=True)
                 ],
             )
         self.finish_step(batch, averaged=generators_turn)
 
-    def _redrawn_loss(self, batch: Batch) -> Terms:
-        return self.generator_loss(batch, self.draw_fakes(batch))
+    def is_generators_turn(self) -> bool:
+        """Whether the generator has its turn on this batch: on every `n_critic`-th."""
+        return (self.batches_seen + 1) % self.n_critic == 0
+
+    def _discriminator_terms(self, batch: Batch, fake: Any) -> Terms:
+        terms = self.discriminator_loss(batch, fake)
+        for regularizer in self.regularizers:
+            terms |= regularizer.discriminator(self, batch, fake)  # type: ignore[operator]
+        return terms
+
+    def _generator_terms(self, batch: Batch, fake: Any) -> Terms:
+        """With fakes of its own (None) where the discriminator's turn has kept no graph to the generator."""
+        fake = self.draw_fakes(batch) if fake is None else fake
+        terms = self.generator_loss(batch, fake)
+        for regularizer in self.regularizers:
+            terms |= regularizer.generator(self, batch, fake)  # type: ignore[operator]
+        return terms
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
         """One optimizer step of a player on the mean of the losses, with the other player frozen."""
-        self._playing = player
+        self.playing = player
         optimizer = self.optimizer_of(player)
         optimizer.zero_grad()
         parts: list[Terms] = []
@@ -240,7 +258,7 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
             {name: every * term()} when it is due, and no term at all otherwise; so `**self.lazily(...)` fits into a
             hook's dictionary. A logged value is that of the last time it was due.
         """
-        turn = self.batches_seen if self._playing == "discriminator" else self.batches_seen // self.n_critic
+        turn = self.batches_seen if self.playing == "discriminator" else self.batches_seen // self.n_critic
         return {name: every * term()} if turn % every == 0 else {}
 
     def discriminate(self, images: Tensor, *conditions: Tensor | None) -> Tensor:
