@@ -1,7 +1,7 @@
 """What all datamodules share: loaders, their position in a checkpoint, and what happens to a batch on the device."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import lightning as L
 import numpy as np
@@ -47,6 +47,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
         image_size: height and width of the images that networks see.
         batch_size: training images (or pairs) a step, over all ranks together; the remainder of an epoch is left out.
         eval_batch_size: reference images (or pairs) a batch, over all ranks together.
+        reference_split: what generated images are compared with: "test", the images that are not trained on, or
+            "train", those that are, as published scores often do; not augmented either way.
         num_reference: use only so many reference images, a random choice that is the same in every run; null uses all.
         flip: mirror each training image left to right half of the time.
         seed: names the order of the training images.
@@ -63,6 +65,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         *,
         batch_size: int = 64,
         eval_batch_size: int = 256,
+        reference_split: Literal["test", "train"] = "test",
         num_reference: int | None = None,
         flip: bool = False,
         seed: int = 0,
@@ -71,6 +74,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         self.image_size = height_and_width(image_size)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
+        self.reference_split = reference_split
         self.num_reference = num_reference
         self.flip = flip
         self.seed = seed
@@ -106,7 +110,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
             training = self._checked(self.training_storage(), "training")
             self._training = TrainingLoader(training, self.batch_size, self.seed, **self._ranks())
         if self._reference is None:
-            self._reference = self._chosen(self._checked(self.reference_storage(), "reference"))
+            reference = self.training_storage() if self.reference_split == "train" else self.reference_storage()
+            self._reference = self._chosen(self._checked(reference, "reference"))
 
     def train_dataloader(self) -> TrainingLoader:
         """The shuffled training set. The same object for the whole of a fit, so that its position is never lost."""
@@ -116,7 +121,9 @@ class ImageDataModule(L.LightningDataModule, ABC):
     def val_dataloader(self) -> ReferenceLoader:
         """The reference set."""
         assert self._reference is not None, 'call setup("validate") first'
-        return ReferenceLoader(self._reference, self.eval_batch_size, self.image_size, **self._ranks())
+        return ReferenceLoader(
+            self._reference, self.eval_batch_size, self.image_size, split=self.reference_split, **self._ranks()
+        )
 
     def test_dataloader(self) -> ReferenceLoader:
         """The reference set."""

@@ -28,7 +28,8 @@ class CelebA(ImageDataModule):
         download: fetch the files where they are missing; this needs the package gdown.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
-        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+            `ImageDataModule`.
     """
 
     def __init__(

@@ -23,7 +23,8 @@ class CIFAR(ImageDataModule):
         reference: which split to evaluate against. Most published FIDs on CIFAR-10 are against "train".
         download: fetch the files where they are missing.
         image_size: height and width: 32 as they are, any other resampled.
-        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+            `ImageDataModule`.
     """
 
     def __init__(

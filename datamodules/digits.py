@@ -18,7 +18,8 @@ class Digits(ImageDataModule):
 
     Args:
         image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
-        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+            `ImageDataModule`.
     """
 
     def __init__(self, image_size: int | tuple[int, int] = 32, **kwargs: Any):

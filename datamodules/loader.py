@@ -91,8 +91,10 @@ class ReferenceLoader:
             what a reader of this loader sees.
         rank: this process, 0 to `world_size` - 1.
         world_size: number of processes that share each batch.
+        split: name of the split that the items are of.
 
     Attributes:
+        num_items: over all ranks together.
         fingerprint: the same name only for the same images in the same order, shared out in the same way; the same on
             every rank and machine.
 
@@ -101,7 +103,13 @@ class ReferenceLoader:
     """
 
     def __init__(
-        self, storage: Storage, batch_size: int, image_size: tuple[int, int], rank: int = 0, world_size: int = 1
+        self,
+        storage: Storage,
+        batch_size: int,
+        image_size: tuple[int, int],
+        rank: int = 0,
+        world_size: int = 1,
+        split: str = "test",
     ):
         if batch_size < world_size:
             raise ValueError(
@@ -111,6 +119,8 @@ class ReferenceLoader:
         # which images a rank sees depends on how batches are shared out
         sharing = (batch_size, world_size) if world_size > 1 else ()
         self.fingerprint = digest(storage.fingerprint, image_size, *sharing)
+        self.split = split
+        self.num_items = len(storage)
         self._storage = storage
         self._shares = []  # (first item, one past the last)
         for start in range(0, len(storage), batch_size):

@@ -27,7 +27,8 @@ class MNIST(ImageDataModule):
         reference: which split to evaluate against.
         download: fetch the files where they are missing.
         image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
-        kwargs: batch_size, eval_batch_size, num_reference, flip and seed of `ImageDataModule`.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+            `ImageDataModule`.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
@@ -15,7 +16,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning.adversarial import AdversarialModule
+from gan_lightning.callbacks import Evaluation
 from gan_lightning.checkpoint_io import AtomicCheckpointIO
+from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.loggers import RunCSVLogger
 
 
@@ -23,10 +26,10 @@ class GANCommandLine(LightningCLI):
     """LightningCLI with what a GAN's run needs.
 
     - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config. A new run
-    refuses a
-      folder that holds another one; `--ckpt_path last` continues there.
+      refuses a folder that holds another one; `--ckpt_path last` continues there.
     - `checkpoints/last.ckpt` is written after every epoch.
-    - The reference set is evaluated once before training (`validate_before_fit`).
+    - The reference set is what the recipe of the Evaluation callback compares with; it is evaluated once before
+      training (`validate_before_fit`).
     - What the command line says counts: a checkpoint's hyperparameters never replace it silently.
     """
 
@@ -43,6 +46,19 @@ class GANCommandLine(LightningCLI):
             type=int | None,
             default=None,
             help="Evaluate each time this many images have been trained on, instead of by epochs or batches.",
+        )
+        parser.add_argument(
+            "--recipe",
+            type=str | None,
+            default=None,
+            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `python -m gan_lightning recipes` "
+            "lists them) instead of the Evaluation callback's own.",
+        )
+        parser.add_argument(
+            "--num_seeds",
+            type=PositiveInt,
+            default=1,
+            help="validate and test: evaluate so many times, with other draws each, for mean and standard deviation.",
         )
 
     def _parse_ckpt_path(self) -> None:
@@ -64,6 +80,7 @@ class GANCommandLine(LightningCLI):
         for logger in _listed(config.trainer.logger):
             if isinstance(logger, Namespace):
                 _place(logger, root)
+        _follow_recipe(config)
         if config.evaluate_every_images is not None:
             batch_size = config.data.init_args.batch_size
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
@@ -120,6 +137,43 @@ class GANCommandLine(LightningCLI):
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
             self.trainer.validate(self.model, datamodule=self.datamodule)
+
+    def after_validate(self) -> None:
+        """Evaluate again with other seeds, where asked; say the numbers together with how they were made."""
+        config = self.config[self.subcommand]
+        evaluate = self.trainer.validate if self.subcommand == "validate" else self.trainer.test
+        for evaluation in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(evaluation, Evaluation):
+                for _ in range(config.num_seeds - 1):
+                    evaluation.seed += 1
+                    evaluate(self.model, datamodule=self.datamodule, verbose=False)
+                if self.trainer.is_global_zero:
+                    print(Report.of_seeds(evaluation.reports).table())
+
+    after_test = after_validate
+
+
+def _follow_recipe(config: Namespace) -> None:
+    """Evaluate by the recipe of the command line; let the data serve what the recipe compares with."""
+    evaluations = [c for c in _listed(config.trainer.callbacks) if c.class_path.endswith(".Evaluation")]
+    if config.recipe is not None and not evaluations:
+        raise SystemExit(
+            f"error: --recipe {config.recipe} needs the callback gan_lightning.callbacks.Evaluation, and the config "
+            "has none: add it to trainer.callbacks"
+        )
+    for evaluation in evaluations:
+        settings = evaluation.init_args
+        if config.recipe is not None:
+            settings.recipe, settings.extractor, settings.metrics = config.recipe, None, None
+        if settings.recipe is None or "reference_split" not in config.data.init_args:
+            continue
+        try:
+            recipe = find_recipe(settings.recipe)
+        except (ValueError, FileNotFoundError) as error:
+            raise SystemExit(f"error: {error}") from None
+        config.data.init_args.reference_split = recipe.split
+        if recipe.num_real is not None:
+            config.data.init_args.num_reference = recipe.num_real
 
 
 def _place(logger: Namespace, root: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from gan_lightning.callbacks import Evaluation
 from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.cli import main
 from toys import read_png
@@ -41,7 +42,13 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 def test_a_run_is_a_folder_that_a_second_run_continues(tmp_path: Path) -> None:
     fit(tmp_path, "--trainer.max_epochs=1")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "config.yaml", "metrics.csv", "samples"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoints",
+        "config.yaml",
+        "evaluations.jsonl",
+        "metrics.csv",
+        "samples",
+    ]
     grids = sorted((tmp_path / "samples").iterdir())
     assert [grid.name for grid in grids] == ["images-000000000.png", "images-000000384.png"]
     assert read_png(grids[0]).shape == (3, 8 * 34 + 2, 8 * 34 + 2)
@@ -91,6 +98,31 @@ def test_evaluating_predicting_and_the_best_checkpoint(tmp_path: Path) -> None:
     )
     written = sorted((tmp_path / "p" / "predictions").iterdir())
     assert [path.name for path in written] == [f"{i:06d}.png" for i in range(20)]
+
+
+def test_a_checkpoint_is_evaluated_by_a_recipe_with_several_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(tmp_path, "--trainer.max_epochs=1")
+    validate = ["validate", *SMALL, f"--trainer.default_root_dir={tmp_path}", "--ckpt_path=last", "--num_seeds=2"]
+    cli = main([*validate, "--recipe=fid+pr1500_train@digits"])
+    (evaluation,) = (callback for callback in cli.trainer.callbacks if isinstance(callback, Evaluation))
+    first, second = evaluation.reports
+    assert (first.num_real, first.num_fake, first.real) == (1500, 1500, "Digits, train split")
+    assert (first.seeds, second.seeds) == ([0], [1])
+    assert first.values.keys() == {"fid", "precision", "recall"}
+    assert first.values["fid"] != second.values["fid"]
+    assert first.fake.endswith("last.ckpt")
+    said = capsys.readouterr().out
+    assert "fid+pr1500_train@digits: 1,500 images of" in said
+    assert "±" in said
+    lines = (tmp_path / "evaluations.jsonl").read_text().splitlines()
+    assert len(lines) == 4  # before and after the epoch, and one for each seed
+
+
+def test_a_recipe_that_is_not_there_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="error: no recipe is named 'fit50k'"):
+        fit(tmp_path, "--recipe=fit50k")
 
 
 def test_evaluation_by_images(tmp_path: Path) -> None:

@@ -2,53 +2,58 @@
 
 import contextlib
 import hashlib
-import os
-from collections.abc import Callable, Sized
+import time
+from collections.abc import Sized
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.seed import isolate_rng
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from gan_lightning.batches import Fingerprinted
+from gan_lightning.batches import Fingerprinted, ImageBatch, batch_length, first
+from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Recipe, Report, find_recipe
+from gan_lightning.evaluation.cache import CACHE_VERSION
+from gan_lightning.evaluation.recipes import SUITE
 from gan_lightning.images import to_uint8
-from gan_lightning.metrics import (
-    FeatureExtractor,
-    FeatureMetric,
-    Features,
-    FrechetInceptionDistance,
-    InceptionScore,
-    KernelInceptionDistance,
-    PrecisionRecall,
-    TooFewSamplesError,
-)
+from gan_lightning.metrics import FeatureExtractor, Features, TooFewSamplesError, make_extractor
 
-CACHE_VARIABLE = "GAN_LIGHTNING_CACHE"
-CACHE_VERSION = 1  # of the files and of what goes into their names
+REPORTS = "evaluations.jsonl"
 
 
 @runtime_checkable
-class Referenced(Protocol):
+class Evaluated(Protocol):
     """What Evaluation asks of a model, besides generated images from its `validation_step` and `test_step`."""
+
+    def generate(self, batch: Any) -> Tensor:
+        """Images made for a batch, float (N, C, H, W) in [-1, 1]; what the steps return."""
+        ...
 
     def reference(self, batch: Any) -> Tensor:
         """The real images of a batch that the generated ones should resemble, float (N, C, H, W) in [-1, 1]."""
         ...
 
 
+@runtime_checkable
+class ReferenceSet(Protocol):
+    """A reference loader that says what it hands out: a split of the data, and how much of it on all ranks together."""
+
+    split: str
+    num_items: int
+
+
 class Evaluation(L.Callback):
-    """Makes a validation (or test) run an evaluation: per batch, as many images are generated as it holds.
+    """Makes a validation (or test) run an evaluation: per batch, its share of the images to generate is made.
 
     The loader is the reference set, its progress bar the progress. What `validation_step` returns are the generated
     images, float (N, C, H, W) in [-1, 1]; `pl_module.reference(batch)` are the real ones they stand against. One pass
     of the extractor over an image feeds all metrics; their values are logged as `val/fid`, `val/kid`, ... or
-    `test/fid`, ...
+    `test/fid`, ..., and written with the recipe, the seed and all else that makes the numbers, as a line of JSON, into
+    `evaluations.jsonl` in the run's folder.
 
     Real features are computed once: kept from one validation to the next, and on disk for later runs, under a name made
     of the loader's fingerprint, the extractor's, and this rank's share. Without a fingerprint, or when the trainer cuts
@@ -59,52 +64,68 @@ class Evaluation(L.Callback):
     `generator`.)
 
     Args:
+        recipe: how the numbers are made, by name: `fid50k_train`, `suite10k_test@digits`, ... (see
+            `gan_lightning.evaluation.recipes`). The command line serves the split that it names. None: as many images
+            as references, of whatever the loader serves.
         extractor: makes features of uint8 images. It is no part of the model, nor of checkpoints; nor are the metrics.
+            None: the recipe's.
         metrics: what to compute: classes from `gan_lightning.metrics`, or any functions from the width of the features
-            to a `FeatureMetric`. None: FID, inception score, KID, precision and recall.
+            to a `FeatureMetric`, or objects of the other metrics. None: the recipe's; without one, FID, inception
+            score, KID, precision and recall.
         seed: of an evaluation's draws.
-        cache_dir: folder for real features, 4 bytes a number: 0.6 GB for 50,000 images by Inception. None: the
+        cache_dir: folder for real features, 4 bytes a number: 0.4 GB for 50,000 images by Inception. None: the
             environment variable GAN_LIGHTNING_CACHE, else ~/.cache/gan_lightning.
+
+    Attributes:
+        reports: of the evaluations of this process so far.
 
     Raises:
         TooFewSamplesError: at the end of a validation that has fewer images than a metric needs. One that was cut short
             (sanity check, `fast_dev_run`, `limit_val_batches`) leaves such a metric out and says so.
-        ValueError: where generated images hold NaN or infinite values, or there is more than one loader.
+        ValueError: where generated images hold NaN or infinite values, there is more than one loader, or the data do
+            not serve what the recipe compares with.
         TypeError: where `validation_step` returns no images, or the model has no `reference`.
     """
 
     def __init__(
         self,
-        extractor: FeatureExtractor,
-        metrics: list[Callable[[int], FeatureMetric]] | None = None,
+        recipe: str | None = None,
+        extractor: FeatureExtractor | None = None,
+        metrics: list[MetricChoice] | None = None,
         seed: int = 0,
         cache_dir: Path | None = None,
     ) -> None:
-        if metrics is None:
-            metrics = [FrechetInceptionDistance, InceptionScore, KernelInceptionDistance, PrecisionRecall]
-        self.extractor = extractor
-        self.metrics = [make(extractor.num_features) for make in metrics]
+        if recipe is None and extractor is None:
+            raise ValueError("Evaluation needs a recipe (such as fid10k_test) or an extractor")
+        self.recipe = find_recipe(recipe) if recipe else Recipe("custom", SUITE, type(extractor).__name__)
+        if metrics is not None:
+            self.recipe = replace(self.recipe, metrics=tuple(metrics))
+        self.evaluator = Evaluator(extractor or make_extractor(self.recipe.extractor), self.recipe.metrics)
+        self.cache = FeatureCache(cache_dir)
         self.seed = seed
-        self.cache_dir = Path(cache_dir or os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache/gan_lightning")
+        self.reports: list[Report] = []
         self._random_state = contextlib.ExitStack()
-        self._held: str | None = None  # name of the real features that the metrics hold, when they are a whole set
-        self._name: str | None = None  # of those that this pass needs, where they have one
-        self._batches = 0  # of this pass, so far
+        self._held: str | None = None  # name of the real images that the metrics hold, when they are a whole set
+        self._name: str | None = None  # of those of this pass, where they have one
         self._missing: list[Features] | None = None  # real features of this pass so far, where they had to be computed
+        self._batches = self._reals = self._fakes = 0  # of this pass, on this rank, so far
+        self._started = 0.0
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Set the random state aside; bring extractor and metrics to the model's device."""
-        loaders = tree_leaves(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders)
-        if len(loaders) != 1:
+        loader = _loader(trainer)
+        if isinstance(loader, ReferenceSet):
+            self._check_reference(loader)
+        if self.recipe.num_fake is not None and not isinstance(loader, Sized):
             raise ValueError(
-                f"Evaluation compares with one reference set, and there are {len(loaders)} loaders: give one"
+                f"the recipe {self.recipe.name} generates {self.recipe.num_fake} images, shared out over the batches "
+                "of the reference loader, which does not say how many it has: give it a __len__"
             )
         self._random_state.enter_context(isolate_rng())
         torch.manual_seed(self.seed + trainer.global_rank)
-        self.extractor.to(pl_module.device)
-        for metric in self.metrics:
-            metric.to(pl_module.device)
-        self._batches = 0
+        self.evaluator.to(pl_module.device)
+        self._batches = self._reals = self._fakes = 0
+        self._started = time.perf_counter()
 
     def on_validation_batch_end(
         self,
@@ -115,48 +136,72 @@ class Evaluation(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Take in the features of the batch's generated images, and of its real ones where they are not known yet."""
-        if not isinstance(pl_module, Referenced) or not isinstance(outputs, Tensor) or not outputs.is_floating_point():
+        """Take in the batch's generated images, and its real ones where they are not known yet."""
+        if not isinstance(pl_module, Evaluated) or not isinstance(outputs, Tensor) or not outputs.is_floating_point():
             raise TypeError(
                 f"{type(pl_module).__name__} cannot be evaluated: its validation_step and test_step must return "
                 f"generated images, float (N, C, H, W) in [-1, 1] (this time: {type(outputs).__name__}), and its "
                 "reference(batch) the real ones"
             )
-        if not outputs.isfinite().all():
-            raise ValueError(
-                f"{type(pl_module).__name__} generated NaN or infinite pixels (evaluation batch {batch_idx}): training "
-                "has diverged; go back to an earlier checkpoint, or lower the learning rate"
-            )
-        if self._batches == 0 or self._missing is not None:
+        labels = batch.labels if isinstance(batch, ImageBatch) else None
+        labels = labels if labels is not None and labels.ndim == 1 else None  # attributes are no classes
+        if self._batches == 0 or self._missing is not None or self.evaluator.looks_at_images:
             real = to_uint8(pl_module.reference(batch))
             if self._batches == 0:
                 self._begin(trainer, real)
             if self._missing is not None:
-                features = self.extractor(real)
-                self._update(features, real=True)
+                features = self.evaluator.features(real, labels)
+                self.evaluator.feed(features, real=True)
                 self._missing.append(features.to("cpu"))
-        self._update(self.extractor(to_uint8(outputs)), real=False)
+            if self._held is None:
+                self.evaluator.show(real, real=True, labels=labels)
         self._batches += 1
+        self._reals += batch_length(batch)
+
+        due = len(outputs)
+        if self.recipe.num_fake is not None and not self._is_trial(trainer):
+            due = self._due(trainer, self.recipe.num_fake) - self._fakes
+        if due > len(outputs) and not isinstance(batch, ImageBatch):
+            raise ValueError(
+                f"the recipe {self.recipe.name} asks for more images than the data have sources to make them from: "
+                "name a recipe with fewer, or with `full` for its number"
+            )
+        asked = labels if getattr(pl_module, "num_classes", 0) else None
+        while due > 0:
+            if not outputs.isfinite().all():
+                raise ValueError(
+                    f"{type(pl_module).__name__} generated NaN or infinite pixels (evaluation batch {batch_idx}): "
+                    "training has diverged; go back to an earlier checkpoint, or lower the learning rate"
+                )
+            fake, classes = to_uint8(outputs[:due]), None if asked is None else asked[:due]
+            self.evaluator.feed(self.evaluator.features(fake, classes), real=False)
+            self.evaluator.show(fake, real=False, labels=classes)
+            self._fakes += len(fake)
+            due -= len(fake)
+            if due > 0:
+                outputs = pl_module.generate(first(batch, due))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compute and log the metrics; keep the real features, if they are new and of the whole set."""
         stage = "test" if trainer.testing else "val"
-        if self._missing is not None and self._name is not None and self._batches == _planned(trainer):
-            self._save(self._name, self._missing)
+        if self._name is not None and self._batches == _planned(trainer):
+            if self._missing is not None:
+                self.cache.save(self._name, self._missing)
             self._held = self._name
         self._missing = None
-        for metric in self.metrics:
-            try:
-                values = metric.compute()
-            except TooFewSamplesError as error:
-                if not self._is_short(trainer):
-                    raise
-                rank_zero_info(f"not computed in this short {stage} run: {error}")
-                continue
-            for name, value in values.items():
-                pl_module.log(f"{stage}/{name}", value, prog_bar=name == "fid", sync_dist=True)
-        for metric in self.metrics:  # 50,000 generated images are 0.4 GB of features: not through the next epoch
-            metric.reset(keep_real=self._held is not None)
+
+        def leave_out(error: TooFewSamplesError) -> None:
+            if not self._is_short(trainer):
+                raise error
+            rank_zero_info(f"not computed in this short {stage} run: {error}")
+
+        self.evaluator.probe(pl_module)
+        values = self.evaluator.compute(leave_out)
+        for name, value in values.items():
+            pl_module.log(f"{stage}/{name}", value, prog_bar=name == "fid", sync_dist=True)
+        self._report(trainer, pl_module, values)
+        # 50,000 generated images are 0.4 GB of features: not through the next epoch
+        self.evaluator.reset(keep_real=self._held is not None)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Put the random state back."""
@@ -172,21 +217,19 @@ class Evaluation(L.Callback):
         self._random_state.close()
 
     def _begin(self, trainer: L.Trainer, real: Tensor) -> None:
-        """Find out, from the first real images, whether the features of this pass's real images are known."""
+        """Find out, from the first real images, what is known of this pass's real images."""
         self._name = self._cache_name(trainer, real)
         self._missing = None
         held = self._name is not None and self._name == self._held
-        for metric in self.metrics:
-            metric.reset(keep_real=held)
+        self.evaluator.reset(keep_real=held)
         if held:
             return
         self._held = None
-        known = None if self._name is None else self._load(self._name)
+        known = None if self._name is None else self.cache.load(self._name, self.evaluator.extractor)
         if known is None:
             self._missing = []
         else:
-            self._update(known.to(real.device), real=True)
-            self._held = self._name
+            self.evaluator.feed(known.to(real.device), real=True)
 
     def _cache_name(self, trainer: L.Trainer, real: Tensor) -> str | None:
         """A name for the real features of this rank in a whole pass; None where there is no such thing.
@@ -194,55 +237,85 @@ class Evaluation(L.Callback):
         The first images are in it since the model chooses what it is measured against (a translator's direction, a
         growing generator's resolution), which the loader's fingerprint does not know.
         """
-        (loader,) = tree_leaves(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders)
+        loader = _loader(trainer)
         if not isinstance(loader, Fingerprinted) or not isinstance(loader, Sized) or trainer.sanity_checking:
             return None
         if _planned(trainer) != len(loader):
             return None
         share = (trainer.global_rank, trainer.world_size, len(loader), tuple(real.shape))
-        digest = hashlib.sha256(f"{CACHE_VERSION} {loader.fingerprint} {self.extractor.fingerprint} {share}".encode())
+        extractor = self.evaluator.extractor.fingerprint
+        digest = hashlib.sha256(f"{CACHE_VERSION} {loader.fingerprint} {extractor} {share}".encode())
         digest.update(real.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def _due(self, trainer: L.Trainer, num_fake: int) -> int:
+        """Images that this rank should have generated by the end of this batch, so that the last one completes them."""
+        rank, ranks = trainer.global_rank, trainer.world_size
+        share = (rank + 1) * num_fake // ranks - rank * num_fake // ranks
+        return -(-share * self._batches // len(_loader(trainer)))
+
     def _is_short(self, trainer: L.Trainer) -> bool:
         """Whether this pass is a trial, or saw only a part of the reference set."""
-        if trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return True
-        (loader,) = tree_leaves(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders)
-        return isinstance(loader, Sized) and self._batches < len(loader)
+        loader = _loader(trainer)
+        return self._is_trial(trainer) or (isinstance(loader, Sized) and self._batches < len(loader))
 
-    def _update(self, features: Features, real: bool) -> None:
-        for metric in self.metrics:
-            metric.update(features, real=real)
+    def _check_reference(self, loader: ReferenceSet) -> None:
+        name, split, count = self.recipe.name, self.recipe.split, self.recipe.num_real
+        if split not in (None, loader.split):
+            raise ValueError(
+                f"the recipe {name} compares with the {split} split, and the data serve their {loader.split} split: "
+                f"set data.init_args.reference_split to {split}"
+            )
+        if count not in (None, loader.num_items):
+            raise ValueError(
+                f"the recipe {name} compares with {count} images, and the data serve {loader.num_items}: set "
+                f"data.init_args.num_reference to {count}, or name a recipe with as many as there are"
+            )
 
-    def _path(self, name: str) -> Path:
-        return self.cache_dir / f"{name}.safetensors"
+    def _report(self, trainer: L.Trainer, pl_module: L.LightningModule, values: dict[str, Tensor]) -> None:
+        """Write the numbers down together with how they were made."""
+        counts = torch.tensor([self._reals, self._fakes], device=pl_module.device)
+        reals, fakes = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
+        extractor, loader = self.evaluator.extractor, _loader(trainer)
+        data = getattr(trainer, "datamodule", None)
+        report = Report(
+            recipe=self.recipe.name,
+            extractor=type(extractor).__name__,
+            fingerprint=extractor.fingerprint,
+            preprocessing=extractor.preprocessing,
+            real=f"{type(data).__name__ if data else type(loader).__name__}, "
+            f"{loader.split if isinstance(loader, ReferenceSet) else 'unnamed'} split",
+            fake=str(trainer.ckpt_path or type(pl_module).__name__),
+            num_real=reals,
+            num_fake=fakes,
+            seeds=[self.seed],
+            values={name: [float(value)] for name, value in values.items()},
+            seconds=time.perf_counter() - self._started,
+            settings={
+                "stage": "test" if trainer.testing else "val",
+                "images_seen": getattr(pl_module, "images_seen", None),
+                "batches_seen": getattr(pl_module, "batches_seen", None),
+                "precision": str(trainer.precision),
+                "complete": not self._is_short(trainer),
+                "processes": trainer.world_size,
+                "torch": torch.__version__,
+            },
+        )
+        self.reports.append(report)
+        if trainer.is_global_zero and not self._is_trial(trainer):
+            report.append_to(Path(trainer.default_root_dir) / REPORTS)
 
-    def _load(self, name: str) -> Features | None:
-        """The features on disk under that name; None where there are none, or other things than were written."""
-        try:
-            features = Features(**load_file(self._path(name)))
-        except (OSError, SafetensorError, TypeError):
-            return None
-        right = features.pooled.shape[1:] == (self.extractor.num_features,) and features.pooled.isfinite().all()
-        return features if right else None
+    @staticmethod
+    def _is_trial(trainer: L.Trainer) -> bool:
+        return bool(trainer.sanity_checking or trainer.fast_dev_run)  # type: ignore[attr-defined]
 
-    def _save(self, name: str, features: list[Features]) -> None:
-        """Write the features under that name, whole or not at all."""
-        tensors = {"pooled": torch.cat([part.pooled for part in features])}
-        logits = [part.logits for part in features if part.logits is not None]
-        if logits:
-            tensors["logits"] = torch.cat(logits)
-        path = self._path(name)
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, unfinished)
-            unfinished.replace(path)
-        except (OSError, SafetensorError) as error:
-            rank_zero_warn(f"features of real images could not be kept in {self.cache_dir} for later runs: {error}")
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
+
+def _loader(trainer: L.Trainer) -> Any:
+    """The one reference loader."""
+    loaders = tree_leaves(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders)
+    if len(loaders) != 1:
+        raise ValueError(f"Evaluation compares with one reference set, and there are {len(loaders)} loaders: give one")
+    return loaders[0]
 
 
 def _planned(trainer: L.Trainer) -> int | float:

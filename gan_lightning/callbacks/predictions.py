@@ -38,7 +38,7 @@ class PredictionWriter(BasePredictionWriter):
     ) -> None:
         """Write the images of one batch."""
         folder = self.folder or Path(trainer.default_root_dir) / "predictions"
-        images = to_uint8(to_channels(prediction, 1 if prediction.shape[1] == 1 else 3)).cpu()
+        images = to_channels(to_uint8(prediction), 1 if prediction.shape[1] == 1 else 3).cpu()
         for image in images:
             write_png(image, folder / f"{self._next:06d}.png")
             self._next += trainer.world_size

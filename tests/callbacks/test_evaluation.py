@@ -16,12 +16,15 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from gan_lightning.batches import ImageBatch
-from gan_lightning.callbacks.evaluation import CACHE_VARIABLE, Evaluation
+from gan_lightning.callbacks.evaluation import REPORTS, Evaluation
+from gan_lightning.evaluation.cache import CACHE_VARIABLE
 from gan_lightning.metrics import (
     DensityCoverage,
     FeatureExtractor,
+    FeatureMetric,
     Features,
     FrechetInceptionDistance,
+    ImageMetric,
     InceptionScore,
     PrecisionRecall,
     TooFewSamplesError,
@@ -111,7 +114,7 @@ def evaluation(tmp_path):
 
 
 def make_evaluation(place, metrics=METRICS, **arguments):
-    return Evaluation(Means(), metrics, cache_dir=place / "cache", **arguments)
+    return Evaluation(extractor=Means(), metrics=metrics, cache_dir=place / "cache", **arguments)
 
 
 def make_trainer(place, *callbacks, **arguments):
@@ -129,9 +132,9 @@ def make_trainer(place, *callbacks, **arguments):
 
 def validate(place, evaluation, loader, model=None, **arguments):
     """Values logged, and how many images the extractor saw."""
-    before = evaluation.extractor.seen
+    before = evaluation.evaluator.extractor.seen
     (values,) = make_trainer(place, evaluation, **arguments).validate(model or Gan(), loader, verbose=False)
-    return values, evaluation.extractor.seen - before
+    return values, evaluation.evaluator.extractor.seen - before
 
 
 def test_values_are_the_metrics_own_and_equal_weights_score_equally(tmp_path, evaluation):
@@ -182,7 +185,7 @@ def test_other_reals_or_another_extractor_have_their_own_features(tmp_path, eval
     turned = Gan()
     turned.flip = True  # the same loader, and a model that is measured against other images of it
     assert validate(tmp_path, evaluation, NamedLoader(0), turned)[1] == 60
-    other = Evaluation(Means("other means"), METRICS, cache_dir=tmp_path / "cache")
+    other = Evaluation(extractor=Means("other means"), metrics=METRICS, cache_dir=tmp_path / "cache")
     assert validate(tmp_path, other, NamedLoader(0))[1] == 60
 
 
@@ -246,7 +249,9 @@ def test_fit_keeps_the_best_by_fid_and_nothing_of_the_evaluation(tmp_path, evalu
     trainer.fit(model, Loader(1, batches=4), NamedLoader())
     assert trainer.callback_metrics["val/fid"].isfinite()
     assert best.best_model_score == trainer.callback_metrics["val/fid"]  # the width comes nearer to the reals'
-    assert evaluation.extractor.seen == 20 + 30 + 3 * 30  # the sanity check's batch, the reals once, the fakes
+    assert (
+        evaluation.evaluator.extractor.seen == 20 + 30 + 3 * 30
+    )  # the sanity check's batch, the reals once, the fakes
     checkpoint = torch.load(best.best_model_path, weights_only=True)
     assert set(checkpoint["state_dict"]) == {"width"}
     assert "Evaluation" not in checkpoint["callbacks"]
@@ -281,7 +286,7 @@ def test_the_random_state_is_put_back_when_a_validation_breaks(tmp_path, evaluat
 def test_features_are_made_without_autocast(tmp_path, evaluation):
     expected, _ = validate(tmp_path, evaluation, Loader())
     mixed, _ = validate(tmp_path, evaluation, Loader(), precision="bf16-mixed")
-    assert evaluation.extractor.enabled == {False}
+    assert evaluation.evaluator.extractor.enabled == {False}
     assert mixed["val/fid"] == pytest.approx(expected["val/fid"], rel=0.1)
 
 
@@ -313,6 +318,118 @@ def test_a_torch_loader_works_and_is_read_each_time(tmp_path, evaluation):
     assert validate(tmp_path, evaluation, loader) == (expected, 60)
 
 
+class Served(NamedLoader):
+    """A loader that says what it serves."""
+
+    def __init__(self, split="train", **arguments):
+        super().__init__(**arguments)
+        self.split = split
+        self.num_items = sum(len(batch.images) for batch in self.batches)
+
+
+class Counting(FeatureMetric):
+    """How many images of each kind came, and the classes they were said to have."""
+
+    def __init__(self, num_features):
+        super().__init__(num_features)
+        self.came = {True: 0, False: 0}
+        self.labels = {True: [], False: []}
+
+    def update(self, features, real):
+        self.came[real] += len(features.pooled)
+        self.labels[real] += [] if features.labels is None else features.labels.tolist()
+
+    def compute(self):
+        return {"real": torch.tensor(self.came[True]), "fake": torch.tensor(self.came[False])}
+
+    def reset(self, keep_real=False):
+        pass
+
+
+class Brightness(ImageMetric):
+    """Sums of levels, and how many images it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("real_sum", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("fake_sum", torch.tensor(0), dist_reduce_fx="sum")
+        self.shown = {True: 0, False: 0}
+
+    def update(self, images, real, labels=None):
+        self.shown[real] += len(images)
+        setattr(self, "real_sum" if real else "fake_sum", (self.real_sum if real else self.fake_sum) + images.sum())
+
+    def compute(self):
+        return {"brightness": self.fake_sum.double() / self.real_sum}
+
+
+@pytest.mark.parametrize(("name", "fakes"), [("fid50_train@x", 50), ("fid7_train@x", 7), ("fidfull_train@x", 30)])
+def test_a_recipe_says_how_many_are_generated(tmp_path, name, fakes):
+    counting = Counting(4)
+    evaluation = Evaluation(name, Means(), [lambda width: counting], cache_dir=tmp_path / "cache")
+    values, _ = validate(tmp_path, evaluation, Served())
+    assert values == {"val/real": 30, "val/fake": fakes}
+    (line,) = (tmp_path / REPORTS).read_text().splitlines()
+    report = json.loads(line)
+    assert (report["recipe"], report["num_real"], report["num_fake"], report["seeds"]) == (name, 30, fakes, [0])
+    assert report["fingerprint"] == Means().fingerprint
+    assert report["values"]["fake"]["each"] == [fakes]
+
+
+def test_a_recipe_refuses_other_data(tmp_path):
+    with pytest.raises(ValueError, match=r"compares with the test split.*set data.init_args.reference_split to test"):
+        validate(tmp_path, Evaluation("fid50_test@x", Means(), METRICS), Served("train"))
+    with pytest.raises(ValueError, match=r"compares with 50 images, and the data serve 30"):
+        validate(tmp_path, Evaluation("pr50_train@x", Means(), METRICS), Served("train"))
+    with pytest.raises(ValueError, match="no recipe is named 'fud50k'"):
+        Evaluation("fud50k", Means())
+    with pytest.raises(ValueError, match="needs a recipe"):
+        Evaluation()
+
+
+def test_classes_reach_the_metrics_of_conditional_models_only(tmp_path):
+    counting = Counting(4)
+    evaluation = Evaluation(extractor=Means(), metrics=[lambda width: counting], cache_dir=tmp_path / "cache")
+    loader = NamedLoader()
+    loader.batches = [ImageBatch(batch.images, torch.arange(10)) for batch in loader.batches]
+    validate(tmp_path, evaluation, loader)
+    assert counting.labels == {True: [*range(10)] * 3, False: []}
+    model = Gan()
+    model.num_classes = 10
+    counting.labels[True].clear()
+    validate(
+        tmp_path,
+        Evaluation(extractor=Means(), metrics=[lambda width: counting], cache_dir=tmp_path / "cache"),
+        loader,
+        model,
+    )
+    assert counting.labels == {True: [*range(10)] * 3, False: [*range(10)] * 3}  # the reals' from the cache
+
+
+def test_metrics_of_images_see_the_reals_until_they_hold_them_all(tmp_path):
+    def check(evaluation, seen, shown):
+        (brightness,) = evaluation.evaluator.metrics
+        before = dict(brightness.shown)
+        values, extracted = validate(tmp_path, evaluation, NamedLoader())
+        assert (extracted, {kind: brightness.shown[kind] - before[kind] for kind in before}) == (seen, shown)
+        return values["val/brightness"]
+
+    once, other = (
+        Evaluation(extractor=Means(), metrics=[Brightness()], cache_dir=tmp_path / "cache") for _ in range(2)
+    )
+    first = check(once, 60, {True: 30, False: 30})
+    again = check(once, 30, {True: 0, False: 30})
+    assert first == again == check(other, 30, {True: 30, False: 30})  # features from disk, images not
+
+
+def test_an_interrupted_pass_is_not_taken_for_a_whole_one(tmp_path, evaluation):
+    with pytest.raises(KeyError):
+        validate(tmp_path, evaluation, NamedLoader(), Gan(break_at=1))
+    assert validate(tmp_path, evaluation, NamedLoader()) == validate(
+        tmp_path, make_evaluation(tmp_path / "b"), NamedLoader()
+    )
+
+
 def test_built_from_yaml(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     parser = ArgumentParser(exit_on_error=False)
@@ -330,10 +447,10 @@ def test_built_from_yaml(tmp_path, monkeypatch):
         }
     )
     evaluation = parser.instantiate(parser.parse_string(parser.dump(config))).callback
-    fid, kid = evaluation.metrics
-    assert (type(fid), fid.num_features) == (FrechetInceptionDistance, evaluation.extractor.num_features)
+    fid, kid = evaluation.evaluator.metrics
+    assert (type(fid), fid.num_features) == (FrechetInceptionDistance, evaluation.evaluator.extractor.num_features)
     assert (kid.num_features, kid.subset_size) == (fid.num_features, 7)
-    assert evaluation.cache_dir == tmp_path
+    assert evaluation.cache.folder == tmp_path
 
 
 def test_two_processes_share_the_work_and_agree(tmp_path):
@@ -363,9 +480,9 @@ def test_two_processes_share_the_work_and_agree(tmp_path):
             rank = trainer.global_rank
             rows = []
             for _ in range(2):
-                before = evaluation.extractor.seen
+                before = evaluation.evaluator.extractor.seen
                 values = trainer.validate(Plain(), Share(rank), verbose=False)[0]
-                rows.append((rank, evaluation.extractor.seen - before, values["val/fid"]))
+                rows.append((rank, evaluation.evaluator.extractor.seen - before, values["val/fid"]))
             (place / f"{rank}.json").write_text(json.dumps(rows))
             """
         )

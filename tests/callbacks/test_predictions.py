@@ -53,7 +53,8 @@ def test_each_image_is_a_file_named_by_its_number(tmp_path: Path, channels: int,
     assert [file.name for file in files] == [f"{i:06d}.png" for i in range(19)]
     for file, image in zip(files, expected, strict=True):
         picture = read_png(file)
-        assert torch.equal(picture, to_channels(to_uint8(image[None]), written)[0])
+        made = to_uint8(image[None].expand(-1, channels, -1, -1))
+        assert torch.equal(picture, to_channels(made, written)[0])
 
 
 def test_a_folder_can_be_named(tmp_path: Path) -> None:

@@ -1,0 +1,8 @@
+"""Evaluation as a whole: what is compared with what, one pass over the images, and what is said of the result."""
+
+from gan_lightning.evaluation.cache import FeatureCache
+from gan_lightning.evaluation.evaluator import Evaluator, MetricChoice
+from gan_lightning.evaluation.recipes import Recipe, find_recipe
+from gan_lightning.evaluation.report import Report
+
+__all__ = ["Evaluator", "FeatureCache", "MetricChoice", "Recipe", "Report", "find_recipe"]

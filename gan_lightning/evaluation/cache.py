@@ -1,0 +1,65 @@
+"""Features of real images on disk, shared by all runs that measure against the same images with the same extractor."""
+
+import contextlib
+import os
+import secrets
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from gan_lightning.metrics import FeatureExtractor, Features
+
+CACHE_VARIABLE = "GAN_LIGHTNING_CACHE"
+CACHE_VERSION = 2  # of the files and of what goes into their names
+
+
+class FeatureCache:
+    """Named sets of features in a folder, 4 bytes a number: 0.4 GB for 50,000 images by Inception.
+
+    A name is a digest of all that the features depend on. A file appears under it whole or not at all, so that any
+    number of processes may write the same one, and a killed one leaves no damaged file. What cannot be read, or is not
+    what was written, counts as absent; the folder may be emptied at will.
+
+    Args:
+        folder: None: the environment variable GAN_LIGHTNING_CACHE, else ~/.cache/gan_lightning.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = Path(folder or os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache/gan_lightning")
+
+    def path(self, name: str) -> Path:
+        """Where the features of that name are kept."""
+        return self.folder / f"{name}.safetensors"
+
+    def load(self, name: str, extractor: FeatureExtractor) -> Features | None:
+        """The features of that name; None where there are none, or other things than were written."""
+        try:
+            features = Features(**load_file(self.path(name)))
+        except (OSError, SafetensorError, TypeError):
+            return None
+        right = features.pooled.shape[1:] == (extractor.num_features,) and features.pooled.isfinite().all()
+        return features if right else None
+
+    def save(self, name: str, parts: Sequence[Features]) -> None:
+        """Keep features, of one set in parts, under that name; where that fails, warn and go on."""
+        tensors = {
+            field: torch.cat(values)
+            for field in Features._fields
+            if (values := [value for part in parts if (value := getattr(part, field)) is not None])
+        }
+        unfinished = self.folder / f"{name}.{secrets.token_hex(4)}.part"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, unfinished)
+            unfinished.replace(self.path(name))
+        except (OSError, SafetensorError) as error:
+            warnings.warn(
+                f"features of real images could not be kept in {self.folder} for later runs: {error}", stacklevel=2
+            )
+        finally:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()

@@ -1,0 +1,264 @@
+"""`python -m gan_lightning evaluate REAL FAKE` and `python -m gan_lightning recipes`."""
+
+import hashlib
+import re
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Union
+
+import torch
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from gan_lightning.evaluation.cache import CACHE_VERSION, FeatureCache
+from gan_lightning.evaluation.evaluator import Evaluator, MetricChoice
+from gan_lightning.evaluation.recipes import FAMILIES, Recipe, find_recipe
+from gan_lightning.evaluation.report import Report
+from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Images, load_generator
+from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
+from gan_lightning.metrics.named import EXTRACTORS, make_extractor
+from gan_lightning.recording import describe
+
+if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
+    from gan_lightning.families import NoiseToImage
+
+Fakes = Union[FolderImages, "NoiseToImage"]
+
+
+def evaluate(
+    real: Path,
+    fake: Path,
+    recipe: str = "suitefull",
+    metrics: list[MetricChoice] | None = None,
+    seeds: int = 1,
+    labelled: bool = False,
+    truncation: float | None = None,
+    weights: Path | None = None,
+    download: bool = False,
+    trusted: list[str] | None = None,
+    batch_size: int = 64,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    cache_dir: Path | None = None,
+    json: Path | None = None,
+) -> None:
+    """Compare generated images with real ones, and print the numbers together with how they were made.
+
+    Real features are kept on disk and used again for as long as neither the images nor the extractor change. A metric
+    that needs more images than there are is left out, and a note says so.
+
+    Args:
+        real: Folder of real images, in sub-folders of any depth; sizes may differ.
+        fake: Folder of generated images, or the checkpoint (.ckpt) of a model that makes images from noise.
+        recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`python -m gan_lightning
+            recipes` lists them). From a folder with more images than NUMBER a random choice is taken, and `full` is all
+            of it; of a checkpoint `full` is as many images as REAL has. SPLIT only says what REAL is.
+        metrics: Instead of the recipe's: classes from gan_lightning.metrics, with settings as in a config.
+        seeds: Evaluate so many times, for mean and standard deviation. Seed 0, 1, ... draws other latents for a
+            checkpoint, and other images from a folder that holds more than NUMBER. What a metric draws itself (subsets,
+            splits) is by the metric's own seed the first time, and by the next number each further time.
+        labelled: The sub-folders of REAL are classes, and FAKE has the same ones, or knows as many.
+        truncation: Largest magnitude of a latent's component, for a checkpoint. Null: latents are not truncated.
+        weights: File of the extractor's weights. Null: where the extractor looks for them.
+        download: Fetch the extractor's weights where they are missing.
+        trusted: Further packages whose classes the checkpoint may name.
+        batch_size: Images that pass through the networks at a time.
+        device: Where networks and metrics run. Auto: on the GPU where there is one.
+        cache_dir: Folder for real features. Null: the environment variable GAN_LIGHTNING_CACHE, or else
+            ~/.cache/gan_lightning.
+        json: File to write the numbers to.
+
+    Raises:
+        ValueError: where the images, the checkpoint and the recipe do not go together, or no metric can be computed.
+        OSError: where a file is missing or cannot be written.
+    """
+    started = time.perf_counter()
+    if seeds < 1 or batch_size < 1:
+        raise ValueError(f"--seeds and --batch_size count from 1, but are {seeds} and {batch_size}")
+    if not fake.exists():
+        raise FileNotFoundError(f"there is no {fake}: name a folder of generated images, or a checkpoint")
+    chosen = find_recipe(recipe)
+    place = _device(device)
+    reals = FolderImages(real, batch_size, labelled)
+    fakes: Fakes = (
+        load_generator(fake, place, trusted or ()) if fake.is_file() else FolderImages(fake, batch_size, labelled)
+    )
+    num_real, num_fake = _counts(chosen, reals, fakes)
+    reals = reals.draw(num_real, seed=0)  # the same for all seeds
+
+    choices = chosen.metrics if metrics is None else metrics
+    evaluator = Evaluator(make_extractor(chosen.extractor, weights, download), choices).to(place)
+    _check(evaluator, reals, fakes, fake, truncation)
+    _feed_reals(evaluator, reals, FeatureCache(cache_dir), place)
+
+    values: dict[str, list[float]] = {}
+    left_out: list[str] = []
+    before: Images | None = None
+    features: Sequence[Features] | None = None
+    for seed in range(seeds):
+        images: Images = (
+            fakes.draw(num_fake, seed)
+            if isinstance(fakes, FolderImages)
+            else GeneratedImages(fakes, num_fake, seed, batch_size, truncation)
+        )
+        features = _take_in(evaluator, images, False, place, known=features if images is before else None)
+        before = images
+        if isinstance(images, GeneratedImages):
+            evaluator.probe(images.model)
+        left_out.clear()
+        for name, value in evaluator.compute(lambda error: left_out.append(str(error))).items():
+            values.setdefault(name, []).append(float(value))
+        evaluator.reset(keep_real=True)
+        for metric in evaluator.metrics:
+            if "seed" in vars(metric):
+                vars(metric)["seed"] += 1
+    if not values:
+        raise TooFewSamplesError("; ".join(left_out))
+
+    report = Report(
+        recipe=chosen.name,
+        extractor=type(evaluator.extractor).__name__,
+        fingerprint=evaluator.extractor.fingerprint,
+        preprocessing=evaluator.extractor.preprocessing,
+        real=str(real),
+        fake=str(fake),
+        num_real=num_real,
+        num_fake=num_fake,
+        seeds=list(range(seeds)),
+        values=values,
+        seconds=time.perf_counter() - started,
+        settings={
+            "metrics": describe(list(choices)),
+            "left_out": left_out,
+            "real_fingerprint": reals.fingerprint,
+            "labelled": labelled,
+            "truncation": truncation,
+            "images_seen": None if isinstance(fakes, FolderImages) else fakes.images_seen,
+            "batch_size": batch_size,
+            "precision": "32-true",
+            "device": str(place),
+            "torch": torch.__version__,
+        },
+    )
+    print(report.table())
+    for reason in left_out:
+        print(f"note: left out: {reason}", file=sys.stderr)
+    if json is not None:
+        _write(json, report.as_json() + "\n")
+
+
+def recipes() -> None:
+    """List what evaluations can be asked for by name: metrics, numbers of images, splits, extractors."""
+    extractors = {f"@{name}": summary for name, summary in EXTRACTORS.items()}
+    metrics = {name: f"{family.summary} (@{family.extractor})" for name, family in FAMILIES.items()}
+    width = max(map(len, [*extractors, *metrics]))
+    print("METRICS NUMBER [_SPLIT] [@EXTRACTOR]: fid50k_train, fid+kid10k_test, suite2000@digits, ...")
+    for title, entries in (
+        ("METRICS, or several joined by +; in brackets the extractor that they were published with", metrics),
+        ("NUMBER of generated images", {"50k, 2000": "so many", "full": "all that there are"}),
+        (
+            "SPLIT that the references are",
+            {"_train": "the images that were trained on; where left out", "_test": "others"},
+        ),
+        ("EXTRACTOR of features; where left out, the published one", extractors),
+    ):
+        print(f"\n{title}", *(f"  {name:{width}}  {text}" for name, text in entries.items()), sep="\n")
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch finds no GPU here; leave it out")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def _counts(recipe: Recipe, reals: FolderImages, fakes: Fakes) -> tuple[int, int]:
+    """How many images are compared with how many: those of the recipe, where there are as many."""
+    drawn_from = [reals] if recipe.num_real else []
+    drawn_from += [fakes] if isinstance(fakes, FolderImages) else []
+    for images in drawn_from:
+        if recipe.num_fake and recipe.num_fake > len(images):
+            fitting = min(map(len, drawn_from))
+            number = str(fitting) if fitting % 1000 else f"{fitting // 1000}k"
+            raise ValueError(
+                f"{images.folder} has only {len(images):,} images, and {recipe.name} takes {recipe.num_fake:,}: "
+                f"use --recipe {re.sub('[0-9]+k?', number, recipe.name, count=1)}"
+            )
+    every = fakes if isinstance(fakes, FolderImages) else reals
+    return recipe.num_real or len(reals), recipe.num_fake or len(every)
+
+
+def _check(evaluator: Evaluator, reals: FolderImages, fakes: Fakes, fake: Path, truncation: float | None) -> None:
+    """Raise ValueError where what was asked for does not go together."""
+    if isinstance(fakes, FolderImages):
+        if truncation is not None:
+            raise ValueError(f"--truncation is for a checkpoint's latents, and {fake} is a folder: leave it out")
+        for metric in evaluator.metrics:
+            if isinstance(metric, GeneratorMetric):
+                raise ValueError(
+                    f"{type(metric).__name__} probes a generator, and {fake} is a folder of images: give a checkpoint, "
+                    "or leave it out"
+                )
+    if reals.classes is None:
+        return
+    if not isinstance(fakes, FolderImages):
+        if fakes.num_classes != len(reals.classes):
+            raise ValueError(
+                f"{reals.folder} has {len(reals.classes)} classes, and the model of {fake} knows {fakes.num_classes}: "
+                "give the folder of its training images, or set --labelled false"
+            )
+    elif alone := set(reals.classes) ^ set(fakes.classes or ()):
+        raise ValueError(
+            f"{reals.folder} and {fake} must have the same sub-folders, their classes; only one of them has "
+            f"{', '.join(sorted(alone)[:5])}"
+        )
+
+
+def _feed_reals(evaluator: Evaluator, images: FolderImages, cache: FeatureCache, device: torch.device) -> None:
+    """Hand the real images to all metrics: their features from the cache, where they are there."""
+    extractor = evaluator.extractor
+    name = hashlib.sha256(f"{CACHE_VERSION} {images.fingerprint} {extractor.fingerprint}".encode()).hexdigest()
+    kept = cache.load(name, extractor)
+    features = _take_in(evaluator, images, True, device, known=None if kept is None else [kept])
+    if kept is None and features:
+        cache.save(name, features)
+
+
+def _take_in(
+    evaluator: Evaluator,
+    images: Images,
+    real: bool,
+    device: torch.device,
+    known: Sequence[Features] | None,
+) -> Sequence[Features]:
+    """Hand images to all metrics. Returns their features, on the CPU: those that are `known`, or else made here, if any
+    metric wants them.
+    """
+    if not any(isinstance(metric, FeatureMetric) for metric in evaluator.metrics):
+        known = ()
+    made: list[Features] = []
+    for features in known or ():
+        evaluator.feed(features.to(device), real)
+    if known is None or evaluator.looks_at_images:
+        with tqdm(total=len(images), desc="real" if real else "generated", unit="image", disable=None) as bar:
+            for batch in images:
+                pixels = batch.images.to(device)
+                labels = None if batch.labels is None else batch.labels.to(device)
+                if known is None:
+                    features = evaluator.features(pixels, labels)
+                    evaluator.feed(features, real)
+                    made.append(features.to("cpu"))
+                evaluator.show(pixels, real, labels)
+                bar.update(len(pixels))
+    return made if known is None else known
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

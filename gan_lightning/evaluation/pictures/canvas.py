@@ -1,0 +1,50 @@
+"""What all pictures share: their colours, and files that are whole or not there."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from gan_lightning.images import to_channels
+
+SUFFIXES = (".png", ".pdf", ".svg")
+REAL_COLOUR, FAKE_COLOUR = "#2b6ca3", "#d9602b"  # told apart by the colour-blind too
+DPI = 150
+
+
+def check_suffix(out: Path) -> None:
+    """Raise ValueError unless a picture can be written to `out`: before the work, not after it."""
+    if out.suffix not in SUFFIXES:
+        raise ValueError(f"{out} cannot be written: give the picture a name that ends in {', '.join(SUFFIXES)}")
+
+
+def write_figure(figure: Figure, out: Path) -> None:
+    """Write a figure in the format of `out`'s suffix, whole or not at all.
+
+    Raises:
+        ValueError: the suffix is none of .png, .pdf and .svg.
+    """
+    check_suffix(out)
+    write_whole(out, lambda path: figure.savefig(path, format=out.suffix[1:], dpi=DPI, facecolor="white"))
+
+
+def write_whole(out: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file, which appears at `out` whole or not at all, in a folder that is made where missing."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f"{out.name}.{secrets.token_hex(4)}.part")
+    try:
+        write(unfinished)
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def show_image(axes: Axes, image: Tensor, caption: str, bold: bool = False) -> None:
+    """Draw a uint8 image (C, H, W) as it is, pixel for pixel, without axes around it, its caption below."""
+    axes.imshow(to_channels(image[None], 3)[0].permute(1, 2, 0).cpu().numpy(), interpolation="nearest")
+    axes.text(
+        0.5, -0.03, caption, transform=axes.transAxes, ha="center", va="top", fontsize=8, weight=700 if bold else 400
+    )

@@ -1,0 +1,282 @@
+"""How metrics went while runs learnt."""
+
+import csv
+import json
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from os.path import commonpath
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogFormatter
+from scipy.interpolate import make_interp_spline
+
+from gan_lightning.evaluation.pictures.canvas import check_suffix, write_figure
+
+METRICS_FILE, REPORTS_FILE = "metrics.csv", "evaluations.jsonl"
+STAGES = ("val/", "test/")
+SPREAD = "_std"
+UNNAMED = "custom"  # recipe of evaluations whose config names none
+# names that gan_lightning.metrics give their values; of the others, such as diversity, more may be better or worse
+LOWER_IS_BETTER = re.compile(
+    r"fid(_infinity)?|class_fid(_worst)?|kid|ppl|swd(_\d+(x\d+)?)?|(feature|pixel)_distance|memorised|modes_kl"
+)
+HIGHER_IS_BETTER = re.compile(
+    r"inception_score(_infinity)?|precision|recall|density|coverage|cas(_worst_class)?|modes_covered(_fairly)?|high_quality"
+)
+DECADE = 10  # a curve over more than this is drawn on a logarithmic axis
+COLUMNS = 3
+STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "white"}
+NO_METRICS = {"epoch", "step", "images_seen"}
+FEW = 30  # evaluations: each gets a dot
+
+
+class Curve(NamedTuple):
+    """One metric of one run, in order of images seen."""
+
+    images: list[float]  # real images that the model had learnt from
+    values: list[float]
+    spread: list[float] | None = None  # standard deviation of each value, where it is known
+    evaluated: bool = True  # measured in evaluations, not logged as training went
+
+
+def read_curves(run: Path) -> dict[str, Curve]:
+    """All that a run's folder says of its progress, by name: columns of metrics.csv such as `loss/generator` and
+    `val/fid`; and from evaluations.jsonl, where there is one, the evaluations by recipe, such as `fid50k_train/fid`,
+    which then stand in for the columns of the csv.
+
+    Rows of the csv that say the step but not the images seen get them by interpolation. Where a run was resumed from an
+    earlier step, what it did again counts, once. Lines that a killed run left unfinished are left out. Several
+    evaluations after equally many images (seeds) are averaged. `kid_std` is no curve but the spread of `kid`.
+
+    Raises:
+        FileNotFoundError: the folder has neither file.
+        ValueError: metrics.csv does not say how many images were seen.
+    """
+    table, reports = run / METRICS_FILE, run / REPORTS_FILE
+    if not table.is_file() and not reports.is_file():
+        raise FileNotFoundError(
+            f"{run} holds neither {METRICS_FILE} nor {REPORTS_FILE}: name the folder of a run, its "
+            "trainer.default_root_dir"
+        )
+    evaluated = _from_reports(reports) if reports.is_file() else {}
+    logged = _from_table(table) if table.is_file() else {}
+    in_stages = {name for name in logged if name.startswith(STAGES)}
+    if evaluated:
+        logged = {name: points for name, points in logged.items() if name not in in_stages}
+    points = logged | evaluated
+    return {
+        name: _curve(values, points.get(name + SPREAD, {}), name in evaluated or name in in_stages)
+        for name, values in points.items()
+        if not (name.endswith(SPREAD) and name.removesuffix(SPREAD) in points)
+    }
+
+
+Points = dict[float, list[float]]  # values by images seen
+
+
+def _curve(points: Points, spreads: Points, evaluated: bool) -> Curve:
+    images = sorted(points)
+    spread = [fmean(spreads[x]) for x in images] if points.keys() <= spreads.keys() else None
+    return Curve(images, [fmean(points[x]) for x in images], spread, evaluated)
+
+
+def _from_reports(path: Path) -> dict[str, Points]:
+    points: dict[str, Points] = defaultdict(lambda: defaultdict(list))
+    for number, line in _lines(path):
+        try:
+            report = json.loads(line)
+        except json.JSONDecodeError:
+            _leave_out(path, number)
+            continue
+        settings = report["settings"]
+        if settings.get("images_seen") is None or not settings.get("complete", True):
+            continue
+        # without a recipe's name, only the stage tells what it was measured against
+        against = settings["stage"] if report["recipe"] == UNNAMED else report["recipe"]
+        for name, value in report["values"].items():
+            points[f"{against}/{name}"][settings["images_seen"]] += value["each"]
+    return points
+
+
+def _from_table(path: Path) -> dict[str, Points]:
+    rows: list[dict[str, float]] = []
+    for numbers in _numbers(path):
+        if "images_seen" in numbers:
+            while rows and rows[-1]["step"] >= numbers["step"]:
+                rows.pop()  # training went on from an earlier step
+        elif rows and rows[-1]["step"] > numbers["step"]:
+            continue  # a checkpoint was evaluated by itself: at step 0, whatever it had learnt from
+        rows.append(numbers)
+    seen = {0.0: 0.0} | {row["step"]: row["images_seen"] for row in rows if "images_seen" in row}
+    steps = sorted(seen)
+    if len(steps) > 1:
+        # straight between the steps that are known, and on beyond the last
+        images_at = make_interp_spline(steps, [seen[step] for step in steps], k=1)
+    elif any(row["step"] for row in rows):
+        raise ValueError(
+            f"{path} has no column images_seen to draw over: the run ended before it logged anything "
+            "(trainer.log_every_n_steps)"
+        )
+    else:
+        images_at = np.zeros_like
+    points: dict[str, Points] = defaultdict(lambda: defaultdict(list))
+    for numbers in rows:
+        x = numbers.get("images_seen", float(images_at(numbers["step"])))
+        for name, value in numbers.items():
+            if name not in NO_METRICS:
+                points[name][x].append(value)
+    return points
+
+
+def _numbers(path: Path) -> Iterator[dict[str, float]]:
+    """The rows of a csv file, each with its numbers by the names of their columns."""
+    names: list[str] = []
+    for number, line in _lines(path):
+        (fields,) = csv.reader([line])
+        if not names:
+            names = fields
+            continue
+        try:
+            yield {name: float(text) for name, text in zip(names, fields, strict=True) if text}
+        except ValueError:
+            _leave_out(path, number)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file and their numbers, without a last one that is not finished: a run is still writing it."""
+    with path.open() as file:
+        yield from ((number, line) for number, line in enumerate(file, start=1) if line.endswith("\n"))
+
+
+def _leave_out(path: Path, number: int) -> None:
+    warnings.warn(
+        f"{path}, line {number}, cannot be read and is left out: a run was killed as it wrote it", stacklevel=2
+    )
+
+
+def select(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str] | None) -> list[str]:
+    """The names of the curves to draw: those asked for, in that order; else all evaluations.
+
+    Args:
+        runs: `read_curves` of each, by a name for it.
+        metrics: names as in the files, or their last parts: `fid` is that of every recipe and stage. None: all that the
+            evaluations measured.
+
+    Raises:
+        ValueError: no run has a metric that was asked for, or there is none at all.
+    """
+    known = {name: curve.evaluated for curves in runs.values() for name, curve in curves.items()}
+    if metrics is None:
+        chosen = [name for name, evaluated in known.items() if evaluated]
+        if not chosen:
+            logged = ", ".join(known) or "nothing at all"
+            raise ValueError(f"no evaluation has been made yet in {', '.join(runs)}; what was logged is {logged}")
+        return chosen
+    chosen = []
+    for metric in metrics:
+        found = [name for name in known if name == metric or name.endswith(f"/{metric}")]
+        if not found:
+            raise ValueError(f"no run has a metric {metric!r}; there are {', '.join(known)}")
+        chosen += found
+    return list(dict.fromkeys(chosen))
+
+
+def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]) -> Figure:
+    """A panel for each metric, over the images seen in training; in it a line for each run, its best value marked.
+
+    The best of all is written beside its mark, where it is known whether low or high is good. A band is one standard
+    deviation to either side.
+
+    Args:
+        runs: curves by metric, of each run by its name.
+        metrics: what to draw, see `select`.
+    """
+    columns = min(COLUMNS, len(metrics))
+    lines = -(-len(metrics) // columns)
+    figure = Figure(figsize=(4.4 * columns + 0.4, 3.1 * lines + 0.6), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).flatten()
+    for axes, metric in zip(panels, metrics, strict=False):
+        _draw(axes, metric, [curves.get(metric) for curves in runs.values()])
+    for axes in panels[len(metrics) :]:
+        axes.remove()
+    handles = [Line2D([], [], color=f"C{number}", label=run) for number, run in enumerate(runs)]
+    handles.append(Line2D([], [], color="grey", linestyle="", label="best of a run", **STAR))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    return figure
+
+
+def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
+    sign, direction = _direction(metric)
+    best: list[tuple[float, float]] = []  # image count and value of each run's
+    for number, curve in enumerate(curves):
+        if curve is None:
+            continue
+        colour = f"C{number}"
+        axes.plot(curve.images, curve.values, color=colour, marker="." if len(curve.images) < FEW else "")
+        if curve.spread is not None:
+            low, high = np.array(curve.values) - curve.spread, np.array(curve.values) + curve.spread
+            axes.fill_between(curve.images, low, high, color=colour, alpha=0.15, linewidth=0)
+        if sign:
+            best.append(max(zip(curve.images, curve.values, strict=True), key=lambda point: sign * point[1]))
+            axes.plot(*best[-1], color=colour, **STAR)
+    drawn = [value for curve in curves if curve is not None for value in curve.values]
+    if sign < 0 and min(drawn) > 0 and max(drawn) > DECADE * min(drawn):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    if best:
+        images, value = max(best, key=lambda point: sign * point[1])
+        beside = (0, 14 * sign)  # on the side that no curve comes from
+        axes.annotate(
+            f"{value:.4g}", (images, value), beside, textcoords="offset points", ha="center", va="center", fontsize=9
+        )
+    axes.set_title(f"{metric}  {direction}", fontsize=10, loc="left")
+    axes.set_xlabel("images seen", fontsize=9)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.margins(x=0.1, y=0.15)
+    axes.grid(alpha=0.25)
+
+
+def _direction(metric: str) -> tuple[int, str]:
+    """-1 where lower is better, 1 where higher is, 0 where neither can be said; and so in words."""
+    name = metric.rpartition("/")[2]
+    if LOWER_IS_BETTER.fullmatch(name):
+        return -1, "↓ lower is better"
+    return (1, "↑ higher is better") if HIGHER_IS_BETTER.fullmatch(name) else (0, "")
+
+
+def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics: list[str] | None = None) -> None:
+    """Draw how metrics went in one run or several, over the images seen in training, the best value marked.
+
+    From metrics.csv in a run's folder, and from evaluations.jsonl where there is one.
+
+    Args:
+        run: Folder of a run (its trainer.default_root_dir).
+        out: The picture: .png, .pdf or .svg.
+        others: Folders of further runs to compare with: `--others+ FOLDER`, for each.
+        metrics: Names as in metrics.csv, such as loss/generator and val/fid, or the last part of a name. Null: all that
+            evaluations measured.
+
+    Raises:
+        ValueError: where no run has such a metric, or none was evaluated yet.
+        OSError: where a run has no such file, or the picture cannot be written.
+    """
+    check_suffix(out)
+    runs = [run, *(others or [])]
+    curves = {name: read_curves(run) for name, run in zip(_names(runs), runs, strict=True)}
+    write_figure(curve_figure(curves, select(curves, metrics)), out)
+
+
+def _names(runs: Sequence[Path]) -> list[str]:
+    """What tells the folders apart: their paths from where they part, but for a single one its own name."""
+    places = [run.resolve() for run in runs]
+    common = Path(commonpath(places)) if len(set(places)) > 1 else places[0].parent
+    return [str(place.relative_to(common)) if place != common else place.name for place in places]

@@ -1,0 +1,56 @@
+"""The sets of images that pictures are made of: opened, and brought to features."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Images, load_generator
+from gan_lightning.metrics import FeatureExtractor, Features
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def find_device(name: Device) -> torch.device:
+    """The device of that name; "auto": the GPU where there is one.
+
+    Raises:
+        ValueError: if there is no GPU to be had.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch finds no GPU here; leave it out")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def open_images(path: Path, most: int, seed: int, device: torch.device, trusted: Sequence[str] | None) -> Images:
+    """Images of a folder, a random choice of `most` where it holds more; or `most` images of a checkpoint's generator.
+
+    Raises:
+        FileNotFoundError: if there is neither, or the folder has no image in it.
+        ValueError: if the file is no checkpoint of a model that makes images from noise, or `most` is not 1 or more.
+    """
+    if most < 1:
+        raise ValueError(f"--num counts from 1, but is {most}")
+    if path.is_file():
+        return GeneratedImages(load_generator(path, device, trusted or ()), most, seed)
+    folder = FolderImages(path)
+    return folder.draw(min(most, len(folder)), seed)
+
+
+def with_features(
+    images: Images, extractor: FeatureExtractor, device: torch.device, name: str
+) -> Iterator[tuple[Tensor, Features]]:
+    """Batches of images, uint8 (N, C, H, W), with their features, under a progress bar of that name."""
+    with tqdm(total=len(images), desc=name, unit="image", disable=None) as bar:
+        for batch in images:
+            pixels = batch.images.to(device)
+            yield pixels, extractor(pixels)
+            bar.update(len(pixels))
+
+
+def pooled_features(images: Images, extractor: FeatureExtractor, device: torch.device, name: str) -> Tensor:
+    """Features of all the images, float32 (N, d), on the CPU."""
+    return torch.cat([features.pooled.cpu() for _, features in with_features(images, extractor, device, name)])

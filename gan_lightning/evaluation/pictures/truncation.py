@@ -1,0 +1,135 @@
+"""What truncation buys and what it costs: fidelity against diversity of one generator."""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from gan_lightning.evaluation.evaluator import Evaluator
+from gan_lightning.evaluation.pictures.canvas import check_suffix, write_figure, write_whole
+from gan_lightning.evaluation.pictures.sets import Device, find_device, open_images, with_features
+from gan_lightning.evaluation.report import Report
+from gan_lightning.evaluation.sources import GeneratedImages, Images, load_generator
+from gan_lightning.metrics import FrechetInceptionDistance, PrecisionRecall
+from gan_lightning.metrics.named import make_extractor
+
+
+def truncation_figure(reports: Sequence[Report]) -> Figure:
+    """FID over truncation, and precision over recall.
+
+    Args:
+        reports: one for each truncation, which its `settings["truncation"]` states (None: none), with values of `fid`,
+            `precision` and `recall`.
+    """
+
+    def limit(report: Report) -> float:
+        truncation = report.settings["truncation"]
+        return math.inf if truncation is None else truncation
+
+    reports = sorted(reports, key=limit)
+    labels = [f"{limit(report):g}".replace("inf", "none") for report in reports]
+    fid, precision, recall = ([report.mean(name) for report in reports] for name in ("fid", "precision", "recall"))
+    colours = colormaps["viridis"](np.linspace(0, 0.9, len(reports)))
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+
+    places = range(len(reports))
+    left.plot(places, fid, color="grey", zorder=1)
+    left.scatter(places, fid, color=colours, s=50)
+    best = min(places, key=fid.__getitem__)
+    left.annotate(f"{fid[best]:.4g}", (best, fid[best]), (0, -16), textcoords="offset points", ha="center")
+    left.set_xticks(places, labels)
+    left.set_xlabel("truncation: largest magnitude of a latent's component")
+    left.set_ylabel("FID")
+    left.set_title("FID  ↓ lower is better, the lowest written out", loc="left", fontsize=11)
+
+    right.plot(recall, precision, color="grey", zorder=1)
+    for place in places:
+        right.scatter(recall[place], precision[place], color=colours[place], s=50, label=labels[place])
+    right.legend(title="truncation", fontsize=9)
+    right.set_xlabel("recall (diversity)  → higher is better")
+    right.set_ylabel("precision (fidelity)")
+    right.set_title("precision  ↑ higher is better", loc="left", fontsize=11)
+    for axes in (left, right):
+        axes.margins(0.12)
+        axes.grid(alpha=0.25)
+    return figure
+
+
+def plot_truncation(
+    real: Path,
+    checkpoint: Path,
+    out: Path,
+    truncations: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
+    extractor: str = "inception",
+    num: int = 10_000,
+    seed: int = 0,
+    trusted: list[str] | None = None,
+    device: Device = "auto",
+) -> None:
+    """Draw what truncating the latents does to FID, precision and recall; write the numbers beside, as .jsonl.
+
+    As many real images are compared with as are generated for each truncation, and without any. All metrics are of one
+    extractor's features, which are computed once for real images.
+
+    Args:
+        real: Folder of real images, in sub-folders of any depth; sizes may differ.
+        checkpoint: Of a model that makes images from noise (.ckpt).
+        out: The picture: .png, .pdf or .svg. The numbers go into the file of the same name that ends in .jsonl.
+        truncations: Largest magnitudes of a latent's component, each tried in turn; then without truncation.
+        extractor: Of the features, by name (`python -m gan_lightning recipes` lists them).
+        num: Images of each set; as many as `real` holds, where it has fewer.
+        seed: Of the latents, the same for all truncations, and of the choice of real images.
+        trusted: Further packages whose classes the checkpoint may name.
+        device: Where networks run. Auto: on the GPU where there is one.
+
+    Raises:
+        ValueError: where the checkpoint's model makes no images from noise, or a metric has too few images.
+        OSError: where a file is missing or cannot be written.
+    """
+    check_suffix(out)
+    if wrong := [truncation for truncation in truncations if truncation <= 0]:
+        raise ValueError(f"--truncations are magnitudes above 0, and {wrong[0]:g} is not")
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {checkpoint}")
+    place = find_device(device)
+    model = load_generator(checkpoint, place, trusted or ())
+    reals = open_images(real, num, seed, place, trusted)
+    metrics = (FrechetInceptionDistance, PrecisionRecall)
+    evaluator = Evaluator(make_extractor(extractor), metrics).to(place)
+
+    def take_in(images: Images, name: str, is_real: bool) -> None:
+        for _, features in with_features(images, evaluator.extractor, place, name):
+            evaluator.feed(features, real=is_real)
+
+    take_in(reals, "real", True)
+    reports = []
+    for truncation in (*truncations, None):
+        started = time.perf_counter()
+        images = GeneratedImages(model, len(reals), seed, truncation=truncation)
+        take_in(images, f"truncation {'none' if truncation is None else f'{truncation:g}'}", False)
+        values = {name: [float(value)] for name, value in evaluator.compute().items()}
+        evaluator.reset(keep_real=True)
+        reports.append(
+            Report(
+                recipe="truncation",
+                extractor=type(evaluator.extractor).__name__,
+                fingerprint=evaluator.extractor.fingerprint,
+                preprocessing=evaluator.extractor.preprocessing,
+                real=str(real),
+                fake=str(checkpoint),
+                num_real=len(reals),
+                num_fake=len(images),
+                seeds=[seed],
+                values=values,
+                seconds=time.perf_counter() - started,
+                settings={"truncation": truncation, "images_seen": model.images_seen},
+            )
+        )
+    lines = "".join(report.as_json() + "\n" for report in reports)
+    write_whole(out.with_suffix(".jsonl"), lambda path: path.write_text(lines))
+    write_figure(truncation_figure(reports), out)

@@ -1,0 +1,157 @@
+"""Recipes: how a number was made, by name.
+
+`fid50k_train` is the FID of 50,000 generated images against the whole training split; `kid10k_test` the KID of 10,000
+against the test split; `fid50k_train@dinov2_vitl14` the Fréchet distance over DINOv2's features. A name is
+
+    METRICS NUMBER [_SPLIT] [@EXTRACTOR]
+
+METRICS is a key of `FAMILIES` (`python -m gan_lightning recipes` prints them), or several joined by "+"; NUMBER how
+many images are generated ("50k" or "2000"; "full" = as many as there are references), SPLIT "train" (where left out) or
+"test", EXTRACTOR a name that `gan_lightning.metrics.make_extractor` knows (where left out, that of the publication).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from gan_lightning.evaluation.evaluator import MetricChoice
+from gan_lightning.metrics import (
+    Authenticity,
+    ClassificationAccuracy,
+    ClasswiseFID,
+    DensityCoverage,
+    FeatureDistance,
+    FeatureMetric,
+    FIDInfinity,
+    FrechetInceptionDistance,
+    GeneratorMetric,
+    ImageMetric,
+    InceptionScore,
+    InceptionScoreInfinity,
+    KernelInceptionDistance,
+    LPIPSDiversity,
+    ModesCovered,
+    MultiScaleSSIM,
+    PerceptualPathLength,
+    PixelDistance,
+    PrecisionRecall,
+    SlicedWasserstein,
+)
+
+Split = Literal["train", "test"]
+
+SUITE: tuple[Callable[[int], FeatureMetric], ...] = (
+    FrechetInceptionDistance,
+    InceptionScore,
+    KernelInceptionDistance,
+    PrecisionRecall,
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What recipes of some metrics have in common, whatever their number of images.
+
+    Args:
+        summary: one line for people.
+        of_features: metrics that are made for the width of the features.
+        others: what makes the metrics of images, or of the generator.
+        extractor: name of the extractor that the metrics were published with; "none" where they need no features.
+        equal: as many references are compared with as images are generated. Otherwise: with all of the split.
+    """
+
+    summary: str
+    of_features: tuple[Callable[[int], FeatureMetric], ...] = ()
+    others: tuple[Callable[[], ImageMetric | GeneratorMetric], ...] = ()
+    extractor: str = "none"
+    equal: bool = False
+
+
+def _inception(summary: str, *metrics: Callable[[int], FeatureMetric], extractor: str = "inception") -> Family:
+    return Family(summary, metrics, extractor=extractor)
+
+
+FAMILIES: dict[str, Family] = {
+    "suite": _inception("FID, IS, KID, precision and recall in one pass over one extractor", *SUITE),
+    "fid": _inception("Fréchet inception distance", FrechetInceptionDistance),
+    "cleanfid": _inception("FID with clean-fid's resize", FrechetInceptionDistance, extractor="clean_inception"),
+    "classfid": _inception("FID of each class, averaged (intra-FID); needs labels", ClasswiseFID),
+    "fidinf": _inception("FID extrapolated to infinitely many images", FIDInfinity),
+    "fd_dino": _inception("Fréchet distance over DINOv2", FrechetInceptionDistance, extractor="dinov2_vitl14"),
+    "is": _inception("inception score, 10 splits", InceptionScore),
+    "isinf": _inception("inception score extrapolated to infinitely many images", InceptionScoreInfinity),
+    "kid": _inception("kernel inception distance, 100 subsets of 1,000", KernelInceptionDistance),
+    "pr": Family("improved precision and recall, k = 3", (PrecisionRecall,), extractor="vgg16", equal=True),
+    "dc": Family("density and coverage, k = 5", (DensityCoverage,), extractor="vgg16", equal=True),
+    "distance": _inception("distance to the nearest real image, and diversity, in features", FeatureDistance),
+    "authenticity": _inception("memorisation: share of images that are no copies of real ones", Authenticity),
+    "modes": _inception("number of classes that are generated", ModesCovered, extractor="digits"),
+    "pixels": Family("distance to the nearest real image, and diversity, in pixels", others=(PixelDistance,)),
+    "swd": Family("sliced Wasserstein distance of Laplacian patches", others=(SlicedWasserstein,), equal=True),
+    "msssim": Family("MS-SSIM between random pairs, beside that of real images", others=(MultiScaleSSIM,)),
+    "lpips": Family("LPIPS between random pairs, beside that of real images", others=(LPIPSDiversity,)),
+    "cas": Family("classification accuracy score: train on fakes, test on reals", others=(ClassificationAccuracy,)),
+    "ppl_z": Family("perceptual path length in z", others=(partial(PerceptualPathLength, "z"),)),
+    "ppl_w": Family("perceptual path length in w", others=(partial(PerceptualPathLength, "w"),)),
+}
+
+_NAME = re.compile(r"(?P<families>[a-z_+]+?)(?P<number>\d+k?|full)(_(?P<split>train|test))?(@(?P<extractor>.+))?")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a number states besides its value.
+
+    Args:
+        name: as in the module's docstring.
+        metrics: what is computed.
+        extractor: name of the feature extractor.
+        split: of the data, that is the reference. None: any.
+        num_fake: generated images. None: as many as references.
+        num_real: reference images, a random choice that is always the same. None: all of the split.
+    """
+
+    name: str
+    metrics: tuple[MetricChoice, ...]
+    extractor: str
+    split: Split | None = None
+    num_fake: int | None = None
+    num_real: int | None = None
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        ValueError: where there is none; it says what names look like and which metrics there are.
+        FileNotFoundError: where a metric needs a network whose weights are missing.
+    """
+    match = _NAME.fullmatch(name)
+    names = match["families"].split("+") if match else []
+    if match is None or not set(names) <= FAMILIES.keys() or set(match["number"]) <= {*"0k"}:
+        raise ValueError(
+            f"no recipe is named {name!r}: a name is METRICS NUMBER [_train|_test] [@EXTRACTOR], such as fid50k_train, "
+            f"fid+kid10k_test or suite2k_test@digits; the metrics are {', '.join(FAMILIES)}"
+        )
+    families, number = [FAMILIES[name] for name in names], match["number"]
+    published = sorted({family.extractor for family in families} - {"none"})
+    extractors = [match["extractor"]] if match["extractor"] else published
+    if len(extractors) > 1:
+        raise ValueError(
+            f"the metrics of {name!r} were published over several extractors, and one pass has one: name it, as in "
+            f"{name}@{extractors[0]}"
+        )
+    count = None if number == "full" else int(number.removesuffix("k")) * (1000 if number.endswith("k") else 1)
+    return Recipe(
+        name=name,
+        metrics=(
+            *(make for family in families for make in family.of_features),
+            *(make() for family in families for make in family.others),
+        ),
+        extractor=extractors[0] if extractors else "none",
+        split="test" if match["split"] == "test" else "train",
+        num_fake=count,
+        num_real=count if any(family.equal for family in families) else None,
+    )

@@ -1,0 +1,222 @@
+"""What can be compared: the images of a folder, and those that a checkpoint's generator makes."""
+
+import copy
+import hashlib
+import os
+import pickle
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from gan_lightning.batches import ImageBatch
+from gan_lightning.files import image_files, read_image
+from gan_lightning.images import to_float, to_uint8
+
+if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
+    from gan_lightning.families import NoiseToImage
+
+
+class FolderImages:
+    """The images of a folder and its sub-folders, in the order of `image_files`, at their own sizes.
+
+    Iterating gives batches of uint8 images (N, C, H, W); 16-bit ones are divided by 257 and rounded. Images in a row
+    that agree in size and channels share a batch. Files are decoded by all cores ahead of whoever iterates, a batch's
+    worth at most.
+
+    Args:
+        folder: where the images are.
+        batch_size: most images of a batch.
+        labelled: the sub-folders of `folder` are classes, numbered in the order of their names; batches carry labels.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no image in it.
+        ValueError: if an image is in no class, or, while iterating, if one cannot be read.
+    """
+
+    def __init__(self, folder: Path, batch_size: int = 64, labelled: bool = False) -> None:
+        self.folder = folder
+        self.batch_size = batch_size
+        self.files = image_files(folder)
+        self.classes: list[str] | None = self._find_classes() if labelled else None
+
+    def _find_classes(self) -> list[str]:
+        if loose := [file for file in self.files if file.parent == self.folder]:
+            raise ValueError(
+                f"{loose[0]} is in no class: put each image of {self.folder} into the sub-folder of its class"
+            )
+        return sorted({self._class_of(file) for file in self.files})
+
+    def _class_of(self, file: Path) -> str:
+        return file.relative_to(self.folder).parts[0]
+
+    def draw(self, count: int, seed: int) -> "FolderImages":
+        """`count` of the images, a random choice named by `seed`, in the same order. All of them are this very object.
+
+        Raises:
+            ValueError: there are fewer.
+        """
+        if count == len(self):
+            return self
+        if count > len(self):
+            raise ValueError(f"{self.folder} has {len(self):,} images, from which {count:,} cannot be drawn")
+        rows = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:count].sort().values
+        drawn = copy.copy(self)
+        drawn.files = [self.files[row] for row in rows.tolist()]
+        vars(drawn).pop("fingerprint", None)  # which a cached_property may have left there
+        return drawn
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A name for these images in this order: changes when a file's bytes or its place in the folder change, or the
+        classes do.
+        """
+        whole = hashlib.sha256(repr(self.classes).encode())
+        with (
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+            tqdm(total=len(self), desc=f"hashing {self.folder}", unit="image", disable=None) as bar,
+        ):
+            for file, content in zip(self.files, pool.map(_hash, self.files), strict=True):
+                whole.update(f"{file.relative_to(self.folder).as_posix()!r} {content}\n".encode())
+                bar.update()
+        return whole.hexdigest()
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[ImageBatch]:
+        number = {name: index for index, name in enumerate(self.classes or [])}
+        images: list[Tensor] = []
+        labels: list[int] = []
+        for file, image in zip(self.files, self._decoded(), strict=True):
+            if images and (len(images) == self.batch_size or image.shape != images[0].shape):
+                yield self._batch(images, labels)
+                images, labels = [], []
+            images.append(image)
+            if self.classes is not None:
+                labels.append(number[self._class_of(file)])
+        yield self._batch(images, labels)
+
+    def _batch(self, images: list[Tensor], labels: list[int]) -> ImageBatch:
+        return ImageBatch(torch.stack(images), None if self.classes is None else torch.tensor(labels))
+
+    def _decoded(self) -> Iterator[Tensor]:
+        """All images, in order, uint8 (C, H, W)."""
+        pool = ThreadPoolExecutor(os.cpu_count())  # Pillow decodes outside of Python's lock
+        files = iter(self.files)
+        try:
+            ahead: deque[Future[Tensor]] = deque(pool.submit(_decode, file) for file in islice(files, self.batch_size))
+            while ahead:
+                image = ahead.popleft().result()
+                ahead.extend(pool.submit(_decode, file) for file in islice(files, 1))
+                yield image
+        finally:  # also when nobody wants the rest
+            pool.shutdown(cancel_futures=True)
+
+
+class GeneratedImages:
+    """Images that a model generates, as batches of uint8 (N, C, H, W).
+
+    Args:
+        model: makes them with its averaged weights; a conditional one goes through its classes in turn.
+        count: how many.
+        seed: of all that is drawn. The same seed and batch size give the same images; no global generator is touched.
+        batch_size: images of a batch.
+        truncation: see `NoiseToImage.sample`.
+
+    Raises:
+        ValueError: while iterating, if it generates NaN or infinite pixels.
+    """
+
+    def __init__(
+        self,
+        model: "NoiseToImage",
+        count: int,
+        seed: int = 0,
+        batch_size: int = 64,
+        truncation: float | None = None,
+    ) -> None:
+        self.model = model
+        self.count = count
+        self.seed = seed
+        self.batch_size = batch_size
+        self.truncation = truncation
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return self.count
+
+    def __iter__(self) -> Iterator[ImageBatch]:
+        device = self.model.device
+        for start in range(0, self.count, self.batch_size):
+            numbers = torch.arange(start, min(start + self.batch_size, self.count), device=device)
+            labels = numbers % self.model.num_classes if self.model.num_classes else None
+            # not by sample's own seed, which governs the latents but not the noise that some generators add
+            with torch.random.fork_rng([device] if device.type == "cuda" else []):
+                # of a seed, torch's generator on the CPU uses the lower 32 bits only
+                torch.manual_seed(int(np.random.SeedSequence((self.seed, start)).generate_state(1)[0]))
+                images = self.model.sample(len(numbers), labels, self.truncation)
+            if not images.isfinite().all():
+                raise ValueError(
+                    f"{type(self.model).__name__} generated NaN or infinite pixels: its training had diverged; "
+                    "evaluate an earlier checkpoint"
+                )
+            yield ImageBatch(to_uint8(images), labels)
+
+
+Images = FolderImages | GeneratedImages
+
+
+def load_generator(path: Path, device: torch.device | str = "cpu", trusted: Sequence[str] = ()) -> "NoiseToImage":
+    """The model of a checkpoint, if it makes images from noise. Runs no code that the file brings along.
+
+    Args:
+        path: the checkpoint.
+        device: where it is loaded to.
+        trusted: further top-level packages whose classes the file may name.
+
+    Raises:
+        ValueError: the file is no such checkpoint, or its model translates images.
+        PermissionError: it names a class outside the trusted packages.
+    """
+    from gan_lightning.adversarial import TRUSTED, AdversarialModule  # noqa: PLC0415 (see above)
+    from gan_lightning.families import NoiseToImage  # noqa: PLC0415
+
+    try:
+        model = AdversarialModule.load_from_checkpoint(path, device, (*TRUSTED, *trusted))
+    except (pickle.UnpicklingError, EOFError, KeyError) as error:
+        raise ValueError(
+            f"{path} is no checkpoint of gan_lightning: give one that `python train.py fit` wrote, or a folder"
+        ) from error
+    except PermissionError:
+        raise
+    except (RuntimeError, TypeError, OSError) as error:
+        raise ValueError(
+            f"{path} is damaged, or of another version of gan_lightning ({str(error).splitlines()[0]}): give a "
+            "checkpoint that `python train.py fit` wrote"
+        ) from error
+    if not isinstance(model, NoiseToImage):
+        raise ValueError(
+            f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `python train.py "
+            "validate`, or let `python train.py predict` write its images and give their folder"
+        )
+    return model
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _decode(file: Path) -> Tensor:
+    image = read_image(file)
+    return to_uint8(to_float(image)) if image.dtype == torch.uint16 else image
