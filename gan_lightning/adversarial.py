@@ -24,6 +24,7 @@ from torch.optim import Adam, Optimizer
 from gan_lightning import random_state
 from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.batches import Batch, ImageBatch, batch_length, detach, split
+from gan_lightning.losses import AdversarialLoss
 from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild
 from gan_lightning.regularizers import Regularizer, Terms
 from gan_lightning.schedules import Constant, Schedule
@@ -68,6 +69,8 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
     """The kind of batch this model learns from."""
     redraws: ClassVar[bool] = False
     """Whether the generator's turn draws fakes of its own (as in WGAN-GP) or shares the other turn's."""
+    loss: AdversarialLoss
+    """The adversarial loss, which a model's constructor sets."""
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.5, 0.999))
     """Both players' optimizer where none is given."""
 
@@ -260,6 +263,13 @@ class AdversarialModule(Recorded, L.LightningModule, ABC):
         """
         turn = self.batches_seen if self.playing == "discriminator" else self.batches_seen // self.n_critic
         return {name: every * term()} if turn % every == 0 else {}
+
+    def tell_apart(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """What the discriminator minimises, by the model's adversarial loss.
+
+        All that D says of real and fake images in its turn passes through here, where it can be seen.
+        """
+        return self.loss.discriminator(real_logits, fake_logits)
 
     def discriminate(self, images: Tensor, *conditions: Tensor | None) -> Tensor:
         """The discriminator's logits of images, seen through the augmentation; in float32, as losses want them."""

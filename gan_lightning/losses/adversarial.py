@@ -17,6 +17,9 @@ from gan_lightning.recording import Recorded
 class AdversarialLoss(Recorded, ABC):
     """A game's two losses."""
 
+    threshold: float | None = None
+    """The logit above which D takes an image for real; None where logits only compare with each other."""
+
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """What the discriminator minimises, a scalar, from its logits for real and for fake images."""
@@ -39,6 +42,8 @@ class Minimax(AdversarialLoss):
     G: -E ζ(D(G(z))), which is E log(1 - σ(D(G(z)))); its gradient vanishes where D is sure of the fakes.
     """
 
+    threshold = 0.0
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """E ζ(-D(x)) + E ζ(D(G(z)))."""
         return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
@@ -57,6 +62,8 @@ class NonSaturating(AdversarialLoss):
         real_label: the probability of being real that D is to give to real images. Below 1, such as 0.9, it is the
             one-sided label smoothing of Salimans et al. (2016, arXiv 1606.03498, section 3.4); 1 turns it off.
     """
+
+    threshold = 0.0
 
     def __init__(self, real_label: float = 1.0) -> None:
         self.real_label = real_label
@@ -99,6 +106,11 @@ class LeastSquares(AdversarialLoss):
         self.fake_label, self.real_label, self.generator_label = fake_label, real_label, generator_label
         self.discriminator_scale, self.generator_scale = discriminator_scale, generator_scale
 
+    @property
+    def threshold(self) -> float:  # type: ignore[override]
+        """The middle between the two labels."""
+        return (self.real_label + self.fake_label) / 2
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """s E (D(x) - b)² + s E (D(G(z)) - a)²."""
         real, fake = real_logits - self.real_label, fake_logits - self.fake_label
@@ -114,6 +126,8 @@ class Hinge(AdversarialLoss):
 
     D: E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))). G: -E D(G(z)).
     """
+
+    threshold = 0.0
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))."""

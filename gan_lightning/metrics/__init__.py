@@ -15,13 +15,14 @@ from gan_lightning.metrics.ms_ssim import MultiScaleSSIM
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.metrics.neighbours import DensityCoverage, PrecisionRecall, nearest_neighbours, nearest_others
 from gan_lightning.metrics.path_length import PerceptualPathLength
-from gan_lightning.metrics.perceptual import LPIPSDiversity, PerceptualDistance
+from gan_lightning.metrics.perceptual import LPIPS, LPIPSDiversity, PerceptualDistance
 from gan_lightning.metrics.sliced_wasserstein import SlicedWasserstein
 from gan_lightning.metrics.timm_models import DINOv2, TimmExtractor
 from gan_lightning.metrics.torchvision_models import VGG16, TorchvisionExtractor
 
 __all__ = [
     "EXTRACTORS",
+    "LPIPS",
     "VGG16",
     "Authenticity",
     "ClassificationAccuracy",

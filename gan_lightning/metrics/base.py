@@ -12,6 +12,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from gan_lightning.metrics.extractors import Features
 
+_DTYPES = (torch.float32, torch.float64, torch.uint8, torch.int64)  # of what is gathered in lists
+
 
 class TooFewSamplesError(ValueError):
     """A set is smaller than a metric's definition needs."""
@@ -128,10 +130,13 @@ class PooledFeatureMetric(FeatureMetric):
 
 
 def _gather(state: Tensor, group: ProcessGroup | None) -> list[Tensor]:
-    """torchmetrics' gather, in which a rank without any image takes part: its empty state does not know its width."""
-    if state.ndim > 0:
-        width = torch.tensor(state.shape[-1], device=state.device)
-        all_reduce(width, ReduceOp.MAX, group)
-        if state.numel() == 0:
-            state = state.new_empty(0, int(width))
+    """torchmetrics' gather, in which a rank without any image takes part: its state knows neither dtype nor shape."""
+    if state.ndim == 0:
+        return gather_all_tensors(state, group)
+    known: list[Any] = [_DTYPES.index(state.dtype), state.ndim, *state.shape[1:]] if len(state) else []
+    layout = torch.tensor(known + [0] * (5 - len(known)), device=state.device)
+    all_reduce(layout, ReduceOp.MAX, group)
+    if len(state) == 0:
+        dtype, ndim, *shape = layout.tolist()
+        state = torch.empty(0, *shape[: max(ndim - 1, 0)], dtype=_DTYPES[dtype], device=state.device)
     return gather_all_tensors(state, group)

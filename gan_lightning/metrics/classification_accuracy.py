@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lightning.images import to_float
-from gan_lightning.metrics.image_sets import ImageSet, PooledImageMetric, own_random_state, progress
+from gan_lightning.metrics.image_sets import ImageSet, PooledImageMetric, own_random_state
+from gan_lightning.metrics.progress import progress
 
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 0.05
@@ -103,7 +104,7 @@ class ClassificationAccuracy(PooledImageMetric):
             network = self.network(images.shape[1], classes).to(images.device).train()
             optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, self.epochs * steps)
-            for _ in progress(range(self.epochs), "classification accuracy"):
+            for _ in progress("classification accuracy", range(self.epochs)):
                 order = torch.randperm(len(images)).to(images.device)
                 for batch in order[: steps * size].split(size):
                     loss = F.cross_entropy(network(to_float(images[batch])), labels[batch])

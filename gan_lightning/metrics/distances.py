@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gan_lightning.metrics.base import PooledFeatureMetric
 from gan_lightning.metrics.image_sets import PooledImageMetric
-from gan_lightning.metrics.neighbours import nearest_neighbours, progress
+from gan_lightning.metrics.neighbours import nearest_neighbours
+from gan_lightning.metrics.progress import progress
 
 ROWS = 2048  # images or features compared with as many at a time
 VALUES = 2**18  # pixels of as many images as stay in a processor's cache, where that is faster by half
@@ -132,7 +133,7 @@ def _difference(a: Tensor, b: Tensor) -> Tensor:
 def _to_nearest(fake: Tensor, real: Tensor, rows: int) -> Tensor:
     """Mean absolute difference (M,) between each of `fake` (M, P) and the nearest of `real` (N, P), uint8."""
     nearest = []
-    with progress(-(-len(fake) // rows) * -(-len(real) // rows), "nearest images") as bar:
+    with progress("nearest images", total=-(-len(fake) // rows) * -(-len(real) // rows)) as bar:
         for part in fake.split(rows):
             best = torch.full((len(part),), torch.inf, device=fake.device)
             which = torch.zeros_like(best, dtype=torch.long)

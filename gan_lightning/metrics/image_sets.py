@@ -1,24 +1,18 @@
-"""What the metrics of images share: sets of images and classes, random pairs of them, a bar, own random states."""
+"""What the metrics of images share: sets of images and classes, random pairs of them, own random states."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import ProcessGroup, ReduceOp
 from torchmetrics.utilities.data import dim_zero_cat
-from torchmetrics.utilities.distributed import gather_all_tensors
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.metrics.base import ImageMetric
-
-Item = TypeVar("Item")
+from gan_lightning.metrics.progress import progress
 
 PATIENCE = 2  # seconds without a bar
 UNKNOWN = -1  # the class of an image without one
-_DTYPES = (torch.float32, torch.uint8, torch.int64)
 
 
 class ImageSet(NamedTuple):
@@ -38,7 +32,6 @@ class PooledImageMetric(ImageMetric):
 
     def __init__(self) -> None:
         super().__init__()
-        self.dist_sync_fn = _gather
         for name in ("real_images", "fake_images", "real_labels", "fake_labels"):
             self.add_state(name, [], dist_reduce_fx="cat")
 
@@ -116,17 +109,7 @@ def over_pairs(
 ) -> Tensor:
     """What a function from two batches of images to (B,) gives for all pairs (P,) of indices, float64 (P,)."""
     batches = list(zip(*(side.split(batch_size) for side in pairs), strict=True))
-    return torch.cat([function(images[a], images[b]).double() for a, b in progress(batches, title)])
-
-
-def rank_and_world() -> tuple[int, int]:
-    """This process' rank and the number of processes; 0 and 1 without a process group."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
-
-
-def progress(items: Iterable[Item], title: str) -> Iterable[Item]:
-    """The items, with a bar on rank zero's terminal where they take long."""
-    return tqdm(items, desc=title, delay=PATIENCE, leave=False, disable=True if rank_and_world()[0] else None)
+    return torch.cat([function(images[a], images[b]).double() for a, b in progress(title, batches)])
 
 
 @contextmanager
@@ -146,14 +129,3 @@ def _count(kept: list[Tensor]) -> int:
 def _size(images: Tensor) -> str:
     channels, height, width = images.shape[1:]
     return f"{height}x{width} with {channels} channels"
-
-
-def _gather(state: Tensor, group: ProcessGroup | None) -> list[Tensor]:
-    """torchmetrics' gather, in which a rank without any image takes part: its state knows neither dtype nor shape."""
-    known: list[Any] = [_DTYPES.index(state.dtype), state.ndim, *state.shape[1:]] if len(state) else []
-    layout = torch.tensor(known + [0] * (5 - len(known)), device=state.device)
-    dist.all_reduce(layout, ReduceOp.MAX, group)
-    if len(state) == 0:
-        dtype, ndim, *shape = layout.tolist()
-        state = torch.empty(0, *shape[: max(ndim - 1, 0)], dtype=_DTYPES[dtype], device=state.device)
-    return gather_all_tensors(state, group)

@@ -10,17 +10,15 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.metrics.base import PooledFeatureMetric
+from gan_lightning.metrics.progress import progress
 
 BLOCK = 2048  # rows and columns of the matrix of distances at a time: 32 MiB
 ROUNDING = 1e-12  # of a squared distance, relative to the squared norms: float64, up to 4096 features
 SEARCHED = 5  # neighbours that a search finds at least, so that metrics that want a few each share one search
 REMEMBERED = 8  # searches
-PATIENCE = 5  # seconds before a progress bar appears
 
 _searches: OrderedDict[tuple[str, str], tuple[Tensor, Tensor]] = OrderedDict()
 
@@ -119,12 +117,6 @@ def nearest_others(images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return _search(images, None, k)
 
 
-def progress(total: int, what: str) -> tqdm:
-    """A progress bar over `total` blocks: on a terminal, on rank zero, and only for what takes long."""
-    first = not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
-    return tqdm(total=total, desc=what, unit="block", delay=PATIENCE, leave=False, disable=None if first else True)
-
-
 def _squared_radii(x: Tensor, k: int) -> Tensor:
     """Squared distance (N,) from each of x (N, d) to its k-th nearest other."""
     return nearest_others(x, k)[0][:, -1].square()
@@ -187,7 +179,7 @@ def _squared_distances(x: Tensor, y: Tensor | None, rounding: float = 0) -> Iter
     centre = others[:BLOCK].double().mean(dim=0)  # far from the origin the products would cancel
     tops, lefts = range(0, len(x), BLOCK), range(0, len(others), BLOCK)
     blocks = len(tops) * (len(tops) + 1) // 2 if y is None else len(tops) * len(lefts)
-    with progress(blocks, "nearest neighbours") as bar:
+    with progress("nearest neighbours", total=blocks) as bar:
         for top in tops:
             rows = slice(top, top + BLOCK)
             a = x[rows].double() - centre

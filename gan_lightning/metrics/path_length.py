@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torchmetrics.utilities.data import dim_zero_cat
 
 from gan_lightning.metrics.base import GeneratorMetric
-from gan_lightning.metrics.image_sets import own_random_state, progress, rank_and_world
+from gan_lightning.metrics.image_sets import own_random_state
 from gan_lightning.metrics.perceptual import LPIPS, PairDistance
+from gan_lightning.metrics.progress import progress, rank_and_world
 
 LARGEST = 256  # pixels: larger images are averaged down
 OUTLIERS = (0.01, 0.99)  # quantiles beyond which distances do not count
@@ -130,7 +131,7 @@ class PerceptualPathLength(GeneratorMetric):
         seed = int(np.random.SeedSequence((self.seed, rank, self.update_count)).generate_state(1)[0])
         random = torch.Generator(model.device).manual_seed(seed)
         share = -(-self.num_pairs // world)
-        for start in progress(range(0, share, self.batch_size), "path length"):
+        for start in progress("path length", range(0, share, self.batch_size)):
             self.fake_distances.append(self._steps(model, generator, min(self.batch_size, share - start), random))
 
     def _steps(self, model: LatentModel, generator: Any, count: int, random: torch.Generator) -> Tensor:

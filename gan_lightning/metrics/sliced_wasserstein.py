@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lightning.metrics.image_sets import PooledImageMetric, progress
+from gan_lightning.metrics.image_sets import PooledImageMetric
+from gan_lightning.metrics.progress import progress
 
 PATCH = 7  # pixels, height and width
 COARSEST = 16  # pixels of the smaller side
@@ -29,7 +30,7 @@ class SlicedWasserstein(PooledImageMetric):
     images: compare only values from equally many. The larger set is cut to the smaller one by a random choice.
     Channels without variation in a set count as zeros.
 
-    Patches are kept in half precision, one level at a time: 5 GB for 2 x 50,000 colour images, besides the images.
+    Patches are kept in half precision, one level at a time: 4 GB for 2 x 50,000 colour images, besides the images.
 
     Args:
         patches: patches from each image.
@@ -62,7 +63,7 @@ class SlicedWasserstein(PooledImageMetric):
             for images in (real, fake)
         )
         values = {}
-        for level, (rows, columns) in enumerate(progress(_sizes(height, width), "sliced Wasserstein")):
+        for level, (rows, columns) in enumerate(progress("sliced Wasserstein", _sizes(height, width))):
             directions = F.normalize(torch.randn(PATCH**2 * real.shape[1], self.directions, generator=random), dim=0)
             name = f"swd_{rows}" if rows == columns else f"swd_{rows}x{columns}"
             values[name] = 1000 * sliced_wasserstein(

@@ -52,7 +52,7 @@ class CGAN(NoiseToImage):
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Tell x|y from G(z|y), given y."""
         real_logits = self.discriminate(batch.images, batch.labels)
-        return {"adversarial": self.loss.discriminator(real_logits, self.discriminate(fake, batch.labels))}
+        return {"adversarial": self.tell_apart(real_logits, self.discriminate(fake, batch.labels))}
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Have G(z|y) taken for a real image of class y."""

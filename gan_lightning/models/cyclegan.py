@@ -112,7 +112,7 @@ class CycleGAN(UnpairedTranslation):
 
     def _tell_apart(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
         shown = self.pools[domain].exchange(fake) if self.training else fake
-        return self.loss.discriminator(self._judge(domain, real), self._judge(domain, shown))
+        return self.tell_apart(self._judge(domain, real), self._judge(domain, shown))
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Fool both discriminators; come back to where each image started; leave images of the wanted domain alone."""

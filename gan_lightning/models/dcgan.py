@@ -48,7 +48,7 @@ class DCGAN(NoiseToImage):
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Tell x from G(z): real and fake images in passes of their own, each with its own batch statistics."""
-        return {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
+        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Have G(z) taken for real."""

@@ -55,7 +55,7 @@ class GAN(NoiseToImage):
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Maximise log D(x) + log(1 - D(G(z)))."""
-        return {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
+        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Maximise log D(G(z))."""

@@ -67,7 +67,7 @@ class Pix2Pix(PairedTranslation):
     def discriminator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
         """Tell the pair (x, y) from (x, G(x))."""
         real_logits, fake_logits = self.judge(batch.source, batch.target), self.judge(batch.source, fake)
-        return {"adversarial": self.loss.discriminator(real_logits, fake_logits)}
+        return {"adversarial": self.tell_apart(real_logits, fake_logits)}
 
     def generator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
         """Have (x, G(x)) taken for a real pair, and stay near y."""

@@ -61,7 +61,7 @@ class WGANGP(NoiseToImage):
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Equation 3. The penalty calls the critic's `forward`, as no compiled module is differentiable twice."""
-        terms = {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
+        terms = {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
         if self.lambda_gp:
             penalty = gradient_penalty(self.discriminator.forward, batch.images, fake)
             terms["gradient_penalty"] = self.lambda_gp * penalty

@@ -13,14 +13,14 @@ def digits():
     """Real (reference) and further (training) digits, 14x14: (images, labels) of each."""
     data = Digits(image_size=28)
     sets = []
-    for storage, count in (data.reference_storage(), 1600), (data.training_storage(), 800):
+    for storage, count in (data.reference_storage(), 1200), (data.training_storage(), 600):
         images, labels = storage.batch(torch.arange(count))
         sets.append((images[:, :, ::2, ::2].contiguous(), labels))
     return sets
 
 
 def fed(real, fake, **settings):
-    metric = ClassificationAccuracy(**{"epochs": 5, "batch_size": 40} | settings)
+    metric = ClassificationAccuracy(**{"epochs": 5, "batch_size": 30} | settings)
     for (images, labels), is_real in ((real, True), (fake, False)):
         metric.update(images, real=is_real, labels=labels)
     return metric
@@ -42,7 +42,7 @@ def test_replayed_data_match_the_real_arm_and_shuffled_labels_are_chance(digits)
     real, more = digits
     replayed = values(real, more)
     assert replayed["cas_real"] > 0.9
-    assert replayed["cas"] == pytest.approx(replayed["cas_real"], abs=0.04)
+    assert replayed["cas"] == pytest.approx(replayed["cas_real"], abs=0.06)
     assert 0.5 < replayed["cas_worst_class"] < replayed["cas"]
     order = torch.randperm(len(more[1]), generator=torch.Generator().manual_seed(0))
     shuffled = values(real, (more[0], more[1][order]))

@@ -1,6 +1,3 @@
-import io
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -186,30 +183,3 @@ def test_what_was_found_is_not_taken_for_another_sets(monkeypatch):
     assert len(neighbours._searches) == neighbours.REMEMBERED
     nearest_others(real)
     assert len(sets) == 4 + 19 + 1
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_a_bar_is_shown_on_the_first_rank_for_what_takes_long(monkeypatch):
-    now = 0.0
-
-    def shown(seconds, rank=None):
-        nonlocal now
-        monkeypatch.setattr(neighbours.dist, "is_initialized", lambda: rank is not None)
-        monkeypatch.setattr(neighbours.dist, "get_rank", lambda: rank)
-        terminal = Terminal()
-        monkeypatch.setattr(sys, "stderr", terminal)
-        monkeypatch.setattr("tqdm.std.time", lambda: now)
-        with neighbours.progress(10, "nearest neighbours") as bar:
-            for _ in range(10):
-                now += seconds / 10
-                bar.update()
-        return terminal.getvalue()
-
-    assert shown(seconds=1) == ""
-    assert "nearest neighbours" in shown(seconds=60)
-    assert "nearest neighbours" in shown(seconds=60, rank=0)
-    assert shown(seconds=60, rank=1) == ""

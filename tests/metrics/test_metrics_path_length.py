@@ -204,6 +204,7 @@ def test_models_of_the_library():
         metric.update(model)
 
 
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_what_it_cannot_walk_through_is_refused(tmp_path, monkeypatch):
     metric = PerceptualPathLength(distance=squared)
     with pytest.raises(TooFewSamplesError, match="update has to be called"):

@@ -73,7 +73,7 @@ def test_agrees_with_the_formula_written_out(hub):
     with torch.no_grad():
         a, b = ((z - shift.view(3, 1, 1)) / scale.view(3, 1, 1) for z in (x, y))
         at = {3: 0, 8: 1, 15: 2, 22: 3, 29: 4}
-        for index, layer in enumerate(network):
+        for index, layer in enumerate(network[:30]):
             a, b = layer(a), layer(b)
             if index in at:
                 first, second = (z.double().numpy() for z in (a, b))

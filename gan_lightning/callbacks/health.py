@@ -1,0 +1,328 @@
+"""Is this loss normal? What can be seen of the game besides its losses, what it means, and what to try."""
+
+import math
+from collections import defaultdict
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+from torch.optim import Optimizer
+
+from gan_lightning.adversarial import AdversarialModule, Player
+from gan_lightning.batches import first
+from gan_lightning.images import to_uint8
+from gan_lightning.losses import AdversarialLoss
+from gan_lightning.metrics import FeatureExtractor
+
+Trouble = Literal["won", "still", "collapsed"]
+TROUBLES: tuple[Trouble, ...] = ("won", "still", "collapsed")  # an earlier one explains the later ones
+
+THUMBNAIL = 16  # pixels: height and width at which images are compared without an extractor
+GROWTH = 1.25  # diversity that beats its record by this factor is on its way up
+SAMPLED = 16  # weights of each parameter that stand for it where movement is looked for
+
+ADVICE: dict[Trouble, str] = {
+    "won": "D has won: its loss teaches it nothing more, nor does its verdict tell G which way to go. Try, under "
+    "model.init_args: a lower lr in discriminator_optimizer or a higher one in generator_optimizer; n_critic: 1; a "
+    "smaller discriminator (width) or a larger generator; a loss that does not saturate (a gradient penalty with it, "
+    "as in gan_lightning.models.WGANGP), or NonSaturating with real_label: 0.9; with few training images, an "
+    "augmentation. If images were good before, go back to that checkpoint (checkpoints/best.ckpt).",
+    "still": "Nobody is learning. A learning rate of 0 is the usual cause: see lr in model.init_args's "
+    "generator_optimizer and discriminator_optimizer, and whether a schedule has come to its end. If the rates are "
+    "not 0, a network is dead: every unit of a ReLU is off, or a layer's output is constant, so that no gradient comes "
+    "through. Then start again with another seed (seed_everything), lower rates, or LeakyReLU in place of ReLU; under "
+    "16-mixed, where overflowing steps are skipped, with trainer.precision: bf16-mixed or 32-true.",
+    "collapsed": "G has collapsed: it makes one image, or nearly, whatever its input. It seldom recovers by itself: go "
+    "back to a checkpoint from before (checkpoints/best.ckpt), or start again. Try, under model.init_args: a lower lr "
+    "in generator_optimizer, or a D that keeps up (n_critic: 2, a higher lr in discriminator_optimizer); another loss "
+    "(Hinge, LeastSquares), or gan_lightning.models.WGANGP; a larger data.init_args.batch_size. Check that G's latents "
+    "reach its output. If the run has just begun and ema_half_life is long, the average may lag: see the pictures.",
+}
+
+
+class Health(L.Callback):
+    """Shows what the losses of a GAN hide, and says in plain words when the game has gone wrong, and what to try.
+
+    The losses of a GAN need not fall: each player's is measured by the other, who is learning too. What is logged here,
+    under `health/`, can be read by itself. It is looked at in the batches that are logged (`trainer.log_every_n_steps`)
+    and not between, and averaged over processes.
+
+    - `real_accuracy`, `fake_accuracy`: the share of real images, and of fakes, that D takes for what they are. Normal:
+      0.6 to 1. One near 0 while the other is near 1, in turn: D runs after G.
+    - `pairwise_accuracy`: how often D puts a real image above a fake, over all pairs of the batch. Normal: 0.7 to 1.
+      0.5 is guessing; below it for long: D is too weak or too slow. For critics, the only accuracy there is.
+    - `doubt`: how hard D's loss still pulls at D's logits. Normal: 0.05 to 1; where D guesses it is 1 (hinge: 2). Near
+      0 for long: D has won. Wasserstein: always 2.
+    - `logit_gap`: the mean logit of real images minus that of fakes. Normal: positive and bounded, up to about 8 (least
+      squares: 1). A critic's has a scale of its own, and shrinks slowly as G learns.
+    - `overfitting`: r_t, the mean sign of D's logits of real images. Normal: up to 0.6, which ADA aims at. Rising
+      towards 1 all through a run on few images: D knows them by heart. It is high as well where D is merely ahead.
+    - `diversity`: the mean distance between two fakes over that between two real images. Normal: from about 0 at the
+      start up to 0.5 to 1.1. Fallen, or stuck, near 0: G has collapsed.
+    - `generator_gradient_norm`, `discriminator_gradient_norm`: L2 norm, before clipping. Normal: any size that keeps
+      within a factor of ten or so. Ever rising: about to diverge. 0: not learning.
+
+    Accuracies of 1 are no trouble by themselves: many a good run has them throughout, with a D that is right but never
+    quite sure. What stands behind the names:
+
+    - The logits are those that D's loss was computed from: through the augmentation, of every patch, of both domains in
+      CycleGAN. `doubt` is Σ|∂L_D/∂D(x)| + Σ|∂L_D/∂D(G(z))| over a batch; in the non-saturating game, the mean of
+      σ(-D(x)) plus that of σ(D(G(z))).
+    - The accuracies and `overfitting` take a logit above 0 for "real"; with least squares, above the middle of its two
+      labels. A loss without such a point (`AdversarialLoss.threshold`), Wasserstein's, has none of the three. A tie counts
+      half in `pairwise_accuracy`.
+    - `overfitting` is equation 1 of Karras et al. 2020 (arXiv 2006.06676).
+    - `diversity` compares what `generate` makes (with averaged weights; in the direction that is evaluated) with the
+      batch's `reference`: Euclidean distances between features, or between pixels shrunk to 16x16. It sees a G that
+      makes one image, not one that makes ten: precision and recall do. Batches of one image have none.
+    - The gradient is that of the whole batch, over all processes. Where G has no turn in a logged batch (`n_critic`),
+      its norm is that of its last one. A norm that overflowed in fp16 is not logged.
+
+    A warning says what was seen, what it means and what to try: once an episode, when all looks over at least
+    `patience` batches agree that
+
+    - D has won: `doubt` is below `won_below`. Least squares rarely get there; a Wasserstein critic never does, which is
+      meant to be ahead.
+    - Both stand still: of each player, the gradient norm, or the relative change of the weights from look to look, is
+      below `still_below`.
+    - G has collapsed: `diversity` is below `collapsed_below` and does not grow.
+
+    Of several, the first in this order is told: it is behind the others. Training goes on exactly as it would without
+    this callback, and a resumed run is looked at afresh.
+
+    Args:
+        extractor: features for `diversity`, such as `gan_lightning.metrics.DigitClassifier`. None = pixels.
+        count: images of a batch that `diversity` looks at, at most: what G makes for them is the main cost.
+        patience: batches that a trouble has to last before it is told.
+        won_below: see above.
+        collapsed_below: see above.
+        still_below: see above.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor | None = None,
+        count: int = 64,
+        patience: int = 500,
+        won_below: float = 0.02,
+        collapsed_below: float = 0.2,
+        still_below: float = 1e-6,
+    ) -> None:
+        if count < 2 or patience < 1:
+            raise ValueError(
+                f"count is of 2 images or more, and patience of 1 batch or more, but they are {count} and {patience}"
+            )
+        self.extractor = extractor
+        self.count = count
+        self.patience = patience
+        self.won_below = won_below
+        self.collapsed_below = collapsed_below
+        self.still_below = still_below
+        self._forget()
+
+    def _forget(self) -> None:
+        self._due = False  # whether this batch is going to be logged
+        self._logits: list[tuple[Tensor, Tensor]] = []  # of this batch: real and fake, each time that D told them apart
+        self._norms: dict[Player, Tensor] = {}  # of the gradient, in each player's last turn that was looked at
+        self._weights: dict[Player, Tensor] = {}  # some of each player's, at the last logging step
+        self._record = 0.0  # of diversity
+        self._since: dict[Trouble, int] = {}  # batch
+        self._told: set[Trouble] = set()
+
+    # ------------------------------------------------------------------ looking
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin afresh.
+
+        Raises:
+            TypeError: the model is no game of two players.
+        """
+        if not isinstance(pl_module, AdversarialModule):
+            raise TypeError(
+                f"Health looks at the two players of an AdversarialModule, and {type(pl_module).__name__} is none: "
+                "remove it from trainer.callbacks"
+            )
+        self._forget()
+        if self.extractor is not None:
+            self.extractor.to(pl_module.device)
+        if _loss_of(pl_module) is None:
+            rank_zero_info(
+                f"Health hears a model's logits through its attribute `loss`, an AdversarialLoss, and "
+                f"{type(pl_module).__name__} has none: gradient norms and diversity only are logged"
+            )
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """In a batch that will be logged, listen to what D's loss is given."""
+        self._due = trainer._logger_connector.should_update_logs
+        loss = _loss_of(pl_module)
+        if not self._due or loss is None:
+            return
+        tell_apart = loss.discriminator
+
+        def listen(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            # some losses call it in G's turn too, the other way round; the first batch is tried in evaluation mode
+            if pl_module.training and pl_module.playing == "discriminator":
+                self._logits.append((real_logits.detach().float(), fake_logits.detach().float()))
+            return tell_apart(real_logits, fake_logits)
+
+        vars(loss)["discriminator"] = listen  # in front of the method, for this batch
+
+    def _stop_listening(self, pl_module: L.LightningModule) -> None:
+        loss = _loss_of(pl_module)
+        if loss is not None:
+            vars(loss).pop("discriminator", None)
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
+        """The gradient's norm: averaged over processes by now, and not yet clipped."""
+        assert isinstance(pl_module, AdversarialModule)
+        if not self._due and (pl_module.playing == "discriminator" or pl_module.n_critic == 1):
+            return
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).to(pl_module.device)
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            norm = norm / scaler.get_scale()  # a fused optimizer unscales inside its step
+        self._norms[pl_module.playing] = norm
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """In a batch that is logged, log what was seen, and warn of what has lasted."""
+        assert isinstance(pl_module, AdversarialModule)
+        if not self._due:
+            return
+        self._stop_listening(pl_module)
+        seen = {f"{player}_gradient_norm": norm for player, norm in self._norms.items()}
+        seen |= self._seen_in_logits(_loss_of(pl_module))
+        seen["diversity"] = self._diversity(pl_module, batch)
+        means = trainer.strategy.reduce(torch.stack([*seen.values()]), reduce_op="mean").tolist()
+        known = {name: mean for name, mean in zip(seen, means, strict=True) if math.isfinite(mean)}
+        pl_module.log_dict({f"health/{name}": value for name, value in known.items()})
+        self._judge(pl_module, known)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Leave the loss as it was, should the exception have come in the middle of a batch."""
+        self._stop_listening(pl_module)
+
+    # ------------------------------------------------------------------ what is seen
+
+    def _seen_in_logits(self, loss: AdversarialLoss | None) -> dict[str, Tensor]:
+        """What the logits of this batch say, averaged over the times that D told real from fake."""
+        logits, self._logits = self._logits, []
+        if loss is None or not logits:
+            return {}
+        seen = []
+        for pair in logits:
+            pulls = torch.autograd.grad(loss.discriminator(*(each.requires_grad_() for each in pair)), pair)
+            real, fake = (each.detach().flatten() for each in pair)
+            values = {
+                "doubt": torch.stack([pull.abs().sum() for pull in pulls]).sum(),
+                "logit_gap": real.mean() - fake.mean(),
+                "pairwise_accuracy": _pairwise_accuracy(real, fake),
+            }
+            if loss.threshold is not None:
+                values["real_accuracy"] = (real > loss.threshold).float().mean()
+                values["fake_accuracy"] = (fake < loss.threshold).float().mean()
+                values["overfitting"] = (real - loss.threshold).sign().mean()
+            seen.append(values)
+        return {name: torch.stack([values[name] for values in seen]).mean() for name in seen[0]}
+
+    def _diversity(self, pl_module: AdversarialModule, batch: Any) -> Tensor:
+        few = first(batch, self.count)
+        with torch.random.fork_rng(devices=[pl_module.device] if pl_module.device.type == "cuda" else []):
+            fake = pl_module.generate(few)
+        fakes, reals = (torch.pdist(self._features(images)).mean() for images in (fake, pl_module.reference(few)))
+        return fakes / reals
+
+    def _features(self, images: Tensor) -> Tensor:
+        if self.extractor is None:
+            return adaptive_avg_pool2d(images.float(), THUMBNAIL).flatten(1)
+        return self.extractor(to_uint8(images)).pooled
+
+    def _movements(self, pl_module: AdversarialModule) -> dict[Player, float]:
+        """How far each player's weights have come since the last logging step, relative to their size; by a sample."""
+        before = self._weights
+        self._weights = {
+            player: torch.cat(
+                [p.detach().flatten()[:SAMPLED] for module in modules for p in module.parameters() if p.requires_grad]
+            )
+            for player, modules in pl_module.players().items()
+        }
+        return {
+            player: float((weights - before[player]).norm() / weights.norm())
+            for player, weights in self._weights.items()
+            if before
+        }
+
+    # ------------------------------------------------------------------ what it means
+
+    def _judge(self, pl_module: AdversarialModule, known: dict[str, float]) -> None:
+        """Warn of the first trouble that has lasted, unless it has been told."""
+        movements = self._movements(pl_module)
+        # of what is not known nothing is said: no comparison with NaN is true
+        doubt, diversity = known.get("doubt", math.nan), known.get("diversity", math.nan)
+        grows = diversity > GROWTH * self._record
+        if grows:
+            self._record = diversity
+        present: dict[Trouble, bool] = {
+            "won": doubt < self.won_below,
+            "still": bool(movements)
+            and all(
+                min(movement, known.get(f"{player}_gradient_norm", math.inf)) < self.still_below
+                for player, movement in movements.items()
+            ),
+            "collapsed": diversity < self.collapsed_below and not grows,
+        }
+        now = pl_module.batches_seen
+        self._since = {trouble: self._since.get(trouble, now) for trouble in TROUBLES if present[trouble]}
+        self._told.intersection_update(self._since)
+        lasting = next((trouble for trouble, since in self._since.items() if now - since >= self.patience), None)
+        if lasting is not None and lasting not in self._told:
+            self._told.add(lasting)
+            sign = self._sign(lasting, pl_module, known, movements)
+            rank_zero_warn(f"for {now - self._since[lasting]} batches {sign}. {ADVICE[lasting]}")
+
+    @staticmethod
+    def _sign(
+        trouble: Trouble, pl_module: AdversarialModule, known: dict[str, float], movements: dict[Player, float]
+    ) -> str:
+        """What was seen of a trouble, with its numbers."""
+        seen = defaultdict(lambda: "unknown", {name: f"{value:.2g}" for name, value in known.items()})
+        match trouble:
+            case "won":
+                return (
+                    f"D has been sure of every image: doubt {seen['doubt']}, pairwise accuracy "
+                    f"{seen['pairwise_accuracy']}, logits {seen['logit_gap']} apart, while the norm of G's gradient is "
+                    f"{seen['generator_gradient_norm']} and diversity {seen['diversity']}"
+                )
+            case "still":
+                players = [
+                    f"the {player}'s weights moved by {movement:.1g} of their size since the last look, at a gradient "
+                    f"norm of {seen[f'{player}_gradient_norm']} and a learning rate of "
+                    f"{pl_module.optimizer_of(player).param_groups[0]['lr']:.2g}"
+                    for player, movement in movements.items()
+                ]
+                return f"both players have stood still: {'; '.join(players)}"
+            case "collapsed":
+                return (
+                    f"G's images have been all but the same: they are {seen['diversity']} times as far apart as real "
+                    f"ones, and no further than before; doubt {seen['doubt']}, norm of G's gradient "
+                    f"{seen['generator_gradient_norm']}"
+                )
+
+
+def _loss_of(pl_module: L.LightningModule) -> AdversarialLoss | None:
+    loss = getattr(pl_module, "loss", None)
+    return loss if isinstance(loss, AdversarialLoss) else None
+
+
+def _pairwise_accuracy(real: Tensor, fake: Tensor) -> Tensor:
+    """P(D(x) > D(G(z))) + P(D(x) = D(G(z))) / 2 over all pairs of these logits (N,) and (M,): the area under ROC."""
+    fake = fake.sort().values
+    below = torch.searchsorted(fake, real) + torch.searchsorted(fake, real, right=True)
+    return below.float().mean() / (2 * len(fake))
