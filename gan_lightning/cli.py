@@ -55,7 +55,7 @@ class GANCommandLine(LightningCLI):
             "lists them) instead of the Evaluation callback's own.",
         )
         parser.add_argument(
-            "--num_seeds",
+            "--seeds",
             type=PositiveInt,
             default=1,
             help="validate and test: evaluate so many times, with other draws each, for mean and standard deviation.",
@@ -144,7 +144,7 @@ class GANCommandLine(LightningCLI):
         evaluate = self.trainer.validate if self.subcommand == "validate" else self.trainer.test
         for evaluation in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(evaluation, Evaluation):
-                for _ in range(config.num_seeds - 1):
+                for _ in range(config.seeds - 1):
                     evaluation.seed += 1
                     evaluate(self.model, datamodule=self.datamodule, verbose=False)
                 if self.trainer.is_global_zero:

@@ -104,7 +104,7 @@ def test_a_checkpoint_is_evaluated_by_a_recipe_with_several_seeds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit(tmp_path, "--trainer.max_epochs=1")
-    validate = ["validate", *SMALL, f"--trainer.default_root_dir={tmp_path}", "--ckpt_path=last", "--num_seeds=2"]
+    validate = ["validate", *SMALL, f"--trainer.default_root_dir={tmp_path}", "--ckpt_path=last", "--seeds=2"]
     cli = main([*validate, "--recipe=fid+pr1500_train@digits"])
     (evaluation,) = (callback for callback in cli.trainer.callbacks if isinstance(callback, Evaluation))
     first, second = evaluation.reports

@@ -72,8 +72,8 @@ class Health(L.Callback):
       CycleGAN. `doubt` is Σ|∂L_D/∂D(x)| + Σ|∂L_D/∂D(G(z))| over a batch; in the non-saturating game, the mean of
       σ(-D(x)) plus that of σ(D(G(z))).
     - The accuracies and `overfitting` take a logit above 0 for "real"; with least squares, above the middle of its two
-      labels. A loss without such a point (`AdversarialLoss.threshold`), Wasserstein's, has none of the three. A tie counts
-      half in `pairwise_accuracy`.
+      labels. A loss without such a point (`AdversarialLoss.threshold`), Wasserstein's, has none of the three. A tie
+      counts half in `pairwise_accuracy`.
     - `overfitting` is equation 1 of Karras et al. 2020 (arXiv 2006.06676).
     - `diversity` compares what `generate` makes (with averaged weights; in the direction that is evaluated) with the
       batch's `reference`: Euclidean distances between features, or between pixels shrunk to 16x16. It sees a G that
