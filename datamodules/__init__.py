@@ -6,6 +6,7 @@ from datamodules.cifar import CIFAR
 from datamodules.digits import Digits
 from datamodules.folders import ImageFolder, PairedFolder, UnpairedFolder
 from datamodules.mnist import MNIST
+from datamodules.shifted_digits import ShiftedDigits
 
 __all__ = [
     "CIFAR",
@@ -15,5 +16,6 @@ __all__ = [
     "ImageDataModule",
     "ImageFolder",
     "PairedFolder",
+    "ShiftedDigits",
     "UnpairedFolder",
 ]

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from gan_lightning.batches import Batch, PairedBatch, UnpairedBatch
+from gan_lightning.batches import Batch, DomainBatch, PairedBatch, UnpairedBatch
 
 
 class Window(NamedTuple):
@@ -45,6 +45,8 @@ def map_images(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
     """The batch with `function` applied to each of its image tensors; labels and captions stay as they are."""
     if isinstance(batch, PairedBatch | UnpairedBatch):
         return type(batch)(*map(function, batch))
+    if isinstance(batch, DomainBatch):
+        return batch._replace(source=function(batch.source), target=function(batch.target))
     return batch._replace(images=function(batch.images))
 
 

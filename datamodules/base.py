@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Literal
 
 import lightning as L
 import numpy as np
+import torch
 
 from datamodules.augmentation import augment, centre_crop, map_images
 from datamodules.loader import ReferenceLoader, TrainingLoader
-from datamodules.storage import ImageStorage, Storage
+from datamodules.storage import ImageStorage, PartlyLabelledStorage, Storage
 from gan_lightning.batches import Batch, ImageBatch
 from gan_lightning.images import to_float
 
@@ -37,6 +38,28 @@ def stored_size(image_size: int | tuple[int, int], load_size: int | tuple[int, i
     return stored
 
 
+def partly_labelled(storage: ImageStorage, per_class: int) -> PartlyLabelledStorage:
+    """The images with the labels of `per_class` of each class, the same ones in every run, and -1 for all others.
+
+    Raises:
+        ValueError: if a class has fewer, or there are no class labels.
+    """
+    if storage.labels is None or storage.labels.ndim != 1:
+        raise ValueError(f"labels_per_class={per_class}, but these images have no class labels: set it to null")
+    counts = storage.labels.bincount()
+    if not 1 <= per_class <= counts.min():
+        raise ValueError(
+            f"labels_per_class={per_class}, but class {int(counts.argmin())} has {int(counts.min())} images: make it "
+            f"1 to {int(counts.min())}, or null for all labels"
+        )
+    rng = np.random.default_rng(SPLIT_SEED)
+    hidden = torch.full_like(storage.labels, -1)
+    for label in range(len(counts)):
+        rows = rng.choice((storage.labels == label).nonzero().flatten().numpy(), per_class, replace=False)
+        hidden[rows] = label
+    return PartlyLabelledStorage(storage.images, hidden)
+
+
 class ImageDataModule(L.LightningDataModule, ABC):
     """A training set that is shuffled and augmented, and a reference set to evaluate against, whole and as it is.
 
@@ -55,9 +78,13 @@ class ImageDataModule(L.LightningDataModule, ABC):
 
     Attributes:
         batch_type: the NamedTuple of `gan_lightning.batches` that the loaders yield.
+        labels_per_class: for semi-supervised training, how many images of each class keep their label; the others
+            train with -1, and half of every training batch is labelled (see `PartlyLabelledStorage`). The reference
+            set keeps its labels. None: all do, and batches are as they come.
     """
 
     batch_type: ClassVar[type[Batch]] = ImageBatch
+    labels_per_class: int | None = None
 
     def __init__(
         self,
@@ -108,6 +135,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
                     " give a training set of so few images instead"
                 )
             training = self._checked(self.training_storage(), "training")
+            if self.labels_per_class is not None and isinstance(training, ImageStorage):
+                training = partly_labelled(training, self.labels_per_class)
             self._training = TrainingLoader(training, self.batch_size, self.seed, **self._ranks())
         if self._reference is None:
             reference = self.training_storage() if self.reference_split == "train" else self.reference_storage()

@@ -18,12 +18,15 @@ class Digits(ImageDataModule):
 
     Args:
         image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
+        labels_per_class: for semi-supervised training, how many images of each class keep their label; the others
+            have -1, and half of every training batch is labelled. None: all keep it.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
             `ImageDataModule`.
     """
 
-    def __init__(self, image_size: int | tuple[int, int] = 32, **kwargs: Any):
+    def __init__(self, image_size: int | tuple[int, int] = 32, *, labels_per_class: int | None = None, **kwargs: Any):
         super().__init__(image_size, **kwargs)
+        self.labels_per_class = labels_per_class
 
     @property
     def num_classes(self) -> int:

@@ -27,6 +27,8 @@ class MNIST(ImageDataModule):
         reference: which split to evaluate against.
         download: fetch the files where they are missing.
         image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
+        labels_per_class: for semi-supervised training, how many images of each class keep their label; the others
+            have -1, and half of every training batch is labelled. None: all keep it.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
             `ImageDataModule`.
     """
@@ -40,6 +42,7 @@ class MNIST(ImageDataModule):
         reference: Literal["train", "test"] = "test",
         download: bool = True,
         image_size: int | tuple[int, int] = 32,
+        labels_per_class: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(image_size, **kwargs)
@@ -48,6 +51,7 @@ class MNIST(ImageDataModule):
         self.emnist_split = emnist_split
         self.reference = reference
         self.download = download
+        self.labels_per_class = labels_per_class
 
     @property
     def num_classes(self) -> int:

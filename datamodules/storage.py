@@ -103,6 +103,35 @@ class ImageStorage(Storage):
         return ImageStorage(self.images.subset(rows), None if self.labels is None else self.labels[rows])
 
 
+class PartlyLabelledStorage(ImageStorage):
+    """Images of which few have a label, the others -1, for semi-supervised training.
+
+    An order takes in turn any image and a labelled one, so that half of every batch (rounded down, where it is cut to
+    an odd length) is labelled. The images come once in an order; the labelled ones as often in all, in rounds, each
+    round in an order of its own.
+
+    Raises:
+        ValueError: if no image is labelled.
+    """
+
+    def __init__(self, images: Pixels, labels: Tensor):
+        super().__init__(images, labels)
+        self.labelled = np.flatnonzero(labels.numpy() >= 0)
+        if not len(self.labelled):
+            raise ValueError("no image of a partly labelled set has a label: give a few of them one")
+
+    def __len__(self) -> int:
+        return 2 * len(self.images)
+
+    def order(self, rng: np.random.Generator | None = None) -> Tensor:
+        """Indices of images, int64 (len(self),): any, labelled, any, labelled, ..."""
+        count, known = len(self.images), len(self.labelled)
+        rounds = [np.arange(known) if rng is None else rng.permutation(known) for _ in range(-(-count // known))]
+        labelled = self.labelled[np.concatenate(rounds)[:count]]
+        every = np.arange(count) if rng is None else rng.permutation(count)
+        return torch.from_numpy(np.stack([every, labelled], axis=1).reshape(-1))
+
+
 class PairedStorage(Storage):
     """Sources and their targets, matched by position.
 

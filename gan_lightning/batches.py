@@ -1,4 +1,4 @@
-"""What a datamodule hands to a model: four kinds of batches, the only thing both sides know.
+"""What a datamodule hands to a model: five kinds of batches, the only thing both sides know.
 
 Images in a batch are float32 NCHW in [-1, 1] by the time a model sees them (a datamodule converts on the device).
 """
@@ -13,7 +13,7 @@ class ImageBatch(NamedTuple):
     """Images, and their labels where the data set has any."""
 
     images: Tensor  # (N, C, H, W)
-    labels: Tensor | None = None  # int64 (N,) class indices, or float (N, A) attributes in {0, 1}
+    labels: Tensor | None = None  # int64 (N,) class indices, -1 where unknown; or float (N, A) attributes in {0, 1}
 
 
 class PairedBatch(NamedTuple):
@@ -37,9 +37,18 @@ class CaptionedBatch(NamedTuple):
     captions: Tensor  # float (N, E) embeddings or int64 (N, T) token ids
 
 
-Batch = ImageBatch | PairedBatch | UnpairedBatch | CaptionedBatch
+class DomainBatch(NamedTuple):
+    """A labelled image of the source domain and an unrelated one of the target domain."""
 
-AnyBatch = TypeVar("AnyBatch", ImageBatch, PairedBatch, UnpairedBatch, CaptionedBatch)
+    source: Tensor  # (N, C, H, W)
+    source_labels: Tensor  # int64 (N,) class indices
+    target: Tensor  # (N, C, H, W)
+    target_labels: Tensor | None = None  # int64 (N,) class indices; None in training, which is not to know them
+
+
+Batch = ImageBatch | PairedBatch | UnpairedBatch | CaptionedBatch | DomainBatch
+
+AnyBatch = TypeVar("AnyBatch", ImageBatch, PairedBatch, UnpairedBatch, CaptionedBatch, DomainBatch)
 Tree = TypeVar("Tree")
 
 

@@ -15,10 +15,10 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
-from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.evaluation import Report, find_recipe
+from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
 
 
@@ -205,7 +205,7 @@ def main(args: list[str] | None = None) -> GANCommandLine:
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the moving average is
     warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
     return GANCommandLine(
-        AdversarialModule,
+        GenerativeModule,
         L.LightningDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,

@@ -6,38 +6,32 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.adversarial import AdversarialModule, evaluating
+from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch, first
+from gan_lightning.generative import GenerativeModule, evaluating
 from gan_lightning.images import to_channels
 
 Direction = Literal["a_to_b", "b_to_a"]
 
 
-class NoiseToImage(AdversarialModule):
+class FromLatents(GenerativeModule):
     """A generator that makes images from latent vectors, and from class labels where it has any.
 
     The generator states its `latent_dim` and its `num_classes` (0 = it takes no labels), and is called as
-    `generator(z)` or `generator(z, labels)`; the discriminator as `discriminator(images)` or `discriminator(images,
-    labels)`.
+    `generator(z)` or `generator(z, labels)`.
 
     Batch norm uses its running statistics whenever images are made (in previews, evaluation and prediction alike), and
     the statistics of the batch in training only.
     """
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, **base: Any) -> None:
-        super().__init__(generator, discriminator, **base)
+    def __init__(self, generator: nn.Module, **base: Any) -> None:
+        super().__init__(generator, **base)
         for name in ("latent_dim", "num_classes"):
             if not isinstance(getattr(generator, name, None), int):
                 raise TypeError(
                     f"the generator {type(generator).__name__} does not say its {name}: give it an int attribute of "
                     "this name (num_classes = 0 for a generator without labels)"
                 )
-        judged = getattr(discriminator, "num_classes", generator.num_classes)
-        if judged != generator.num_classes:
-            raise ValueError(
-                f"the generator knows {generator.num_classes} classes and the discriminator {judged}: set num_classes "
-                "of both to the same (0 = no labels)"
-            )
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.num_classes: int = generator.num_classes  # type: ignore[assignment]
 
@@ -58,11 +52,6 @@ class NoiseToImage(AdversarialModule):
         """What the networks take besides their first argument: the labels of a conditional model, else nothing."""
         return [] if self.num_classes == 0 or labels is None else [labels]
 
-    def draw_fakes(self, batch: ImageBatch) -> Tensor:
-        """A fake for each real image, of the same class where the model knows classes."""
-        return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
-
-    @torch.no_grad()
     def sample(
         self, n: int, labels: Tensor | None = None, truncation: float | None = None, seed: int | None = None
     ) -> Tensor:
@@ -82,7 +71,11 @@ class NoiseToImage(AdversarialModule):
         random = None if seed is None else torch.Generator(self.device).manual_seed(seed)
         if self.num_classes and labels is None:
             labels = torch.arange(n, device=self.device) % self.num_classes
-        z = self.latents(n, truncation, random)
+        return self.images_of(self.latents(n, truncation, random), labels)
+
+    @torch.no_grad()
+    def images_of(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (N, latent_dim), and labels of a conditional model, to float32 images (N, C, H, W) in [-1, 1]."""
         with evaluating(self.averaged_generator), torch.autocast(self.device.type, enabled=False):
             return self.averaged_generator(z, *self.conditions(labels))
 
@@ -114,6 +107,26 @@ class NoiseToImage(AdversarialModule):
                     "of classes"
                 )
         super().check_batch(batch)
+
+
+class NoiseToImage(FromLatents, AdversarialModule):
+    """A generator of images from latents, against a discriminator.
+
+    The discriminator is called as `discriminator(images)` or `discriminator(images, labels)`.
+    """
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, **base: Any) -> None:
+        super().__init__(generator, discriminator=discriminator, **base)
+        judged = getattr(discriminator, "num_classes", self.num_classes)
+        if judged != self.num_classes:
+            raise ValueError(
+                f"the generator knows {self.num_classes} classes and the discriminator {judged}: set num_classes "
+                "of both to the same (0 = no labels)"
+            )
+
+    def draw_fakes(self, batch: ImageBatch) -> Tensor:
+        """A fake for each real image, of the same class where the model knows classes."""
+        return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
 
 
 class PairedTranslation(AdversarialModule):

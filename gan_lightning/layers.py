@@ -1,12 +1,13 @@
 """Blocks, initialisations and checks that two or more networks share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
 
 Norm = Literal["batch", "instance", "layer", "none"]
 
@@ -62,6 +63,20 @@ def init_glorot(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
         nn.init.zeros_(layer.bias)
 
 
+def normalise_spectrally(module: nn.Module) -> None:
+    """Divides the weight of each convolution, linear layer and embedding in the module by its largest singular value.
+
+    It is torch's spectral norm with one power iteration at each forward pass in training mode, whichever player's turn
+    it is, and none in evaluation (Miyato et al., 2018, arXiv 1802.05957, algorithm 1). Initialise weights before: the
+    singular vectors are estimated here. They are buffers, and so in every checkpoint.
+
+    NOTE: torch makes 15 power iterations at once when it starts, where the authors start from a random vector.
+    """
+    for part in list(module.modules()):
+        if isinstance(part, nn.Conv2d | nn.Linear | nn.Embedding):
+            spectral_norm(part)
+
+
 def halvings(image_size: int, smallest: int) -> int:
     """How many times `image_size` pixels are halved to reach `smallest`.
 
@@ -104,8 +119,8 @@ def check_sides(images: Tensor, channels: int, *, minimum: int, multiple: int = 
         )
 
 
-def one_hot(labels: Tensor | None, num_classes: int) -> Tensor:
-    """Labels, int64 (N,), as float one-hot vectors (N, num_classes).
+def check_labels(labels: Tensor | None, num_classes: int) -> Tensor:
+    """The labels that a network conditional on `num_classes` classes was given, int64 (N,).
 
     Raises:
         ValueError: where there are no labels, or where they are not one class index an image.
@@ -119,7 +134,22 @@ def one_hot(labels: Tensor | None, num_classes: int) -> Tensor:
             f"labels must be class indices, int64 (N,), not {labels.dtype} {tuple(labels.shape)}: "
             f"attributes and one-hot vectors are not class indices"
         )
-    return F.one_hot(labels, num_classes).float()
+    return labels
+
+
+def check_no_labels(labels: Tensor | None) -> None:
+    """Raises ValueError where a network without classes is given labels."""
+    if labels is not None:
+        raise ValueError("this network is unconditional and was given labels: build it with num_classes, or pass none")
+
+
+def one_hot(labels: Tensor | None, num_classes: int) -> Tensor:
+    """Labels, int64 (N,), as float one-hot vectors (N, num_classes).
+
+    Raises:
+        ValueError: where there are no labels, or where they are not one class index an image.
+    """
+    return F.one_hot(check_labels(labels, num_classes), num_classes).float()
 
 
 def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
@@ -133,10 +163,7 @@ def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
         ValueError: where a conditional network is given no labels, or an unconditional one is given some.
     """
     if num_classes == 0:
-        if labels is not None:
-            raise ValueError(
-                "this network is unconditional and was given labels: build it with num_classes, or pass none"
-            )
+        check_no_labels(labels)
         return x
     codes = one_hot(labels, num_classes).to(x.dtype)
     if x.dim() == 4:
@@ -163,6 +190,32 @@ class Maxout(nn.Module):
         return self.linear(x).unflatten(1, (-1, self.pieces)).amax(dim=2)
 
 
+class ConditionalBatchNorm2d(nn.Module):
+    """Batch norm with a gain and a bias of each class, which start at 1 and 0.
+
+    Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic Style", 2016, arXiv 1610.07629, for classes in
+    place of styles. All classes share their statistics.
+
+    Args:
+        channels: channels of the feature maps.
+        num_classes: number of classes.
+    """
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        # a part and not a base class: converting to synchronised batch norm replaces subclasses, and their forward
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.gain = nn.Embedding(num_classes, channels)
+        self.bias = nn.Embedding(num_classes, channels)
+        nn.init.ones_(self.gain.weight)
+        nn.init.zeros_(self.bias.weight)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """(N, channels, H, W) and labels int64 (N,) to (N, channels, H, W)."""
+        gain, bias = (embedding(labels)[:, :, None, None].to(x.dtype) for embedding in (self.gain, self.bias))
+        return self.norm(x) * gain + bias
+
+
 class ResidualUpBlock(nn.Module):
     """Doubles height and width: batch norm, ReLU, nearest ×2, 3×3, batch norm, ReLU, 3×3; beside it a 1×1 shortcut.
 
@@ -171,23 +224,24 @@ class ResidualUpBlock(nn.Module):
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
+        norm: from a number of channels to a normalisation.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.norm2 = norm(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
         init_glorot(self.conv1, gain=math.sqrt(2))
         init_glorot(self.conv2, gain=math.sqrt(2))
         init_glorot(self.shortcut)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, 2H, 2W)."""
-        h = F.interpolate(F.relu(self.norm1(x)), scale_factor=2.0)  # nearest
-        h = self.conv2(F.relu(self.norm2(self.conv1(h))))
+    def forward(self, x: Tensor, *labels: Tensor) -> Tensor:
+        """(N, in_channels, H, W), and the labels int64 (N,) of conditional norms, to (N, out_channels, 2H, 2W)."""
+        h = F.interpolate(F.relu(self.norm1(x, *labels)), scale_factor=2.0)  # nearest
+        h = self.conv2(F.relu(self.norm2(self.conv1(h), *labels)))
         return h + F.interpolate(self.shortcut(x), scale_factor=2.0)
 
 

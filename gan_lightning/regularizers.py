@@ -1,9 +1,11 @@
 """Terms that any model here can take beside its paper's own: `model.regularizers` in YAML, a list."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import torch
 from torch import Tensor, nn
 
+from gan_lightning.losses.feature_matching import feature_matching
 from gan_lightning.recording import Recorded
 
 if TYPE_CHECKING:
@@ -26,3 +28,89 @@ class Regularizer(Recorded, nn.Module):
     def generator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
         """Named terms for the generator's turn; what `model.generator_loss` is given."""
         return {}
+
+
+class FeatureMatching(Regularizer):
+    """Feature matching for the generator: weight · ‖E f(x) - E f(G(z))‖².
+
+    Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016, arXiv
+    1606.03498, section 3.1. f is what the discriminator's head sees (`features`); means are over a batch.
+
+    It is added to the adversarial term. To put it in that term's place, as the paper does, give the model
+    `loss: gan_lightning.losses.WeightedGenerator` with weight 0.
+
+    Args:
+        weight: factor on the term.
+
+    Raises:
+        TypeError: in the first step, where the model is no noise-to-image one or its discriminator has no `features`.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def generator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
+        """`feature_matching`, of images seen through the model's augmentation."""
+        features, conditions = getattr(model.discriminator, "features", None), getattr(model, "conditions", None)
+        if features is None or conditions is None:
+            raise TypeError(
+                f"feature matching compares discriminator.features of images made from noise, and "
+                f"{type(model).__name__} with a {type(model.discriminator).__name__} has no such thing: take "
+                "FeatureMatching from model.regularizers, or choose a discriminator that is a head on features"
+            )
+        labels = conditions(batch.labels)
+        with torch.no_grad():
+            real = features(model.augmentation(batch.images), *labels)
+        return {"feature_matching": self.weight * feature_matching(real, features(model.augmentation(fake), *labels))}
+
+
+class HistoricalAveraging(Regularizer):
+    """Historical averaging, which pulls a player back to its past: weight · ‖θ - (1/t) sum_i θ_i‖².
+
+    Salimans et al., 2016, arXiv 1606.03498, section 3.3. θ are all parameters of the player, θ_1 ... θ_t those that it
+    has had on its turns since the start of the run, the present one among them; no gradient flows through their mean.
+    For both players, list it twice.
+
+    Args:
+        player: whose parameters, "generator" or "discriminator".
+        weight: factor on the term. The paper names none.
+    """
+
+    def __init__(self, player: Literal["generator", "discriminator"], weight: float = 1.0) -> None:
+        super().__init__()
+        self.player = player
+        self.weight = weight
+        self.mean: Tensor
+        self.turns: Tensor
+        self.register_buffer("mean", torch.empty(0))  # one after the other; as many as there are, from the first turn
+        self.register_buffer("turns", torch.zeros((), dtype=torch.int64))  # t
+        self._last_batch = -1
+
+    def discriminator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
+        """The term, where the player is the discriminator."""
+        return self._pull(model) if self.player == "discriminator" else {}
+
+    def generator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
+        """The term, where the player is the generator."""
+        return self._pull(model) if self.player == "generator" else {}
+
+    def _pull(self, model: "AdversarialModule") -> Terms:
+        modules = model.players()[self.player]
+        theta = torch.cat([p.flatten() for module in modules for p in module.parameters() if p.requires_grad])
+        if model.batches_seen != self._last_batch:  # once a turn, however many parts a batch is cut into
+            self._last_batch = model.batches_seen
+            self._remember(theta.detach())
+        return {"historical_averaging": self.weight * (theta - self.mean).square().sum()}
+
+    def _remember(self, theta: Tensor) -> None:
+        if not len(self.mean):
+            self.mean = torch.zeros_like(theta)
+        self.turns += 1
+        self.mean += (theta - self.mean) / self.turns
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Make room for as many parameters as the checkpoint has."""
+        saved = state_dict.get(f"{prefix}mean", self.mean)
+        self.mean = self.mean.new_empty(saved.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args)

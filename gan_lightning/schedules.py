@@ -71,3 +71,43 @@ class Cosine(Schedule):
     def __call__(self, progress: float) -> float:
         """The factor after `progress` units."""
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(progress / self.end, 1.0)))
+
+
+class InversePower(Schedule):
+    """A fall by an inverse power, (1 + 10 p)^-0.75, where p goes from 0 to 1 (Ganin & Lempitsky 2014, section 4).
+
+    Args:
+        end: where p is 1, in units; later it goes on.
+        unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
+    """
+
+    def __init__(self, end: float, unit: Unit = "epoch") -> None:
+        if end <= 0:
+            raise ValueError(f"a decay needs an end after 0, not {end}")
+        super().__init__(unit)
+        self.end = end
+
+    def __call__(self, progress: float) -> float:
+        """The factor after `progress` units."""
+        return (1 + 10 * progress / self.end) ** -0.75
+
+
+class SigmoidRamp(Schedule):
+    """A rise from 0 to 1 along the upper half of a sigmoid, 2 / (1 + e^(-10 p)) - 1, where p goes from 0 to 1.
+
+    DANN's adversary comes in so (Ganin & Lempitsky 2014, section 4).
+
+    Args:
+        end: where p is 1, in units; later it goes on.
+        unit: what is counted: "epoch" (the factor changes between epochs), "batch" or "image".
+    """
+
+    def __init__(self, end: float, unit: Unit = "epoch") -> None:
+        if end <= 0:
+            raise ValueError(f"a ramp needs an end after 0, not {end}")
+        super().__init__(unit)
+        self.end = end
+
+    def __call__(self, progress: float) -> float:
+        """The factor after `progress` units."""
+        return math.tanh(5 * progress / self.end)  # which is that half of the sigmoid

@@ -52,7 +52,9 @@ def main(what: str, devices: int, strategy: str, folder: Path) -> None:
     else:
         small: dict[str, Any] = {"image_size": 32, "channels": 1, "width": 4}
         model = DCGAN(DCGANGenerator(**small), DCGANDiscriminator(**small), ema_half_life=1000)
-        evaluation = Evaluation(DigitClassifier(), [FrechetInceptionDistance], cache_dir=folder / "cache")
+        evaluation = Evaluation(
+            extractor=DigitClassifier(), metrics=[FrechetInceptionDistance], cache_dir=folder / "cache"
+        )
         settings |= {"limit_train_batches": 6, "max_epochs": 3} if what == "whole" else {"limit_train_batches": 6}
         if what == "resumed":
             L.seed_everything(99)

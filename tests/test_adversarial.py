@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import SGD, Adam
 
 from gan_lightning.adversarial import NonFiniteLossError
+from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.batches import ImageBatch, PairedBatch
 from gan_lightning.schedules import Cosine, LinearToZero
 from toys import DeterministicGAN, ToyData, ToyDiscriminator, ToyGAN, ToyGenerator, equal, trainer, weights
@@ -222,6 +223,22 @@ def test_losses_are_logged_when_the_logger_writes_and_show_in_the_bar(tmp_path: 
     expected = {"loss/discriminator", "loss/generator", "loss/discriminator/adversarial", "loss/generator/adversarial"}
     assert expected <= set(names)
     assert {"loss/discriminator", "loss/generator"} <= set(run.progress_bar_metrics)
+
+
+def test_the_probability_of_an_adaptive_augmentation_is_logged_as_it_moves(tmp_path: Any) -> None:
+    from gan_lightning.loggers import RunCSVLogger
+
+    class Told(ToyGAN):
+        def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+
+    # every r_t is above the target: 2 batches of 8 images move p by 16 / 160
+    model = Told(augmentation=AdaptiveAugmentation(target=-1.1, interval=2, adjustment=160), n_critic=3, accumulate=2)
+    run = trainer(max_epochs=1, logger=RunCSVLogger(str(tmp_path)), log_every_n_steps=2)
+    run.fit(model, ToyData(batches=6, size=8))
+    names, *rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    logged = [float(dict(zip(names, row, strict=True))["augmentation/p"]) for row in rows]
+    assert logged == pytest.approx([0.1, 0.2, 0.3])
 
 
 def test_logs_of_a_resumed_run_are_added(tmp_path: Any) -> None:

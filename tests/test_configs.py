@@ -7,8 +7,10 @@ import pytest
 import torch
 import yaml
 
+from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.cli import main
 from gan_lightning.images import write_png
+from gan_lightning.recording import import_class
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXPERIMENTS = sorted(p for p in CONFIGS.rglob("*.yaml") if p.parent.name != "overlays")
@@ -34,15 +36,17 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
         kind, size = data["class_path"].split(".")[-1], data["init_args"].get("image_size", 32)
         folder = tmp_path / "images"
         match kind:
-            case "Digits":
+            case "Digits" | "ShiftedDigits":
                 return []
             case "MNIST":
                 return [f"--data.root={request.getfixturevalue('real_data') / 'mnist'}"]
             case "CIFAR" | "CelebA":  # their files are tested in tests/datamodules
-                images(folder, 20, size, size)
+                for label in ("a", "b"):
+                    images(folder / label, 10, size, size)
                 return [
                     "--data=datamodules.ImageFolder",
                     f"--data.train={folder}",
+                    "--data.labelled=true",
                     f"--data.image_size={size}",
                     "--data.num_reference=null",
                 ]
@@ -108,18 +112,33 @@ def test_print_config_round_trips(path: Path, tmp_path: Path, capsys: pytest.Cap
     assert full["model"]["class_path"] == given["model"]["class_path"]
 
 
+def has_a_discriminator(path: Path) -> bool:
+    model = yaml.safe_load(path.read_text())["model"]["class_path"]
+    return issubclass(import_class(model, ["gan_lightning"]), AdversarialModule)
+
+
+def stacked(path: Path, overlays: list[Path], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What a config and the overlays on it come to."""
+    return yaml.safe_load(
+        printed(["fit", f"--config={path}", *(f"--config={overlay}" for overlay in overlays)], capsys)
+    )
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+def test_every_experiment_takes_all_overlays_at_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fitting = [o for o in OVERLAYS if o.stem not in ("ada", "diffaugment") or has_a_discriminator(path)]
+    together, alone = stacked(path, fitting, capsys), stacked(path, [], capsys)
+    assert together["model"]["class_path"] == alone["model"]["class_path"]
+    kept = [callback["class_path"] for callback in alone["trainer"]["callbacks"]]
+    assert [callback["class_path"] for callback in together["trainer"]["callbacks"]][: len(kept)] == kept
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=name)
-def test_every_overlay_stacks_on_every_experiment(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in EXPERIMENTS:
-        alone = yaml.safe_load(printed(["fit", f"--config={path}"], capsys))
-        stacked = yaml.safe_load(printed(["fit", f"--config={path}", f"--config={overlay}"], capsys))
-        for key, value in yaml.safe_load(overlay.read_text())["trainer"].items():
-            if not key.endswith("+"):
-                found = stacked["trainer"][key]
-                assert found == value or value["class_path"] == found["class_path"]
-        assert stacked["model"]["class_path"] == alone["model"]["class_path"]
-        kept = [callback["class_path"] for callback in alone["trainer"]["callbacks"]]
-        assert [callback["class_path"] for callback in stacked["trainer"]["callbacks"]][: len(kept)] == kept
+def test_every_overlay_sets_what_it_says(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = stacked(Path(QUICKSTART), [overlay], capsys)["trainer"]
+    for key, value in yaml.safe_load(overlay.read_text()).get("trainer", {}).items():
+        if not key.endswith("+"):
+            assert found[key] == value or value["class_path"] == found[key]["class_path"]
 
 
 @pytest.mark.parametrize("overlay", [o for o in OVERLAYS if o.stem not in ("ddp", "slurm")], ids=name)

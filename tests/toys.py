@@ -53,7 +53,7 @@ class ToyGAN(NoiseToImage):
         self.loss = loss or NonSaturating()
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
-        return {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
+        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
         return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

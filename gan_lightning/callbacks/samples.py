@@ -9,8 +9,8 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import Batch, first
+from gan_lightning.generative import GenerativeModule
 from gan_lightning.images import image_grid, write_png
 
 
@@ -41,7 +41,7 @@ class SampleGrid(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Make the grid on the first process."""
-        assert isinstance(pl_module, AdversarialModule)
+        assert isinstance(pl_module, GenerativeModule)
         if self._batch is None or trainer.sanity_checking:
             return
         with isolate_rng(), torch.no_grad():

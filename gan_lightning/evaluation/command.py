@@ -22,9 +22,9 @@ from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.recording import describe
 
 if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
-    from gan_lightning.families import NoiseToImage
+    from gan_lightning.families import FromLatents
 
-Fakes = Union[FolderImages, "NoiseToImage"]
+Fakes = Union[FolderImages, "FromLatents"]
 
 
 def evaluate(

@@ -22,7 +22,7 @@ from gan_lightning.files import image_files, read_image
 from gan_lightning.images import to_float, to_uint8
 
 if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
-    from gan_lightning.families import NoiseToImage
+    from gan_lightning.families import FromLatents
 
 
 class FolderImages:
@@ -131,7 +131,7 @@ class GeneratedImages:
         count: how many.
         seed: of all that is drawn. The same seed and batch size give the same images; no global generator is touched.
         batch_size: images of a batch.
-        truncation: see `NoiseToImage.sample`.
+        truncation: see `FromLatents.sample`.
 
     Raises:
         ValueError: while iterating, if it generates NaN or infinite pixels.
@@ -139,7 +139,7 @@ class GeneratedImages:
 
     def __init__(
         self,
-        model: "NoiseToImage",
+        model: "FromLatents",
         count: int,
         seed: int = 0,
         batch_size: int = 64,
@@ -176,7 +176,7 @@ class GeneratedImages:
 Images = FolderImages | GeneratedImages
 
 
-def load_generator(path: Path, device: torch.device | str = "cpu", trusted: Sequence[str] = ()) -> "NoiseToImage":
+def load_generator(path: Path, device: torch.device | str = "cpu", trusted: Sequence[str] = ()) -> "FromLatents":
     """The model of a checkpoint, if it makes images from noise. Runs no code that the file brings along.
 
     Args:
@@ -188,11 +188,11 @@ def load_generator(path: Path, device: torch.device | str = "cpu", trusted: Sequ
         ValueError: the file is no such checkpoint, or its model translates images.
         PermissionError: it names a class outside the trusted packages.
     """
-    from gan_lightning.adversarial import TRUSTED, AdversarialModule  # noqa: PLC0415 (see above)
-    from gan_lightning.families import NoiseToImage  # noqa: PLC0415
+    from gan_lightning.families import FromLatents  # noqa: PLC0415
+    from gan_lightning.generative import TRUSTED, GenerativeModule  # noqa: PLC0415 (see above)
 
     try:
-        model = AdversarialModule.load_from_checkpoint(path, device, (*TRUSTED, *trusted))
+        model = GenerativeModule.load_from_checkpoint(path, device, (*TRUSTED, *trusted))
     except (pickle.UnpicklingError, EOFError, KeyError) as error:
         raise ValueError(
             f"{path} is no checkpoint of gan_lightning: give one that `python train.py fit` wrote, or a folder"
@@ -204,7 +204,7 @@ def load_generator(path: Path, device: torch.device | str = "cpu", trusted: Sequ
             f"{path} is damaged, or of another version of gan_lightning ({str(error).splitlines()[0]}): give a "
             "checkpoint that `python train.py fit` wrote"
         ) from error
-    if not isinstance(model, NoiseToImage):
+    if not isinstance(model, FromLatents):
         raise ValueError(
             f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `python train.py "
             "validate`, or let `python train.py predict` write its images and give their folder"

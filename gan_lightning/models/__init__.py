@@ -1,10 +1,51 @@
 """One model a paper."""
 
+from gan_lightning.models.acgan import ACGAN
+from gan_lightning.models.began import BEGAN
 from gan_lightning.models.cgan import CGAN
 from gan_lightning.models.cyclegan import CycleGAN
+from gan_lightning.models.dann import DANN
 from gan_lightning.models.dcgan import DCGAN
+from gan_lightning.models.fgan import FGAN
 from gan_lightning.models.gan import GAN
+from gan_lightning.models.gmmn import GMMN
+from gan_lightning.models.infogan import InfoGAN
+from gan_lightning.models.invariance import ControllableInvariance
+from gan_lightning.models.lsgan import LSGAN
+from gan_lightning.models.mmd_gan import MMDGAN
 from gan_lightning.models.pix2pix import Pix2Pix
+from gan_lightning.models.projection import ProjectionGAN
+from gan_lightning.models.r3gan import R3GAN
+from gan_lightning.models.ragan import RaGAN
+from gan_lightning.models.sngan import SNGAN
+from gan_lightning.models.ssgan import SSGAN
+from gan_lightning.models.vae import VAE
+from gan_lightning.models.vae_gan import VAEGAN
+from gan_lightning.models.wgan import WGAN
 from gan_lightning.models.wgan_gp import WGANGP
 
-__all__ = ["CGAN", "DCGAN", "GAN", "WGANGP", "CycleGAN", "Pix2Pix"]
+__all__ = [
+    "ACGAN",
+    "BEGAN",
+    "CGAN",
+    "DANN",
+    "DCGAN",
+    "FGAN",
+    "GAN",
+    "GMMN",
+    "LSGAN",
+    "MMDGAN",
+    "R3GAN",
+    "SNGAN",
+    "SSGAN",
+    "VAE",
+    "VAEGAN",
+    "WGAN",
+    "WGANGP",
+    "ControllableInvariance",
+    "CycleGAN",
+    "InfoGAN",
+    "Pix2Pix",
+    "ProjectionGAN",
+    "RaGAN",
+]

@@ -1,7 +1,11 @@
 """Generators and discriminators by architecture family: plain modules that any model can be built with."""
 
+from gan_lightning.networks.acgan import ACGANDiscriminator, ACGANGenerator
+from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator, DCGANAutoencoder
 from gan_lightning.networks.cyclegan import ResNetGenerator
+from gan_lightning.networks.dann import DomainClassifier, LeNetClassifier
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.networks.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gan_lightning.networks.mlp import (
     ConditionalMLPDiscriminator,
     ConditionalMLPGenerator,
@@ -10,18 +14,44 @@ from gan_lightning.networks.mlp import (
 )
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.resnet import ResidualDiscriminator, ResidualGenerator
+from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
+from gan_lightning.networks.sngan import (
+    ConditionalResidualGenerator,
+    SNDCGANDiscriminator,
+    SNResidualDiscriminator,
+)
 from gan_lightning.networks.unet import UNetGenerator
+from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
 
 __all__ = [
+    "ACGANDiscriminator",
+    "ACGANGenerator",
+    "BEGANAutoencoder",
+    "BEGANGenerator",
     "ConditionalMLPDiscriminator",
     "ConditionalMLPGenerator",
+    "ConditionalResidualGenerator",
+    "DCGANAutoencoder",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DomainClassifier",
+    "InfoGANDiscriminator",
+    "InfoGANGenerator",
+    "LeNetClassifier",
     "MLPDiscriminator",
     "MLPGenerator",
+    "NoisyDiscriminator",
     "PatchGAN",
     "ResNetGenerator",
     "ResidualDiscriminator",
     "ResidualGenerator",
+    "SNDCGANDiscriminator",
+    "SNResidualDiscriminator",
+    "SoftplusGenerator",
     "UNetGenerator",
+    "VAEDecoder",
+    "VAEEncoder",
+    "VAEGANDecoder",
+    "VAEGANDiscriminator",
+    "VAEGANEncoder",
 ]

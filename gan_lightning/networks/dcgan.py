@@ -11,6 +11,7 @@ NOTE: labels, where there are any, enter as one-hot vectors beside z and as one-
 """
 
 import itertools
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -18,10 +19,19 @@ from gan_lightning.layers import Norm, append_labels, check_images, check_latent
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.recording import Network
 
+Upsampling = Literal["transposed", "nearest", "bilinear"]
+
 
 def _widths(image_size: int, width: int) -> list[int]:
     """Channels at half the image's size, a quarter, ... down to 4×4."""
     return [width * min(2**level, 8) for level in range(halvings(image_size, smallest=4))]
+
+
+def _doubling(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Module]:
+    """Layers from (N, inputs, H, W) to (N, outputs, 2H, 2W)."""
+    if upsampling == "transposed":
+        return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
+    return [nn.Upsample(scale_factor=2, mode=upsampling), nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)]
 
 
 class DCGANGenerator(Network):
@@ -35,20 +45,31 @@ class DCGANGenerator(Network):
         channels: channels of an image.
         width: channels before the last layer; doubled at each smaller size, up to 8 times this.
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
+        upsampling: how height and width are doubled: "transposed" convolutions (the paper's); or "nearest" or
+            "bilinear" interpolation and a 3×3 convolution, which leaves no checkerboard (Odena, Dumoulin, Olah,
+            "Deconvolution and Checkerboard Artifacts", Distill, 2016).
     """
 
     def __init__(
-        self, latent_dim: int = 100, image_size: int = 64, channels: int = 3, width: int = 64, num_classes: int = 0
+        self,
+        latent_dim: int = 100,
+        image_size: int = 64,
+        channels: int = 3,
+        width: int = 64,
+        num_classes: int = 0,
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
+        if upsampling not in get_args(Upsampling):
+            raise ValueError(f'upsampling must be "transposed", "nearest" or "bilinear", not {upsampling!r}')
         self.latent_dim, self.num_classes = latent_dim, num_classes
         widths = _widths(image_size, width)[::-1]
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim + num_classes, widths[0], 4, bias=False)]
         for inputs, outputs in itertools.pairwise(widths):
             layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
+            layers += _doubling(inputs, outputs, upsampling)
         layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-        layers += [nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False), nn.Tanh()]
+        layers += [*_doubling(width, channels, upsampling), nn.Tanh()]
         self.net = nn.Sequential(*layers)
         init_normal(self)
 

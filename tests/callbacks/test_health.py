@@ -237,8 +237,11 @@ def test_every_model_trains_as_without(build: Any) -> None:
         run = trainer(max_epochs=2, callbacks=health, log_every_n_steps=2, limit_val_batches=0)
         run.fit(model, data)
         logged = {name for name in run.callback_metrics if name.startswith("health/")}
-        assert bool(health) == ({"health/doubt", "health/diversity", "health/generator_gradient_norm"} <= logged)
-        assert vars(model.loss).keys() == vars(build().loss).keys()
+        expected = {"health/diversity", "health/generator_gradient_norm"}
+        if hasattr(model, "loss"):  # others have no verdict on each image to hear
+            expected.add("health/doubt")
+            assert vars(model.loss).keys() == vars(build().loss).keys()
+        assert bool(health) == (expected <= logged)
         return weights(model)
 
     assert equal(trained([Health()]), trained([]))

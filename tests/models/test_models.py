@@ -7,14 +7,53 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
-from tiny import BUILDERS, Batches, batch_for, cgan, cyclegan, data_for, dcgan, gan, networks, pix2pix, wgan_gp
+from tiny import (
+    BUILDERS,
+    Batches,
+    acgan,
+    batch_for,
+    began,
+    cgan,
+    cyclegan,
+    data_for,
+    dcgan,
+    fgan,
+    gan,
+    lsgan,
+    mmd_gan,
+    networks,
+    pix2pix,
+    projection,
+    r3gan,
+    ragan,
+    sngan,
+    wgan,
+    wgan_gp,
+)
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import CaptionedBatch, ImageBatch, PairedBatch, UnpairedBatch
 from gan_lightning.images import to_float, to_uint8
-from gan_lightning.models import CGAN, DCGAN, GAN, WGANGP, CycleGAN, Pix2Pix
+from gan_lightning.models import (
+    ACGAN,
+    CGAN,
+    DCGAN,
+    FGAN,
+    GAN,
+    LSGAN,
+    MMDGAN,
+    R3GAN,
+    SNGAN,
+    WGAN,
+    WGANGP,
+    CycleGAN,
+    InfoGAN,
+    Pix2Pix,
+    ProjectionGAN,
+    RaGAN,
+)
 from toys import equal, trainer, weights
 
 Build = Callable[..., AdversarialModule]
@@ -34,7 +73,14 @@ def parameters(module: nn.Module) -> int:
     [
         (GAN, 2_503_984, 1_231_441),
         (DCGAN, 3_576_704, 2_765_568),
+        (LSGAN, 3_576_704, 2_765_568),  # DCGAN's
+        (WGAN, 3_576_704, 2_765_568),
         (WGANGP, 1_204_483, 1_053_825),
+        (SNGAN, 4_276_739, 1_053_824),
+        (ProjectionGAN, 4_304_387, 1_055_104),
+        (FGAN, 3_576_704, 2_765_568),
+        (RaGAN, 1_183_616, 2_935_873),  # DCGAN's for 32x32, and SN-GAN's convolutions
+        (R3GAN, 1_204_483, 1_053_825),  # WGAN-GP's
         (Pix2Pix, 54_413_955, 2_768_705),
         (CycleGAN, 2 * 11_378_179, 2 * 2_764_737),
     ],
@@ -64,7 +110,17 @@ def test_the_default_conditional_gan_is_dcgan_with_labels_in_both_networks() -> 
         (gan, "SGD", {"lr": 0.1, "momentum": 0.5}),
         (dcgan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
         (cgan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        (mmd_gan, "RMSprop", {"lr": 5e-5}),
+        (began, "Adam", {"lr": 1e-4, "betas": (0.5, 0.999)}),
+        (lsgan, "Adam", {"lr": 1e-3, "betas": (0.5, 0.999)}),
+        (wgan, "RMSprop", {"lr": 5e-5, "momentum": 0}),
         (wgan_gp, "Adam", {"lr": 2e-4, "betas": (0.0, 0.9)}),
+        (sngan, "Adam", {"lr": 2e-4, "betas": (0.0, 0.9)}),
+        (projection, "Adam", {"lr": 2e-4, "betas": (0.0, 0.9)}),
+        (acgan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        (fgan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        (ragan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        (r3gan, "Adam", {"lr": 2e-4, "betas": (0.0, 0.9)}),
         (pix2pix, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
         (cyclegan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
     ],
@@ -116,7 +172,7 @@ def count_forwards(module: nn.Module) -> list[bool]:
     return seen
 
 
-@pytest.mark.parametrize("build", [gan, dcgan, cgan, pix2pix])
+@pytest.mark.parametrize("build", [gan, dcgan, lsgan, fgan, cgan, acgan, pix2pix])
 def test_both_turns_share_one_forward_of_the_generator(build: Build) -> None:
     model = build()
     seen = count_forwards(model.generator)
@@ -124,7 +180,7 @@ def test_both_turns_share_one_forward_of_the_generator(build: Build) -> None:
     assert seen == [True] * 3
 
 
-@pytest.mark.parametrize("build", [gan, dcgan, cgan, pix2pix])
+@pytest.mark.parametrize("build", [gan, dcgan, lsgan, fgan, cgan, acgan, pix2pix])
 def test_no_graph_is_kept_where_the_generators_turn_does_not_come(build: Build) -> None:
     model = build(n_critic=2)
     seen = count_forwards(model.generator)
@@ -156,7 +212,9 @@ def test_each_player_alone_overfits(build: Build, monkeypatch: pytest.MonkeyPatc
         assert len(curve) == TURNS
         start, end = sum(curve[:3]) / 3, sum(curve[-3:]) / 3
         # a critic's score has no scale of its own: its loss falls by numbers, not by shares
-        assert end < (start - 0.5 if isinstance(model, WGANGP) else 0.8 * start), f"{player}: {start} came to {end}"
+        assert end < (start - 0.5 if isinstance(model, WGAN | WGANGP | MMDGAN) else 0.8 * start), (
+            f"{player}: {start} came to {end}"
+        )
 
 
 # ------------------------------------------------------------------ precision
@@ -170,7 +228,7 @@ def test_mixed_precision_trains_with_losses_in_float32_and_makes_float32_images(
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             module.register_forward_hook(lambda m, _, out: forward_dtypes.add(out.dtype) if m.training else None)
-    for name in ("discriminator", "generator"):
+    for name in ("discriminator", "generator") if hasattr(model, "loss") else ():
         original = getattr(model.loss, name)
 
         def spied(logits: Tensor, other: Any, original: Any = original) -> Tensor:
@@ -186,7 +244,8 @@ def test_mixed_precision_trains_with_losses_in_float32_and_makes_float32_images(
     run.fit(model, data)
     assert model.batches_seen == 3
     assert torch.bfloat16 in forward_dtypes  # or nothing was tried
-    assert logit_dtypes == {torch.float32}
+    assert logit_dtypes == ({torch.float32} if hasattr(model, "loss") else set())
+    assert {term.dtype for term in model._terms.values()} == {torch.float32}
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
 
     for made in run.predict(model, data):
@@ -241,7 +300,7 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
     shown, columns = seeded(lambda: model.preview(batch, 4))
     if isinstance(model, Pix2Pix | CycleGAN):
         assert torch.equal(shown[1::columns], expected)
-    else:  # fixed latents, whatever the global state
+    elif not isinstance(model, InfoGAN):  # fixed latents, whatever the global state
         assert torch.equal(shown, model.sample(4, seed=0))
 
 
@@ -278,7 +337,14 @@ def test_making_images_leaves_modes_statistics_and_weights_as_they_were(build: B
 def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
     model = build()
     shown, columns = model.preview(batch_for(model, count=5), 4)
-    expected = {Pix2Pix: (12, 3), CycleGAN: (24, 6), CGAN: (4, 3)}.get(type(model), (4, 2))
+    expected = {
+        Pix2Pix: (12, 3),
+        CycleGAN: (24, 6),
+        CGAN: (4, 3),
+        ACGAN: (4, 3),
+        ProjectionGAN: (4, 3),
+        InfoGAN: (6, 3),
+    }.get(type(model), (4, 2))
     assert (len(shown), columns) == expected
 
 

@@ -1,24 +1,56 @@
 """Each model at its smallest, and batches to train it on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch
-from gan_lightning.models import CGAN, DCGAN, GAN, WGANGP, CycleGAN, Pix2Pix
+from gan_lightning.models import (
+    ACGAN,
+    BEGAN,
+    CGAN,
+    DCGAN,
+    FGAN,
+    GAN,
+    LSGAN,
+    MMDGAN,
+    R3GAN,
+    SNGAN,
+    SSGAN,
+    VAEGAN,
+    WGAN,
+    WGANGP,
+    CycleGAN,
+    InfoGAN,
+    Pix2Pix,
+    ProjectionGAN,
+    RaGAN,
+)
 from gan_lightning.networks import (
+    BEGANAutoencoder,
+    BEGANGenerator,
+    ConditionalResidualGenerator,
+    DCGANAutoencoder,
     DCGANDiscriminator,
     DCGANGenerator,
+    InfoGANDiscriminator,
+    InfoGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
+    NoisyDiscriminator,
     PatchGAN,
     ResNetGenerator,
+    SNDCGANDiscriminator,
+    SNResidualDiscriminator,
+    SoftplusGenerator,
     UNetGenerator,
+    VAEGANEncoder,
 )
 
 SIZE = 16
@@ -42,9 +74,60 @@ def wgan_gp(**how: Any) -> WGANGP:
     return WGANGP(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL, norm="none"), **how)
 
 
+def lsgan(**how: Any) -> LSGAN:
+    return LSGAN(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL), **how)
+
+
+def wgan(**how: Any) -> WGAN:
+    """In a wide box and without its head start, to be trained in a few steps."""
+    return WGAN(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL), clip=0.5, head_start=1, **how)
+
+
+def fgan(**how: Any) -> FGAN:
+    return FGAN(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL), **how)
+
+
+def ragan(**how: Any) -> RaGAN:
+    return RaGAN(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL), **how)
+
+
+def r3gan(**how: Any) -> R3GAN:
+    return R3GAN(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL, norm="none"), **how)
+
+
+def sngan(**how: Any) -> SNGAN:
+    return SNGAN(DCGANGenerator(6, **SMALL), SNDCGANDiscriminator(**SMALL), **how)
+
+
+def projection(**how: Any) -> ProjectionGAN:
+    conditional = {**SMALL, "num_classes": CLASSES}
+    networks = ConditionalResidualGenerator(latent_dim=6, **conditional), SNResidualDiscriminator(**conditional)
+    return ProjectionGAN(*networks, **how)
+
+
+def acgan(**how: Any) -> ACGAN:
+    return ACGAN(DCGANGenerator(6, **SMALL, num_classes=CLASSES), DCGANDiscriminator(**SMALL), **how)
+
+
 def cgan(**how: Any) -> CGAN:
     conditional = {**SMALL, "num_classes": CLASSES}
     return CGAN(DCGANGenerator(6, **conditional), DCGANDiscriminator(**conditional), **how)
+
+
+def ssgan(**how: Any) -> SSGAN:
+    """Without the noise, so that each player alone overfits."""
+    head = partial(nn.Linear, out_features=CLASSES)
+    quiet: dict[str, Any] = {"input_noise": 0, "noise": 0, "head": head}
+    networks = (
+        SoftplusGenerator(6, SIZE, hidden=(16,)),
+        NoisyDiscriminator(SIZE, hidden=(16, 16), **quiet),
+    )
+    return SSGAN(*networks, **how)
+
+
+def vae_gan(**how: Any) -> VAEGAN:
+    networks = VAEGANEncoder(6, SIZE, 1, width=4, hidden=16), DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL)
+    return VAEGAN(*networks, **{"gamma": 1.0} | how)
 
 
 def pix2pix(**how: Any) -> Pix2Pix:
@@ -59,7 +142,43 @@ def cyclegan(**how: Any) -> CycleGAN:
     return CycleGAN(*translators, *judges, **how)
 
 
-BUILDERS: list[Callable[..., AdversarialModule]] = [gan, dcgan, wgan_gp, cgan, pix2pix, cyclegan]
+def mmd_gan(**how: Any) -> MMDGAN:
+    return MMDGAN(DCGANGenerator(6, **SMALL), DCGANAutoencoder(5, **SMALL), **{"clip": 0.5, **how})
+
+
+def began(**how: Any) -> BEGAN:
+    return BEGAN(BEGANGenerator(6, **SMALL), BEGANAutoencoder(5, **SMALL), **how)
+
+
+def infogan(**how: Any) -> InfoGAN:
+    """Of eight latents, three categories and one continuous code; what is read of codes is small beside the game."""
+    sizes: dict[str, Any] = {"image_size": SIZE, "hidden": 16, "width": 4}
+    codes: dict[str, Any] = {"categories": CLASSES, "continuous": 1}
+    settings = {**codes, "lambda_information": 0.1, **how}
+    return InfoGAN(InfoGANGenerator(8, **sizes), InfoGANDiscriminator(**sizes), **settings)
+
+
+BUILDERS: list[Callable[..., AdversarialModule]] = [
+    gan,
+    dcgan,
+    lsgan,
+    wgan,
+    wgan_gp,
+    fgan,
+    ragan,
+    r3gan,
+    sngan,
+    projection,
+    mmd_gan,
+    began,
+    infogan,
+    acgan,
+    cgan,
+    ssgan,
+    vae_gan,
+    pix2pix,
+    cyclegan,
+]
 
 
 def images(count: int, channels: int, seed: int) -> Tensor:
@@ -74,7 +193,9 @@ def batch_for(model: AdversarialModule, count: int = 4, seed: int = 0) -> Batch:
         return PairedBatch(images(count, 1, seed), images(count, 3, seed + 1))
     if isinstance(model, CycleGAN):
         return UnpairedBatch(images(count, 3, seed), -images(count, 3, seed + 1))
-    labels = torch.arange(count) % CLASSES if isinstance(model, CGAN) else None
+    if isinstance(model, SSGAN):  # every second image is labelled
+        return ImageBatch(images(count, 1, seed), torch.arange(count).apply_(lambda i: i % CLASSES if i % 2 else -1))
+    labels = torch.arange(count) % CLASSES if isinstance(model, CGAN | ACGAN | ProjectionGAN) else None
     return ImageBatch(images(count, 1, seed), labels)
 
 

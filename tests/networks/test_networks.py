@@ -12,6 +12,8 @@ from gan_lightning.recording import Network, describe, rebuild
 
 # class, arguments, parameters that were published or counted on the authors' code
 PUBLISHED = [
+    ("InfoGANGenerator", {}, 6_652_481),
+    ("InfoGANDiscriminator", {}, 6_558_144 + 1_025),  # the trunk that Q shares, and D's logit
     ("MLPGenerator", {}, 2_503_984),
     ("MLPDiscriminator", {}, 1_231_441),
     ("ConditionalMLPGenerator", {}, 2_413_984),
@@ -21,6 +23,19 @@ PUBLISHED = [
     ("ResidualGenerator", {}, 1_204_483),
     ("ResidualGenerator", {"width": 256}, 4_276_739),
     ("ResidualDiscriminator", {}, 1_053_825),
+    ("SNResidualDiscriminator", {}, 1_053_824),
+    ("SNResidualDiscriminator", {"num_classes": 10}, 1_055_104),
+    ("ConditionalResidualGenerator", {"num_classes": 10}, 4_304_387),
+    ("SNDCGANDiscriminator", {}, 2_935_873),
+    ("ACGANGenerator", {}, 2_993_763),  # counted by hand: none was published
+    ("ACGANDiscriminator", {}, 1_581_953),
+    ("VAEEncoder", {}, 41_424),  # counted by hand: none was published
+    ("VAEDecoder", {}, 674_113),
+    ("VAEGANEncoder", {}, 18_071_360),
+    ("VAEGANDecoder", {}, 4_693_155),
+    ("VAEGANDiscriminator", {}, 10_953_857),
+    ("LeNetClassifier", {}, 128_890),
+    ("DomainClassifier", {}, 77_001),
     ("UNetGenerator", {}, 54_413_955),
     ("UNetGenerator", {"image_size": 128}, 41_828_995),
     ("PatchGAN", {}, 2_768_705),
@@ -37,6 +52,11 @@ PUBLISHED = [
 
 # small, and every argument other than its default, so that an argument lost on the way shows
 UNUSUAL = [
+    ("BEGANGenerator", {"latent_dim": 7, "image_size": 16, "channels": 2, "width": 4, "num_classes": 5}),
+    ("BEGANAutoencoder", {"code_dim": 7, "image_size": 16, "channels": 2, "width": 4}),
+    ("DCGANAutoencoder", {"code_dim": 7, "image_size": 16, "channels": 2, "width": 4}),
+    ("InfoGANGenerator", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": 9, "width": 4, "num_classes": 5}),
+    ("InfoGANDiscriminator", {"image_size": 12, "channels": 2, "hidden": 9, "width": 4}),
     ("MLPGenerator", {"latent_dim": 7, "image_size": 6, "channels": 2, "hidden": [9, 8, 5], "num_classes": 3}),
     (
         "MLPDiscriminator",
@@ -54,12 +74,36 @@ UNUSUAL = [
     ("ConditionalMLPDiscriminator", {"num_classes": 3, "image_size": 6, "channels": 2, "label_units": 4}),
     ("DCGANGenerator", {"latent_dim": 7, "image_size": 32, "channels": 4, "width": 4, "num_classes": 5}),
     ("DCGANDiscriminator", {"image_size": 16, "channels": 1, "width": 4, "num_classes": 5, "norm": "layer"}),
+    ("DCGANGenerator", {"latent_dim": 7, "image_size": 16, "channels": 1, "width": 4, "upsampling": "bilinear"}),
+    ("SoftplusGenerator", {"latent_dim": 7, "image_size": 6, "channels": 2, "hidden": [9, 8], "num_classes": 3}),
+    (
+        "NoisyDiscriminator",
+        {"image_size": 6, "channels": 2, "hidden": [9, 8], "input_noise": 0.1, "noise": 0.2, "num_classes": 3},
+    ),
     ("ResidualGenerator", {"latent_dim": 7, "image_size": 16, "channels": 4, "width": 4, "num_classes": 5}),
     ("ResidualDiscriminator", {"image_size": 64, "channels": 1, "width": 4, "num_classes": 5}),
+    (
+        "ConditionalResidualGenerator",
+        {"num_classes": 5, "latent_dim": 7, "image_size": 16, "channels": 4, "width": 4},
+    ),
+    ("SNResidualDiscriminator", {"image_size": 64, "channels": 1, "width": 4, "num_classes": 5}),
+    ("SNDCGANDiscriminator", {"image_size": 16, "channels": 1, "width": 4}),
+    ("ACGANGenerator", {"latent_dim": 7, "image_size": 16, "channels": 4, "width": 4, "num_classes": 5}),
+    ("ACGANDiscriminator", {"image_size": 64, "channels": 1, "width": 4, "dropout": 0.1}),
+    ("VAEEncoder", {"latent_dim": 7, "channels": 2, "width": 4}),
+    ("VAEDecoder", {"latent_dim": 7, "channels": 2, "width": 4}),
+    ("VAEGANEncoder", {"latent_dim": 7, "image_size": 24, "channels": 2, "width": 4, "hidden": 9}),
+    ("VAEGANDecoder", {"latent_dim": 7, "image_size": 24, "channels": 2, "width": 4}),
+    ("VAEGANDiscriminator", {"image_size": 24, "channels": 2, "width": 4, "hidden": 9}),
+    ("LeNetClassifier", {"image_size": 16, "channels": 1, "widths": [4, 6], "hidden": [9, 8], "classes": 3}),
+    ("DomainClassifier", {"num_features": 7, "hidden": [9, 8]}),
     ("UNetGenerator", {"in_channels": 1, "out_channels": 4, "image_size": 32, "width": 4, "dropout": 0.1}),
     ("PatchGAN", {"in_channels": 2, "width": 4, "receptive_field": 34, "norm": "none"}),
     ("ResNetGenerator", {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2}),
 ]
+
+# what the networks take that neither make images from z nor take images of the size among their arguments
+INPUTS = {"VAEEncoder": (2, 2, 28, 28), "VAEGANEncoder": (2, 2, 24, 24), "DomainClassifier": (2, 7)}
 
 
 def count(net: nn.Module) -> int:
@@ -106,7 +150,9 @@ def test_described_in_plain_data_and_rebuilt_from_it(name, arguments):
 def test_all_parameters_learn(name, arguments):
     net = getattr(networks, name)(**arguments).eval()
     labels = torch.tensor([0, 2]) if "num_classes" in arguments else None
-    if "latent_dim" in arguments:
+    if name in INPUTS:
+        x = torch.randn(INPUTS[name])
+    elif "latent_dim" in arguments:
         x = torch.randn(2, arguments["latent_dim"])
     else:
         channels = arguments.get("in_channels", arguments.get("channels"))
@@ -124,6 +170,9 @@ def test_all_parameters_learn(name, arguments):
         ("ConditionalMLPDiscriminator", (2, 3, 28, 28)),
         ("DCGANDiscriminator", (2, 3, 64, 32)),
         ("ResidualDiscriminator", (2, 1, 32, 32)),
+        ("SNResidualDiscriminator", (2, 1, 32, 32)),
+        ("SNDCGANDiscriminator", (2, 3, 32, 16)),
+        ("ACGANDiscriminator", (2, 1, 32, 32)),
         ("UNetGenerator", (2, 3, 256, 128)),
         ("PatchGAN", (2, 3, 64, 64)),
         ("PatchGAN", (2, 6, 23, 64)),
@@ -139,7 +188,9 @@ def test_images_that_a_network_cannot_take(name, images):
             net(torch.empty(images))
 
 
-@pytest.mark.parametrize("name", ["MLPGenerator", "ConditionalMLPGenerator", "DCGANGenerator", "ResidualGenerator"])
+@pytest.mark.parametrize(
+    "name", ["MLPGenerator", "ConditionalMLPGenerator", "DCGANGenerator", "ResidualGenerator", "ACGANGenerator"]
+)
 def test_latents_that_a_generator_cannot_take(name):
     with torch.device("meta"):
         net = getattr(networks, name)(latent_dim=16)
@@ -154,6 +205,9 @@ CONDITIONAL = [(name, arguments) for name, arguments in UNUSUAL if "num_classes"
 @pytest.mark.parametrize(("name", "arguments"), CONDITIONAL)
 def test_conditional_networks_need_labels_and_heed_them(name, arguments):
     net = getattr(networks, name)(**arguments).eval()
+    with torch.no_grad():  # for conditional batch norm, which starts the same for all classes
+        for p in net.parameters():
+            p.add_(0.1 * torch.randn_like(p))
     if "latent_dim" in arguments:
         x = torch.randn(1, arguments["latent_dim"])
     else:
@@ -176,7 +230,18 @@ def test_unconditional_networks_take_no_labels(name, arguments):
             net(x, torch.empty(2, dtype=torch.int64))
 
 
-@pytest.mark.parametrize("name", ["DCGANDiscriminator", "MLPDiscriminator", "ResidualDiscriminator"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DCGANDiscriminator",
+        "MLPDiscriminator",
+        "ResidualDiscriminator",
+        "SNResidualDiscriminator",
+        "SNDCGANDiscriminator",
+        "ACGANDiscriminator",
+        "VAEGANDiscriminator",
+    ],
+)
 def test_a_discriminator_is_a_head_on_features_and_any_head_can_be_given(name):
     network = getattr(networks, name)
     plain = network(image_size=16).eval()

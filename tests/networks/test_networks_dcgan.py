@@ -100,3 +100,26 @@ def test_networks_are_those_of_the_torch_port():
     images = generator(z)
     torch.testing.assert_close(images, reference_g(z[:, :, None, None]))
     torch.testing.assert_close(discriminator(images), reference_d(images)[:, 0, 0, 0])
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_upsampling_by_interpolation_and_convolution(upsampling):
+    generator = DCGANGenerator(5, 32, 3, width=4, upsampling=upsampling)
+    doublings = [m for m in generator.net if isinstance(m, nn.Upsample)]
+    assert [m.mode for m in doublings] == [upsampling] * 3
+    assert sum(isinstance(m, nn.ConvTranspose2d) for m in generator.net) == 1  # from z to 4x4
+    assert generator(torch.randn(2, 5)).shape == (2, 3, 32, 32)
+
+
+def test_interpolation_leaves_no_checkerboard_where_transposed_convolution_does():
+    """The last layer, with random weights, on constant maps: what it makes away from the border."""
+    for upsampling, flat in (("transposed", False), ("nearest", True), ("bilinear", True)):
+        torch.manual_seed(0)
+        last = DCGANGenerator(5, 16, 1, width=4, upsampling=upsampling).net[6:-1]
+        inner = last(torch.ones(1, 4, 8, 8))[0, 0, 2:-2, 2:-2]
+        assert (inner.std() < 1e-6) == flat
+
+
+def test_an_upsampling_that_cannot_be():
+    with pytest.raises(ValueError, match='"transposed", "nearest" or "bilinear", not \'bicubic\''):
+        DCGANGenerator(upsampling="bicubic")

@@ -1,0 +1,120 @@
+"""Digits in two domains: as they are, and over coloured textures, where a classifier of the first is lost.
+
+The second is made as MNIST-M was (Ganin & Lempitsky, 2014, arXiv 1409.7495, section 4): the absolute difference of a
+digit and a colour picture behind it, which inverts the picture where the strokes are. MNIST-M's pictures are patches of
+photographs; these are drawn, for nothing needs to be downloaded for them.
+"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.base import ImageDataModule
+from datamodules.digits import Digits
+from datamodules.storage import ImageStorage, Pixels, Storage, UnpairedStorage, digest
+from datamodules.torchvision_sets import resized
+from gan_lightning.batches import Batch, DomainBatch
+
+CELLS = 7  # of a texture in each direction: about as coarse as the strokes of a digit
+
+
+def textures(count: int, size: tuple[int, int], seed: int) -> np.ndarray:
+    """Coloured textures, uint8 (count, 3, *size): clouds around a colour; the same ones for the same seed."""
+    random = np.random.default_rng(seed)
+    colours = random.integers(0, 256, (count, 3, 1, 1))
+    cells = random.integers(0, 256, (count, 3, CELLS, CELLS), dtype=np.uint8)
+    clouds = resized(torch.from_numpy(cells), size).astype(np.int64)
+    return (colours + (clouds - 128) * 3 // 4).clip(0, 255).astype(np.uint8)
+
+
+def shifted(digits: np.ndarray, seed: int) -> np.ndarray:
+    """Grey digits, uint8 (N, 1, H, W), over textures: |texture - digit|, uint8 (N, 3, H, W)."""
+    behind = textures(len(digits), digits.shape[2:], seed)
+    return np.maximum(behind, digits) - np.minimum(behind, digits)
+
+
+class DomainStorage(Storage):
+    """Two labelled sets that meet by chance, as in `UnpairedStorage`; the target's labels may be held back."""
+
+    def __init__(self, source: ImageStorage, target: ImageStorage):
+        self.source = source
+        self.target = target
+        self._pairs = UnpairedStorage(source.images, target.images)
+        self.fingerprint = digest("domains", source.fingerprint, target.fingerprint)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def order(self, rng: np.random.Generator | None = None) -> Tensor:
+        """Index pairs: each domain shuffled by itself, or both as they are stored."""
+        return self._pairs.order(rng)
+
+    def batch(self, rows: Tensor) -> DomainBatch:
+        """The images and labels of both domains that the index pairs name."""
+        source, target = self.source.batch(rows[:, 0]), self.target.batch(rows[:, 1])
+        assert source.labels is not None
+        return DomainBatch(source.images, source.labels, target.images, target.labels)
+
+    def subset(self, rows: np.ndarray) -> "DomainStorage":
+        """The items at `rows` of both domains, each of which must have that many."""
+        return DomainStorage(self.source.subset(rows), self.target.subset(rows))
+
+
+class ShiftedDigits(ImageDataModule):
+    """The embedded digits in RGB (the source, labelled), and over coloured textures (the target).
+
+    To train on, 8,000 of each, the target without labels; to validate on, 2,000 other digits in both domains, with
+    labels. As in MNIST-M, both domains show the same digits, though not in the same batch.
+
+    Args:
+        image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
+        batch_size: training images of each domain a step, over all ranks together.
+        eval_batch_size: reference images of each domain a batch, over all ranks together.
+        reference_split: what is validated on: "test", or "train", the digits that are trained on.
+        num_reference: use only so many reference images, a random choice that is the same in every run; null uses all.
+        seed: names the order of the training images.
+    """
+
+    batch_type: ClassVar[type[Batch]] = DomainBatch
+
+    def __init__(
+        self,
+        image_size: int | tuple[int, int] = 28,
+        *,
+        batch_size: int = 64,
+        eval_batch_size: int = 256,
+        reference_split: Literal["test", "train"] = "test",
+        num_reference: int | None = None,
+        seed: int = 0,
+    ):
+        super().__init__(
+            image_size,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            reference_split=reference_split,
+            num_reference=num_reference,
+            seed=seed,
+        )
+        self._digits = Digits(image_size)
+
+    @property
+    def num_classes(self) -> int:
+        """Ten."""
+        return 10
+
+    def training_storage(self) -> DomainStorage:
+        """The training digits in both domains; which digit a target image shows is not told."""
+        return _domains(self._digits.training_storage(), labelled=False, seed=0)
+
+    def reference_storage(self) -> DomainStorage:
+        """The reference digits in both domains."""
+        return _domains(self._digits.reference_storage(), labelled=True, seed=1)
+
+
+def _domains(digits: ImageStorage, labelled: bool, seed: int) -> DomainStorage:
+    grey = digits.images.values
+    source = Pixels(np.broadcast_to(grey, (len(grey), 3, *grey.shape[2:])))
+    target = Pixels(shifted(grey, seed))
+    return DomainStorage(ImageStorage(source, digits.labels), ImageStorage(target, digits.labels if labelled else None))

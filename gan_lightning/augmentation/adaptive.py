@@ -1,0 +1,349 @@
+"""ADA: Training Generative Adversarial Networks with Limited Data.
+
+Karras, Aittala, Hellsten, Laine, Lehtinen, Aila, 2020. arXiv 2006.06676.
+
+Every image that D sees passes a pipeline of transforms, each of which happens with probability p (section 2). Such
+transforms do not leak into what G makes as long as p is below about 0.8 (section 2.2). D's overfitting,
+
+    r_t = E[sign(D(x))]  over real images x,                                                          (equation 1)
+
+sets p (section 3): every 4 batches p rises where r_t > 0.6 and falls where it is less, by as much as would take it from
+0 to 1 in 500,000 images.
+
+The pipeline is the paper's of pixel blitting, geometric and colour transforms (appendix B; "bgc" in the authors' code),
+with its strengths, which are the same for all data sets.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_lightning.augmentation.base import Augmentation
+
+# The low-pass filter of the wavelet sym6 (Daubechies, 1992), of unit norm: it is orthogonal to its shifts by even
+# numbers, so that upsampling with it and then downsampling with it changes nothing.
+SYM6 = (
+    0.015404109327027373,
+    0.0034907120842174702,
+    -0.11799011114819057,
+    -0.048311742585633,
+    0.4910559419267466,
+    0.787641141030194,
+    0.3379294217276218,
+    -0.07263752278646252,
+    -0.021060292512300564,
+    0.04472490177066578,
+    0.0017677118642428036,
+    -0.007800708325034148,
+)
+PEAK = 5  # the tap that stands on the pixel itself: the largest, and nearest to the filter's centre of mass
+TRANSLATION = 0.125  # largest integer translation, and standard deviation of the fractional, as a share of the size
+SCALE = ANISOTROPY = 0.2  # standard deviations, in octaves
+BRIGHTNESS = 0.2  # standard deviation, where black to white is 2
+CONTRAST = 0.5  # standard deviation, in octaves
+SATURATION = 1.0  # standard deviation, in octaves
+
+
+class AdaptiveAugmentation(Augmentation):
+    """ADA, for grey and RGB images of any height and width from 2 pixels up (square, if turned images are to fit).
+
+    Args:
+        p: the probability of each transform: where it starts, or where it stays.
+        target: the r_t that p is moved to reach. None = p stays as it is; it is then a setting, not part of a
+            checkpoint. A p that adapts needs an adversarial loss whose logits have a threshold (not a critic's).
+        interval: batches between two moves of p.
+        adjustment: images in which p goes from 0 to 1 where r_t stays above its target.
+        x_flip: a factor on p for this transform, as are all that follow; 0 turns it off. Here: left is right.
+        rotation_90: by 0, 90, 180 or 270 degrees.
+        integer_translation: by whole pixels, up to 1/8 of width and height either way.
+        scale: by 2^N(0, 0.2).
+        rotation: by any angle, before the anisotropic scale, after it, or both.
+        anisotropic_scale: width by 2^N(0, 0.2), height by its inverse.
+        fractional_translation: by N(0, 1/8) of width and height.
+        brightness: N(0, 0.2) is added.
+        contrast: times 2^N(0, 0.5).
+        luma_flip: light is dark, in the same hue.
+        hue: turned by any angle about the grey axis. Like saturation, it leaves grey images as they are.
+        saturation: times 2^N(0, 1).
+
+    Attributes:
+        p: the probability as of now, a scalar tensor. It has no upper bound, as in the authors' code: where it is above
+            1, every transform happens each time.
+
+    NOTE: beyond its border an image goes on as its reflection without end. The authors' code pads as far as the
+        transforms of a batch reach, which a GPU would have to tell the CPU each time, and at most by one image; what
+        lies farther out, which few transforms reach, is mid-grey there.
+    NOTE: images for which no geometric transform was drawn pass bit by bit, and not through the filters, which
+        would leave rounding errors.
+    """
+
+    p: Tensor
+    signs: Tensor
+
+    def __init__(
+        self,
+        p: float = 0.0,
+        target: float | None = 0.6,
+        interval: int = 4,
+        adjustment: float = 500_000,
+        x_flip: float = 1.0,
+        rotation_90: float = 1.0,
+        integer_translation: float = 1.0,
+        scale: float = 1.0,
+        rotation: float = 1.0,
+        anisotropic_scale: float = 1.0,
+        fractional_translation: float = 1.0,
+        brightness: float = 1.0,
+        contrast: float = 1.0,
+        luma_flip: float = 1.0,
+        hue: float = 1.0,
+        saturation: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if p < 0 or interval < 1 or adjustment <= 0:
+            raise ValueError(
+                f"p is 0 or more, interval 1 batch or more and adjustment a number of images, but they are {p}, "
+                f"{interval} and {adjustment}"
+            )
+        self.target, self.interval, self.adjustment = target, interval, adjustment
+        self.x_flip, self.rotation_90, self.integer_translation = x_flip, rotation_90, integer_translation
+        self.scale, self.rotation, self.anisotropic_scale = scale, rotation, anisotropic_scale
+        self.fractional_translation = fractional_translation
+        self.brightness, self.contrast, self.luma_flip = brightness, contrast, luma_flip
+        self.hue, self.saturation = hue, saturation
+
+        adapts = target is not None
+        self.register_buffer("p", torch.tensor(float(p)), persistent=adapts)
+        # the sum of r_t over the batches since p last moved, of all processes
+        self.register_buffer("signs", torch.zeros(()), persistent=adapts)
+        self._observed: list[Tensor] = []  # in the batch at hand, by this process
+
+    # ------------------------------------------------------------------ p
+
+    def observe(self, real_logits: Tensor, threshold: float | None) -> None:
+        """Take note of D's logits of real images, of any shape, above whose threshold it takes them for real.
+
+        Raises:
+            ValueError: where p adapts and there is no such threshold.
+        """
+        if self.target is None or not self.training:
+            return
+        if threshold is None:
+            raise ValueError(
+                "ADA moves p by the sign of D's logits, which under this loss only compare with each other: take "
+                "another loss, or set p for good (model.init_args.augmentation.init_args: target: null, p: 0.3)"
+            )
+        self._observed.append((real_logits.detach() - threshold).sign().mean())
+
+    def adapt(self, batches: int, images: int, average: Callable[[list[Tensor]], None]) -> None:
+        """The end of a batch: every `interval` batches, p takes its step.
+
+        Args:
+            batches: how many there have been, with this one.
+            images: how many this one had, over all processes.
+            average: replaces tensors by their mean over processes.
+
+        Raises:
+            RuntimeError: where p adapts, but nothing was observed.
+        """
+        if self.target is None:
+            return
+        if not self._observed:
+            raise RuntimeError(
+                "ADA has seen no logits of real images in this batch, by which p moves: let the model's "
+                "discriminator_loss call self.tell_apart(real_logits, fake_logits), or set p for good "
+                "(model.init_args.augmentation.init_args: target: null, p: 0.3)"
+            )
+        mean = torch.stack(self._observed).mean()
+        self._observed.clear()
+        average([mean])
+        self.signs += mean
+        if batches % self.interval == 0:
+            direction = (self.signs / self.interval - self.target).sign()
+            self.p.add_(direction, alpha=images * self.interval / self.adjustment).clamp_(min=0)
+            self.signs.zero_()
+
+    # ------------------------------------------------------------------ the pipeline
+
+    def check(self, images: Tensor) -> None:
+        """Raises ValueError for colours that are neither grey nor RGB, unless all colour transforms are off."""
+        colours = (self.brightness, self.contrast, self.luma_flip, self.hue, self.saturation)
+        if images.shape[1] not in (1, 3) and any(colours):
+            raise ValueError(
+                f"ADA knows the colours of grey and RGB images, not of {images.shape[1]} channels: set brightness, "
+                "contrast, luma_flip, hue and saturation to 0 in model.init_args.augmentation.init_args"
+            )
+
+    def augment(self, images: Tensor) -> Tensor:
+        """Blitting and geometric transforms at one go, then colours."""
+        count, channels, height, width = images.shape
+        images = warp(images, self.draw_geometry(count, width, height, images.device))
+        return recolor(images, self.draw_colors(count, images.device)) if channels in (1, 3) else images
+
+    def draw_geometry(self, count: int, width: int, height: int, device: torch.device) -> Tensor:
+        """For each of `count` images, the matrix that leads from a place in the result back to one in the image.
+
+        (count, 3, 3), for homogeneous (x, y, 1) in pixels from the centre. The first transform stands leftmost, as the
+        way back comes to it last.
+        """
+        rand, randn = partial(torch.rand, device=device), partial(torch.randn, device=device)
+
+        flipped = self._maybe(self.x_flip * self.p, (2 * rand(count)).floor(), 0)
+        inverse = _scaling(1 - 2 * flipped, torch.ones_like(flipped))
+        quarters = self._maybe(self.rotation_90 * self.p, (4 * rand(count)).floor(), 0)
+        inverse = inverse @ _rotation(math.pi / 2 * quarters)
+        shift = self._maybe(self.integer_translation * self.p, TRANSLATION * (2 * rand(count, 2) - 1), 0)
+        inverse = inverse @ _translation(-(width * shift[:, 0]).round(), -(height * shift[:, 1]).round())
+
+        factor = self._maybe(self.scale * self.p, (SCALE * randn(count)).exp2(), 1)
+        inverse = inverse @ _scaling(1 / factor, 1 / factor)
+        # so that one of the two rotations, or both, happen with the probability of one transform
+        before_or_after = 1 - (1 - self.rotation * self.p).clamp(min=0).sqrt()
+        angle = self._maybe(before_or_after, math.pi * (2 * rand(count) - 1), 0)
+        inverse = inverse @ _rotation(angle)
+        factor = self._maybe(self.anisotropic_scale * self.p, (ANISOTROPY * randn(count)).exp2(), 1)
+        inverse = inverse @ _scaling(1 / factor, factor)
+        angle = self._maybe(before_or_after, math.pi * (2 * rand(count) - 1), 0)
+        inverse = inverse @ _rotation(angle)
+        shift = self._maybe(self.fractional_translation * self.p, TRANSLATION * randn(count, 2), 0)
+        return inverse @ _translation(-width * shift[:, 0], -height * shift[:, 1])
+
+    def draw_colors(self, count: int, device: torch.device) -> Tensor:
+        """For each of `count` images, the affine map of its colours: (count, 3, 4), for homogeneous (r, g, b, 1)."""
+        rand, randn = partial(torch.rand, device=device), partial(torch.randn, device=device)
+        identity = torch.eye(3, device=device)
+        grey = torch.full((3, 3), 1 / 3, device=device)  # the projection onto the axis of greys
+
+        brightness = self._maybe(self.brightness * self.p, BRIGHTNESS * randn(count), 0)
+        colors = torch.cat([identity.expand(count, 3, 3), brightness.view(-1, 1, 1).expand(-1, 3, 1)], dim=2)
+        colors = self._maybe(self.contrast * self.p, (CONTRAST * randn(count, 1, 1)).exp2(), 1) * colors
+        flipped = self._maybe(self.luma_flip * self.p, (2 * rand(count, 1, 1)).floor(), 0)
+        colors = (identity - 2 * flipped * grey) @ colors
+        angle = self._maybe(self.hue * self.p, math.pi * (2 * rand(count, 1, 1) - 1), 0)
+        # Rodrigues' formula for the axis (1, 1, 1) / sqrt(3), whose cross product is a difference of two shifts
+        cross = (identity.roll(1, 0) - identity.roll(-1, 0)) / math.sqrt(3)
+        colors = (torch.lerp(grey, identity, angle.cos()) + angle.sin() * cross) @ colors
+        factor = self._maybe(self.saturation * self.p, (SATURATION * randn(count, 1, 1)).exp2(), 1)
+        return torch.lerp(grey, identity, factor) @ colors
+
+    @staticmethod
+    def _maybe(probability: Tensor, drawn: Tensor, neutral: float) -> Tensor:
+        """What was drawn for each image (N, ...), kept with a probability; else what changes nothing."""
+        kept = torch.rand(len(drawn), device=drawn.device) < probability
+        return torch.where(kept.view(-1, *[1] * (drawn.dim() - 1)), drawn, neutral)
+
+
+def recolor(images: Tensor, colors: Tensor) -> Tensor:
+    """Images (N, 1 or 3, H, W) with their colours mapped by (N, 3, 4); grey by what RGB would become on average."""
+    if images.shape[1] == 1:
+        gain, offset = colors[:, :, :3].sum(dim=2).mean(dim=1), colors[:, :, 3].mean(dim=1)
+        return images * gain.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)
+    colors = colors[..., None, None]
+    return (colors[:, :, :3] * images[:, None]).sum(dim=2) + colors[:, :, 3]
+
+
+def warp(images: Tensor, inverse: Tensor) -> Tensor:
+    """Images resampled at the places that matrices lead to.
+
+    Up by two with sym6, bilinear, and down by two with sym6, which keeps detail that plain bilinear sampling would blur
+    (appendix B). Shifts by whole pixels are exact; mirror images and quarter turns are not, as sym6 is not symmetric.
+
+    Args:
+        images: float (N, C, H, W). Outside lies the reflection about the centres of the pixels at the border.
+        inverse: (N, 3, 3), see `AdaptiveAugmentation.draw_geometry`. Where it is the identity, the image is untouched.
+
+    Returns:
+        Images of the same shape, differentiable in the images, twice.
+    """
+    height, width = images.shape[2:]
+    up_y, down_y = _filters(height, images.device)
+    up_x, down_x = _filters(width, images.device)
+    # where the pixels of the result lie, at twice the resolution, from its centre
+    x = torch.arange(down_x.shape[1], device=images.device) - (PEAK + width - 1)
+    y = torch.arange(down_y.shape[1], device=images.device)[:, None] - (PEAK + height - 1)
+    # and where they come from: elementwise, as a matrix product may round coordinates to TF32
+    from_x, from_y = (row[:, 0] * x + row[:, 1] * y + 2 * row[:, 2] for row in inverse[..., None, None].unbind(1)[:2])
+    grid = torch.stack([_normalise(from_x, width), _normalise(from_y, height)], dim=-1)
+    resampled: Tensor = _Sample.apply(up_y @ images @ up_x.T, grid)
+    untouched = (inverse == torch.eye(3, device=images.device)).all(dim=2).all(dim=1)
+    return torch.where(untouched.view(-1, 1, 1, 1), images, down_y @ resampled @ down_x.T)
+
+
+def _normalise(position: Tensor, size: int) -> Tensor:
+    """Positions at twice the resolution, from the centre, as `grid_sample` counts them over one period, in [-1, 1]."""
+    period = 4 * (size - 1)
+    return (position + (size - 1)).remainder(period) * (2 / period) - 1
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept has to serve in training, too
+def _filters(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Filters along one dimension as matrices, in which borders and parity are plain to see.
+
+    The first, (4 size - 3, size), extends by reflection to one period and upsamples by two; its last row is its first
+    again, for the interpolation between them. The second, (size, 2 size + 10), downsamples by two; its input begins at
+    -5. Pixel i stands at 2i.
+    """
+    taps = torch.tensor(SYM6)
+    period = 2 * (size - 1)
+    up, down = torch.zeros(2 * period + 1, size), torch.zeros(size, 2 * size + len(SYM6) - 2)
+    pixel = torch.arange(size)
+    for k in range(len(SYM6)):
+        target = torch.arange((k - PEAK) % 2, 2 * period + 1, 2)
+        source = period // 2 - ((target - k + PEAK) // 2 % period - period // 2).abs()
+        up[target, source] += math.sqrt(2) * taps[k]
+        down[pixel, 2 * pixel + k] = taps[k] / math.sqrt(2)
+    return up.to(device), down.to(device)
+
+
+class _Sample(torch.autograd.Function):
+    """Bilinear sampling at a grid from -1 to 1, differentiable in the images any number of times.
+
+    torch's own `grid_sample` was differentiable only once before its version 2.14.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, grid: Tensor) -> Tensor:
+        ctx.save_for_backward(grid)
+        ctx.shape = images.shape
+        return F.grid_sample(images, grid, align_corners=True)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (grid,) = ctx.saved_tensors
+        return _Scatter.apply(gradient, grid, ctx.shape), None
+
+
+class _Scatter(torch.autograd.Function):
+    """The transpose of `_Sample`."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
+        ctx.save_for_backward(grid)
+        images = gradient.new_empty(()).expand(shape)  # sampling is linear in them: only their shape is read
+        backward = torch.ops.aten.grid_sampler_2d_backward
+        return backward(gradient, images, grid, 0, 0, True, [True, False])[0]  # bilinear, zeros, align_corners
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (grid,) = ctx.saved_tensors
+        return _Sample.apply(gradient, grid), None, None
+
+
+def _scaling(x: Tensor, y: Tensor) -> Tensor:
+    return torch.diag_embed(torch.stack([x, y, torch.ones_like(x)], dim=1))
+
+
+def _rotation(angle: Tensor) -> Tensor:
+    cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], dim=1).view(-1, 3, 3)
+
+
+def _translation(x: Tensor, y: Tensor) -> Tensor:
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return torch.stack([one, zero, x, zero, one, y, zero, zero, one], dim=1).view(-1, 3, 3)

@@ -1,0 +1,379 @@
+"""What every model here is, with a game or without: recorded, evaluated as it trains, resumed exactly, loaded safely.
+
+`AdversarialModule` adds the game of two players to it; `SoloModule` one loss and one optimizer.
+"""
+
+import math
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gan_lightning import random_state
+from gan_lightning.averaging import AveragedNetwork
+from gan_lightning.batches import Batch, ImageBatch, batch_length
+from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild
+from gan_lightning.regularizers import Terms
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+TRUSTED = ("gan_lightning", "torch", "torchvision")
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss term, or a weight, became NaN or infinite."""
+
+
+class GenerativeModule(Recorded, L.LightningModule, ABC):
+    """A model that makes images.
+
+    Args:
+        generator: the network that makes images.
+        ema_half_life: half-life, in images, of the moving average of the generator's weights that all images are
+            generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
+        ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
+        compile: compile all networks that learn with torch.compile.
+        channels_last: keep the networks' weights in channels-last layout, which is faster for convolutions.
+    """
+
+    batch_type: ClassVar[type[Batch]] = ImageBatch
+    """The kind of batch this model learns from."""
+    totals: ClassVar[Sequence[str]]
+    """The losses that are sums of all others, by the names that they are logged under."""
+    clipping: ClassVar[str]
+    """The arguments that clip gradients, for the sentence about a loss that is no longer finite."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        ema_half_life: float = 0,
+        ema_warm_up: float = 0.05,
+        compile: bool = False,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters({"_class_path": path_of(type(self)), **describe(self.init_args)})
+        self.memory_format = torch.channels_last if channels_last else torch.preserve_format  # of all networks
+        self.generator = generator.to(memory_format=self.memory_format)
+        self.average = AveragedNetwork(generator, ema_half_life, ema_warm_up) if ema_half_life else None
+        self.compiles = compile
+
+        self.batches_seen = 0  # training batches since the start of the run, resumed or not
+        self.images_seen = 0  # real images (or pairs) in them, over all processes
+        self._images_at_last_update = 0
+        self._terms: Terms = {}
+        self._unchecked: list[tuple[int, list[str], Tensor]] = []
+        self._process_states: list[dict[str, Any]] | None = None
+        self._random_state: dict[str, Any] = {}
+        self._checked_batch = False
+
+    # ------------------------------------------------------------------ what a model states
+
+    @abstractmethod
+    def generate(self, batch: Any) -> Tensor:
+        """Images as a user gets them, float (N, C, H, W) in [-1, 1]: averaged weights, fp32, no gradient."""
+
+    @abstractmethod
+    def reference(self, batch: Any) -> Tensor:
+        """The real images of a batch that `generate` should resemble, float (N, C, H, W) in [-1, 1]."""
+
+    @abstractmethod
+    def preview(self, batch: Any, count: int) -> tuple[Tensor, int]:
+        """The picture that shows progress: images (M, C, H, W) in [-1, 1] and how many stand side by side.
+
+        The same batch and count give the same latents and sources each time.
+        """
+
+    @abstractmethod
+    def learners(self) -> Sequence[nn.Module]:
+        """All modules that learn."""
+
+    @abstractmethod
+    def try_out(self, batch: Any) -> None:
+        """Compute a loss of a batch, and let go of it: whatever does not fit shows."""
+
+    # ------------------------------------------------------------------ its parts
+
+    @property
+    def averaged_generator(self) -> nn.Module:
+        """The generator to make images with: the moving average where there is one, else the generator itself."""
+        return self.generator if self.average is None else self.average.network
+
+    def _count_batch(self, batch: Batch) -> None:
+        self.batches_seen += 1
+        self.images_seen += batch_length(batch) * self.trainer.world_size
+
+    def _update_average(self) -> None:
+        """Let the moving average follow the generator, which has just stepped."""
+        if self.average is not None:
+            images = self.images_seen - self._images_at_last_update
+            self.average.update(self.generator, images, self.images_seen)
+        self._images_at_last_update = self.images_seen
+
+    def _progress(self, unit: str) -> float:
+        return {"epoch": self.current_epoch, "batch": self.batches_seen, "image": self.images_seen}[unit]
+
+    def _average_over_processes(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by its mean over processes, all in one message."""
+        if self._trainer is None or self.trainer.world_size == 1 or not tensors:
+            return
+        flat = self.trainer.strategy.reduce(torch.cat([t.flatten() for t in tensors]), reduce_op="mean")
+        means = flat.split([t.numel() for t in tensors])
+        torch._foreach_copy_(tensors, [mean.view_as(t) for mean, t in zip(means, tensors, strict=True)])
+
+    def _average_buffers(self) -> None:
+        """Batch norm's running statistics saw this process's share only: their mean over processes on each."""
+        self._average_over_processes([b for b in self.buffers() if b.is_floating_point()])
+
+    def _log_progress(self) -> None:
+        """Log what there is to say, totals into the bar as well."""
+        # self.log costs most of a millisecond a key, each time: only when the logger will write what is logged
+        if not self.trainer._logger_connector.should_update_logs:
+            return
+        self.check_finite()
+        self.log_dict({name: value for name, value in self._terms.items() if name in self.totals}, prog_bar=True)
+        self.log_dict({name: value for name, value in self._terms.items() if name not in self.totals})
+        self.log_dict(self.progress())
+
+    def progress(self) -> dict[str, float | Tensor]:
+        """What is logged beside the losses."""
+        return {"images_seen": float(self.images_seen)}
+
+    # ------------------------------------------------------------------ the guard
+
+    def _guard(self, losses: Terms) -> None:
+        """Remember these losses, by the names that they are logged under, until they are looked at."""
+        values = torch.stack([value.detach() for value in losses.values()])
+        self._unchecked.append((self.batches_seen, list(losses), values))
+        if values.device.type == "cpu":  # elsewhere a look at the value waits for the device: at the logging interval
+            self.check_finite()
+
+    def check_finite(self) -> None:
+        """Look at the losses since the last look.
+
+        Raises:
+            NonFiniteLossError: one of them was NaN or infinite; the message names the term and the batch.
+        """
+        unchecked, self._unchecked = self._unchecked, []
+        for batch, names, values in unchecked:
+            for name, value in zip(names, values.tolist(), strict=True):
+                if not math.isfinite(value):
+                    raise NonFiniteLossError(
+                        f"{name} was {value} at batch {batch}, after {self.images_seen:,} images: training stops "
+                        "here, and no checkpoint is written any more; the last one on disk is from before. Go on "
+                        "from it with --ckpt_path last and a lower learning rate, gradient clipping "
+                        f"({self.clipping}) or full precision (trainer.precision: 32-true)"
+                    )
+
+    # ------------------------------------------------------------------ hooks of Lightning
+
+    def on_fit_start(self) -> None:
+        """Different noise on each process, and compiled networks."""
+        self._checked_batch = False
+        if self.trainer.world_size > 1:
+            # Lightning seeds all processes alike; the weights have been broadcast by now
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
+        if self.compiles:
+            for module in self.learners():
+                module.compile()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """The first batch is checked against the networks; on a resume, each process's state is put back."""
+        self._check_batch(batch)
+        if self._process_states is not None:
+            states, self._process_states = self._process_states, None
+            if len(states) == self.trainer.world_size:
+                self.load_process_state(states[self.global_rank])
+            else:
+                warnings.warn(
+                    f"the checkpoint was written by {len(states)} processes and is resumed by "
+                    f"{self.trainer.world_size}: training goes on, with other noise than the first would have drawn",
+                    stacklevel=2,
+                )
+
+    def on_validation_model_eval(self) -> None:
+        """The first of all that a validation does: set aside the random state that training goes on with."""
+        self._random_state = random_state.capture()
+        super().on_validation_model_eval()
+
+    def on_validation_model_train(self) -> None:
+        """The last: put it back, so that how often one evaluates does not change what is trained."""
+        random_state.restore(self._random_state)
+        super().on_validation_model_train()
+
+    def on_validation_start(self) -> None:
+        """Nothing is evaluated on weights that a NaN has reached; all processes generate with the same buffers."""
+        self.check_finite()
+        self._average_buffers()
+
+    def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """The first batch is checked against the networks."""
+        self._check_batch(batch)
+
+    on_test_batch_start = on_predict_batch_start = on_validation_batch_start
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Validation is evaluation: the images that stand against this batch of the reference set."""
+        return self.generate(batch)
+
+    test_step = predict_step = validation_step
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the counters and the state of every process; refuse to save what is not finite."""
+        self.check_finite()
+        self._average_buffers()
+        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters()]))
+        if not norms.isfinite().all():
+            raise NonFiniteLossError(
+                f"a weight is no longer finite at batch {self.batches_seen}: this checkpoint was not written, and "
+                "the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning rate "
+                "or clipping"
+            )
+        states = [self.process_state()]
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, states[0])
+            states = gathered
+        checkpoint["gan_lightning"] = {
+            "batches_seen": self.batches_seen,
+            "images_seen": self.images_seen,
+            "images_at_last_update": self._images_at_last_update,
+            "processes": states,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take back what `on_save_checkpoint` added; say where the checkpoint's settings were others."""
+        then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY], dict(self.hparams)
+        changed = [
+            f"{key}: {now[key]} now, {then[key]} in the checkpoint"
+            for key in then
+            if now.get(key, then[key]) != then[key]
+        ]
+        if changed:
+            warnings.warn(
+                f"the run goes on with other settings than it began with ({'; '.join(changed)}): those of now count, "
+                "except for what an optimizer keeps itself (betas, momentum, weight decay), which comes with its state",
+                stacklevel=2,
+            )
+        state = checkpoint["gan_lightning"]
+        self.batches_seen = state["batches_seen"]
+        self.images_seen = state["images_seen"]
+        self._images_at_last_update = state["images_at_last_update"]
+        self._process_states = state["processes"]
+
+    def process_state(self) -> dict[str, Any]:
+        """What differs between processes and an exact resume needs, in types that `weights_only` loading takes."""
+        return {"random": random_state.capture()}
+
+    def load_process_state(self, state: dict[str, Any]) -> None:
+        """Take back what `process_state` returned; called at the first batch after a resume."""
+        random_state.restore(state["random"])
+
+    # ------------------------------------------------------------------ fitting the data
+
+    def _check_batch(self, batch: Any) -> None:
+        if not self._checked_batch:
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                self.check_batch(batch)
+            self._checked_batch = True
+
+    def check_batch(self, batch: Any) -> None:
+        """Try the networks on two images of a batch, before the first step.
+
+        Raises:
+            TypeError: the batch is of another kind than this model learns from.
+            ValueError: its images have a shape or a range that the networks are not made for.
+        """
+        name = type(self).__name__
+        if not isinstance(batch, self.batch_type):
+            raise TypeError(
+                f"{name} learns from a {self.batch_type.__name__} ({', '.join(self.batch_type._fields)}), but the "
+                f"data serve a {type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, "
+                "or another model"
+            )
+        with (
+            # a batch of an evaluation comes from torch.inference_mode: only copies made outside take part in gradients
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(self.device.type, enabled=False),
+            evaluating(self),
+        ):
+            make: Any = type(batch)
+            few = make(*(None if field is None else field[:2].clone() for field in batch))
+            images = [field for field in few if field is not None and field.dim() == 4]  # no labels, no captions
+            for field in images:
+                if not field.is_floating_point() or field.abs().max() > 1:
+                    raise ValueError(
+                        f"{name} takes float images in [-1, 1], but the data serve {field.dtype} in [{field.min()}, "
+                        f"{field.max()}]: convert them with gan_lightning.images.to_float"
+                    )
+            shapes = " and ".join("x".join(map(str, field.shape[1:])) for field in images)
+            real = self.reference(few)
+            try:
+                fake = self.generate(few)
+                if fake.shape == real.shape:
+                    self.try_out(few)
+            except (RuntimeError, ValueError, IndexError) as error:
+                raise ValueError(
+                    f"the networks of {name} cannot take what the data serve ({shapes}): {error}. Set the networks' "
+                    "sizes and channels, and the datamodule's, to match"
+                ) from error
+        if fake.shape != real.shape:
+            made, wanted = ("x".join(map(str, images.shape[1:])) for images in (fake, real))
+            raise ValueError(
+                f"the generator of {name} makes images of {made} (channels x height x width), but the data serve "
+                f"{wanted}: set image_size and channels of the networks (under model.init_args) and of the datamodule "
+                "to the same"
+            )
+
+    # ------------------------------------------------------------------ loading
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = "cpu",
+        trusted: Sequence[str] = TRUSTED,
+        **replaced: Any,
+    ) -> Self:
+        """The model that a checkpoint holds, of whichever class was trained. Runs no code that the file brings along.
+
+        Args:
+            checkpoint_path: the file.
+            map_location: the device to load to.
+            trusted: top-level packages whose classes the file may name; add your own for your own networks.
+            replaced: constructor arguments to use instead of those in the file.
+
+        Raises:
+            PermissionError: the file names a class outside the trusted packages.
+            pickle.UnpicklingError: it holds anything but plain data and tensors.
+            TypeError: it holds a model that is not a `cls`.
+        """
+        checkpoint = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
+        arguments = dict(checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY])
+        model_class = import_class(arguments.pop("_class_path"), trusted)
+        if not issubclass(model_class, cls):
+            raise TypeError(f"{checkpoint_path} holds a {model_class.__name__}, which is not a {cls.__name__}")
+        recorded = {name: rebuild(value, trusted) for name, value in arguments.items() if name not in replaced}
+        model = model_class(**recorded, **replaced)
+        model.on_load_checkpoint(checkpoint)
+        model.load_state_dict(checkpoint["state_dict"])
+        return model.to(map_location) if map_location is not None else model
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """The module is in evaluation mode for as long as the context lasts; then each part is back in its own."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

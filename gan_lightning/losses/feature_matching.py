@@ -1,0 +1,18 @@
+"""Feature matching: the generator is to give the mean features of real images, whatever the discriminator's verdict."""
+
+from torch import Tensor
+
+
+def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
+    """‖E f(x) - E f(G(z))‖² (Salimans et al., 2016, arXiv 1606.03498, section 3.1).
+
+    Args:
+        real: features f(x) of real images, (N, F).
+        fake: features f(G(z)) of fakes, (M, F), through which the generator learns.
+
+    Returns:
+        A scalar.
+
+    NOTE: the authors' MNIST code takes the mean over features instead of the sum, which is this divided by F.
+    """
+    return (real.float().mean(dim=0) - fake.float().mean(dim=0)).square().sum()

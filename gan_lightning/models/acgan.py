@@ -1,0 +1,92 @@
+"""AC-GAN: Conditional Image Synthesis With Auxiliary Classifier GANs.
+
+Odena, Olah, Shlens, 2016. arXiv 1610.09585.
+
+    L_S = E_x[log P(S = real | x)] + E_z[log P(S = fake | G(z, c))]                               (equation 2)
+    L_C = E_x[log P(C = c | x)] + E_z[log P(C = c | G(z, c))]                                     (equation 3)
+
+D maximises L_S + L_C and G maximises L_C - L_S: D tells the class c of real and of fake images, and G helps it to. D is
+given no labels; both of its answers come from the same features.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_lightning.adversarial import Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.layers import check_labels
+from gan_lightning.losses import AdversarialLoss, NonSaturating
+from gan_lightning.networks import ACGANDiscriminator, ACGANGenerator
+from gan_lightning.networks.acgan import AuxiliaryClassifier
+from gan_lightning.networks.discriminator import Discriminator
+
+
+class ACGAN(NoiseToImage):
+    """Conditional GAN whose discriminator also classifies.
+
+    Args:
+        generator: G, called with latents and labels. None = the paper's for CIFAR-10.
+        discriminator: D, called with images alone; a linear layer on its `features`, learned with it, tells the class.
+            None = the paper's for CIFAR-10.
+        loss: the adversarial loss. None = non-saturating.
+        lambda_class: weight of the classes' cross-entropies beside the adversarial loss, for both players.
+        base: the arguments of `AdversarialModule`.
+
+    Logged: `loss/discriminator/class_real`, `loss/discriminator/class_fake` and `loss/generator/class` are
+        cross-entropies, in nats, times lambda_class; guessing among ten classes gives 2.3.
+
+    NOTE: fakes have the classes of the real batch.
+    NOTE: G minimises -log P(S = real | G(z, c)), as in all of the field, where the paper's L_S has it minimise
+        log P(S = fake | G(z, c)).
+    """
+
+    discriminator: AuxiliaryClassifier
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: Discriminator | None = None,
+        loss: AdversarialLoss | None = None,
+        lambda_class: float = 1.0,
+        **base: Any,
+    ) -> None:
+        generator, discriminator = generator or ACGANGenerator(), discriminator or ACGANDiscriminator()
+        num_classes = getattr(generator, "num_classes", 0)
+        if not isinstance(discriminator, Discriminator) or discriminator.num_classes or not num_classes:
+            raise ValueError(
+                "ACGAN needs a generator that takes labels (num_classes: the data's number of classes) and a "
+                "discriminator that does not (num_classes: 0) and has features to classify by, as those of "
+                "gan_lightning.networks.discriminator.Discriminator"
+            )
+        super().__init__(generator, AuxiliaryClassifier(discriminator, num_classes), **base)
+        self.loss = loss or NonSaturating()
+        self.lambda_class = lambda_class
+
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What D says of images, seen through the augmentation: logits (N,) and classes' logits (N, num_classes)."""
+        logits, class_logits = self.discriminator.judge_and_classify(self.augmentation(images))
+        return logits.float(), class_logits.float()
+
+    def class_loss(self, class_logits: Tensor, labels: Tensor | None) -> Tensor:
+        """Minus one half of L_C, weighted: the cross-entropy of logits (N, num_classes) to labels int64 (N,)."""
+        return self.lambda_class * F.cross_entropy(class_logits, check_labels(labels, self.num_classes))
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Minus L_S and minus the two halves of L_C."""
+        (real_logits, real_classes), (fake_logits, fake_classes) = self.judge(batch.images), self.judge(fake)
+        return {
+            "adversarial": self.tell_apart(real_logits, fake_logits),
+            "class_real": self.class_loss(real_classes, batch.labels),
+            "class_fake": self.class_loss(fake_classes, batch.labels),
+        }
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Have G(z, c) taken for real, and for one of class c."""
+        fake_logits, fake_classes = self.judge(fake)
+        return {
+            "adversarial": self.loss.generator(fake_logits, lambda: self.judge(batch.images)[0]),
+            "class": self.class_loss(fake_classes, batch.labels),
+        }

@@ -1,0 +1,94 @@
+"""BEGAN: Boundary Equilibrium Generative Adversarial Networks.
+
+Berthelot, Schumm, Metz, 2017. arXiv 1703.10717.
+
+D is an autoencoder, and its verdict on an image the error L(v) = |v - D(v)| of its reconstruction, which it lowers for
+real images and raises for fakes. A controller holds the two in a chosen ratio γ = E L(G(z)) / E L(x) (section 3.4):
+
+    L_D = L(x) - k_t L(G(z))            L_G = L(G(z))
+    k_{t+1} = k_t + λ_k (γ L(x) - L(G(z))),   k_0 = 0,   kept in [0, 1]
+
+and M = L(x) + |γ L(x) - L(G(z))| measures how far training has come (section 3.4.1): it falls as images improve.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from gan_lightning.adversarial import OptimizerFactory, Player, Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator
+
+
+class BEGAN(NoiseToImage):
+    """Boundary equilibrium GAN.
+
+    Args:
+        generator: G. None = the paper's for 64x64 RGB.
+        discriminator: D, from images to images of the same shape. None = the paper's for 64x64 RGB.
+        gamma: γ in (0, 1]: lower for sharper, higher for more varied images.
+        lambda_k: λ_k, the controller's step.
+        base: the arguments of `AdversarialModule`.
+
+    Logged: `convergence`, M in units of pixels in [-1, 1], and `k`.
+
+    NOTE: L is a mean over an image's values. Both players share a batch's latents, as everywhere in this library,
+        where the paper draws z_D and z_G.
+    NOTE: the paper halves the learning rate, which starts between 0.00005 and 0.0001, whenever M stalls; here it is
+        constant unless a schedule is given.
+    """
+
+    k: Tensor
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=1e-4, betas=(0.5, 0.999))
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        gamma: float = 0.5,
+        lambda_k: float = 0.001,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or BEGANGenerator(), discriminator or BEGANAutoencoder(), **base)
+        if not 0 < gamma <= 1:
+            raise ValueError(f"gamma is a ratio in (0, 1], not {gamma}")
+        self.gamma = gamma
+        self.lambda_k = lambda_k
+        self.register_buffer("k", torch.zeros(()))
+
+    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Latent vectors (count, latent_dim), uniform on [-1, 1]."""
+        bound = 1.0 if truncation is None else min(truncation, 1.0)
+        return torch.empty(count, self.latent_dim, device=self.device).uniform_(-bound, bound, generator=generator)
+
+    def error(self, images: Tensor) -> Tensor:
+        """L: how badly D reconstructs images, a scalar."""
+        images = self.augmentation(images)
+        return (images.float() - self.discriminator(images).float()).abs().mean()
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Reconstruct real images, and fakes as badly as k says."""
+        return {"real": self.error(batch.images), "fake": -self.k * self.error(fake)}
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Make what D reconstructs well."""
+        return {"adversarial": self.error(fake)}
+
+    def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
+        """As ever; after the generator's turn the controller moves k, alike on all processes."""
+        super().minimize(player, *losses)
+        if player == "generator":
+            balance = self.gamma * self._terms["loss/discriminator/real"] - self._terms["loss/generator"]
+            self._average_over_processes([balance])
+            self.k.add_(self.lambda_k * balance).clamp_(0, 1)
+            self._terms["convergence"] = self._terms["loss/discriminator/real"] + balance.abs()
+            self._terms["k"] = self.k.clone()
+
+    def images_of(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """As ever, clipped to [-1, 1], which G's linear output may leave."""
+        return super().images_of(z, labels).clamp(-1, 1)

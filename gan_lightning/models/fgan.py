@@ -1,0 +1,58 @@
+"""f-GAN: Training Generative Neural Samplers using Variational Divergence Minimization.
+
+Nowozin, Cseke, Tomioka, 2016. arXiv 1606.00709.
+
+D(x), of unbounded values, and a divergence's output activation g_f and conjugate f* bound that divergence D_f of data
+and fakes from below (equations 4 to 7):
+
+    F = E_x[g_f(D(x))] - E_z[f*(g_f(D(G(z))))] <= D_f            L_D = -F            L_G = -E_z[g_f(D(G(z)))]
+
+L_G is the alternative of section 3.2, which the paper found useful; L_G = F is that of its algorithm 1. The divergence
+is the loss's: Kullback-Leibler either way round, Pearson and Neyman χ², squared Hellinger, Jensen-Shannon, the first
+GAN's, total variation.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from gan_lightning.adversarial import Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.losses import KL, AdversarialLoss, AlternativeUpdate
+from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+
+
+class FGAN(NoiseToImage):
+    """GAN that minimises an f-divergence of one's choice.
+
+    Args:
+        generator: G. None = DCGAN's for 64x64 RGB, which the paper trains on scenes.
+        discriminator: D, the variational function before its activation. None = DCGAN's for 64x64 RGB.
+        loss: the divergence (any `FDivergence`: algorithm 1), or the `AlternativeUpdate` of one. None = the latter of
+            Kullback-Leibler.
+        base: the arguments of `AdversarialModule`.
+
+    Logged: minus `loss/discriminator/adversarial` is the lower bound on the divergence.
+
+    NOTE: the players step in turn; algorithm 1 steps both along the gradients at one and the same point.
+    NOTE: the defaults are the paper's networks for scenes; those for MNIST are fully connected.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or DCGANGenerator(), discriminator or DCGANDiscriminator(), **base)
+        self.loss = loss or AlternativeUpdate(KL())
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Raise the bound to the divergence."""
+        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Lower the divergence, as the bound shows it."""
+        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

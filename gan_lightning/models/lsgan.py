@@ -1,0 +1,60 @@
+"""LSGAN: Least Squares Generative Adversarial Networks.
+
+Mao, Li, Xie, Lau, Wang, Smolley, 2016. arXiv 1611.04076.
+
+D's output D(x) is taken as it is, without a sigmoid, and pulled to a label b for real and a for fake images; G pulls it
+to c (equation 2):
+
+    L_D = ½ E_x[(D(x) - b)²] + ½ E_z[(D(G(z)) - a)²]            L_G = ½ E_z[(D(G(z)) - c)²]
+
+An image that D takes for real, but far from its label, still costs: the gradient does not vanish as the sigmoid's does.
+The labels are the loss's arguments: a = 0, b = c = 1 (equation 9), or a = -1, b = 1, c = 0 (equation 8), which
+minimises the Pearson χ² divergence between p + q and 2q, of data p and fakes q.
+"""
+
+from functools import partial
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from gan_lightning.adversarial import OptimizerFactory, Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.losses import AdversarialLoss, LeastSquares
+from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+
+
+class LSGAN(NoiseToImage):
+    """Least squares GAN.
+
+    Args:
+        generator: G. None = DCGAN's for 64x64 RGB.
+        discriminator: D, returning a number without bounds. None = DCGAN's for 64x64 RGB.
+        loss: the adversarial loss. None = least squares with a = 0, b = c = 1.
+        base: the arguments of `AdversarialModule`.
+
+    NOTE: the paper's networks are for 112x112 scenes, with a 1024-dimensional uniform prior; DCGAN's, to which it
+        compares, are the defaults here, with their normal prior.
+    NOTE: means over the batch; the authors' code has sums, which Adam cannot tell apart.
+    """
+
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=1e-3, betas=(0.5, 0.999))
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or DCGANGenerator(), discriminator or DCGANDiscriminator(), **base)
+        self.loss = loss or LeastSquares()
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Pull D(x) to b and D(G(z)) to a."""
+        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Pull D(G(z)) to c."""
+        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

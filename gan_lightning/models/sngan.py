@@ -1,0 +1,66 @@
+"""SN-GAN: Spectral Normalization for Generative Adversarial Networks.
+
+Miyato, Kataoka, Koyama, Yoshida, 2018. arXiv 1802.05957.
+
+    L_D = E_x[max(0, 1 - D(x))] + E_z[max(0, 1 + D(G(z)))]                                        (equation 16)
+    L_G = -E_z[D(G(z))]                                                                           (equation 17)
+
+Each weight of D is used divided by its largest singular value, W / σ(W) (equation 8), so that D is Lipschitz whatever
+it learns. σ comes from one power iteration at each forward pass in training (algorithm 1), in the generator's turn
+too, and its singular vectors u and v count as constants in the gradient.
+"""
+
+from functools import partial
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from gan_lightning.adversarial import OptimizerFactory, Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.losses import AdversarialLoss, Hinge
+from gan_lightning.networks import ResidualGenerator, SNResidualDiscriminator
+
+
+class SNGAN(NoiseToImage):
+    """GAN with a spectrally normalised discriminator.
+
+    Args:
+        generator: G. None = the paper's ResNet for 32x32 RGB.
+        discriminator: D, which brings the spectral norm with it. None = the paper's ResNet for 32x32 RGB.
+        loss: the adversarial loss. None = hinge.
+        n_critic: discriminator steps for each step of the generator.
+        base: the other arguments of `AdversarialModule`.
+
+    NOTE: the authors' code gives the generator's turn twice the batch, and has it come first of the six; here all
+        batches are alike, and it comes last.
+    NOTE: the authors' code adds noise of one grey level to real images; here they are as they are.
+    """
+
+    redraws: ClassVar[bool] = True
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.0, 0.9))
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        n_critic: int = 5,
+        **base: Any,
+    ) -> None:
+        super().__init__(
+            generator or ResidualGenerator(width=256),
+            discriminator or SNResidualDiscriminator(),
+            n_critic=n_critic,
+            **base,
+        )
+        self.loss = loss or Hinge()
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Equation 16."""
+        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Equation 17."""
+        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

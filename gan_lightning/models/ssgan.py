@@ -1,0 +1,120 @@
+"""Semi-supervised GAN: a classifier that learns from a few labels, from unlabelled images, and from fakes.
+
+Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016. arXiv 1606.03498,
+section 5.
+
+D is a classifier of K classes, with logits l_1(x) ... l_K(x), and a class K + 1, fake, whose logit is fixed at 0. With
+Z(x) = sum_k exp(l_k(x)) it takes an image for real with probability Z(x) / (Z(x) + 1), whose logit is log Z(x):
+
+    L_D = -E_{x,y}[log p(y | x, y <= K)] + λ 1/2 (E_x[ζ(-log Z(x))] + E_z[ζ(log Z(G(z)))])
+    L_G = ||E_x[f(x)] - E_z[f(G(z))]||^2
+
+where ζ(t) = log(1 + e^t), and f are D's features: feature matching, in the place of an adversarial term.
+"""
+
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam
+
+from gan_lightning.adversarial import OptimizerFactory, Terms, evaluating
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.losses import AdversarialLoss, NonSaturating, feature_matching
+from gan_lightning.networks.discriminator import Discriminator
+from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
+
+UNKNOWN = -1  # the label of an image without one
+
+
+class SSGAN(NoiseToImage):
+    """Semi-supervised GAN, for batches of which half is labelled (`labels_per_class` of a datamodule makes them).
+
+    Args:
+        generator: G, which takes no labels. None = the paper's for MNIST.
+        discriminator: D, a head of K outputs on features, without labels as input. Batch norm, whose running statistics
+            mix real images with fakes, makes a poor classifier. None = the paper's for MNIST, with ten classes.
+        loss: what tells real from fake by log Z; only its discriminator's side plays. None = non-saturating, the
+            paper's ζ.
+        lambda_unlabelled: λ. With 0 the classifier learns from the labelled images alone: the supervised baseline.
+        base: the arguments of `AdversarialModule`.
+
+    Logged: `val/accuracy` (`test/accuracy`), the share of the reference images that D classifies rightly.
+
+    NOTE: the code has a uniform prior, matches features of a second batch, and tests D with averaged weights.
+    """
+
+    discriminator: Discriminator
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=3e-3, betas=(0.5, 0.999))
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: Discriminator | None = None,
+        loss: AdversarialLoss | None = None,
+        lambda_unlabelled: float = 1.0,
+        **base: Any,
+    ) -> None:
+        discriminator = discriminator or NoisyDiscriminator(head=partial(nn.Linear, out_features=10))
+        super().__init__(generator or SoftplusGenerator(), discriminator, **base)
+        self.loss = loss or NonSaturating()
+        self.lambda_unlabelled = lambda_unlabelled
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Class logits (N, K) of images float (N, C, H, W) in [-1, 1]."""
+        return self.discriminator(images).float().view(len(images), -1)
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Classify the labelled half of the images; tell the other half from G(z)."""
+        labels, unlabelled, labelled = _halves(batch)
+        logits = self.classify(self.augmentation(batch.images))
+        terms = {"labelled": F.cross_entropy(logits[labelled], labels[labelled], ignore_index=UNKNOWN)}
+        if self.lambda_unlabelled:
+            fake_logits = self.classify(self.augmentation(fake))
+            log_z, fake_log_z = logits[unlabelled].logsumexp(dim=1), fake_logits.logsumexp(dim=1)
+            terms["unlabelled"] = self.lambda_unlabelled * 0.5 * self.tell_apart(log_z, fake_log_z)
+        return terms
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Match the mean features of the unlabelled half."""
+        with torch.no_grad():
+            real = self.discriminator.features(self.augmentation(batch.images[_halves(batch)[1]]))
+        return {"feature_matching": feature_matching(real, self.discriminator.features(self.augmentation(fake)))}
+
+    def validation_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
+        """Classify the reference images; then evaluation, as ever."""
+        right = (self.classify(batch.images).argmax(dim=1) == _halves(batch)[0]).float()
+        name = "test/accuracy" if self.trainer.testing else "val/accuracy"
+        self.log(name, right.mean(), prog_bar=True, sync_dist=True, batch_size=len(right))
+        return super().validation_step(batch, batch_idx)
+
+    test_step = validation_step
+
+    def check_batch(self, batch: Any) -> None:
+        """Also: half of the images have labels, and they are below the discriminator's number of classes."""
+        if not isinstance(batch, ImageBatch):
+            return super().check_batch(batch)
+        if batch.labels is None or batch.labels.ndim != 1 or (batch.labels >= 0).sum() < len(batch.labels) // 2:
+            raise ValueError(
+                "SSGAN learns from batches of which at least half has class labels, but the data serve none or fewer: "
+                "set labels_per_class of the datamodule (data.init_args), such as 10"
+            )
+        super().check_batch(batch)
+        with torch.no_grad(), evaluating(self):
+            classes = self.classify(batch.images[:1]).shape[1]
+        if batch.labels.max() >= classes:
+            raise ValueError(
+                f"the data serve labels up to {batch.labels.max()}, but the discriminator's head has {classes} "
+                "outputs: give it one for each class (head: torch.nn.Linear with out_features)"
+            )
+
+
+def _halves(batch: ImageBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """The labels, and the rows of the unlabelled and of the labelled half."""
+    assert batch.labels is not None  # check_batch has seen them
+    # sorted, -1 comes first; not by masks, whose sizes a GPU would have to be waited for
+    unlabelled, labelled = batch.labels.argsort().tensor_split(2)
+    return batch.labels, unlabelled, labelled

@@ -1,0 +1,75 @@
+"""VAE: Auto-Encoding Variational Bayes.
+
+Kingma, Welling, 2013. arXiv 1312.6114. No GAN: it stands here for comparison.
+
+An encoder gives an approximate posterior q(z|x), a decoder the likelihood p(x|z), and both maximise the evidence lower
+bound of log p(x), with p(z) = N(0, 1):
+
+    -ELBO = KL(q(z|x) || p(z)) + E_q[-log p(x|z)]                                                    (equation 3)
+
+The first term has a closed form, ½ Σ (μ² + σ² - log σ² - 1) over the components of z (appendix B); the second is
+estimated by one z = μ + σ ε, ε ~ N(0, 1), through which the gradient passes (section 2.4).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import FromLatents
+from gan_lightning.generative import evaluating
+from gan_lightning.losses import Bernoulli, Likelihood
+from gan_lightning.networks import VAEDecoder, VAEEncoder
+from gan_lightning.regularizers import Terms
+from gan_lightning.solo import SoloModule
+
+
+class VAE(FromLatents, SoloModule):
+    """Variational autoencoder. Its samples, and so its scores, are the decoder's of z from the prior.
+
+    Args:
+        encoder: from images to the posterior's means and standard deviations, (2, N, latent_dim). None = the
+            convolutional one for 28x28 grey digits.
+        generator: the decoder, any generator without labels. None = the encoder's counterpart.
+        likelihood: of images, given z. None = Bernoulli, which needs a decoder that states its logits.
+        base: the other arguments of `SoloModule`.
+
+    Logged: `loss/reconstruction` and `loss/kl` in nats for an image: sums over its values and its latents, means over
+        the batch. `loss` is their sum, -ELBO.
+
+    NOTE: networks are convolutional and the optimizer is Adam, where the paper has fully connected ones and Adagrad.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module | None = None,
+        generator: nn.Module | None = None,
+        likelihood: Likelihood | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or VAEDecoder(), **base)
+        self.encoder = (encoder or VAEEncoder()).to(memory_format=self.memory_format)
+        if self.encoder.latent_dim != self.latent_dim:
+            raise ValueError(
+                f"the encoder's z has {self.encoder.latent_dim} components and the generator's {self.latent_dim}: set "
+                "latent_dim of both to the same"
+            )
+        self.likelihood = likelihood or Bernoulli()
+
+    def losses(self, batch: ImageBatch) -> Terms:
+        """-ELBO in its two terms."""
+        mean, std = self.encoder(batch.images)
+        posterior = Normal(mean, std, validate_args=False)
+        surprise = self.likelihood.surprise(self.generator, posterior.rsample(), batch.images)
+        return {
+            "reconstruction": surprise.mean(),
+            "kl": kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean(),
+        }
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], decoded from the means of their posteriors by averaged weights; the same."""
+        with evaluating(self.encoder), evaluating(self.averaged_generator):
+            return self.averaged_generator(self.encoder(images)[0])

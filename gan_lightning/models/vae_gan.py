@@ -1,0 +1,120 @@
+"""VAE-GAN: Autoencoding beyond pixels using a learned similarity metric.
+
+Larsen, Sønderby, Larochelle, Winther, 2015. arXiv 1512.09300.
+
+An encoder Enc gives q(z|x); the decoder of a VAE is the generator Dec of a GAN; and images are compared not by pixels
+but by what the discriminator Dis sees in them, at its layer l. With x̃ = Dec(z), z ~ q(z|x), and x_p = Dec(z_p), z_p
+from the prior p(z) = N(0, 1):
+
+    L_prior = KL(q(z|x) || p(z))                                                                     (equation 5)
+    L_rec   = E_q[-log p(Dis_l(x)|z)] = E_q[½ ||Dis_l(x) - Dis_l(x̃)||²] + const                     (equations 7 and 8)
+    L_GAN   = log Dis(x) + log(1 - Dis(x̃)) + log(1 - Dis(x_p))                                       (equation 10)
+
+and each network descends only what algorithm 1 gives it:
+
+    Enc: L_prior + L_rec            Dec: γ L_rec + L_GAN            Dis: -L_GAN
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+from torch.optim import RMSprop
+
+from gan_lightning.adversarial import AdversarialModule, OptimizerFactory, Player, Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import FromLatents
+from gan_lightning.gradients import scale_gradient
+from gan_lightning.losses import AdversarialLoss, NonSaturating
+from gan_lightning.networks import VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
+
+
+class Fakes(NamedTuple):
+    """What encoder and decoder make for a batch."""
+
+    mean: Tensor  # of q(z|x), (N, L)
+    std: Tensor  # of q(z|x), (N, L)
+    z: Tensor  # ~ q(z|x), (N, L)
+    reconstructed: Tensor  # x̃, (N, C, H, W)
+    sampled: Tensor  # x_p, (N, C, H, W)
+
+
+class VAEGAN(FromLatents, AdversarialModule):
+    """A VAE that is its own GAN. Encoder and decoder are one player, with one optimizer.
+
+    Args:
+        encoder: Enc, from images to means and standard deviations (2, N, latent_dim). None = the paper's for 64x64 RGB.
+        generator: Dec. None = the paper's for 64x64 RGB.
+        discriminator: Dis, with the layer that compares images as its `features`. None = the paper's for 64x64 RGB.
+        loss: the adversarial loss. None = non-saturating.
+        gamma: γ, the weight of L_rec against L_GAN in the decoder, more than 0.
+        base: the arguments of `AdversarialModule`.
+
+    Logged: `loss/generator/prior` and `loss/generator/reconstruction` are L_prior and L_rec in nats an image.
+
+    NOTE: the decoder's loss is the non-saturating one; in the paper's minimax game (`gan_lightning.losses.Minimax`) the
+        authors' code skips turns of the player that leads.
+    NOTE: x̃ and x_p together weigh as much as x (their mean), where equation 10 adds them up, for any loss to be played.
+    NOTE: γ and the optimizer's settings are the code's for faces, without its decay of the learning rate.
+    """
+
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(RMSprop, lr=0.025 / 64, weight_decay=1e-5)
+
+    def __init__(
+        self,
+        encoder: nn.Module | None = None,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        gamma: float = 1e-6,
+        **base: Any,
+    ) -> None:
+        super().__init__(generator or VAEGANDecoder(), discriminator=discriminator or VAEGANDiscriminator(), **base)
+        self.encoder = (encoder or VAEGANEncoder()).to(memory_format=self.memory_format)
+        if self.encoder.latent_dim != self.latent_dim:
+            raise ValueError(
+                f"the encoder's z has {self.encoder.latent_dim} components and the generator's {self.latent_dim}: set "
+                "latent_dim of both to the same"
+            )
+        if gamma <= 0:
+            raise ValueError(f"gamma weighs the reconstruction in the decoder and is more than 0, not {gamma}")
+        self.loss = loss or NonSaturating()
+        self.gamma = gamma
+
+    def players(self) -> dict[Player, Sequence[nn.Module]]:
+        """The encoder plays with the generator."""
+        return {"discriminator": [self.discriminator], "generator": [self.generator, self.encoder]}
+
+    def draw_fakes(self, batch: ImageBatch) -> Fakes:
+        """The batch's images encoded and decoded, and as many decoded from the prior."""
+        mean, std = self.encoder(batch.images)
+        z = mean + std * torch.randn_like(std)
+        # L_rec's gradient passes the decoder as γ of itself (see `generator_loss`), and is whole again from here on
+        reconstructed = self.generator(scale_gradient(z, 1 / self.gamma))
+        return Fakes(mean, std, z, reconstructed, self.generator(self.latents(len(z))))
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
+        """-L_GAN: tell x from x̃ and x_p, in passes of their own."""
+        fake_logits = torch.cat([self.discriminate(fake.reconstructed), self.discriminate(fake.sampled)])
+        return {"adversarial": self.tell_apart(self.discriminate(batch.images), fake_logits)}
+
+    def generator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
+        """L_prior and L_rec for the encoder, γ L_rec and L_GAN for the decoder, from one sum of terms."""
+        prior = kl_divergence(Normal(fake.mean, fake.std, validate_args=False), Normal(0.0, 1.0)).sum(1).mean()
+        with torch.no_grad():
+            seen = self._compared(batch.images)
+        difference = self._compared(scale_gradient(fake.reconstructed, self.gamma)) - seen
+        reconstruction = 0.5 * difference.square().sum(1).mean()
+
+        # x̃ once more, from a z that ends the gradient: Enc learns nothing from L_GAN
+        reconstructed = self.generator(fake.z.detach())
+        fake_logits = torch.cat([self.discriminate(reconstructed), self.discriminate(fake.sampled)])
+        adversarial = self.loss.generator(fake_logits, lambda: self.discriminate(batch.images))
+        return {"prior": prior, "reconstruction": reconstruction, "adversarial": adversarial}
+
+    def _compared(self, images: Tensor) -> Tensor:
+        """Dis_l of images, (N, F), in float32."""
+        return self.discriminator.features(images).float()  # type: ignore[operator]

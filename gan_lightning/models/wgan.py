@@ -1,0 +1,97 @@
+"""WGAN: Wasserstein GAN.
+
+Arjovsky, Chintala, Bottou, 2017. arXiv 1701.07875.
+
+    L_D = E_z[D(G(z))] - E_x[D(x)]            L_G = -E_z[D(G(z))]                        (equations 2 and 3)
+
+A critic that is K-Lipschitz and trained to its best measures K times the Wasserstein distance of data and fakes.
+Algorithm 1 keeps it Lipschitz by clipping every parameter to [-c, c] after each of its steps, and near its best by
+n_critic steps for each of G's: c = 0.01, n_critic = 5, RMSprop with learning rate 0.00005, batches of 64; each turn has
+latents of its own.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import RMSprop
+
+from gan_lightning.adversarial import OptimizerFactory, Player, Terms
+from gan_lightning.batches import ImageBatch
+from gan_lightning.families import NoiseToImage
+from gan_lightning.losses import AdversarialLoss, Wasserstein
+from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+
+EARLY, ROUND = 25, 500  # steps of the generator
+
+
+class WGAN(NoiseToImage):
+    """Wasserstein GAN with clipped weights.
+
+    Args:
+        generator: G. None = the paper's, which is DCGAN's for 64x64 RGB.
+        discriminator: the critic D. None = the paper's, which is DCGAN's for 64x64 RGB, batch norm included.
+        loss: the adversarial loss. None = the Wasserstein loss.
+        clip: largest magnitude c of a parameter of the critic, the gains and biases of its batch norm included.
+        n_critic: critic steps for each step of the generator.
+        head_start: how many times n_critic the critic steps before each of the generator's first 25 steps and before
+            every 500th; 20 is the authors' 100 steps, 1 turns it off.
+        base: the other arguments of `AdversarialModule`.
+
+    Logged: `wasserstein_estimate`, the critic's estimate of the distance, up to the Lipschitz constant.
+
+    NOTE: the authors' code clips before a critic's step and not after it, so that G learns from a critic that is one
+        step outside the box.
+    """
+
+    redraws: ClassVar[bool] = True
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(RMSprop, lr=5e-5)
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: AdversarialLoss | None = None,
+        clip: float = 0.01,
+        n_critic: int = 5,
+        head_start: int = 20,
+        **base: Any,
+    ) -> None:
+        super().__init__(
+            generator or DCGANGenerator(), discriminator or DCGANDiscriminator(), n_critic=n_critic, **base
+        )
+        if clip <= 0 or head_start < 1:
+            raise ValueError(f"clip must be above 0 and head_start count from 1, but they are {clip} and {head_start}")
+        self.loss = loss or Wasserstein()
+        self.clip = clip
+        self.head_start = head_start
+
+    def is_generators_turn(self) -> bool:
+        """After n_critic steps of the critic, or head_start times as many: read off the count of batches alone."""
+        turns, more = divmod(self.batches_seen + 1, self.n_critic)
+        if more:
+            return False
+        late = turns - EARLY * self.head_start
+        if late <= 0:
+            return turns % self.head_start == 0
+        # each round of 500 steps opens with a long one; the early ones end 24 short ones after the first round's
+        return (late + self.head_start + EARLY - 2) % (self.head_start + ROUND - 1) >= self.head_start - 1
+
+    def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
+        """As ever; then the critic's parameters go back into their box."""
+        super().minimize(player, *losses)
+        if player == "discriminator":
+            with torch.no_grad():
+                for parameter in self.discriminator.parameters():
+                    parameter.clamp_(-self.clip, self.clip)
+            self._terms["wasserstein_estimate"] = -self._terms["loss/discriminator/adversarial"]
+
+    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Minus the estimate of the Wasserstein distance."""
+        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+
+    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
+        """Raise the critic's score of what G makes."""
+        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

@@ -1,0 +1,89 @@
+"""Heads that let a discriminator compare the images of a batch, so that a generator of one image is found out.
+
+They end any discriminator here, by its argument `head` (see `gan_lightning.networks.discriminator`):
+
+    discriminator:
+      class_path: gan_lightning.networks.DCGANDiscriminator
+      init_args:
+        head:
+          class_path: gan_lightning.networks.heads.MinibatchDiscrimination
+          init_args: {kernels: 50}
+
+With either of them a logit depends on the other images of its batch, in evaluation as in training: judge images in
+batches like those of training, real and fake ones in batches of their own. The parts that `accumulate` cuts a batch
+into, and the ranks of a distributed run, are batches by themselves. Penalties on the gradient of each image's logit,
+such as WGAN-GP's, lose their meaning, as they do with batch norm.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Minibatch discrimination, then a linear layer.
+
+    Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016, arXiv
+    1606.03498, section 3.2. With M = T f(x), a matrix (kernels, kernel_dims) for each image,
+
+        o_b(x_i) = sum_{j != i} exp(-||M_ib - M_jb||_1)
+
+    says how close, to kernel b, the rest of the batch is; it joins the features. In a batch of one image o is 0.
+
+    NOTE: the sum leaves out j = i, as the authors' code does; the paper's includes that constant 1.
+    NOTE: T starts as any linear layer of its network does; the code normalises it, and sets its scale and a bias of o
+        by a first batch of data.
+
+    Args:
+        num_features: F, features of an image.
+        kernels: B, the values of o.
+        kernel_dims: C, dimensions in which a kernel measures distance.
+    """
+
+    def __init__(self, num_features: int, kernels: int = 100, kernel_dims: int = 5) -> None:
+        super().__init__()
+        self.kernels = kernels
+        self.kernel = nn.Linear(num_features, kernels * kernel_dims, bias=False)
+        self.linear = nn.Linear(num_features + kernels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, F) to logits (N, 1). Memory grows with N² · kernels · kernel_dims."""
+        m = self.kernel(features).float().unflatten(1, (self.kernels, -1))  # (N, B, C)
+        distances = (m[:, None] - m).abs().sum(dim=3)  # (N, N, B)
+        itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
+        closeness = torch.exp(-distances.masked_fill(itself[:, :, None], torch.inf)).sum(dim=1)  # (N, B)
+        return self.linear(torch.cat([features, closeness.to(features.dtype)], dim=1))
+
+
+class MinibatchStdDev(nn.Module):
+    """Minibatch standard deviation, then a linear layer.
+
+    Karras, Aila, Laine, Lehtinen, "Progressive Growing of GANs", 2017, arXiv 1710.10196, section 3. The batch is cut
+    into groups; the standard deviation of each feature over a group, averaged over the features, is one more feature
+    of each image of the group. In a group of one image it is (nearly) 0.
+
+    NOTE: the authors append it as a map in front of their last convolution; here features are flat.
+    NOTE: their batches must be multiples of the group size. Here N images make N // group_size groups, at least one,
+        and those that are left over join the first ones.
+
+    Args:
+        num_features: F, features of an image.
+        group_size: images in a group.
+    """
+
+    def __init__(self, num_features: int, group_size: int = 4) -> None:
+        super().__init__()
+        self.group_size = group_size
+        self.linear = nn.Linear(num_features + 1, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, F) to logits (N, 1)."""
+        count = len(features)
+        groups = max(count // self.group_size, 1)
+        group = torch.arange(count, device=features.device) % groups  # of each image
+        member = torch.eye(groups, device=features.device)[group]  # (N, groups)
+        mean_of = (member / member.sum(dim=0)).T  # (groups, N): what takes means over groups
+        with torch.autocast(features.device.type, enabled=False):
+            x = features.float()
+            variance = mean_of @ (x - (mean_of @ x)[group]).square()  # (groups, F)
+            deviation = (variance + 1e-8).sqrt().mean(dim=1)[group]  # (N,)
+        return self.linear(torch.cat([features, deviation[:, None].to(features.dtype)], dim=1))
