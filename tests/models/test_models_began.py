@@ -25,7 +25,8 @@ def test_both_losses_are_errors_of_reconstruction() -> None:
 
 def test_the_controller_by_hand() -> None:
     model = began(gamma=0.7, lambda_k=0.1)
-    k = 0.0
+    model.k.fill_(0.5)
+    k = 0.5
     for epoch in range(1, 4):
         trainer(max_epochs=1).fit(model, data_for(model))
         real, fake = float(model._terms["loss/discriminator/real"]), float(model._terms["loss/generator"])
@@ -33,7 +34,8 @@ def test_the_controller_by_hand() -> None:
         assert float(model.k) == pytest.approx(k, abs=1e-6)
         assert float(model._terms["convergence"]) == pytest.approx(real + abs(0.7 * real - fake), abs=1e-6)
         assert model.batches_seen == epoch
-    assert k > 0
+    assert 0 < k < 1
+    assert k != 0.5
 
 
 @pytest.mark.parametrize(("lambda_k", "end"), [(1e3, {0.0, 1.0}), (0.0, {0.0})])
