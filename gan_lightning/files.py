@@ -1,6 +1,8 @@
 """Image files: which files of a folder are images, and what is in one."""
 
 import os
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +74,14 @@ def _shallow(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         return image.convert("L")
     return image if image.mode in _KEPT_MODES else image.convert("RGB")
+
+
+def write_whole(out: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file, which appears at `out` whole or not at all, in a folder that is made where missing."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f"{out.name}.{secrets.token_hex(4)}.part")
+    try:
+        write(unfinished)
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)

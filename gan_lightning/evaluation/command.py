@@ -2,12 +2,11 @@
 
 import hashlib
 import re
-import secrets
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Union
+from typing import TYPE_CHECKING, Union
 
 import torch
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -16,7 +15,8 @@ from gan_lightning.evaluation.cache import CACHE_VERSION, FeatureCache
 from gan_lightning.evaluation.evaluator import Evaluator, MetricChoice
 from gan_lightning.evaluation.recipes import FAMILIES, Recipe, find_recipe
 from gan_lightning.evaluation.report import Report
-from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Images, load_generator
+from gan_lightning.evaluation.sources import Device, FolderImages, GeneratedImages, Images, find_device, load_generator
+from gan_lightning.files import write_whole
 from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.recording import describe
@@ -39,7 +39,7 @@ def evaluate(
     download: bool = False,
     trusted: list[str] | None = None,
     batch_size: int = 64,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Device = "auto",
     cache_dir: Path | None = None,
     json: Path | None = None,
 ) -> None:
@@ -79,7 +79,7 @@ def evaluate(
     if not fake.exists():
         raise FileNotFoundError(f"there is no {fake}: name a folder of generated images, or a checkpoint")
     chosen = find_recipe(recipe)
-    place = _device(device)
+    place = find_device(device)
     reals = FolderImages(real, batch_size, labelled)
     fakes: Fakes = (
         load_generator(fake, place, trusted or ()) if fake.is_file() else FolderImages(fake, batch_size, labelled)
@@ -145,7 +145,7 @@ def evaluate(
     for reason in left_out:
         print(f"note: left out: {reason}", file=sys.stderr)
     if json is not None:
-        _write(json, report.as_json() + "\n")
+        write_whole(json, lambda path: path.write_text(report.as_json() + "\n"))
 
 
 def recipes() -> None:
@@ -164,12 +164,6 @@ def recipes() -> None:
         ("EXTRACTOR of features; where left out, the published one", extractors),
     ):
         print(f"\n{title}", *(f"  {name:{width}}  {text}" for name, text in entries.items()), sep="\n")
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch finds no GPU here; leave it out")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 def _counts(recipe: Recipe, reals: FolderImages, fakes: Fakes) -> tuple[int, int]:
@@ -251,14 +245,3 @@ def _take_in(
                 evaluator.show(pixels, real, labels)
                 bar.update(len(pixels))
     return made if known is None else known
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_text(text)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,19 @@ from gan_lightning.images import to_float, to_uint8
 
 if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
     from gan_lightning.families import FromLatents
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def find_device(name: Device) -> torch.device:
+    """The device of that name; "auto": the GPU where there is one.
+
+    Raises:
+        ValueError: if there is no GPU to be had.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch finds no GPU here; leave it out")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 class FolderImages:

@@ -1,13 +1,12 @@
 """What all pictures share: their colours, and files that are whole or not there."""
 
-import secrets
-from collections.abc import Callable
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from gan_lightning.files import write_whole
 from gan_lightning.images import to_channels
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -29,17 +28,6 @@ def write_figure(figure: Figure, out: Path) -> None:
     """
     check_suffix(out)
     write_whole(out, lambda path: figure.savefig(path, format=out.suffix[1:], dpi=DPI, facecolor="white"))
-
-
-def write_whole(out: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file, which appears at `out` whole or not at all, in a folder that is made where missing."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f"{out.name}.{secrets.token_hex(4)}.part")
-    try:
-        write(unfinished)
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def show_image(axes: Axes, image: Tensor, caption: str, bold: bool = False) -> None:

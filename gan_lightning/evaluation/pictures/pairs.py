@@ -11,7 +11,8 @@ from seaborn import move_legend, pairplot
 from torch import Tensor
 
 from gan_lightning.evaluation.pictures.canvas import FAKE_COLOUR, REAL_COLOUR, check_suffix, write_figure
-from gan_lightning.evaluation.pictures.sets import Device, find_device, open_images, pooled_features
+from gan_lightning.evaluation.pictures.sets import open_images, pooled_features
+from gan_lightning.evaluation.sources import Device, find_device
 from gan_lightning.metrics.named import make_extractor
 
 SHOWN = 3  # features, where none are named

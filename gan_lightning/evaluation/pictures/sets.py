@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,19 +9,6 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Images, load_generator
 from gan_lightning.metrics import FeatureExtractor, Features
-
-Device = Literal["auto", "cpu", "cuda"]
-
-
-def find_device(name: Device) -> torch.device:
-    """The device of that name; "auto": the GPU where there is one.
-
-    Raises:
-        ValueError: if there is no GPU to be had.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch finds no GPU here; leave it out")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 def open_images(path: Path, most: int, seed: int, device: torch.device, trusted: Sequence[str] | None) -> Images:
