@@ -17,10 +17,10 @@ class ImageBatch(NamedTuple):
 
 
 class PairedBatch(NamedTuple):
-    """A source image and the target it is to become, aligned pixel by pixel."""
+    """A source image and the target it is to become, aligned; in super-resolution the target is the larger."""
 
     source: Tensor  # (N, C_source, H, W)
-    target: Tensor  # (N, C_target, H, W)
+    target: Tensor  # (N, C_target, H', W')
 
 
 class UnpairedBatch(NamedTuple):

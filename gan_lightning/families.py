@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch, first
@@ -129,18 +130,14 @@ class NoiseToImage(FromLatents, AdversarialModule):
         return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
 
 
-class PairedTranslation(AdversarialModule):
-    """A generator that turns a source image into the target that it is paired with."""
+class FromSources(GenerativeModule):
+    """A generator that turns a source image into the target that it is paired with, with an adversary or without."""
 
     batch_type: ClassVar[type[Batch]] = PairedBatch
 
     @abstractmethod
     def translate(self, images: Tensor) -> Tensor:
-        """Source images float (N, C_source, H, W) in [-1, 1] to targets float (N, C_target, H, W) in [-1, 1]."""
-
-    def draw_fakes(self, batch: PairedBatch) -> Tensor:
-        """The translated sources."""
-        return self.generator(batch.source)
+        """Source images float (N, C_source, H, W) in [-1, 1] to targets float (N, C_target, H', W') in [-1, 1]."""
 
     def generate(self, batch: PairedBatch) -> Tensor:
         """The translated sources, as a user gets them."""
@@ -153,7 +150,15 @@ class PairedTranslation(AdversarialModule):
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
         """Rows of source | fake | target, three such rows' worth side by side."""
         shown = first(batch, count)
-        return _side_by_side(shown.source, self.generate(shown), shown.target), 3
+        return side_by_side(shown.source, self.generate(shown), shown.target), 3
+
+
+class PairedTranslation(FromSources, AdversarialModule):
+    """A generator that turns a source image into the target that it is paired with, against a discriminator."""
+
+    def draw_fakes(self, batch: PairedBatch) -> Tensor:
+        """The translated sources."""
+        return self.generator(batch.source)
 
 
 class UnpairedTranslation(AdversarialModule):
@@ -178,9 +183,14 @@ class UnpairedTranslation(AdversarialModule):
         shown = first(batch, count)
         fake_b, fake_a = self.translate(shown.real_a, "a_to_b"), self.translate(shown.real_b, "b_to_a")
         rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
-        return _side_by_side(shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b), 6
+        return side_by_side(shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b), 6
 
 
-def _side_by_side(*columns: Tensor) -> Tensor:
-    """Columns of N images each as one batch in reading order, all in RGB, whatever their channels."""
+def side_by_side(*columns: Tensor) -> Tensor:
+    """Columns of N images each as one batch in reading order, all in RGB, whatever their channels.
+
+    Smaller images are enlarged to the size of the last column, each pixel to a square.
+    """
+    size = columns[-1].shape[2:]
+    columns = tuple(c if c.shape[2:] == size else interpolate(c, size, mode="nearest") for c in columns)
     return torch.stack([to_channels(column, 3) for column in columns], dim=1).flatten(0, 1)

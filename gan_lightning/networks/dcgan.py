@@ -15,7 +15,16 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from gan_lightning.layers import Norm, append_labels, check_images, check_latent, halvings, init_normal, norm2d
+from gan_lightning.layers import (
+    Norm,
+    append_labels,
+    check_images,
+    check_latent,
+    halvings,
+    init_normal,
+    norm2d,
+    normalise_spectrally,
+)
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.recording import Network
 
@@ -100,22 +109,27 @@ class DCGANDiscriminator(Discriminator):
         channels: int = 3,
         width: int = 64,
         num_classes: int = 0,
-        norm: Norm = "batch",
+        norm: Norm | Literal["spectral"] = "batch",
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.image_shape = (channels, image_size, image_size)
-        bias = norm == "none"
+        bias = norm in ("none", "spectral")
+        of_maps: Norm = "none" if norm == "spectral" else norm
         widths = _widths(image_size, width)
         layers: list[nn.Module] = [nn.Conv2d(channels + num_classes, width, 4, stride=2, padding=1, bias=bias)]
         for inputs, outputs in itertools.pairwise(widths):
             layers += [nn.LeakyReLU(0.2, inplace=True)]
-            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias), norm2d(norm, outputs)]
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias), norm2d(of_maps, outputs)]
         self.net = nn.Sequential(*layers, nn.LeakyReLU(0.2, inplace=True))
         self.num_features = widths[-1] * 4 * 4
         self.head = nn.Linear(self.num_features, 1, bias=bias) if head is None else head(self.num_features)
         init_normal(self)
+        if norm == "spectral":
+            normalise_spectrally(self.net)
+            if head is None:
+                normalise_spectrally(self.head)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last maps, (N, F)."""

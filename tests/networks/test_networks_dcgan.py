@@ -123,3 +123,14 @@ def test_interpolation_leaves_no_checkerboard_where_transposed_convolution_does(
 def test_an_upsampling_that_cannot_be():
     with pytest.raises(ValueError, match='"transposed", "nearest" or "bilinear", not \'bicubic\''):
         DCGANGenerator(upsampling="bicubic")
+
+
+def test_spectral_norm_bounds_every_layer_of_the_critic():
+    net = DCGANDiscriminator(16, width=8, norm="spectral").train()
+    for _ in range(20):  # power iterations
+        net(torch.randn(2, 3, 16, 16))
+    layers = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 3
+    for layer in layers:
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+        assert layer.bias is not None

@@ -1,0 +1,343 @@
+"""Every noise-to-image method of this library on the embedded digits, compared fairly, into one table and one picture.
+
+python -m benchmarks.objectives --folder runs/objectives --readme README.md --picture docs/objectives.png
+
+The same for all: the generator, the discriminator's convolutions, images seen, batch size, moving average, decay of the
+learning rate, evaluation. Each method's own: its loss, its optimizer, how its discriminator is normalised and how often
+it steps. What has been trained is not trained again; what was stopped goes on. Without a need to train, it takes
+seconds.
+"""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import fmean, stdev
+from time import process_time
+from typing import Any
+
+import lightning as L
+import torch
+from matplotlib.figure import Figure
+
+from benchmarks.rounds import quieten_lightning
+from gan_lightning.adversarial import NonFiniteLossError
+from gan_lightning.callbacks import Evaluation
+from gan_lightning.cli import main as command_line
+from gan_lightning.files import write_whole
+from gan_lightning.generative import GenerativeModule
+from gan_lightning.images import to_uint8
+
+EPOCHS = 16  # of 8,000 digits
+BATCH_SIZE = 64
+WIDTH = 16
+RECIPE = "suite+modes2k_test@digits"
+COLUMNS = {
+    "fid": ("FID", 1),
+    "inception_score": ("IS", 2),
+    "precision": ("precision", 2),
+    "recall": ("recall", 2),
+    "modes_covered_fairly": ("modes", 1),
+    "images_per_second": ("images/s", 0),
+}
+MARKS = ("<!-- objectives: made by benchmarks/objectives.py -->\n", "\n<!-- /objectives -->")
+
+Part = dict[str, Any]
+
+
+def part(class_path: str, **init_args: Any) -> Part:
+    return {"class_path": class_path, "init_args": init_args}
+
+
+network = partial(part, image_size=32, channels=1, width=WIDTH)
+
+
+def generator(**arguments: Any) -> Part:
+    return network("gan_lightning.networks.DCGANGenerator", latent_dim=100, **arguments)
+
+
+def discriminator(norm: str = "batch", **arguments: Any) -> Part:
+    return network("gan_lightning.networks.DCGANDiscriminator", norm=norm, **arguments)
+
+
+def loss(name: str, **arguments: Any) -> Part:
+    return part(f"gan_lightning.losses.{name}", **arguments)
+
+
+def adam(lr: float = 1e-3, betas: Sequence[float] = (0.5, 0.999)) -> Part:
+    return part("torch.optim.Adam", lr=lr, betas=list(betas))
+
+
+def autoencoder(code_dim: int) -> Part:
+    return network("gan_lightning.networks.DCGANAutoencoder", code_dim=code_dim)
+
+
+DECAY = part("gan_lightning.schedules.LinearToZero", start=EPOCHS // 2, end=EPOCHS)
+CLASSIFIER = part("torch.nn.Linear", out_features=10)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table.
+
+    Args:
+        title: as the table has it.
+        paper: number of the paper in arXiv.
+        model: name of the model's class.
+        settings: its arguments, beside those that all have.
+        optimizer: of all its networks.
+        data: arguments of the datamodule.
+        solo: there is no adversary, and one optimizer.
+    """
+
+    title: str
+    paper: str
+    model: str
+    settings: Part = field(default_factory=dict)
+    optimizer: Part = field(default_factory=adam)
+    data: Part = field(default_factory=dict)
+    solo: bool = False
+
+    def arguments(self) -> Part:
+        """The model, as the command line takes it."""
+        common: Part = {"generator": generator(), "ema_half_life": 2000, "channels_last": True}
+        if self.solo:
+            common |= {"optimizer": self.optimizer, "schedule": DECAY}
+        else:
+            common |= {"discriminator": discriminator()}
+            for player in ("generator", "discriminator"):
+                common |= {f"{player}_optimizer": self.optimizer, f"{player}_schedule": DECAY}
+        return part(f"gan_lightning.models.{self.model}", **deepcopy(common | self.settings))
+
+
+def f_gan(divergence: str, title: str) -> Method:
+    """With the paper's alternative step; for its Jensen-Shannon and GAN divergences that is the game of "dcgan"."""
+    settings = {"loss": loss("AlternativeUpdate", divergence=loss(divergence))}
+    return Method(f"f-GAN, {title}", "1606.00709", "FGAN", settings)
+
+
+RMSPROP = part("torch.optim.RMSprop", lr=5e-4)  # ten times the papers': there are few steps
+LABELLED = {"generator": generator(num_classes=10)}
+
+METHODS = {
+    "minimax": Method("GAN, saturating", "1406.2661", "DCGAN", {"loss": loss("Minimax")}),
+    "dcgan": Method("GAN, non-saturating (DCGAN)", "1511.06434", "DCGAN"),
+    "lsgan": Method("LSGAN", "1611.04076", "LSGAN"),
+    "wgan": Method("WGAN, clipped", "1701.07875", "WGAN", {"head_start": 1}, RMSPROP),
+    "wgan_gp": Method(
+        "WGAN-GP", "1704.00028", "WGANGP", {"discriminator": discriminator("none")}, adam(betas=(0, 0.9))
+    ),
+    "sngan": Method(
+        "SN-GAN, hinge", "1802.05957", "SNGAN", {"discriminator": discriminator("spectral"), "n_critic": 1}
+    ),
+    "fgan_kl": f_gan("KL", "KL"),
+    "fgan_reverse_kl": f_gan("ReverseKL", "reverse KL"),
+    "fgan_pearson": f_gan("PearsonChiSquared", "Pearson χ²"),
+    "fgan_neyman": f_gan("NeymanChiSquared", "Neyman χ²"),
+    "fgan_hellinger": f_gan("SquaredHellinger", "squared Hellinger"),
+    "ragan": Method("RaGAN", "1807.00734", "RaGAN"),
+    "r3gan": Method(
+        "R3GAN's objective",
+        "2501.05441",
+        "R3GAN",
+        {"discriminator": discriminator("none"), "gamma": 1.0},
+        adam(betas=(0, 0.9)),
+    ),
+    "mmd_gan": Method("MMD-GAN", "1705.08584", "MMDGAN", {"discriminator": autoencoder(32)}, RMSPROP),
+    "began": Method("BEGAN", "1703.10717", "BEGAN", {"discriminator": autoencoder(32), "gamma": 0.7}),
+    "infogan": Method("InfoGAN", "1606.03657", "InfoGAN", {"generator_optimizer": adam(2e-3)}, adam(4e-4)),
+    "vae_gan": Method(
+        "VAE-GAN",
+        "1512.09300",
+        "VAEGAN",
+        {"encoder": network("gan_lightning.networks.VAEGANEncoder", latent_dim=100, hidden=256), "gamma": 1e-3},
+    ),
+    "ssgan": Method(
+        "SSGAN, 100 labels",
+        "1606.03498",
+        "SSGAN",
+        {"discriminator": discriminator("none", head=CLASSIFIER)},
+        data={"labels_per_class": 10},
+    ),
+    "cgan": Method("cGAN", "1411.1784", "CGAN", LABELLED | {"discriminator": discriminator(num_classes=10)}),
+    "acgan": Method("AC-GAN", "1610.09585", "ACGAN", LABELLED),
+    "projection": Method(
+        "projection, hinge",
+        "1802.05637",
+        "ProjectionGAN",
+        LABELLED
+        | {
+            "discriminator": part(
+                "gan_lightning.networks.projection.Projection",
+                discriminator=discriminator("spectral"),
+                num_classes=10,
+            ),
+            "n_critic": 1,
+        },
+    ),
+    "gmmn": Method("GMMN", "1502.02761", "GMMN", solo=True),
+    "vae": Method(
+        "VAE",
+        "1312.6114",
+        "VAE",
+        {
+            "encoder": network("gan_lightning.networks.VAEGANEncoder", latent_dim=100, hidden=256),
+            "likelihood": loss("Gaussian", std=0.3),
+        },
+        solo=True,
+    ),
+}
+
+
+class Clock(L.Callback):
+    """Seconds of this process's CPU time in training batches; a checkpoint has them, so that a resume goes on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._started = 0.0
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        """The clock starts."""
+        self._started = process_time()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """The clock stops."""
+        self.seconds += process_time() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """The time so far."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.seconds = state["seconds"]
+
+
+def train(method: Method, seed: int, folder: Path, overrides: Sequence[str] = ()) -> None:
+    """Train and evaluate one method with one seed, or go on with it, and write what came out into `result.json`."""
+    resume = ["--ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").exists() else []
+    callbacks = [
+        part("gan_lightning.callbacks.Evaluation", recipe=RECIPE),
+        part("gan_lightning.callbacks.SampleGrid"),
+        part(f"{Clock.__module__}.Clock"),
+    ]
+    try:
+        run = command_line(
+            [
+                "fit",
+                f"--seed_everything={seed}",
+                f"--trainer.default_root_dir={folder}",
+                "--trainer.accelerator=cpu",
+                "--trainer.precision=bf16-mixed",
+                "--trainer.enable_progress_bar=false",
+                "--trainer.enable_model_summary=false",
+                f"--trainer.max_epochs={EPOCHS}",
+                f"--trainer.check_val_every_n_epoch={EPOCHS}",
+                f"--trainer.callbacks={json.dumps(callbacks)}",
+                "--validate_before_fit=false",
+                f"--model={json.dumps(method.arguments())}",
+                f"--data={json.dumps(part('datamodules.Digits', batch_size=BATCH_SIZE, **method.data))}",
+                *resume,
+                *overrides,
+            ]
+        )
+    except NonFiniteLossError as error:
+        result: dict[str, Any] = {"diverged": str(error)}
+    else:
+        evaluation, clock = (
+            next(c for c in run.trainer.callbacks if isinstance(c, kind))  # type: ignore[attr-defined]
+            for kind in (Evaluation, Clock)
+        )
+        report = evaluation.reports[-1]
+        result = {name: report.mean(name) for name in report.values}
+        result["images_per_second"] = run.model.images_seen / clock.seconds
+    write_whole(folder / "result.json", lambda path: path.write_text(json.dumps(result, indent=2)))
+
+
+def results(folder: Path, name: str) -> list[dict[str, Any]]:
+    """What came out of a method's runs, by seed."""
+    return [json.loads(file.read_text()) for file in sorted(folder.glob(f"{name}/seed*/result.json"))]
+
+
+def cell(values: Sequence[float], digits: int) -> str:
+    """Mean and standard deviation."""
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{spread}"
+
+
+def row(name: str, found: Sequence[dict[str, Any]]) -> str:
+    """A method's row: of the seeds that came to an end; with how many did not."""
+    method = METHODS[name]
+    ended = [result for result in found if "diverged" not in result]
+    title = method.title if len(ended) == len(found) else f"{method.title} ({len(ended)} of {len(found)} seeds)"
+    cells = [
+        cell([result[key] for result in ended], digits) if ended else "diverged" for key, (_, digits) in COLUMNS.items()
+    ]
+    return f"| {title} | [{method.paper}](https://arxiv.org/abs/{method.paper}) | {' | '.join(cells)} |"
+
+
+def table(folder: Path) -> str:
+    """The Markdown table of all that has been trained."""
+    found = {name: results(folder, name) for name in METHODS}
+    heads = [head for head, _ in COLUMNS.values()]
+    lines = [f"| method | paper | {' | '.join(heads)} |", f"|---|---|{'---:|' * len(heads)}"]
+    return "\n".join(lines + [row(name, of_seeds) for name, of_seeds in found.items() if of_seeds])
+
+
+def write_between_marks(file: Path, text: str) -> None:
+    """Put the table in the place of the one that the file has.
+
+    Raises:
+        ValueError: where the file has no place for it.
+    """
+    before, begin, rest = file.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not end:
+        raise ValueError(f"{file} has no place for the table: write the two lines {MARKS[0]!r} and {MARKS[1]!r} there")
+    file.write_text(before + begin + text + end + after)
+
+
+def picture(folder: Path, file: Path, count: int = 16) -> None:
+    """Samples of each method's first seed, a row each, from the averaged generator."""
+    checkpoints = {name: folder / name / "seed0" / "checkpoints" / "last.ckpt" for name in METHODS}
+    trained = {name: path for name, path in checkpoints.items() if path.exists()}
+    figure = Figure(figsize=(count * 0.5 + 3, len(trained) * 0.5))
+    axes = figure.subplots(len(trained), squeeze=False)[:, 0]
+    for axis, (name, path) in zip(axes, trained.items(), strict=True):
+        model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
+        classes = getattr(model, "num_classes", 0)
+        labels = torch.arange(count) % classes if classes else None
+        images = to_uint8(model.sample(count, labels=labels, seed=1))  # type: ignore[operator]
+        axis.imshow(images[:, 0].permute(1, 0, 2).flatten(1), cmap="gray", vmin=0, vmax=255)
+        axis.set_ylabel(METHODS[name].title, rotation=0, ha="right", va="center")
+        axis.set(xticks=[], yticks=[])
+    figure.savefig(file, bbox_inches="tight", dpi=60)
+
+
+def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = train) -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("runs/objectives"), help="where runs are, or go")
+    parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS), help="methods to train")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of each")
+    parser.add_argument("--readme", type=Path, help="file to write the table into")
+    parser.add_argument("--picture", type=Path, help="file to write samples into")
+    given = parser.parse_args(arguments)
+    quieten_lightning()
+    for seed in range(given.seeds):
+        for name in given.only:
+            folder = given.folder / name / f"seed{seed}"
+            if not (folder / "result.json").exists():
+                print(f"{METHODS[name].title}, seed {seed}", flush=True)
+                train(METHODS[name], seed, folder)
+    print(table(given.folder))
+    if given.readme:
+        write_between_marks(given.readme, table(given.folder))
+    if given.picture:
+        picture(given.folder, given.picture)
+
+
+if __name__ == "__main__":
+    main()

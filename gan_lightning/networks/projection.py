@@ -1,0 +1,60 @@
+"""Any discriminator without labels, made conditional by projection, from YAML too:
+
+discriminator:
+  class_path: gan_lightning.networks.projection.Projection
+  init_args:
+    num_classes: 10
+    discriminator: {class_path: gan_lightning.networks.DCGANDiscriminator}
+"""
+
+from torch import Tensor, nn
+
+from gan_lightning.layers import check_labels, normalise_spectrally
+from gan_lightning.networks.discriminator import Discriminator
+
+
+class Projection(Discriminator):
+    """The projection discriminator on features that another one computes.
+
+    Miyato, Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637, equation 3:
+
+        D(x, y) = e_yᵀ φ(x) + ψ(φ(x))
+
+    with φ the features and ψ the head of a discriminator without labels, and e an embedding of the classes, spectrally
+    normalised as the authors have it. (`SNResidualDiscriminator` is their own network, projection included.)
+
+    Args:
+        discriminator: gives φ and ψ; its own `num_classes` is 0.
+        num_classes: classes to condition on.
+
+    Raises:
+        ValueError: where the discriminator takes labels itself.
+    """
+
+    def __init__(self, discriminator: Discriminator, num_classes: int) -> None:
+        super().__init__()
+        if discriminator.num_classes:
+            raise ValueError(
+                f"Projection adds labels to a discriminator without any, but {type(discriminator).__name__} takes "
+                f"{discriminator.num_classes} classes itself: set its num_classes to 0"
+            )
+        self.num_classes, self.num_features = num_classes, discriminator.num_features
+        self.discriminator = discriminator
+        self.embedding = nn.Embedding(num_classes, self.num_features)
+        nn.init.xavier_uniform_(self.embedding.weight)
+        normalise_spectrally(self.embedding)
+
+    @property
+    def head(self) -> nn.Module:  # type: ignore[override]
+        """ψ, the other discriminator's."""
+        return self.discriminator.head
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] to φ, (N, F); labels have no part in it."""
+        return self.discriminator.features(images)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] and labels int64 (N,) to logits (N,)."""
+        features = self.features(images)
+        embedded = self.embedding(check_labels(labels, self.num_classes))
+        return self.head(features).flatten() + (embedded * features).sum(dim=1)
