@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ def parser(description: str, batches: int) -> ArgumentParser:
 
 
 def quieten_lightning() -> None:
-    """Warnings only, without the notes that each trainer starts with."""
+    """Warnings only, without the notes that each trainer starts with, nor one about how benchmarks call it."""
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

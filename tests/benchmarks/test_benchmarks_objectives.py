@@ -1,0 +1,119 @@
+import json
+
+import pytest
+import torch
+from test_benchmarks import lightning_as_loud_as_before  # noqa: F401  (a fixture of its own for each module)
+
+from benchmarks import objectives
+from benchmarks.objectives import METHODS
+from gan_lightning.generative import TRUSTED
+from gan_lightning.recording import rebuild
+
+
+def write(folder, name, seed, **result):
+    file = folder / name / f"seed{seed}" / "result.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(result))
+
+
+def complete(**replaced):
+    return dict.fromkeys(objectives.COLUMNS, 1.0) | replaced
+
+
+def built(name):
+    """The model with the paper's optimizers, which are not looked at."""
+    model = METHODS[name].arguments()
+    settings = {key: value for key, value in model["init_args"].items() if not key.endswith("optimizer")}
+    return rebuild(model | {"init_args": without_partials(settings)}, TRUSTED)
+
+
+def without_partials(settings):
+    """Heads are factories, which YAML knows by their type and `rebuild` by a mark."""
+    return {key: value for key, value in settings.items() if key != "head"} | {
+        key: value | {"init_args": without_partials(value["init_args"])}
+        for key, value in settings.items()
+        if key != "head" and isinstance(value, dict)
+    }
+
+
+def test_all_have_the_same_generator_and_convolutions_of_one_width():
+    models = {name: built(name) for name in METHODS}
+    generators = {name: sum(p.numel() for p in model.generator.parameters()) for name, model in models.items()}
+    labelled = {name for name, model in models.items() if model.num_classes}
+    assert labelled == {"cgan", "acgan", "projection"}
+    assert len({count for name, count in generators.items() if name not in labelled}) == 1
+    assert len({count for name, count in generators.items() if name in labelled}) == 1
+    for name, method in METHODS.items():
+        if not method.solo:
+            convolutions = [m for m in models[name].discriminator.modules() if isinstance(m, torch.nn.Conv2d)]
+            assert [m.out_channels for m in convolutions] == [16, 32, 64], name
+
+
+def test_what_is_done_is_not_done_again_and_seeds_come_one_after_the_other(tmp_path, capsys):
+    write(tmp_path, "wgan", 0, **complete())
+    trained = []
+
+    def train(method, seed, folder):
+        trained.append((method.title, seed))
+        folder.mkdir(parents=True)
+        (folder / "result.json").write_text(json.dumps(complete()))
+
+    arguments = [f"--folder={tmp_path}", "--only", "lsgan", "wgan", "--seeds=2"]
+    objectives.main(arguments, train)
+    assert trained == [("LSGAN", 0), ("LSGAN", 1), ("WGAN, clipped", 1)]
+    objectives.main(arguments, train)
+    assert len(trained) == 3
+    assert "| LSGAN | [1611.04076]" in capsys.readouterr().out
+
+
+def test_a_row_is_the_mean_and_deviation_of_the_seeds_and_says_how_many_diverged(tmp_path):
+    write(tmp_path, "lsgan", 0, **complete(fid=1.0, images_per_second=2000.4))
+    write(tmp_path, "lsgan", 1, **complete(fid=4.0, images_per_second=2000.4))
+    write(tmp_path, "lsgan", 2, diverged="loss was nan")
+    write(tmp_path, "wgan", 0, diverged="loss was nan")
+    head, _, lsgan, wgan = objectives.table(tmp_path).splitlines()
+    assert head.startswith("| method | paper | FID | IS | precision | recall | modes | images/s |")
+    assert lsgan.startswith("| LSGAN (2 of 3 seeds) | [1611.04076](https://arxiv.org/abs/1611.04076) | 2.5 ± 2.1 |")
+    assert lsgan.endswith("| 2000 ± 0 |")
+    assert "(0 of 1 seeds)" in wgan
+    assert wgan.count("diverged") == len(objectives.COLUMNS)
+
+
+def test_the_table_takes_the_place_of_the_old_one_and_of_nothing_else(tmp_path):
+    file = tmp_path / "README.md"
+    begin, end = objectives.MARKS
+    file.write_text(f"above\n{begin}old{end}\nbelow\n")
+    objectives.write_between_marks(file, "new")
+    assert file.read_text() == f"above\n{begin}new{end}\nbelow\n"
+    file.write_text("no marks")
+    with pytest.raises(ValueError, match="no place for the table"):
+        objectives.write_between_marks(file, "new")
+    assert file.read_text() == "no marks"
+
+
+def test_a_run_is_stopped_gone_on_with_measured_and_pictured(tmp_path):
+    folder = tmp_path / "cgan" / "seed0"
+    short = ["--trainer.check_val_every_n_epoch=1", "--trainer.limit_train_batches=2"]
+    objectives.train(METHODS["cgan"], 0, folder, [*short, "--trainer.max_epochs=1"])
+    (folder / "result.json").unlink()
+    seconds = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]["Clock"]["seconds"]
+    assert seconds > 0
+
+    objectives.train(METHODS["cgan"], 0, folder, [*short, "--trainer.max_epochs=2"])
+    (result,) = objectives.results(tmp_path, "cgan")
+    assert set(objectives.COLUMNS) < set(result)
+    state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["gan_lightning"]["images_seen"] == 4 * objectives.BATCH_SIZE
+    assert state["callbacks"]["Clock"]["seconds"] > seconds
+    assert result["images_per_second"] == pytest.approx(256 / state["callbacks"]["Clock"]["seconds"])
+
+    objectives.picture(tmp_path, tmp_path / "samples.png", count=4)
+    assert (tmp_path / "samples.png").stat().st_size > 1000
+
+
+def test_a_run_that_diverges_is_a_result(tmp_path):
+    method = objectives.Method("wild", "0", "LSGAN", optimizer=objectives.part("torch.optim.SGD", lr=1e30))
+    folder = tmp_path / "lsgan" / "seed0"
+    objectives.train(method, 0, folder, ["--trainer.limit_train_batches=20", "--trainer.precision=32-true"])
+    (result,) = objectives.results(tmp_path, "lsgan")
+    assert "was " in result["diverged"]
