@@ -6,7 +6,9 @@ from datamodules.cifar import CIFAR
 from datamodules.digits import Digits
 from datamodules.folders import ImageFolder, PairedFolder, UnpairedFolder
 from datamodules.mnist import MNIST
+from datamodules.segmentation import SegmentationFolder
 from datamodules.shifted_digits import ShiftedDigits
+from datamodules.super_resolution import SuperResolutionFolder
 
 __all__ = [
     "CIFAR",
@@ -16,6 +18,8 @@ __all__ = [
     "ImageDataModule",
     "ImageFolder",
     "PairedFolder",
+    "SegmentationFolder",
     "ShiftedDigits",
+    "SuperResolutionFolder",
     "UnpairedFolder",
 ]

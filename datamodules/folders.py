@@ -19,7 +19,7 @@ from datamodules.cache import decode_cached
 from datamodules.decode import Channels, Decoder, Fit, Region
 from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
 from gan_lightning.batches import PairedBatch, UnpairedBatch
-from gan_lightning.files import image_files
+from gan_lightning.files import image_files, matched
 
 Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)
 
@@ -301,36 +301,6 @@ class UnpairedFolder(_FolderModule):
             decode_cached(folder, image_files(folder), decoder, self.cache_dir)
             for folder, decoder in zip(folders, self.decoders, strict=True)
         ]
-
-
-def matched(a: Path, b: Path) -> tuple[list[Path], list[Path]]:
-    """The image files of two folders, matched by their relative paths without suffix.
-
-    Raises:
-        ValueError: if any has no partner, or two files of a folder share a name.
-    """
-    named_a, named_b = _by_name(a), _by_name(b)
-    lonely = [str(named_a[name]) for name in sorted(named_a.keys() - named_b.keys())]
-    lonely += [str(named_b[name]) for name in sorted(named_b.keys() - named_a.keys())]
-    if lonely:
-        raise ValueError(
-            f"{len(lonely)} images of {a} and {b} have no partner of the same name in the other folder"
-            f" ({_listed(lonely)}): add the partners or remove these"
-        )
-    names = sorted(named_a)
-    return [named_a[name] for name in names], [named_b[name] for name in names]
-
-
-def _by_name(folder: Path) -> dict[str, Path]:
-    named: dict[str, Path] = {}
-    for file in image_files(folder):
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        if name in named:
-            raise ValueError(
-                f"{named[name]} and {file} share a name, so that pairs are ambiguous: remove or rename one"
-            )
-        named[name] = file
-    return named
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,13 +1,17 @@
 """The command line: fit, validate, test and predict, each from one or more YAML files and flags that override them."""
 
+import inspect
 import secrets
+import sys
 import warnings
+from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from jsonargparse import Namespace
-from jsonargparse.typing import PositiveInt
+import torch
+from jsonargparse import DefaultHelpFormatter, Namespace
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
@@ -15,11 +19,14 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
+from gan_lightning import models
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
+from gan_lightning.prediction import FolderTranslation
+from gan_lightning.prediction.translation import TILE
 
 
 class GANCommandLine(LightningCLI):
@@ -30,6 +37,7 @@ class GANCommandLine(LightningCLI):
     - `checkpoints/last.ckpt` is written after every epoch.
     - The reference set is what the recipe of the Evaluation callback compares with; it is evaluated once before
       training (`validate_before_fit`).
+    - `predict --input` translates a folder of images; without it, it makes what `validate` would evaluate.
     - What the command line says counts: a checkpoint's hyperparameters never replace it silently.
     """
 
@@ -61,6 +69,42 @@ class GANCommandLine(LightningCLI):
             help="validate and test: evaluate so many times, with other draws each, for mean and standard deviation.",
         )
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Lightning's, with what translates a folder added to predict."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_argument(
+                "--input",
+                type=Path | None,
+                default=None,
+                help="Translate all images in this folder and its sub-folders. None = predict on the config's data.",
+            )
+            parser.add_argument(
+                "--output",
+                type=Path | None,
+                default=None,
+                help="Folder of the translations. None = predictions/<name of the input> under the run's folder.",
+            )
+            parser.add_argument(
+                "--direction",
+                type=str | None,
+                default=None,
+                help="a_to_b or b_to_a, for models that translate both ways. None = a_to_b.",
+            )
+            parser.add_argument(
+                "--tile",
+                type=PositiveInt,
+                default=TILE,
+                help="Images with a longer side are translated in tiles of this side, in pixels.",
+            )
+            parser.add_argument(
+                "--overlap",
+                type=NonNegativeInt | None,
+                default=None,
+                help="Pixels that neighbouring tiles share at least. None = a quarter of a tile.",
+            )
+        return parser
+
     def _parse_ckpt_path(self) -> None:
         """LightningCLI would replace the config by the checkpoint's hyperparameters; the model warns of differences."""
 
@@ -69,6 +113,15 @@ class GANCommandLine(LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or "runs/unnamed")
         config.trainer.default_root_dir = str(root)
+        if self._translates():
+            # what belongs to training may not be there: its folders of images, its extractors' weights
+            config.data = config.trainer.callbacks = None
+            config.trainer.logger = config.trainer.enable_checkpointing = False
+            self.save_config_callback = None  # the run's own config stays where it is
+            return
+        for name in ("output", "direction"):
+            if self.subcommand == "predict" and config[name] is not None:
+                raise SystemExit(f"error: --{name} is for translating a folder: give --input")
         last = self._last_checkpoint()
         if self.subcommand == "fit" and config.ckpt_path is None and not config.trainer.fast_dev_run and last.exists():
             raise SystemExit(
@@ -85,6 +138,9 @@ class GANCommandLine(LightningCLI):
             batch_size = config.data.init_args.batch_size
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
             config.trainer.check_val_every_n_epoch = None
+
+    def _translates(self) -> bool:
+        return self.subcommand == "predict" and self.config.predict.input is not None
 
     def _last_checkpoint(self) -> Path:
         return Path(self.config[self.subcommand].trainer.default_root_dir, "checkpoints", "last.ckpt")
@@ -117,7 +173,8 @@ class GANCommandLine(LightningCLI):
                 ModelCheckpoint(folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
             )
         if trainer.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
-            callbacks.append(TQDMProgressBar(refresh_rate=20))  # each refresh costs as much as half a small step
+            # each refresh costs as much as half a small step
+            callbacks.append(TQDMProgressBar(refresh_rate=1 if self._translates() else 20))
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -151,6 +208,52 @@ class GANCommandLine(LightningCLI):
                     print(Report.of_seeds(evaluation.reports).table())
 
     after_test = after_validate
+
+    def predict(self, **prediction: Any) -> None:
+        """Translate a folder where there is one to translate; else what Lightning's predict does."""
+        if not self._translates():
+            self.trainer.predict(**prediction)
+            return
+        config = self.config.predict
+        direction = f"-{config.direction}" if config.direction else ""
+        output = config.output or Path(
+            config.trainer.default_root_dir, "predictions", f"{config.input.resolve().name}{direction}"
+        )
+        try:
+            translation = FolderTranslation(
+                self.model, config.input, output, config.direction, config.tile, config.overlap
+            )
+            self._load_weights()
+            made, kept, failures = translation.run(self.trainer)
+        except (ValueError, OSError) as error:
+            raise SystemExit(f"error: {error}") from error
+        if self.trainer.is_global_zero:
+            already = f", {kept:,} were there already" if kept else ""
+            print(f"{made:,} images translated into {output}{already}")
+            for failure in failures:
+                print(f"skipped: {failure}", file=sys.stderr)
+        if failures:
+            raise SystemExit(1)
+
+    def _load_weights(self) -> None:
+        """Those of the checkpoint, into the config's model.
+
+        Raises:
+            ValueError: none is named, or it is of another model.
+            FileNotFoundError: there is no such file.
+        """
+        named = self.config.predict.ckpt_path
+        if named is None:
+            raise ValueError("--input needs --ckpt_path: a checkpoint, or `last` for the newest in the run's folder")
+        path = self._last_checkpoint() if named == "last" else Path(named)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self.model.on_load_checkpoint(checkpoint)
+            self.model.load_state_dict(checkpoint["state_dict"])
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(
+                f"{path} is not of the config's model: give the config that it was trained with"
+            ) from error
 
 
 def _follow_recipe(config: Namespace) -> None:
@@ -192,6 +295,18 @@ def _listed(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
+def list_of_models() -> str:
+    """Every model with the paper that it is from, a line each: the first lines of their modules."""
+    width = max(map(len, models.__all__))
+    modules = {name: sys.modules[getattr(models, name).__module__] for name in sorted(models.__all__, key=str.lower)}
+    lines = [f"  {name:{width}}  {inspect.getdoc(module).splitlines()[0]}" for name, module in modules.items()]  # type: ignore[union-attr]
+    return "\n".join(["models (--model gan_lightning.models.NAME, or a file of configs/):", *lines])
+
+
+class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
+    """jsonargparse's, with the lines of the list of models as they are."""
+
+
 def main(args: list[str] | None = None) -> GANCommandLine:
     """Run the command line.
 
@@ -214,6 +329,11 @@ def main(args: list[str] | None = None) -> GANCommandLine:
         seed_everything_default=0,
         save_config_callback=SaveConfigCallback,
         save_config_kwargs={"overwrite": True},
+        parser_kwargs={
+            "description": "Train, evaluate and use generative adversarial networks.",
+            "epilog": list_of_models(),
+            "formatter_class": _Help,
+        },
         trainer_defaults={"num_sanity_val_steps": 0, "log_every_n_steps": 50},
         args=args,
     )

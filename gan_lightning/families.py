@@ -1,15 +1,17 @@
 """What the models of a family share besides the game: how fakes are drawn, images made, and progress shown."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, l1_loss
 
-from gan_lightning.adversarial import AdversarialModule
+from gan_lightning.adversarial import AdversarialModule, Player
 from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch, first
 from gan_lightning.generative import GenerativeModule, evaluating
+from gan_lightning.image_pool import ImagePool
 from gan_lightning.images import to_channels
 
 Direction = Literal["a_to_b", "b_to_a"]
@@ -134,6 +136,8 @@ class FromSources(GenerativeModule):
     """A generator that turns a source image into the target that it is paired with, with an adversary or without."""
 
     batch_type: ClassVar[type[Batch]] = PairedBatch
+    directions: ClassVar[tuple[str, ...]] = ()
+    """The directions that `translate` is asked for by name; none where there is only one."""
 
     @abstractmethod
     def translate(self, images: Tensor) -> Tensor:
@@ -153,6 +157,27 @@ class FromSources(GenerativeModule):
         return side_by_side(shown.source, self.generate(shown), shown.target), 3
 
 
+class SuperResolution(FromSources):
+    """A generator that enlarges its sources, `scale` times as its network says, with an adversary or without.
+
+    Batch norm uses its running statistics whenever images are made, so that an image depends neither on those in its
+    batch nor on how it is cut into tiles.
+    """
+
+    @torch.no_grad()
+    def translate(self, images: Tensor) -> Tensor:
+        """Images float (N, C, H, W) in [-1, 1], enlarged: float32 (N, C, scale · H, scale · W), clamped to [-1, 1]."""
+        network = self.averaged_generator
+        with evaluating(network), torch.autocast(self.device.type, enabled=False):
+            return network(images).clamp(-1, 1)
+
+    def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
+        """Rows of source | source enlarged by bicubic interpolation | fake | target."""
+        shown = first(batch, count)
+        bicubic = interpolate(shown.source, shown.target.shape[2:], mode="bicubic", antialias=True).clamp(-1, 1)
+        return side_by_side(shown.source, bicubic, self.generate(shown), shown.target), 4
+
+
 class PairedTranslation(FromSources, AdversarialModule):
     """A generator that turns a source image into the target that it is paired with, against a discriminator."""
 
@@ -161,22 +186,101 @@ class PairedTranslation(FromSources, AdversarialModule):
         return self.generator(batch.source)
 
 
-class UnpairedTranslation(AdversarialModule):
-    """Two generators that turn images of domain A into domain B and back, with no pairs to learn from."""
+class OneWayTranslation(AdversarialModule):
+    """One generator that turns images of domain A into domain B, with no pairs to learn from; it takes B as well."""
 
     batch_type: ClassVar[type[Batch]] = UnpairedBatch
+    directions: ClassVar[tuple[str, ...]] = ()
+    """The directions that `translate` is asked for by name; none where there is only one."""
 
-    @abstractmethod
-    def translate(self, images: Tensor, direction: Direction = "a_to_b") -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1] of one domain to the other; `direction` is "a_to_b" or "b_to_a"."""
+    @torch.no_grad()
+    def translate(self, images: Tensor) -> Tensor:
+        """Images float (N, C, H, W) in [-1, 1] of either domain to images of B float32 (N, C, H, W) in [-1, 1]."""
+        network = self.averaged_generator
+        with evaluating(network), torch.autocast(self.device.type, enabled=False):
+            return network(images)
 
     def generate(self, batch: UnpairedBatch) -> Tensor:
-        """The images of A as images of B: the direction that is evaluated."""
-        return self.translate(batch.real_a, "a_to_b")
+        """The images of A as images of B."""
+        return self.translate(batch.real_a)
 
     def reference(self, batch: UnpairedBatch) -> Tensor:
         """The images of B."""
         return batch.real_b
+
+    def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
+        """Rows of real A | fake B | real B | what becomes of that B, which should stay as it is."""
+        real_a, real_b = first(batch, count)
+        return side_by_side(real_a, self.translate(real_a), real_b, self.translate(real_b)), 4
+
+
+class UnpairedTranslation(AdversarialModule):
+    """Two generators that turn images of domain A into domain B and back, with no pairs to learn from.
+
+    Args:
+        generator: both of them, by the direction in which they go: "a_to_b" and "b_to_a".
+        discriminator: those of both domains, "a" and "b".
+        evaluated: the direction that is measured (FID, ...) and that `generate` goes.
+        base: the other arguments of `AdversarialModule`.
+
+    Logged in evaluations, besides: the cycle errors `val/cycle_a` and `val/cycle_b`, mean absolute differences of the
+    images of a domain to the same translated there and back, as a share of the range: 0 to 1.
+    """
+
+    batch_type: ClassVar[type[Batch]] = UnpairedBatch
+    directions: ClassVar[tuple[str, ...]] = ("a_to_b", "b_to_a")
+    """The directions that `translate` is asked for by name; none where there is only one."""
+    generator: nn.ModuleDict
+    discriminator: nn.ModuleDict
+
+    def __init__(
+        self, generator: nn.ModuleDict, discriminator: nn.ModuleDict, evaluated: Direction = "a_to_b", **base: Any
+    ) -> None:
+        super().__init__(generator, discriminator, **base)
+        self.evaluated: Direction = evaluated
+        self._cycle_errors: list[Tensor] = []  # sums of both, and how many images, of each batch of this evaluation
+
+    def players(self) -> dict[Player, Sequence[nn.Module]]:
+        """The networks one by one: each is called, and compiled, by itself."""
+        return {"discriminator": [*self.discriminator.values()], "generator": [*self.generator.values()]}
+
+    def judge(self, domain: str, images: Tensor) -> Tensor:
+        """What the discriminator of a domain, "a" or "b", says of images seen through the augmentation; float32."""
+        return self.discriminator[domain](self.augmentation(images)).float()
+
+    @torch.no_grad()
+    def translate(self, images: Tensor, direction: Direction = "a_to_b") -> Tensor:
+        """Images float (N, C, H, W) in [-1, 1] of one domain to the other; `direction` is "a_to_b" or "b_to_a"."""
+        network = self.averaged_generator[direction]  # type: ignore[index]
+        with evaluating(network), torch.autocast(self.device.type, enabled=False):
+            return network(images)
+
+    def generate(self, batch: UnpairedBatch) -> Tensor:
+        """The images of one domain as images of the other, in the direction that is evaluated."""
+        return self.translate(batch.real_a if self.evaluated == "a_to_b" else batch.real_b, self.evaluated)
+
+    def reference(self, batch: UnpairedBatch) -> Tensor:
+        """The images of the domain that the evaluated direction leads to."""
+        return batch.real_b if self.evaluated == "a_to_b" else batch.real_a
+
+    def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
+        """The images that are evaluated; all are also translated there and back."""
+        fake_b, fake_a = self.translate(batch.real_a, "a_to_b"), self.translate(batch.real_b, "b_to_a")
+        rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
+        errors = [l1_loss(rec_a, batch.real_a) / 2, l1_loss(rec_b, batch.real_b) / 2, rec_a.new_ones(())]
+        self._cycle_errors.append(len(rec_a) * torch.stack(errors))
+        return fake_b if self.evaluated == "a_to_b" else fake_a
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the cycle errors; a process that had no batch takes part."""
+        total = torch.stack([torch.zeros(3, device=self.device), *self._cycle_errors]).sum(dim=0)
+        self._cycle_errors.clear()
+        cycle_a, cycle_b, count = self.trainer.strategy.reduce(total, reduce_op="sum")
+        stage = "test" if self.trainer.testing else "val"
+        self.log_dict({f"{stage}/cycle_a": cycle_a / count, f"{stage}/cycle_b": cycle_b / count}, sync_dist=True)
+
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
 
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
         """Rows of real A | fake B | reconstructed A | real B | fake A | reconstructed B."""
@@ -184,6 +288,22 @@ class UnpairedTranslation(AdversarialModule):
         fake_b, fake_a = self.translate(shown.real_a, "a_to_b"), self.translate(shown.real_b, "b_to_a")
         rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
         return side_by_side(shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b), 6
+
+
+class PoolsFakes(AdversarialModule):
+    """Mixin for a model whose discriminators learn from pools of earlier fakes, `pools`, each under a name."""
+
+    pools: dict[str, ImagePool]
+
+    def process_state(self) -> dict[str, Any]:
+        """Also the pools: they differ between processes, and go on as they were on a resume."""
+        return super().process_state() | {"pools": {name: pool.state() for name, pool in self.pools.items()}}
+
+    def load_process_state(self, state: dict[str, Any]) -> None:
+        """Take back what `process_state` returned."""
+        super().load_process_state(state)
+        for name, pool in self.pools.items():
+            pool.load_state(state["pools"][name])
 
 
 def side_by_side(*columns: Tensor) -> Tensor:

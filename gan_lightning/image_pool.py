@@ -28,7 +28,8 @@ class ImagePool:
             return images
         kept = images[:0] if self.images is None else self.images[: self.size].to(images)
         free = self.size - len(kept)
-        kept = torch.cat([kept, images[:free]])
+        if free:
+            kept = torch.cat([kept, images[:free]])
         out = images.clone()
         # one after another, so that an image put in place may be drawn again by a later one of the same batch
         for i in range(free, len(images)):
@@ -38,3 +39,11 @@ class ImagePool:
                 kept[place] = images[i]
         self.images = kept
         return out
+
+    def state(self) -> Tensor | None:
+        """What an exact resume needs: the images kept, on the CPU; None before the first."""
+        return None if self.images is None else self.images.cpu()
+
+    def load_state(self, state: Tensor | None) -> None:
+        """Take back what `state` returned, of a pool of any size."""
+        self.images = state

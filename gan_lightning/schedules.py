@@ -5,6 +5,7 @@ Being functions of a counter and holding no state, they need nothing in a checkp
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from gan_lightning.recording import Recorded
@@ -71,6 +72,29 @@ class Cosine(Schedule):
     def __call__(self, progress: float) -> float:
         """The factor after `progress` units."""
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(progress / self.end, 1.0)))
+
+
+class Steps(Schedule):
+    """Multiplied by `factor` at each milestone, and constant between them.
+
+    Args:
+        milestones: where, in units, in ascending order.
+        factor: on the rate until then, from 0 to 1.
+        unit: what is counted: "epoch", "batch" or "image".
+    """
+
+    def __init__(self, milestones: Sequence[float], factor: float = 0.5, unit: Unit = "epoch") -> None:
+        if list(milestones) != sorted(milestones) or not 0 <= factor <= 1:
+            raise ValueError(
+                f"steps need ascending milestones and a factor from 0 to 1, not milestones={list(milestones)} and "
+                f"factor={factor}"
+            )
+        super().__init__(unit)
+        self.milestones, self.factor = milestones, factor
+
+    def __call__(self, progress: float) -> float:
+        """The factor after `progress` units."""
+        return self.factor ** sum(progress >= milestone for milestone in self.milestones)
 
 
 class InversePower(Schedule):

@@ -32,7 +32,7 @@ def images(folder: Path, count: int, height: int, width: int) -> Path:
 def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     """For each kind of datamodule, arguments that point it to a few small images."""
 
-    def arguments(data: dict[str, Any]) -> list[str]:
+    def arguments(data: dict[str, Any]) -> list[str]:  # noqa: PLR0911 (one for each kind)
         kind, size = data["class_path"].split(".")[-1], data["init_args"].get("image_size", 32)
         folder = tmp_path / "images"
         match kind:
@@ -52,11 +52,23 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                 ]
             case "ImageFolder":
                 return [f"--data.train={images(folder, 20, size, size)}"]
+            case "PairedFolder" if "train_b" in data["init_args"]:
+                return [f"--data.{part}={images(tmp_path / part, 10, size, size)}" for part in ("train", "train_b")]
+            case "SegmentationFolder":
+                masks = tmp_path / "masks"
+                for i in range(30):
+                    write_png(torch.randint(0, 2, (1, 16, 16), dtype=torch.uint8) * 255, masks / f"{i}.png")
+                return [f"--data.train={images(folder, 30, 16, 16)}", f"--data.masks={masks}"]
             case "PairedFolder":
                 both = images(folder, 4, size, 2 * size)
                 return [f"--data.train={both}", f"--data.test={both}"]
+            case "SuperResolutionFolder":
+                size = data["init_args"]["crop_size"]
+                photographs = images(folder, 20, size, size)
+                test = [f"--data.test={photographs}"] if "test" in data["init_args"] else []
+                return [f"--data.train={photographs}", *test, f"--data.image_size={size}", "--data.tiles=1"]
             case "UnpairedFolder":
-                images(folder, 4, size, size)
+                images(folder, 8, size, size)
                 return [f"--data.{part}={folder}" for part in ("train_a", "train_b", "test_a", "test_b")]
         raise AssertionError(f"say here how {kind} is given a few small images")
 
@@ -64,12 +76,21 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
 
 
 def narrow(model: dict[str, Any]) -> list[str]:
-    """Arguments that make every network of a model that has a width a narrow one."""
+    """Arguments that make every network of a model that has a width, or a growth of it, a narrow one."""
     return [
-        f"--model.{part}.width=4"
+        f"--model.{part}.{argument}=4"
         for part, network in model["init_args"].items()
-        if isinstance(network, dict) and "width" in network.get("init_args", {})
+        for argument in ("width", "growth")
+        if isinstance(network, dict) and argument in network.get("init_args", {})
     ]
+
+
+def alone(model: dict[str, Any]) -> list[str]:
+    """Arguments that do without what another run, or another project, has to make first."""
+    arguments = []
+    if "pretrained" in model["init_args"]:
+        arguments += ["--model.pretrained=null", "--model.lambda_content=0"]
+    return arguments
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
@@ -85,6 +106,7 @@ def test_every_experiment_trains_and_evaluates(
             f"--config={path}",
             *small_data(config["data"]),
             *narrow(config["model"]),
+            *alone(config["model"]),
             f"--data.batch_size={min(4, config['data']['init_args']['batch_size'])}",
             "--data.eval_batch_size=2",
             "--trainer.fast_dev_run=2",

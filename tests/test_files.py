@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lightning.files import image_files, read_image
+from gan_lightning.files import holds, image_files, image_kind, read_image, write_image
 
 
 def saved(path: Path, values: np.ndarray, mode: str | None = None, **options) -> Path:
@@ -50,6 +50,57 @@ def test_16_bit_grey_keeps_its_levels(tmp_path, suffix):
     image = read_image(saved(tmp_path / f"deep.{suffix}", values))
     assert image.dtype == torch.uint16
     assert (image.numpy() == values[None]).all()
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_colour_of_png_keeps_its_levels(tmp_path, channels):
+    values = torch.from_numpy(noise(channels, 50, 70, dtype=np.uint16))
+    write_image(values, tmp_path / "deep.png")
+    assert torch.equal(read_image(tmp_path / "deep.png"), values)
+    with Image.open(tmp_path / "deep.png") as image:  # as others see it
+        assert (np.asarray(image) == values.permute(1, 2, 0).numpy() >> 8).all()
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    for suffix in (".png", ".TIF", ".tiff", ".webp"):
+        for channels in (1, 2, 3, 4):
+            for dtype in (np.uint8, np.uint16):
+                image = torch.from_numpy(noise(channels, 9, 11, dtype=dtype))
+                file = tmp_path / "a" / f"image{suffix}"
+                if not holds(suffix, channels, dtype == np.uint16, 11):
+                    with pytest.raises(
+                        ValueError, match=rf"cannot hold an image of {channels} channels .* write a .png"
+                    ):
+                        write_image(image, file)
+                elif (dtype, channels) != (np.uint16, 2):  # which Pillow reads as 8-bit
+                    write_image(image, file)
+                    assert torch.equal(read_image(file), image)
+                    kind = image_kind(file)
+                    assert kind == (9, 11, channels in (2, 4), dtype == np.uint16)
+                    file.unlink()
+    assert not list((tmp_path / "a").iterdir())
+
+
+def test_16_bit_grey_with_alpha_is_written_for_others(tmp_path):
+    values = torch.from_numpy(noise(2, 9, 11, dtype=np.uint16))
+    write_image(values, tmp_path / "deep.png")
+    assert torch.equal(read_image(tmp_path / "deep.png")[[0, 3]].int(), values.int() >> 8)
+
+
+def test_jpeg_is_near_what_was_written(tmp_path):
+    smooth = torch.linspace(0, 255, 32).to(torch.uint8).expand(3, 32, 32).contiguous()
+    for channels in (1, 3):
+        write_image(smooth[:channels], tmp_path / "image.JPG")
+        assert (read_image(tmp_path / "image.JPG").int() - smooth[:channels].int()).abs().max() <= 3
+
+
+def test_formats_say_what_they_hold():
+    assert holds(".PNG", 4, True, 100_000)
+    assert not holds(".jpg", 4, False, 10)
+    assert not holds(".jpeg", 1, True, 10)
+    assert not holds(".jpg", 3, False, 70_000)
+    assert not holds(".webp", 3, False, 20_000)
+    assert not holds(".gif", 1, False, 10)
 
 
 def test_one_bit_becomes_black_and_white(tmp_path):

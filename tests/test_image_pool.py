@@ -110,3 +110,23 @@ def test_a_pool_made_smaller_on_a_resume_keeps_as_many_as_it_holds() -> None:
     for i in range(6, 16):
         pool.exchange(numbered(i))
     assert len(pool.images) == 2
+
+
+def test_a_pool_goes_on_from_another_ones_state() -> None:
+    torch.manual_seed(0)
+    pool, other = ImagePool(3), ImagePool(3)
+    other.load_state(pool.state())
+    assert names(other.exchange(numbered(1, 2))) == [1, 2]  # of an empty one: it fills
+    pool.exchange(numbered(*range(5)))
+    other.load_state(pool.state())
+    assert torch.equal(other.images, pool.images)
+    assert not pool.state().requires_grad
+
+
+def test_a_full_pool_is_not_copied() -> None:
+    pool = ImagePool(3)
+    pool.exchange(numbered(1, 2, 3))
+    place = pool.images.data_ptr()
+    for i in range(4, 14):
+        pool.exchange(numbered(i))
+    assert pool.images.data_ptr() == place

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gan_lightning.adversarial import evaluating
-from gan_lightning.inference import activate_dropout, instance_statistics
+from gan_lightning.inference import SharedStatistics, activate_dropout, instance_statistics
 from toys import equal
 
 
@@ -78,3 +78,61 @@ def test_evaluating_puts_every_part_back_into_its_own_mode() -> None:
     with pytest.raises(KeyError):
         fail()
     assert [module.training for module in made.modules()] == modes
+
+
+def deep() -> nn.Sequential:
+    """Two layers of instance norm: one of its own kind, one batch norm that is told to be."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(2, 4, 1), nn.InstanceNorm2d(4, affine=True), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.BatchNorm2d(3)]
+    made = nn.Sequential(*layers).eval()
+    with torch.no_grad():
+        for norm in (made[1], made[4]):
+            norm.weight.uniform_(0.5, 2)
+            norm.bias.normal_()
+    return made
+
+
+def test_one_part_is_normalised_as_it_would_be_alone() -> None:
+    made, images = deep(), torch.randn(1, 2, 8, 8) * 3 + 1
+    with instance_statistics(made):
+        expected = made(images)
+        statistics = SharedStatistics()
+        with statistics:
+            first = made(images)
+        statistics.fix()
+        assert len(statistics) == 2
+        with statistics:
+            again = made(images)
+        with statistics:
+            part = made(images[:, :, :3])
+    torch.testing.assert_close(first, expected)
+    torch.testing.assert_close(again, expected)
+    torch.testing.assert_close(part, expected[:, :, :3])  # as a part of the whole, not for itself
+
+
+def test_statistics_of_parts_are_those_of_the_whole() -> None:
+    made = deep()[:2]  # of deeper layers they are so nearly only
+    parts = [torch.randn(1, 2, 8, width) * width + width for width in (2, 5, 9)]
+    statistics = SharedStatistics()
+    for part in parts:
+        with statistics:
+            made(part)
+    statistics.fix()
+    shared = []
+    for part in parts:
+        with statistics:
+            shared.append(made(part))
+    torch.testing.assert_close(torch.cat(shared, dim=3), made(torch.cat(parts, dim=3)))
+
+
+def test_fixed_running_averages_are_left_alone() -> None:
+    made = network()[:2]
+    images = torch.randn(1, 2, 6, 6)
+    statistics = SharedStatistics()
+    with statistics:
+        assert torch.equal(made(images), made(images))
+    assert len(statistics) == 0
+    tracked = nn.InstanceNorm2d(2, track_running_stats=True).eval()
+    with statistics:
+        assert torch.equal(tracked(images), images / (1 + 1e-5) ** 0.5)
+    assert len(statistics) == 0

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from gan_lightning.recording import describe, rebuild
-from gan_lightning.schedules import Constant, Cosine, LinearToZero, Schedule
+from gan_lightning.schedules import Constant, Cosine, LinearToZero, Schedule, Steps
 
 
 def test_constant_is_one() -> None:
@@ -29,7 +29,18 @@ def test_cosine_falls_along_half_a_wave_and_stays() -> None:
     assert Cosine(100)(100) == pytest.approx(0)
 
 
-@pytest.mark.parametrize("schedule", [LinearToZero(3, 17), Cosine(17, final=0.2), Constant()])
+def test_steps_multiply_at_each_milestone() -> None:
+    schedule = Steps([10, 20, 40], factor=0.1)
+    assert [schedule(t) for t in (0, 9.9, 10, 19, 20, 40, 1e9)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.001, 0.001])
+
+
+@pytest.mark.parametrize(("milestones", "factor"), [([20, 10], 0.5), ([10], 1.5), ([10], -1)])
+def test_steps_that_do_not_go_down_in_time_are_refused(milestones: list[float], factor: float) -> None:
+    with pytest.raises(ValueError, match="ascending milestones and a factor from 0 to 1"):
+        Steps(milestones, factor)
+
+
+@pytest.mark.parametrize("schedule", [LinearToZero(3, 17), Cosine(17, final=0.2), Steps([3, 9]), Constant()])
 def test_factors_are_within_bounds_and_never_rise(schedule: Schedule) -> None:
     factors = [schedule(t / 4) for t in range(100)]
     assert all(0 <= factor <= 1 for factor in factors)
@@ -57,7 +68,8 @@ def test_an_unknown_unit_is_refused(build: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule", [LinearToZero(3, 17, unit="image"), Cosine(17, final=0.2, unit="batch"), Constant()]
+    "schedule",
+    [LinearToZero(3, 17, unit="image"), Cosine(17, final=0.2, unit="batch"), Steps([3.0, 9.0], 0.3), Constant()],
 )
 def test_a_checkpoint_can_name_it(schedule: Schedule) -> None:
     again = rebuild(describe(schedule), ("gan_lightning",))

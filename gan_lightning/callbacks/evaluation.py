@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from gan_lightning.batches import Fingerprinted, ImageBatch, batch_length, first
+from gan_lightning.batches import Fingerprinted, ImageBatch, PairedBatch, batch_length, first
 from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Recipe, Report, find_recipe
 from gan_lightning.evaluation.cache import CACHE_VERSION
 from gan_lightning.evaluation.recipes import SUITE
@@ -59,6 +59,9 @@ class Evaluation(L.Callback):
     of the loader's fingerprint, the extractor's, and this rank's share. Without a fingerprint, or when the trainer cuts
     the pass short (`limit_val_batches`), they are computed each time and nothing is kept: like is compared with like.
 
+    Metrics of pairs (PSNR, SSIM, ...) are of models that learn from a `PairedBatch`: each of its images as generated is
+    held against the batch's own reference, both rounded to 8 bits as they are saved.
+
     The draws of an evaluation start from `seed` plus the rank, so that equal weights get equal scores, and the run's
     own random state is put back after it. (A torch DataLoader draws as it is iterated, which is before: give it a
     `generator`.)
@@ -84,7 +87,8 @@ class Evaluation(L.Callback):
             (sanity check, `fast_dev_run`, `limit_val_batches`) leaves such a metric out and says so.
         ValueError: where generated images hold NaN or infinite values, there is more than one loader, or the data do
             not serve what the recipe compares with.
-        TypeError: where `validation_step` returns no images, or the model has no `reference`.
+        TypeError: where `validation_step` returns no images, or the model has no `reference`; before all else, where a
+            metric compares pairs and the model does not learn from any.
     """
 
     def __init__(
@@ -110,6 +114,17 @@ class Evaluation(L.Callback):
         self._missing: list[Features] | None = None  # real features of this pass so far, where they had to be computed
         self._batches = self._reals = self._fakes = 0  # of this pass, on this rank, so far
         self._started = 0.0
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Metrics of pairs want a model of pairs."""
+        batch_type = getattr(pl_module, "batch_type", None)
+        if self.evaluator.compares_pairs and batch_type is not PairedBatch:
+            raise TypeError(
+                f"the recipe {self.recipe.name} compares each generated image with the one that it should be, and "
+                f"{type(pl_module).__name__} does not learn from pairs (its batch_type is "
+                f"{getattr(batch_type, '__name__', batch_type)}, not PairedBatch): name a recipe without metrics of "
+                "pairs, such as fidfull_test"
+            )
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Set the random state aside; bring extractor and metrics to the model's device."""
@@ -145,7 +160,8 @@ class Evaluation(L.Callback):
             )
         labels = batch.labels if isinstance(batch, ImageBatch) else None
         labels = labels if labels is not None and labels.ndim == 1 else None  # attributes are no classes
-        if self._batches == 0 or self._missing is not None or self.evaluator.looks_at_images:
+        looked_at = self.evaluator.looks_at_images or self.evaluator.compares_pairs
+        if self._batches == 0 or self._missing is not None or looked_at:
             real = to_uint8(pl_module.reference(batch))
             if self._batches == 0:
                 self._begin(trainer, real)
@@ -176,6 +192,8 @@ class Evaluation(L.Callback):
             fake, classes = to_uint8(outputs[:due]), None if asked is None else asked[:due]
             self.evaluator.feed(self.evaluator.features(fake, classes), real=False)
             self.evaluator.show(fake, real=False, labels=classes)
+            if self.evaluator.compares_pairs:
+                self.evaluator.compare(fake, real[: len(fake)])
             self._fakes += len(fake)
             due -= len(fake)
             if due > 0:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 import torch
+from jsonargparse.typing import PositiveInt
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.evaluation.cache import CACHE_VERSION, FeatureCache
@@ -16,7 +17,7 @@ from gan_lightning.evaluation.evaluator import Evaluator, MetricChoice
 from gan_lightning.evaluation.recipes import FAMILIES, Recipe, find_recipe
 from gan_lightning.evaluation.report import Report
 from gan_lightning.evaluation.sources import Device, FolderImages, GeneratedImages, Images, find_device, load_generator
-from gan_lightning.files import write_whole
+from gan_lightning.files import matched, write_whole
 from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.recording import describe
@@ -34,6 +35,7 @@ def evaluate(
     metrics: list[MetricChoice] | None = None,
     seeds: int = 1,
     labelled: bool = False,
+    size: tuple[PositiveInt, PositiveInt] | None = None,
     truncation: float | None = None,
     weights: Path | None = None,
     download: bool = False,
@@ -46,7 +48,8 @@ def evaluate(
     """Compare generated images with real ones, and print the numbers together with how they were made.
 
     Real features are kept on disk and used again for as long as neither the images nor the extractor change. A metric
-    that needs more images than there are is left out, and a note says so.
+    that needs more images than there are is left out, and a note says so. Metrics of pairs hold each generated image
+    against the real one of the same relative path, whatever its suffix.
 
     Args:
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
@@ -59,6 +62,8 @@ def evaluate(
             checkpoint, and other images from a folder that holds more than NUMBER. What a metric draws itself (subsets,
             splits) is by the metric's own seed the first time, and by the next number each further time.
         labelled: The sub-folders of REAL are classes, and FAKE has the same ones, or knows as many.
+        size: Height and width that all images of folders are brought to first, as training does it by default (what
+            overhangs is cut off): [64, 64]. Null: they keep their own.
         truncation: Largest magnitude of a latent's component, for a checkpoint. Null: latents are not truncated.
         weights: File of the extractor's weights. Null: where the extractor looks for them.
         download: Fetch the extractor's weights where they are missing.
@@ -80,16 +85,17 @@ def evaluate(
         raise FileNotFoundError(f"there is no {fake}: name a folder of generated images, or a checkpoint")
     chosen = find_recipe(recipe)
     place = find_device(device)
-    reals = FolderImages(real, batch_size, labelled)
+    every_real = FolderImages(real, batch_size, labelled, size)
     fakes: Fakes = (
-        load_generator(fake, place, trusted or ()) if fake.is_file() else FolderImages(fake, batch_size, labelled)
+        load_generator(fake, place, trusted or ()) if fake.is_file() else FolderImages(fake, batch_size, labelled, size)
     )
-    num_real, num_fake = _counts(chosen, reals, fakes)
-    reals = reals.draw(num_real, seed=0)  # the same for all seeds
+    num_real, num_fake = _counts(chosen, every_real, fakes)
+    reals = every_real.draw(num_real, seed=0)  # the same for all seeds
 
     choices = chosen.metrics if metrics is None else metrics
     evaluator = Evaluator(make_extractor(chosen.extractor, weights, download), choices).to(place)
     _check(evaluator, reals, fakes, fake, truncation)
+    partners = dict(zip(*matched(fake, real), strict=True)) if evaluator.compares_pairs else {}
     _feed_reals(evaluator, reals, FeatureCache(cache_dir), place)
 
     values: dict[str, list[float]] = {}
@@ -106,6 +112,8 @@ def evaluate(
         before = images
         if isinstance(images, GeneratedImages):
             evaluator.probe(images.model)
+        elif evaluator.compares_pairs:
+            _compare(evaluator, images, every_real.only([partners[file] for file in images.files]), place)
         left_out.clear()
         for name, value in evaluator.compute(lambda error: left_out.append(str(error))).items():
             values.setdefault(name, []).append(float(value))
@@ -133,6 +141,7 @@ def evaluate(
             "left_out": left_out,
             "real_fingerprint": reals.fingerprint,
             "labelled": labelled,
+            "size": size,
             "truncation": truncation,
             "images_seen": None if isinstance(fakes, FolderImages) else fakes.images_seen,
             "batch_size": batch_size,
@@ -193,6 +202,11 @@ def _check(evaluator: Evaluator, reals: FolderImages, fakes: Fakes, fake: Path, 
                     f"{type(metric).__name__} probes a generator, and {fake} is a folder of images: give a checkpoint, "
                     "or leave it out"
                 )
+    elif evaluator.compares_pairs:
+        raise ValueError(
+            f"metrics of pairs compare images of equal names, and {fake} is a checkpoint: leave them out, or give a "
+            "folder"
+        )
     if reals.classes is None:
         return
     if not isinstance(fakes, FolderImages):
@@ -245,3 +259,18 @@ def _take_in(
                 evaluator.show(pixels, real, labels)
                 bar.update(len(pixels))
     return made if known is None else known
+
+
+def _compare(evaluator: Evaluator, made: FolderImages, wanted: FolderImages, device: torch.device) -> None:
+    """Hand pairs of generated images and those that they should be, in the same order, to the metrics of pairs."""
+    files = zip(made.files, wanted.files, strict=True)
+    pixels = zip(made.decoded(), wanted.decoded(), strict=True)
+    pairs = tqdm(zip(files, pixels, strict=True), total=len(made), desc="pairs", unit="pair", disable=None)
+    for (file, partner), (image, goal) in pairs:
+        if image.shape[1:] != goal.shape[1:]:
+            (height, width), (high, wide) = image.shape[1:], goal.shape[1:]
+            raise ValueError(
+                f"{file} has {height}x{width} pixels and {partner} {high}x{wide}, and pairs are compared at one size: "
+                f"bring all images to it, as by --size [{high},{wide}]"
+            )
+        evaluator.compare(image[None].to(device), goal[None].to(device))

@@ -15,10 +15,11 @@ from gan_lightning.metrics import (
     GeneratorMetric,
     ImageMetric,
     NoFeatures,
+    PairMetric,
     TooFewSamplesError,
 )
 
-MetricChoice = Callable[[int], FeatureMetric] | ImageMetric | GeneratorMetric
+MetricChoice = Callable[[int], FeatureMetric] | ImageMetric | PairMetric | GeneratorMetric
 """A metric of features is made for their width; the others are given ready."""
 
 
@@ -28,7 +29,7 @@ class Evaluator:
     Args:
         extractor: makes features of uint8 images.
         metrics: classes from `gan_lightning.metrics`, or any functions from the width of the features to a
-            `FeatureMetric`; or `ImageMetric`s and `GeneratorMetric`s as objects.
+            `FeatureMetric`; or `ImageMetric`s, `PairMetric`s and `GeneratorMetric`s as objects.
     """
 
     def __init__(self, extractor: FeatureExtractor, metrics: Sequence[MetricChoice]) -> None:
@@ -51,6 +52,11 @@ class Evaluator:
         """Whether any metric needs the images, where features will not do."""
         return any(isinstance(metric, ImageMetric) for metric in self.metrics)
 
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether any metric needs to know which image each generated one should be."""
+        return any(isinstance(metric, PairMetric) for metric in self.metrics)
+
     def to(self, device: torch.device | str) -> "Evaluator":
         """Move the extractor and all metrics."""
         self.extractor.to(device)
@@ -72,6 +78,12 @@ class Evaluator:
         for metric in self.metrics:
             if isinstance(metric, ImageMetric):
                 metric.update(images, real=real, labels=labels)
+
+    def compare(self, made: Tensor, wanted: Tensor) -> None:
+        """Hand some generated images and those that they should be, uint8 (N, C, H, W), to the metrics of pairs."""
+        for metric in self.metrics:
+            if isinstance(metric, PairMetric):
+                metric.update(made, wanted)
 
     def probe(self, model: Any) -> None:
         """Let the metrics of generators probe the model."""

@@ -18,6 +18,9 @@ from typing import Literal
 
 from gan_lightning.evaluation.evaluator import MetricChoice
 from gan_lightning.metrics import (
+    L1,
+    PSNR,
+    SSIM,
     Authenticity,
     ClassificationAccuracy,
     ClasswiseFID,
@@ -34,6 +37,8 @@ from gan_lightning.metrics import (
     LPIPSDiversity,
     ModesCovered,
     MultiScaleSSIM,
+    PairedLPIPS,
+    PairMetric,
     PerceptualPathLength,
     PixelDistance,
     PrecisionRecall,
@@ -57,14 +62,14 @@ class Family:
     Args:
         summary: one line for people.
         of_features: metrics that are made for the width of the features.
-        others: what makes the metrics of images, or of the generator.
+        others: what makes the metrics of images, of pairs, or of the generator.
         extractor: name of the extractor that the metrics were published with; "none" where they need no features.
         equal: as many references are compared with as images are generated. Otherwise: with all of the split.
     """
 
     summary: str
     of_features: tuple[Callable[[int], FeatureMetric], ...] = ()
-    others: tuple[Callable[[], ImageMetric | GeneratorMetric], ...] = ()
+    others: tuple[Callable[[], ImageMetric | PairMetric | GeneratorMetric], ...] = ()
     extractor: str = "none"
     equal: bool = False
 
@@ -83,6 +88,9 @@ FAMILIES: dict[str, Family] = {
     "is": _inception("inception score, 10 splits", InceptionScore),
     "isinf": _inception("inception score extrapolated to infinitely many images", InceptionScoreInfinity),
     "kid": _inception("kernel inception distance, 100 subsets of 1,000", KernelInceptionDistance),
+    "kid_all": _inception(
+        "KID over all images at once, for sets of fewer than 1,000", partial(KernelInceptionDistance, subset_size=None)
+    ),
     "pr": Family("improved precision and recall, k = 3", (PrecisionRecall,), extractor="vgg16", equal=True),
     "dc": Family("density and coverage, k = 5", (DensityCoverage,), extractor="vgg16", equal=True),
     "distance": _inception("distance to the nearest real image, and diversity, in features", FeatureDistance),
@@ -92,6 +100,12 @@ FAMILIES: dict[str, Family] = {
     "swd": Family("sliced Wasserstein distance of Laplacian patches", others=(SlicedWasserstein,), equal=True),
     "msssim": Family("MS-SSIM between random pairs, beside that of real images", others=(MultiScaleSSIM,)),
     "lpips": Family("LPIPS between random pairs, beside that of real images", others=(LPIPSDiversity,)),
+    "paired": Family("PSNR, SSIM and L1 of each image and the one that it should be", others=(PSNR, SSIM, L1)),
+    "lpips_pairs": Family("LPIPS of each image and the one that it should be", others=(PairedLPIPS,)),
+    "sr": Family(
+        "PSNR and SSIM of pairs as for super-resolution by 4: Y channel, a border of 4 pixels left out",
+        others=(partial(PSNR, "y", border=4), partial(SSIM, "y", border=4)),
+    ),
     "cas": Family("classification accuracy score: train on fakes, test on reals", others=(ClassificationAccuracy,)),
     "ppl_z": Family("perceptual path length in z", others=(partial(PerceptualPathLength, "z"),)),
     "ppl_w": Family("perceptual path length in w", others=(partial(PerceptualPathLength, "w"),)),

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.batches import ImageBatch
 from gan_lightning.files import image_files, read_image
-from gan_lightning.images import to_float, to_uint8
+from gan_lightning.images import as_uint8, to_channels, to_uint8
 
 if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
     from gan_lightning.families import FromLatents
@@ -39,7 +41,7 @@ def find_device(name: Device) -> torch.device:
 
 
 class FolderImages:
-    """The images of a folder and its sub-folders, in the order of `image_files`, at their own sizes.
+    """The images of a folder and its sub-folders, in the order of `image_files`.
 
     Iterating gives batches of uint8 images (N, C, H, W); 16-bit ones are divided by 257 and rounded. Images in a row
     that agree in size and channels share a batch. Files are decoded by all cores ahead of whoever iterates, a batch's
@@ -49,15 +51,21 @@ class FolderImages:
         folder: where the images are.
         batch_size: most images of a batch.
         labelled: the sub-folders of `folder` are classes, numbered in the order of their names; batches carry labels.
+        size: height and width that each image is brought to, as data modules do it unless told otherwise: bicubic and
+            antialiased, until both sides are covered, of which the middle is kept; what is transparent over white.
+            None: images keep their own sizes, and alpha.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no image in it.
         ValueError: if an image is in no class, or, while iterating, if one cannot be read.
     """
 
-    def __init__(self, folder: Path, batch_size: int = 64, labelled: bool = False) -> None:
+    def __init__(
+        self, folder: Path, batch_size: int = 64, labelled: bool = False, size: tuple[int, int] | None = None
+    ) -> None:
         self.folder = folder
         self.batch_size = batch_size
+        self.size = size
         self.files = image_files(folder)
         self.classes: list[str] | None = self._find_classes() if labelled else None
 
@@ -82,17 +90,21 @@ class FolderImages:
         if count > len(self):
             raise ValueError(f"{self.folder} has {len(self):,} images, from which {count:,} cannot be drawn")
         rows = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:count].sort().values
-        drawn = copy.copy(self)
-        drawn.files = [self.files[row] for row in rows.tolist()]
-        vars(drawn).pop("fingerprint", None)  # which a cached_property may have left there
-        return drawn
+        return self.only([self.files[row] for row in rows.tolist()])
+
+    def only(self, files: list[Path]) -> "FolderImages":
+        """These files of the folder, in this order."""
+        chosen = copy.copy(self)
+        chosen.files = files
+        vars(chosen).pop("fingerprint", None)  # which a cached_property may have left there
+        return chosen
 
     @cached_property
     def fingerprint(self) -> str:
         """A name for these images in this order: changes when a file's bytes or its place in the folder change, or the
-        classes do.
+        classes or the size do.
         """
-        whole = hashlib.sha256(repr(self.classes).encode())
+        whole = hashlib.sha256(f"{self.classes!r} {self.size}".encode())
         with (
             ThreadPoolExecutor(os.cpu_count()) as pool,
             tqdm(total=len(self), desc=f"hashing {self.folder}", unit="image", disable=None) as bar,
@@ -110,7 +122,7 @@ class FolderImages:
         number = {name: index for index, name in enumerate(self.classes or [])}
         images: list[Tensor] = []
         labels: list[int] = []
-        for file, image in zip(self.files, self._decoded(), strict=True):
+        for file, image in zip(self.files, self.decoded(), strict=True):
             if images and (len(images) == self.batch_size or image.shape != images[0].shape):
                 yield self._batch(images, labels)
                 images, labels = [], []
@@ -122,18 +134,24 @@ class FolderImages:
     def _batch(self, images: list[Tensor], labels: list[int]) -> ImageBatch:
         return ImageBatch(torch.stack(images), None if self.classes is None else torch.tensor(labels))
 
-    def _decoded(self) -> Iterator[Tensor]:
-        """All images, in order, uint8 (C, H, W)."""
+    def decoded(self) -> Iterator[Tensor]:
+        """All images, in order, one by one, uint8 (C, H, W)."""
         pool = ThreadPoolExecutor(os.cpu_count())  # Pillow decodes outside of Python's lock
         files = iter(self.files)
         try:
-            ahead: deque[Future[Tensor]] = deque(pool.submit(_decode, file) for file in islice(files, self.batch_size))
+            ahead: deque[Future[Tensor]] = deque(
+                pool.submit(self._decode, file) for file in islice(files, self.batch_size)
+            )
             while ahead:
                 image = ahead.popleft().result()
-                ahead.extend(pool.submit(_decode, file) for file in islice(files, 1))
+                ahead.extend(pool.submit(self._decode, file) for file in islice(files, 1))
                 yield image
         finally:  # also when nobody wants the rest
             pool.shutdown(cancel_futures=True)
+
+    def _decode(self, file: Path) -> Tensor:
+        image = as_uint8(read_image(file))
+        return image if self.size is None else _fit(image, self.size)
 
 
 class GeneratedImages:
@@ -230,6 +248,9 @@ def _hash(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _decode(file: Path) -> Tensor:
-    image = read_image(file)
-    return to_uint8(to_float(image)) if image.dtype == torch.uint16 else image
+def _fit(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """The image, uint8 (C, H, W), without alpha and of that height and width."""
+    if image.shape[0] in (2, 4):
+        image = to_channels(image[None], image.shape[0] - 1)[0]
+    fitted = ImageOps.fit(to_pil_image(image), size[::-1], Image.Resampling.BICUBIC)
+    return pil_to_tensor(fitted)

@@ -8,6 +8,7 @@ from gan_lightning.losses.adversarial import (
     NonSaturating,
     Wasserstein,
 )
+from gan_lightning.losses.contrastive import patch_nce
 from gan_lightning.losses.divergences import (
     KL,
     AlternativeUpdate,
@@ -25,15 +26,20 @@ from gan_lightning.losses.information import categorical_information, continuous
 from gan_lightning.losses.kernels import mmd2, safe_sqrt, unbiased_mmd2
 from gan_lightning.losses.likelihoods import Bernoulli, Gaussian, Likelihood
 from gan_lightning.losses.penalties import gradient_penalty, r1, r2
+from gan_lightning.losses.perceptual import DISTANCES, Distance, FeatureLoss, PerceptualLoss, VGG19Loss
 from gan_lightning.losses.relativistic import RelativisticAverage, RelativisticPairing
+from gan_lightning.losses.segmentation import PixelCrossEntropy, border_weights
 from gan_lightning.losses.weighted import WeightedGenerator
 
 __all__ = [
+    "DISTANCES",
     "KL",
     "AdversarialLoss",
     "AlternativeUpdate",
     "Bernoulli",
+    "Distance",
     "FDivergence",
+    "FeatureLoss",
     "GANDivergence",
     "Gaussian",
     "Hinge",
@@ -44,18 +50,23 @@ __all__ = [
     "NeymanChiSquared",
     "NonSaturating",
     "PearsonChiSquared",
+    "PerceptualLoss",
+    "PixelCrossEntropy",
     "RelativisticAverage",
     "RelativisticPairing",
     "ReverseKL",
     "SquaredHellinger",
     "TotalVariation",
+    "VGG19Loss",
     "Wasserstein",
     "WeightedGenerator",
+    "border_weights",
     "categorical_information",
     "continuous_information",
     "feature_matching",
     "gradient_penalty",
     "mmd2",
+    "patch_nce",
     "r1",
     "r2",
     "safe_sqrt",

@@ -1,9 +1,17 @@
 """Metrics of generated images, and the feature extractors they are computed from."""
 
-from gan_lightning.metrics.base import EvaluationMetric, FeatureMetric, GeneratorMetric, ImageMetric, TooFewSamplesError
+from gan_lightning.metrics.base import (
+    EvaluationMetric,
+    FeatureMetric,
+    GeneratorMetric,
+    ImageMetric,
+    PairMetric,
+    TooFewSamplesError,
+)
 from gan_lightning.metrics.classification_accuracy import ClassificationAccuracy
 from gan_lightning.metrics.digits import DigitClassifier
 from gan_lightning.metrics.distances import FeatureDistance, PixelDistance
+from gan_lightning.metrics.efficientnet import EfficientNetLite0
 from gan_lightning.metrics.extractors import FeatureExtractor, Features, ModuleExtractor, NoFeatures
 from gan_lightning.metrics.fid import ClasswiseFID, FIDInfinity, FrechetInceptionDistance
 from gan_lightning.metrics.inception import CleanInceptionV3, InceptionV3
@@ -14,15 +22,20 @@ from gan_lightning.metrics.modes import ModesCovered, mixture_coverage, nearest_
 from gan_lightning.metrics.ms_ssim import MultiScaleSSIM
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.metrics.neighbours import DensityCoverage, PrecisionRecall, nearest_neighbours, nearest_others
+from gan_lightning.metrics.pairs import L1, PSNR, SSIM, PairedLPIPS
 from gan_lightning.metrics.path_length import PerceptualPathLength
 from gan_lightning.metrics.perceptual import LPIPS, LPIPSDiversity, PerceptualDistance
+from gan_lightning.metrics.segmentation import SegmentationScores
 from gan_lightning.metrics.sliced_wasserstein import SlicedWasserstein
 from gan_lightning.metrics.timm_models import DINOv2, TimmExtractor
 from gan_lightning.metrics.torchvision_models import VGG16, TorchvisionExtractor
 
 __all__ = [
     "EXTRACTORS",
+    "L1",
     "LPIPS",
+    "PSNR",
+    "SSIM",
     "VGG16",
     "Authenticity",
     "ClassificationAccuracy",
@@ -31,6 +44,7 @@ __all__ = [
     "DINOv2",
     "DensityCoverage",
     "DigitClassifier",
+    "EfficientNetLite0",
     "EvaluationMetric",
     "FIDInfinity",
     "FeatureDistance",
@@ -49,10 +63,13 @@ __all__ = [
     "ModuleExtractor",
     "MultiScaleSSIM",
     "NoFeatures",
+    "PairMetric",
+    "PairedLPIPS",
     "PerceptualDistance",
     "PerceptualPathLength",
     "PixelDistance",
     "PrecisionRecall",
+    "SegmentationScores",
     "SlicedWasserstein",
     "TimmExtractor",
     "TooFewSamplesError",

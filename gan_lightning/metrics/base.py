@@ -11,6 +11,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from gan_lightning.metrics.extractors import Features
+from gan_lightning.recording import Recorded
 
 _DTYPES = (torch.float32, torch.float64, torch.uint8, torch.int64)  # of what is gathered in lists
 
@@ -19,7 +20,7 @@ class TooFewSamplesError(ValueError):
     """A set is smaller than a metric's definition needs."""
 
 
-class EvaluationMetric(Metric):
+class EvaluationMetric(Recorded, Metric):
     """Base of all metrics here. The states of real images are named `real_...`, those of generated ones `fake_...`.
 
     Ranks may hold different numbers of images; `compute` gathers them. Real and generated images are taken in the order
@@ -32,6 +33,9 @@ class EvaluationMetric(Metric):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(dist_sync_fn=_gather, **kwargs)
+
+    def __getnewargs__(self) -> tuple[()]:
+        return ()  # a copy is made empty and then filled; torchmetrics has it constructed from its name's letters
 
     def compute(self) -> dict[str, Tensor]:
         """The metric's values by the names they are logged under, each a float64 scalar, finite.
@@ -96,6 +100,61 @@ class ImageMetric(EvaluationMetric):
     def update(self, images: Tensor, real: bool, labels: Tensor | None = None) -> None:
         """Take in some images, uint8 (N, C, H, W), real or generated, and their classes, int64 (N,), where known."""
         raise NotImplementedError
+
+
+class PairMetric(EvaluationMetric):
+    """Base of the metrics that compare each generated image with the one that it should be: the mean over pairs.
+
+    Only sums are kept: memory does not grow with the number of images, and ranks agree exactly.
+
+    Args:
+        name: that the value is logged under.
+    """
+
+    fake_sum: Tensor
+    fake_pairs: Tensor
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.add_state("fake_sum", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("fake_pairs", torch.tensor(0), dist_reduce_fx="sum")
+
+    def measure(self, made: Tensor, wanted: Tensor) -> Tensor:
+        """The value of each pair (N,), of images uint8 (N, C, H, W)."""
+        raise NotImplementedError
+
+    def update(self, made: Tensor, wanted: Tensor) -> None:
+        """Take in some generated images and those that they should be, uint8 (N, C, H, W), in the same order.
+
+        Raises:
+            TypeError: for images of another kind.
+            ValueError: where the two differ in number, height or width.
+        """
+        name = type(self).__name__
+        for images in made, wanted:
+            if images.dtype != torch.uint8 or images.ndim != 4:
+                raise TypeError(
+                    f"{name} takes uint8 images (N, C, H, W), not {images.dtype} {tuple(images.shape)}: convert float "
+                    "images in [-1, 1] by gan_lightning.images.to_uint8"
+                )
+        if (len(made), *made.shape[2:]) != (len(wanted), *wanted.shape[2:]):
+            raise ValueError(
+                f"{name} compares pairs of images, and was given {tuple(made.shape)} to hold against "
+                f"{tuple(wanted.shape)}: their number, heights and widths must be equal"
+            )
+        if len(made):
+            self.fake_sum = self.fake_sum + self.measure(made, wanted).double().sum()
+            self.fake_pairs = self.fake_pairs + len(made)
+
+    def compute(self) -> dict[str, Tensor]:
+        """The mean over pairs.
+
+        Raises:
+            TooFewSamplesError: where there is no pair.
+        """
+        self.require(int(self.fake_pairs), 1, "a pair")
+        return {self.name: self.fake_sum / self.fake_pairs}
 
 
 class GeneratorMetric(EvaluationMetric):

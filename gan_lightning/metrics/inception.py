@@ -10,7 +10,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Basic
 
 from gan_lightning.metrics.extractors import FeatureExtractor, Features
 from gan_lightning.metrics.resizing import resize_clean, resize_tf1
-from gan_lightning.metrics.weights import find_weights, holding, read_weights
+from gan_lightning.weights import find_weights, holding, read_weights
 
 WEIGHTS_NAME = URL_INCEPTION_V3.rsplit("/", 1)[1]
 SIZE = 299

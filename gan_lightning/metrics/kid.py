@@ -23,13 +23,14 @@ class KernelInceptionDistance(PooledFeatureMetric):
     Args:
         num_features: width d of the extractor's features.
         subsets: number of draws.
-        subset_size: images in each, at least 2; must not exceed the smaller set.
+        subset_size: images in each, at least 2; must not exceed the smaller set. None: one subset of all images, for
+            sets that have fewer than the published 1,000; there is no standard deviation then.
         seed: of the draws; no global generator is touched.
     """
 
-    def __init__(self, num_features: int, subsets: int = 100, subset_size: int = 1000, seed: int = 2020) -> None:
+    def __init__(self, num_features: int, subsets: int = 100, subset_size: int | None = 1000, seed: int = 2020) -> None:
         super().__init__(num_features)
-        if subsets < 1 or subset_size < 2:
+        if subsets < 1 or (subset_size is not None and subset_size < 2):
             raise ValueError(
                 f"KernelInceptionDistance takes at least 1 subset of at least 2 images, not subsets: {subsets} and "
                 f"subset_size: {subset_size}"
@@ -41,7 +42,27 @@ class KernelInceptionDistance(PooledFeatureMetric):
 
     def compute(self) -> dict[str, Tensor]:
         """`{"kid": ..., "kid_std": ...}`, lower is better."""
-        real, fake = self.kept(self.subset_size, f"subset_size: {self.subset_size}")
+        real, fake = self.kept(self.subset_size or 2, f"subset_size: {self.subset_size}")
+        in_fake, in_real = self._subsets(real, fake)
+        # of small sets all pairs there are, once, are fewer than those of all subsets
+        small = max(len(real), len(fake)) ** 2 <= in_fake.numel() * in_real.shape[1]
+
+        def within(x: Tensor, chosen: Tensor) -> Tensor:
+            return torch.cat([_sum_within(*part) for part in _parts(x, chosen, small)])
+
+        pairs = zip(_parts(fake, in_fake, small), _parts(real, in_real, small), strict=True)
+        between = torch.cat([_sum_between(*of_fake, *of_real) for of_fake, of_real in pairs])
+        fakes, reals = in_fake.shape[1], in_real.shape[1]
+        apart = within(fake, in_fake) / (fakes * (fakes - 1))
+        apart += self._among_reals(within, real, in_real) / (reals * (reals - 1))
+        distance = apart - 2 * between / (fakes * reals)
+        spread = {} if self.subset_size is None else {"kid_std": distance.std(correction=0)}
+        return {"kid": distance.mean(), **spread}
+
+    def _subsets(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices of the generated and of the real images in each subset, (S, size) of each."""
+        if self.subset_size is None:
+            return torch.arange(len(fake), device=fake.device)[None], torch.arange(len(real), device=real.device)[None]
         rng = np.random.RandomState(self.seed)
 
         def draw(features: Tensor) -> Tensor:
@@ -50,19 +71,7 @@ class KernelInceptionDistance(PooledFeatureMetric):
 
         # generated before real, the order in which torch-fidelity is used to take its two inputs
         drawn = [(draw(fake), draw(real)) for _ in range(self.subsets)]
-        in_fake, in_real = (torch.stack(chosen) for chosen in zip(*drawn, strict=True))
-        # of small sets all pairs there are, once, are fewer than those of all subsets
-        small = max(len(real), len(fake)) ** 2 <= self.subsets * self.subset_size**2
-
-        def within(x: Tensor, chosen: Tensor) -> Tensor:
-            return torch.cat([_sum_within(*part) for part in _parts(x, chosen, small)])
-
-        pairs = zip(_parts(fake, in_fake, small), _parts(real, in_real, small), strict=True)
-        between = torch.cat([_sum_between(*of_fake, *of_real) for of_fake, of_real in pairs])
-        size = self.subset_size
-        apart = (within(fake, in_fake) + self._among_reals(within, real, in_real)) / (size * (size - 1))
-        distance = apart - 2 * between / size**2
-        return {"kid": distance.mean(), "kid_std": distance.std(correction=0)}
+        return torch.stack([of_fake for of_fake, _ in drawn]), torch.stack([of_real for _, of_real in drawn])
 
 
 def _parts(x: Tensor, subsets: Tensor, together: bool) -> Iterator[tuple[Tensor, Tensor]]:

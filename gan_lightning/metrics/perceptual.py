@@ -7,12 +7,11 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
-from torchvision.models.feature_extraction import create_feature_extractor
 
-from gan_lightning.images import to_channels, to_float
+from gan_lightning.features import LayerFeatures, pretrained_convolutions
+from gan_lightning.images import to_float
 from gan_lightning.metrics.image_sets import PooledImageMetric, disjoint_pairs, over_pairs
-from gan_lightning.metrics.weights import find_weights, holding, read_weights
+from gan_lightning.weights import read_weights
 
 PairDistance = Callable[[Tensor, Tensor], Tensor]
 """From two batches of images, float (N, C, H, W) in [-1, 1], to the distance of each pair (N,)."""
@@ -27,24 +26,20 @@ class PerceptualDistance(nn.Module):
     features, divided at each position by their norm over channels, as x / (||x|| + 1e-10). From 0 (equal features),
     lower is more alike; symmetric, but a square, and no metric: the triangle inequality does not hold.
 
-    The network stays in eval mode and as it is; gradients flow to the images. Computed in float32 whatever autocast
-    says.
+    The network stays as it is; gradients flow to the images. Computed in float32 whatever autocast says.
 
     Args:
-        network: from float images (N, 3, H, W) to whatever; it has to be traceable by torch.fx, as torchvision's are.
-        layers: names of the layers whose outputs (N, c, h, w) are compared, as
-            `torchvision.models.feature_extraction.get_graph_node_names` lists them.
+        network: which sees the images, and
+        layers: names of those of its layers that are compared, with outputs (N, c, h, w): see
+            `gan_lightning.features.LayerFeatures`, as for `mean`, `std` and `smallest`.
         linear: for each layer the channels' weights w (c,), not negative. None: all 1.
-        mean: of each channel, in units of the range [-1, 1]: the network sees (images - mean) / std.
+        mean: of each channel, in units of the range [-1, 1].
         std: likewise.
         smallest: height and width in pixels that the network needs.
 
     Raises:
         ValueError: where the network has no such layer.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -56,13 +51,8 @@ class PerceptualDistance(nn.Module):
         smallest: int = 1,
     ) -> None:
         super().__init__()
-        self.network = create_feature_extractor(network.eval(), list(layers))
-        self.layers = list(layers)
-        self.smallest = smallest
-        self.linear = None if linear is None else nn.ParameterList(linear)
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
-        self.requires_grad_(False).eval()
+        self.features = LayerFeatures(network, layers, mean, std, smallest)
+        self.linear = None if linear is None else nn.ParameterList(linear).requires_grad_(False)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Distances (N,) of the pairs of two batches, float (N, C, H, W) in [-1, 1], brought to RGB by
@@ -76,30 +66,19 @@ class PerceptualDistance(nn.Module):
                 "a distance is between two batches (N, C, H, W) of one shape, and these are of "
                 f"{tuple(x.shape)} and {tuple(y.shape)}"
             )
-        if min(x.shape[2:]) < self.smallest:
-            raise ValueError(
-                f"{type(self).__name__}'s network takes images of at least {self.smallest}x{self.smallest} pixels, and "
-                f"these are of {x.shape[2]}x{x.shape[3]}: choose another network, or enlarge the images"
-            )
         with torch.autocast(x.device.type, enabled=False):
             distance = torch.zeros(len(x), device=x.device)
-            for i, (a, b) in enumerate(zip(self._features(x), self._features(y), strict=True)):
+            for i, features in enumerate(zip(self.features(x), self.features(y), strict=True)):
+                a, b = map(_of_unit_length, features)
                 gaps = (a - b).square()
                 weighted = gaps if self.linear is None else gaps * self.linear[i].view(-1, 1, 1)
                 distance = distance + weighted.sum(dim=1).mean(dim=(1, 2))
         return distance
 
-    def _features(self, images: Tensor) -> list[Tensor]:
-        """Each layer's features, of unit length at each position."""
-        features = self.network((to_channels(images.float(), 3) - self.mean) / self.std)
-        return [
-            values / (torch.linalg.vector_norm(values, dim=1, keepdim=True) + EPSILON)
-            for values in (features[name] for name in self.layers)
-        ]
 
-    def train(self, mode: bool = True) -> "PerceptualDistance":
-        """Eval mode whatever is asked: a pair's distance must not depend on others in its batch."""
-        return super().train(False)
+def _of_unit_length(features: Tensor) -> Tensor:
+    """Features (N, c, h, w), divided at each position by their norm."""
+    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + EPSILON)
 
 
 class _Backbone(NamedTuple):
@@ -141,13 +120,7 @@ class LPIPS(PerceptualDistance):
         if net not in _BACKBONES:
             raise ValueError(f"LPIPS has no network {net!r}: choose one of {', '.join(_BACKBONES)}")
         model, layers, smallest = _BACKBONES[net]
-        path = find_weights(model, models.get_model_weights(model).DEFAULT.url, weights, download)
-        with torch.device("meta"):  # neither draws weights nor holds those of the layers that are left out
-            network = models.get_model(model, weights=None).features
-        with holding(model, path):
-            state = read_weights(path)
-            kept = {name.removeprefix("features."): state[name] for name in state if name.startswith("features.")}
-            network.load_state_dict(kept, assign=True)
+        network = pretrained_convolutions(model, weights, download)
         super().__init__(
             network,
             [str(layer) for layer in layers],

@@ -12,7 +12,7 @@ from torchvision.transforms.functional import normalize
 
 from gan_lightning.metrics.extractors import FeatureExtractor, Features
 from gan_lightning.metrics.resizing import resize_clean
-from gan_lightning.metrics.weights import absent, find_weights, holding, named_weights, read_weights
+from gan_lightning.weights import absent, find_weights, holding, named_weights, read_weights
 
 DINOv2Model = Literal["vits14", "vitb14", "vitl14", "vitg14"]
 

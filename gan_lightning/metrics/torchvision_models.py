@@ -12,7 +12,7 @@ from torchvision.transforms.functional import normalize
 
 from gan_lightning.metrics.extractors import FeatureExtractor, Features
 from gan_lightning.metrics.resizing import resize_tf1
-from gan_lightning.metrics.weights import find_weights, holding, read_weights
+from gan_lightning.weights import find_weights, holding, read_weights
 
 # as torchvision builds these two for the weights it publishes; they take another normalisation inside
 _AS_PUBLISHED = {"transform_input": True, "aux_logits": True}

@@ -3,6 +3,7 @@
 from gan_lightning.models.acgan import ACGAN
 from gan_lightning.models.began import BEGAN
 from gan_lightning.models.cgan import CGAN
+from gan_lightning.models.cut import CUT
 from gan_lightning.models.cyclegan import CycleGAN
 from gan_lightning.models.dann import DANN
 from gan_lightning.models.dcgan import DCGAN
@@ -18,7 +19,10 @@ from gan_lightning.models.projection import ProjectionGAN
 from gan_lightning.models.r3gan import R3GAN
 from gan_lightning.models.ragan import RaGAN
 from gan_lightning.models.sngan import SNGAN
+from gan_lightning.models.srgan import SRGAN
+from gan_lightning.models.srresnet import SRResNet
 from gan_lightning.models.ssgan import SSGAN
+from gan_lightning.models.unet import UNetSegmentation
 from gan_lightning.models.vae import VAE
 from gan_lightning.models.vae_gan import VAEGAN
 from gan_lightning.models.wgan import WGAN
@@ -28,6 +32,7 @@ __all__ = [
     "ACGAN",
     "BEGAN",
     "CGAN",
+    "CUT",
     "DANN",
     "DCGAN",
     "FGAN",
@@ -37,6 +42,7 @@ __all__ = [
     "MMDGAN",
     "R3GAN",
     "SNGAN",
+    "SRGAN",
     "SSGAN",
     "VAE",
     "VAEGAN",
@@ -48,4 +54,6 @@ __all__ = [
     "Pix2Pix",
     "ProjectionGAN",
     "RaGAN",
+    "SRResNet",
+    "UNetSegmentation",
 ]

@@ -13,16 +13,14 @@ Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, wi
 D learns from a pool of the last 50 fakes rather than from the newest (Shrivastava et al. 2017).
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lightning.adversarial import Player, Terms, evaluating
+from gan_lightning.adversarial import Terms
 from gan_lightning.batches import UnpairedBatch
-from gan_lightning.families import Direction, UnpairedTranslation
+from gan_lightning.families import PoolsFakes, UnpairedTranslation
 from gan_lightning.image_pool import ImagePool
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks import PatchGAN, ResNetGenerator
@@ -35,7 +33,7 @@ class Fakes(NamedTuple):
     fake_a: Tensor  # F(b)
 
 
-class CycleGAN(UnpairedTranslation):
+class CycleGAN(PoolsFakes, UnpairedTranslation):
     """Unpaired image translation, in both directions.
 
     Args:
@@ -47,16 +45,15 @@ class CycleGAN(UnpairedTranslation):
         lambda_cycle: weight λ of the cycle-consistency term. 0 turns it off.
         lambda_identity: weight of the identity term, relative to `lambda_cycle`. 0 turns it off (and saves two passes).
         pool_size: fakes kept for each discriminator. 0 = it sees the newest only.
-        base: the arguments of `AdversarialModule`.
+        base: the other arguments of `UnpairedTranslation` and `AdversarialModule`.
 
     NOTE: the discriminators step before the generators, as everywhere in this library; the authors' code has it the
         other way.
     NOTE: the identity term is on by default, as in the authors' code; the paper uses it for paintings to photographs
         only.
+    NOTE: the paper's rate is constant for 100 epochs and then falls to zero over 100. In the authors' code, and in our
+        config, its factor is 1 - max(0, e - 100) / 101 in epoch e, counted from 1: 1/101 and not 0 in the last.
     """
-
-    generator: nn.ModuleDict
-    discriminator: nn.ModuleDict
 
     def __init__(
         self,
@@ -70,10 +67,7 @@ class CycleGAN(UnpairedTranslation):
         pool_size: int = 50,
         **base: Any,
     ) -> None:
-        generators = {
-            "a_to_b": generator_a_to_b or ResNetGenerator(),
-            "b_to_a": generator_b_to_a or ResNetGenerator(),
-        }
+        generators = {"a_to_b": generator_a_to_b or ResNetGenerator(), "b_to_a": generator_b_to_a or ResNetGenerator()}
         discriminators = {
             "a": discriminator_a or PatchGAN(in_channels=3, norm="instance"),
             "b": discriminator_b or PatchGAN(in_channels=3, norm="instance"),
@@ -84,19 +78,14 @@ class CycleGAN(UnpairedTranslation):
         self.lambda_identity = lambda_identity
         self.pools = {"a": ImagePool(pool_size), "b": ImagePool(pool_size)}
 
-    def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """The networks one by one: each is called, and compiled, by itself."""
-        return {"discriminator": [*self.discriminator.values()], "generator": [*self.generator.values()]}
-
     def check_batch(self, batch: Any) -> None:
         """Also: the identity term shows a generator images of the domain that it makes."""
         super().check_batch(batch)
         channels_a, channels_b = batch.real_a.shape[1], batch.real_b.shape[1]
         if self.lambda_identity and channels_a != channels_b:
             raise ValueError(
-                f"the identity term of CycleGAN gives images of B to the generator from A to B, but the data serve "
-                f"{channels_a} channels in A and {channels_b} in B: set lambda_identity to 0, or the datamodule's "
-                "channels_a and channels_b to the same"
+                f"the identity term of CycleGAN gives images of B ({channels_b} channels) to the generator from A "
+                f"({channels_a}) to B: set lambda_identity to 0, or the datamodule's channels_a and channels_b equal"
             )
 
     def draw_fakes(self, batch: UnpairedBatch) -> Fakes:
@@ -105,52 +94,24 @@ class CycleGAN(UnpairedTranslation):
 
     def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Each domain's discriminator tells its real images from earlier fakes."""
-        return {
-            "a": self._tell_apart("a", batch.real_a, fake.fake_a),
-            "b": self._tell_apart("b", batch.real_b, fake.fake_b),
-        }
-
-    def _tell_apart(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
-        shown = self.pools[domain].exchange(fake) if self.training else fake
-        return self.tell_apart(self._judge(domain, real), self._judge(domain, shown))
+        terms = {}
+        for domain, real, made in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
+            shown = self.pools[domain].exchange(made) if self.training else made
+            terms[domain] = self.tell_apart(self.judge(domain, real), self.judge(domain, shown))
+        return terms
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Fool both discriminators; come back to where each image started; leave images of the wanted domain alone."""
         (real_a, real_b), (fake_b, fake_a) = batch, fake
         a_to_b, b_to_a = self.generator["a_to_b"], self.generator["b_to_a"]
         terms = {
-            "adversarial_a": self._fool("a", real_a, fake_a),
-            "adversarial_b": self._fool("b", real_b, fake_b),
+            "adversarial_a": self.loss.generator(self.judge("a", fake_a), lambda: self.judge("a", real_a)),
+            "adversarial_b": self.loss.generator(self.judge("b", fake_b), lambda: self.judge("b", real_b)),
         }
         if self.lambda_cycle:
             terms["cycle_a"] = self.lambda_cycle * l1_loss(b_to_a(fake_b), real_a)
             terms["cycle_b"] = self.lambda_cycle * l1_loss(a_to_b(fake_a), real_b)
-        if self.lambda_cycle and self.lambda_identity:
-            weight = self.lambda_cycle * self.lambda_identity
+        if weight := self.lambda_cycle * self.lambda_identity:
             terms["identity_a"] = weight * l1_loss(b_to_a(real_a), real_a)
             terms["identity_b"] = weight * l1_loss(a_to_b(real_b), real_b)
         return terms
-
-    def _fool(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
-        return self.loss.generator(self._judge(domain, fake), lambda: self._judge(domain, real))
-
-    def _judge(self, domain: str, images: Tensor) -> Tensor:
-        return self.discriminator[domain](self.augmentation(images)).float()
-
-    @torch.no_grad()
-    def translate(self, images: Tensor, direction: Direction = "a_to_b") -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1] of one domain to the other; instance norm makes each picture its own."""
-        network = self.averaged_generator[direction]  # type: ignore[index]
-        with evaluating(network), torch.autocast(self.device.type, enabled=False):
-            return network(images)
-
-    def process_state(self) -> dict[str, Any]:
-        """The pools differ between processes, and go on as they were on a resume."""
-        pools = {domain: pool.images for domain, pool in self.pools.items()}
-        return {**super().process_state(), "pools": {d: None if i is None else i.cpu() for d, i in pools.items()}}
-
-    def load_process_state(self, state: dict[str, Any]) -> None:
-        """Take back what `process_state` returned."""
-        super().load_process_state(state)
-        for domain, images in state["pools"].items():
-            self.pools[domain].images = images

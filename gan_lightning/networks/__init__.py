@@ -14,12 +14,14 @@ from gan_lightning.networks.mlp import (
 )
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.resnet import ResidualDiscriminator, ResidualGenerator
+from gan_lightning.networks.segmentation_unet import SegmentationUNet
 from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
 from gan_lightning.networks.sngan import (
     ConditionalResidualGenerator,
     SNDCGANDiscriminator,
     SNResidualDiscriminator,
 )
+from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerator, VGGDiscriminator
 from gan_lightning.networks.unet import UNetGenerator
 from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
 
@@ -28,6 +30,7 @@ __all__ = [
     "ACGANGenerator",
     "BEGANAutoencoder",
     "BEGANGenerator",
+    "Bicubic",
     "ConditionalMLPDiscriminator",
     "ConditionalMLPGenerator",
     "ConditionalResidualGenerator",
@@ -42,11 +45,14 @@ __all__ = [
     "MLPGenerator",
     "NoisyDiscriminator",
     "PatchGAN",
+    "RRDBGenerator",
     "ResNetGenerator",
     "ResidualDiscriminator",
     "ResidualGenerator",
     "SNDCGANDiscriminator",
     "SNResidualDiscriminator",
+    "SRResNetGenerator",
+    "SegmentationUNet",
     "SoftplusGenerator",
     "UNetGenerator",
     "VAEDecoder",
@@ -54,4 +60,5 @@ __all__ = [
     "VAEGANDecoder",
     "VAEGANDiscriminator",
     "VAEGANEncoder",
+    "VGGDiscriminator",
 ]

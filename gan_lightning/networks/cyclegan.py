@@ -6,9 +6,13 @@ arXiv 1703.10593, section 4 and appendix 7.2, after Johnson et al. 2016 (arXiv 1
 NOTE: instance norm learns no gain and bias, as in the authors' PyTorch code (their Torch code learns them).
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
-from gan_lightning.layers import check_sides, init_normal
+from gan_lightning.layers import check_sides
+from gan_lightning.networks.antialiasing import BlurDownsample
+from gan_lightning.networks.initialisation import Initialisation, initialise
 from gan_lightning.recording import Network
 
 
@@ -35,19 +39,38 @@ class ResidualBlock(nn.Module):
 
 
 class ResNetGenerator(Network):
-    """Two strided convolutions down to a quarter of the size, residual blocks there, and two transposed ones back.
+    """Two convolutions down to a quarter of the size, residual blocks there, and two convolutions back.
 
     Fully convolutional: any height and width that are multiples of 4, from 8 up.
-    The defaults have the authors' 11,378,179 parameters; they use 6 blocks (7,837,699) for 128×128.
+    The defaults have the authors' 11,378,179 parameters; they use 6 blocks (7,837,699) for 128×128. CUT's is the same
+    with `antialias` and init "xavier".
+
+    Its layers, for `features`, are counted as the authors of CUT count theirs: 0 is the image, and i what the i-th
+    module of `net` makes of it. With `antialias`, 4 and 8 are the convolutions on the way down (before their norm) and
+    12 is the first residual block.
 
     Args:
         in_channels: channels of the source image.
         out_channels: channels of the image made.
         width: channels at full size; doubled at half of it and again at a quarter.
         blocks: residual blocks at a quarter of the size; 0 for none.
+        antialias: sizes are halved by a blur behind a convolution of stride 1, and doubled by bilinear interpolation
+            before one (CUT). False = by strided and transposed convolutions (CycleGAN). Parameters are as many.
+        init: how weights start, see `initialise`.
     """
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 3, width: int = 64, blocks: int = 9) -> None:
+    multiple = 4
+    minimum = 8
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        width: int = 64,
+        blocks: int = 9,
+        antialias: bool = False,
+        init: Initialisation = "normal",
+    ) -> None:
         super().__init__()
         self.in_channels = in_channels
         layers: list[nn.Module] = [
@@ -56,17 +79,49 @@ class ResNetGenerator(Network):
             nn.ReLU(inplace=True),
         ]
         for channels in (width, 2 * width):
-            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)]
+            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=1 if antialias else 2, padding=1)]
             layers += [nn.InstanceNorm2d(2 * channels), nn.ReLU(inplace=True)]
+            layers += [BlurDownsample()] if antialias else []
         layers += [ResidualBlock(4 * width) for _ in range(blocks)]
         for channels in (2 * width, width):
-            layers += [nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1)]
+            if antialias:
+                layers += [
+                    nn.Upsample(scale_factor=2, mode="bilinear"),
+                    nn.Conv2d(2 * channels, channels, 3, padding=1),
+                ]
+            else:
+                layers += [nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1)]
             layers += [nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
         self.net = nn.Sequential(*layers)
-        init_normal(self)
+        initialise(self, init)
 
     def forward(self, source: Tensor) -> Tensor:
         """Source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1]."""
-        check_sides(source, self.in_channels, minimum=8, multiple=4)
+        check_sides(source, self.in_channels, minimum=self.minimum, multiple=self.multiple)
         return self.net(source)
+
+    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Images (N, C_in, H, W) in [-1, 1] to the feature maps (N, C, h, w) of these layers; no later one is run."""
+        check_sides(images, self.in_channels, minimum=self.minimum, multiple=self.multiple)
+        x, found = images, {0: images}
+        for layer, module in enumerate(self.net[: max(layers)], start=1):
+            x = module(x)
+            if layer in layers:
+                found[layer] = x.clone()  # behind a norm, a ReLU in place would overwrite it
+        return [found[layer] for layer in layers]
+
+    def feature_channels(self, layers: Sequence[int]) -> list[int]:
+        """Channels of the feature maps of these layers.
+
+        Raises:
+            ValueError: the network has no such layer.
+        """
+        channels = [self.in_channels]
+        for module in self.net:
+            channels.append(getattr(module, "out_channels", channels[-1]))
+        if wrong := [layer for layer in layers if not 0 <= layer < len(channels)]:
+            raise ValueError(
+                f"this network has the layers 0 to {len(channels) - 1}, and not {wrong}: choose among them"
+            )
+        return [channels[layer] for layer in layers]

@@ -11,7 +11,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_lightning.layers import Norm, check_sides, init_normal, norm2d
+from gan_lightning.layers import Norm, check_sides, norm2d
+from gan_lightning.networks.antialiasing import BlurDownsample
+from gan_lightning.networks.initialisation import Initialisation, initialise
 from gan_lightning.recording import Network
 
 # receptive field -> convolutions of stride 2
@@ -30,6 +32,9 @@ class PatchGAN(Network):
             alone, by three 1×1 convolutions.
         norm: "batch" (pix2pix); "instance" (CycleGAN); "layer" or "none", which also suit a gradient penalty.
             Convolutions that a batch norm follows have no biases.
+        antialias: sizes are halved by a blur behind a convolution of stride 1 (CUT), which widens the receptive fields
+            of 16, 34, 70, 142 and 286 pixels to 18, 40, 84, 172 and 348. False = by strided convolutions.
+        init: how weights start, see `initialise`.
     """
 
     def __init__(
@@ -38,6 +43,8 @@ class PatchGAN(Network):
         width: int = 64,
         receptive_field: Literal[1, 16, 34, 70, 142, 286] = 70,
         norm: Norm = "batch",
+        antialias: bool = False,
+        init: Initialisation = "normal",
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -55,17 +62,19 @@ class PatchGAN(Network):
         elif receptive_field in STRIDED_LAYERS:
             strided = STRIDED_LAYERS[receptive_field]
             self.minimum = 3 * 2**strided  # 3 positions a side after the strides, then 2, then 1
-            layers = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1)]
+            stride = 1 if antialias else 2
+            blur = [BlurDownsample()] if antialias else []  # it has no weights: one serves all sizes
+            layers = [nn.Conv2d(in_channels, width, 4, stride, padding=1), nn.LeakyReLU(0.2, inplace=True), *blur]
             widths = [width * min(2**level, 8) for level in range(strided + 1)]
-            for level, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=1):
-                stride = 2 if level < strided else 1
-                layers += [nn.LeakyReLU(0.2, inplace=True)]
-                layers += [nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1, bias=bias), norm2d(norm, outputs)]
+            for inputs, outputs in itertools.pairwise(widths[:-1]):
+                layers += [nn.Conv2d(inputs, outputs, 4, stride, padding=1, bias=bias), norm2d(norm, outputs)]
+                layers += [nn.LeakyReLU(0.2, inplace=True), *blur]
+            layers += [nn.Conv2d(widths[-2], widths[-1], 4, padding=1, bias=bias), norm2d(norm, widths[-1])]
             layers += [nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(widths[-1], 1, 4, padding=1)]
         else:
             raise ValueError(f"receptive_field must be 1, 16, 34, 70, 142 or 286 pixels, not {receptive_field}")
         self.net = nn.Sequential(*layers)
-        init_normal(self)
+        initialise(self, init)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] to a map of logits (N, 1, h, w); by default 256×256 gives 30×30."""

@@ -15,10 +15,14 @@ from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
 
-from gan_lightning.batches import ImageBatch
+from gan_lightning.batches import ImageBatch, PairedBatch
 from gan_lightning.callbacks.evaluation import REPORTS, Evaluation
 from gan_lightning.evaluation.cache import CACHE_VARIABLE
+from gan_lightning.images import to_uint8
 from gan_lightning.metrics import (
+    L1,
+    PSNR,
+    SSIM,
     DensityCoverage,
     FeatureExtractor,
     FeatureMetric,
@@ -428,6 +432,74 @@ def test_an_interrupted_pass_is_not_taken_for_a_whole_one(tmp_path, evaluation):
     assert validate(tmp_path, evaluation, NamedLoader()) == validate(
         tmp_path, make_evaluation(tmp_path / "b"), NamedLoader()
     )
+
+
+class PairedLoader(Loader):
+    """Random targets, and sources that are like them."""
+
+    def __init__(self, batches=3, size=4, shape=(3, 16, 12)):
+        super().__init__()
+        random = torch.Generator().manual_seed(0)
+        targets = [torch.rand(size, *shape, generator=random) * 2 - 1 for _ in range(batches)]
+        self.batches = [PairedBatch(0.5 * target.flip(1), target) for target in targets]
+        self.fingerprint = "random pairs"
+
+
+class Translator(Gan):
+    batch_type = PairedBatch
+
+    def generate(self, batch):
+        return batch.source.flip(1)
+
+    def reference(self, batch):
+        return batch.target
+
+
+class ThreeMeans(Means):
+    channels = 3
+
+    def extract(self, images):
+        return super().extract(images.float().mean(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize("count", [None, 5])
+def test_each_pair_is_measured_once_as_its_images_are_saved(tmp_path, count):
+    choices = [FrechetInceptionDistance, PSNR(), SSIM(), L1()]
+    evaluation = Evaluation(f"fid{count or 'full'}_test@x", ThreeMeans(), metrics=choices, cache_dir=tmp_path / "cache")
+    loader = PairedLoader()
+    first, _ = validate(tmp_path, evaluation, loader, Translator())
+    assert {name for name in first if name != "val/fid"} == {"val/psnr", "val/ssim", "val/l1"}
+    expected = [PSNR(), SSIM(), L1()]
+    for batch, due in zip(loader.batches, (4, 4, 4) if count is None else (2, 2, 1), strict=True):
+        for metric in expected:
+            metric.update(to_uint8(Translator().generate(batch))[:due], to_uint8(batch.target)[:due])
+    for metric in expected:
+        ((name, value),) = metric.compute().items()
+        assert first[f"val/{name}"] == pytest.approx(value.item(), rel=1e-6)
+    again, seen = validate(tmp_path, evaluation, loader, Translator())
+    assert (again, seen) == (first, count or 12)  # the reals' features are known, and yet they are compared with
+    trial, _ = validate(tmp_path, evaluation, loader, Translator(), fast_dev_run=2)
+    assert 0 < trial["val/ssim"] != first["val/ssim"]
+
+
+def test_metrics_of_pairs_need_a_model_of_pairs(tmp_path):
+    evaluation = Evaluation("pairedfull_test", cache_dir=tmp_path / "cache")
+    model = Gan()
+    for kind, said in (None, "its batch_type is None"), (ImageBatch, "its batch_type is ImageBatch, not PairedBatch"):
+        if kind is not None:
+            model.batch_type = kind
+        for run in "validate", "fit":
+            with pytest.raises(TypeError, match=rf"the recipe pairedfull_test .* Gan does not learn from .*{said}"):
+                getattr(make_trainer(tmp_path, evaluation), run)(model, Loader())
+    assert not model.drawn
+    assert not model.generated
+
+
+def test_recipes_of_pairs_need_no_extractor(tmp_path):
+    (values,) = make_trainer(tmp_path, Evaluation("paired+srfull_test", cache_dir=tmp_path / "cache")).validate(
+        Translator(), PairedLoader(shape=(3, 24, 20)), verbose=False
+    )
+    assert values.keys() == {f"val/{name}" for name in ("psnr", "ssim", "l1", "psnr_y", "ssim_y")}
 
 
 def test_built_from_yaml(tmp_path, monkeypatch):

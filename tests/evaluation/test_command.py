@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image
 
 from gan_lightning.__main__ import COMMANDS, main
 from gan_lightning.evaluation import command, sources
-from gan_lightning.metrics import DigitClassifier, FeatureMetric, GeneratorMetric, ImageMetric
+from gan_lightning.metrics import L1, PSNR, SSIM, DigitClassifier, FeatureMetric, GeneratorMetric, ImageMetric
 from gan_lightning.models import CGAN, DCGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 from toys import trainer
@@ -273,6 +274,100 @@ def test_a_model_is_probed_and_its_images_are_compared(digits, tmp_path, capsys)
     assert truncated["values"]["fid"]["mean"] != again["values"]["fid"]["mean"]
     assert evaluate(digits / "real", digits / "fake", "--recipe", "fidfull@digits", "--metrics", metrics) == 2
     assert "Probing probes a generator, and" in capsys.readouterr().err
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Five targets, and what was made of them, in sub-folders and of other formats; the third was copied."""
+    random = np.random.default_rng(0)
+    for number in range(5):
+        target = random.integers(0, 256, (16, 12, 3), np.uint8)
+        made = target if number == 2 else random.integers(0, 256, target.shape, np.uint8)
+        for name, image in (f"real/deep/{number}.bmp", target), (f"fake/deep/{number}.png", made):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(tmp_path / name)
+    return tmp_path
+
+
+def test_pairs_are_matched_by_name_and_score_as_in_a_validation(pairs):
+    report = result(pairs / "r.json", pairs / "real", pairs / "fake", "--recipe", "pairedfull")
+    expected = [PSNR(), SSIM(), L1()]
+    gaps = []
+    for number in range(5):
+        made, wanted = (
+            torch.from_numpy(np.array(Image.open(pairs / name))).permute(2, 0, 1)[None]
+            for name in (f"fake/deep/{number}.png", f"real/deep/{number}.bmp")
+        )
+        for metric in expected:
+            metric.update(made, wanted)
+        gaps.append((made.double() - wanted).abs().mean().item() / 255)
+    values = {name: value["mean"] for name, value in report["values"].items()}
+    assert values == pytest.approx({n: v.item() for metric in expected for n, v in metric.compute().items()}, rel=1e-9)
+    assert (report["extractor"], report["num_real"], report["num_fake"]) == ("NoFeatures", 5, 5)
+
+    several = result(pairs / "r.json", pairs / "real", pairs / "fake", "--recipe", "paired4", "--seeds", 6)
+    without_one = [pytest.approx((sum(gaps) - gap) / 4) for gap in gaps]
+    values = several["values"]["l1"]["each"]  # of a draw of fakes, each with its own partner
+    assert all(value in without_one for value in values)
+    assert len(set(values)) > 1
+
+    luma = '[{"class_path": "PSNR", "init_args": {"channels": "y", "border": 2}}]'
+    report = result(pairs / "r.json", pairs / "real", pairs / "fake", "--recipe", "pairedfull", "--metrics", luma)
+    assert report["values"].keys() == {"psnr_y"}
+    assert report["settings"]["metrics"][0]["init_args"] == {"channels": "y", "border": 2}
+
+
+def test_what_has_no_partner_or_another_size_is_named(pairs, capsys):
+    real, fake = pairs / "real", pairs / "fake"
+
+    def said(*arguments):
+        assert evaluate(real, fake, "--recipe", "pairedfull", *arguments) == 2
+        return capsys.readouterr().err
+
+    Image.new("RGB", (24, 32)).save(fake / "deep/1.png")
+    assert re.search(r"fake/deep/1.png has 32x24 pixels and .*real/deep/1.bmp 16x12.* --size \[16,12\]", said())
+    assert evaluate(real, fake, "--recipe", "pairedfull", "--size", "[16,12]") == 0
+    (real / "deep/4.bmp").unlink()
+    assert re.search(r"1 images of .*fake and .*real have no partner .*fake/deep/4.png", said())
+    model = checkpoint(DCGAN(), pairs / "best.ckpt")
+    assert evaluate(real, model, "--recipe", "pairedfull") == 2
+    assert "best.ckpt is a checkpoint: leave them out, or give a folder" in capsys.readouterr().err
+
+
+def test_an_enlarged_source_is_the_baseline_of_super_resolution(tmp_path):
+    """Copying the source, where it is of another size and has transparency: what `--size` makes of it is bicubic."""
+    random = np.random.default_rng(0)
+    for folder in "large", "small", "enlarged":
+        (tmp_path / folder).mkdir()
+    for number in range(3):
+        large = Image.fromarray(random.integers(0, 256, (8, 8, 4), np.uint8)).resize((48, 48))
+        over_white = Image.alpha_composite(Image.new("RGBA", large.size, "white"), large).convert("RGB")
+        small = over_white.resize((12, 12), Image.Resampling.BICUBIC)
+        large.save(tmp_path / f"large/{number}.png")
+        small.save(tmp_path / f"small/{number}.png")
+        small.resize((48, 48), Image.Resampling.BICUBIC).save(tmp_path / f"enlarged/{number}.png")
+    by_size, by_hand = (
+        result(tmp_path / "r.json", tmp_path / "large", tmp_path / folder, "--recipe", "srfull", *size)["values"]
+        for folder, size in (("small", ("--size", "[48,48]")), ("enlarged", ()))
+    )
+    assert by_size["psnr_y"]["mean"] == pytest.approx(by_hand["psnr_y"]["mean"], rel=1e-9)
+    assert 15 < by_size["psnr_y"]["mean"] < 100
+
+
+def test_the_mean_target_is_made_as_the_docs_say(pairs, monkeypatch):
+    docs = Path(__file__).parents[2] / "docs/evaluation.md"
+    (snippet,) = re.findall(r"```python\n(.*?)```", docs.read_text(), re.DOTALL)
+    for split in "train", "test":
+        shutil.copytree(pairs / "real", pairs / split / "targets")
+    monkeypatch.chdir(pairs)
+    exec(snippet.replace("(256, 256)", "(16, 12)"), {})
+    mean = np.array(Image.open("mean/deep/3.png"))
+    assert (
+        np.abs(mean - np.mean([np.array(Image.open(file)) for file in Path("real/deep").iterdir()], axis=0)).max()
+        <= 0.5
+    )
+    report = result(Path("r.json"), "test/targets", "mean", "--recipe", "pairedfull", "--size", "[16,12]")
+    assert 0.2 < report["values"]["l1"]["mean"] < 0.3  # of uniform noise, a quarter
 
 
 def test_nothing_is_computed_that_no_metric_looks_at(digits, tmp_path, monkeypatch, cache):

@@ -65,7 +65,7 @@ def test_other_names_are_refused_with_the_grammar(name):
         find_recipe(name)
 
 
-NEED_WEIGHTS = ["lpips", "ppl_z", "ppl_w"]
+NEED_WEIGHTS = ["lpips", "lpips_pairs", "ppl_z", "ppl_w"]
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name not in NEED_WEIGHTS])
@@ -74,9 +74,22 @@ def test_every_family_has_a_summary_and_makes_a_recipe(name):
     assert family.summary
     assert recipe.metrics[: len(family.of_features)] == family.of_features
     others = recipe.metrics[len(family.of_features) :]
-    assert [type(metric) for metric in others] == list(family.others)
+    assert [type(metric) for metric in others] == [getattr(make, "func", make) for make in family.others]
     assert recipe.extractor == family.extractor
     assert recipe.metrics
+
+
+def test_metrics_of_pairs_join_the_others():
+    recipe = find_recipe("suite+paired+srfull_test@efficientnet_lite0")
+    assert (recipe.extractor, recipe.split, recipe.num_fake, recipe.num_real) == (
+        "efficientnet_lite0",
+        "test",
+        None,
+        None,
+    )
+    assert [metric.name for metric in recipe.metrics[len(SUITE) :]] == ["psnr", "ssim", "l1", "psnr_y", "ssim_y"]
+    assert [(metric.channels, metric.border) for metric in recipe.metrics[-2:]] == [("y", 4), ("y", 4)]
+    assert find_recipe("pairedfull").extractor == "none"
 
 
 def test_an_extractor_is_named_only_for_metrics_that_want_features():

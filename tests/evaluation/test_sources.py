@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from datamodules.decode import Decoder
 from gan_lightning.evaluation import sources
 from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, load_generator
 from gan_lightning.images import to_uint8
@@ -55,6 +56,20 @@ def test_16_bit_images_are_divided_by_257_and_rounded(tmp_path):
     assert (batch.images[0, 0].numpy() == np.rint(values / 257)).all()
 
 
+def test_images_are_brought_to_one_size_as_data_modules_do_it(tmp_path):
+    random = np.random.default_rng(0)
+    for number, shape in enumerate([(30, 20), (13, 40, 3), (16, 12, 4), (9, 9, 3)]):
+        Image.fromarray(random.integers(0, 256, shape, np.uint8)).save(tmp_path / f"{number}.png")
+    deep = np.asarray(Image.fromarray(random.random((5, 5), np.float32)).resize((25, 20))) * 65535
+    Image.fromarray(deep.clip(0, 65535).astype(np.uint16)).save(tmp_path / "4.png")
+    images = [image for batch in FolderImages(tmp_path, size=(16, 12)) for image in batch.images]
+    assert [tuple(image.shape) for image in images] == [(1, 16, 12), *[(3, 16, 12)] * 3, (1, 16, 12)]
+    for number, image in enumerate(images):
+        expected = Decoder((16, 12), channels=len(image))(tmp_path / f"{number}.png").astype(int)
+        # 16 bits become 8 there after the resize, and here before
+        assert np.abs(image.numpy() - expected).max() <= (number == 4)
+
+
 def test_sub_folders_are_classes_where_asked(folder):
     images = FolderImages(folder, batch_size=5, labelled=True)
     assert images.classes == ["cats", "dogs"]
@@ -88,6 +103,7 @@ def test_the_fingerprint_changes_with_any_change_of_the_images(folder, tmp_path)
     assert FolderImages(copy).fingerprint in names  # content, not place and time
     whole = FolderImages(folder)
     changed(FolderImages(folder, labelled=True))
+    changed(FolderImages(folder, size=(8, 8)))
     assert whole.fingerprint in names
     changed(whole.draw(3, seed=0))
     changed(whole.draw(3, seed=1))

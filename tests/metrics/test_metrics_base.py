@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gan_lightning.metrics import (
+    PSNR,
     DensityCoverage,
     Features,
     FrechetInceptionDistance,
@@ -28,6 +29,11 @@ ALL = {
 def features(count, seed):
     generator = torch.Generator().manual_seed(seed)
     return Features(torch.randn(count, 8, generator=generator) + seed, torch.randn(count, 4, generator=generator))
+
+
+def pictures(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 1, 4, 4), dtype=torch.uint8, generator=generator)
 
 
 def numbers(metric):
@@ -72,7 +78,8 @@ def test_two_processes_with_uneven_shares_get_what_one_gets(tmp_path):
             import json, sys
             import torch
             import torch.distributed as dist
-            from test_metrics_base import ALL, features, numbers
+            from gan_lightning.metrics import PSNR
+            from test_metrics_base import ALL, features, numbers, pictures
 
             rank, place = int(sys.argv[1]), sys.argv[2]
             torch.set_num_threads(1)
@@ -86,6 +93,10 @@ def test_two_processes_with_uneven_shares_get_what_one_gets(tmp_path):
                         if len(mine.pooled):
                             metric.update(mine, real=real)
                     results.append([numbers(metric), numbers(metric)])
+                metric = PSNR()
+                if len(made := pictures(50, 0)[share[rank]]):
+                    metric.update(made, pictures(50, 1)[share[rank]])
+                results.append([numbers(metric), numbers(metric)])
             with open(f"{place}/{rank}.json", "w") as file:
                 json.dump(results, file)
             dist.destroy_process_group()
@@ -109,6 +120,9 @@ def test_two_processes_with_uneven_shares_get_what_one_gets(tmp_path):
         metric.update(features(60, 0), real=True)
         metric.update(features(50, 1), real=False)
         expected.append(numbers(metric))
+    pairs = PSNR()
+    pairs.update(pictures(50, 0), pictures(50, 1))
+    expected.append(numbers(pairs))
     for rank in range(2):
         for (first, again), single in zip(
             json.loads((tmp_path / f"{rank}.json").read_text()), expected * 2, strict=True

@@ -62,6 +62,27 @@ def test_hand_values():
     assert kid(real, fake, subsets=1, subset_size=2)[0] == pytest.approx(9.5, rel=1e-12)
 
 
+def test_all_images_at_once():
+    generator = torch.Generator().manual_seed(0)
+    real, fake = torch.randn(60, 8, generator=generator), torch.randn(60, 8, generator=generator) + 0.3
+    values = fed(KernelInceptionDistance(8, subset_size=None), real, fake).compute()
+    assert values.keys() == {"kid"}
+    whole, _ = by_torch_fidelity(real.double(), fake.double(), 1, 60)
+    assert values["kid"].item() == pytest.approx(whole, rel=1e-10)
+
+    x, y = fake[:20].double(), real.double()  # sets of two sizes
+
+    def kernel(a, b):
+        return (a @ b.T / 8 + 1) ** 3
+
+    within = [(kernel(z, z).sum() - kernel(z, z).trace()) / (len(z) * (len(z) - 1)) for z in (x, y)]
+    expected = sum(within) - 2 * kernel(x, y).mean()
+    (value,) = fed(KernelInceptionDistance(8, subset_size=None), real, fake[:20]).compute().values()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-10)
+    with pytest.raises(TooFewSamplesError, match="at least 2"):
+        fed(KernelInceptionDistance(8, subset_size=None), real[:1], fake).compute()
+
+
 def test_equal_sets_are_a_little_below_zero():
     x = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)).double()
     kernel = (x @ x.T / 8 + 1) ** 3

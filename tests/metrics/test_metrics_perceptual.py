@@ -144,7 +144,7 @@ def test_missing_weights_are_told_with_their_file_and_the_mend(net, hub, tmp_pat
     with pytest.raises(FileNotFoundError, match=rf"{FILES[net]}.*GAN_LIGHTNING_{VARIABLES[net]}.*download: true"):
         LPIPS(net)
     monkeypatch.setenv(f"GAN_LIGHTNING_{VARIABLES[net]}", str(hub / "checkpoints" / FILES[net]))
-    assert LPIPS(net).layers
+    assert LPIPS(net).features.layers
     with pytest.raises(FileNotFoundError, match="nowhere"):
         LPIPS(net, tmp_path / "nowhere")
 

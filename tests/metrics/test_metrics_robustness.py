@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_lightning import metrics
-from gan_lightning.metrics import FeatureMetric, Features, ImageMetric, TooFewSamplesError
+from gan_lightning.metrics import FeatureMetric, Features, ImageMetric, PairMetric, TooFewSamplesError
 
 D, K = 6, 4
 OF_FEATURES = {
@@ -30,6 +30,13 @@ OF_IMAGES = {
     "ms_ssim": metrics.MultiScaleSSIM,
     "lpips": lambda: metrics.LPIPSDiversity(distance=lambda a, b: (a - b).square().mean(dim=(1, 2, 3))),
     "cas": partial(metrics.ClassificationAccuracy, network=lambda c, k: nn.Sequential(nn.Flatten(), nn.LazyLinear(k))),
+}
+OF_PAIRS = {
+    "psnr": metrics.PSNR,
+    "psnr_y": partial(metrics.PSNR, "y", border=4),
+    "ssim": metrics.SSIM,
+    "l1": metrics.L1,
+    "lpips_pairs": lambda: metrics.PairedLPIPS(lambda a, b: (a - b).square().mean(dim=(1, 2, 3))),
 }
 
 
@@ -100,6 +107,15 @@ def test_images(name, case):
     finite_or_told(metric)
 
 
+@pytest.mark.parametrize("case", [case for case in IMAGES if case != "unequal numbers"])
+@pytest.mark.parametrize("name", OF_PAIRS)
+def test_pairs(name, case):
+    metric = OF_PAIRS[name]()
+    assert isinstance(metric, PairMetric)
+    metric.update(*IMAGES[case])
+    finite_or_told(metric)
+
+
 @pytest.mark.parametrize("name", OF_FEATURES)
 def test_nan_is_refused_where_it_comes_in(name):
     metric, features = OF_FEATURES[name](D), draw(20)
@@ -120,8 +136,8 @@ def test_sizes_that_differ_are_refused(name):
         metric.compute()
 
 
-@pytest.mark.parametrize("name", [*OF_FEATURES, *OF_IMAGES])
+@pytest.mark.parametrize("name", [*OF_FEATURES, *OF_IMAGES, *OF_PAIRS])
 def test_nothing_at_all_is_too_few(name):
-    metric = OF_FEATURES[name](D) if name in OF_FEATURES else OF_IMAGES[name]()
+    metric = OF_FEATURES[name](D) if name in OF_FEATURES else (OF_IMAGES | OF_PAIRS)[name]()
     with pytest.raises(TooFewSamplesError, match="needs at least"):
         metric.compute()

@@ -14,6 +14,7 @@ from tiny import (
     batch_for,
     began,
     cgan,
+    cut,
     cyclegan,
     data_for,
     dcgan,
@@ -27,6 +28,7 @@ from tiny import (
     r3gan,
     ragan,
     sngan,
+    srgan,
     wgan,
     wgan_gp,
 )
@@ -39,6 +41,7 @@ from gan_lightning.images import to_float, to_uint8
 from gan_lightning.models import (
     ACGAN,
     CGAN,
+    CUT,
     DCGAN,
     FGAN,
     GAN,
@@ -46,6 +49,7 @@ from gan_lightning.models import (
     MMDGAN,
     R3GAN,
     SNGAN,
+    SRGAN,
     WGAN,
     WGANGP,
     CycleGAN,
@@ -82,7 +86,9 @@ def parameters(module: nn.Module) -> int:
         (RaGAN, 1_183_616, 2_935_873),  # DCGAN's for 32x32, and SN-GAN's convolutions
         (R3GAN, 1_204_483, 1_053_825),  # WGAN-GP's
         (Pix2Pix, 54_413_955, 2_768_705),
+        (SRGAN, 1_549_462, 23_565_505),
         (CycleGAN, 2 * 11_378_179, 2 * 2_764_737),
+        (CUT, 11_378_179, 2_764_737),
     ],
 )
 def test_the_defaults_have_the_published_parameters(
@@ -122,7 +128,9 @@ def test_the_default_conditional_gan_is_dcgan_with_labels_in_both_networks() -> 
         (ragan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
         (r3gan, "Adam", {"lr": 2e-4, "betas": (0.0, 0.9)}),
         (pix2pix, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        (srgan, "Adam", {"lr": 1e-4, "betas": (0.9, 0.999)}),
         (cyclegan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        (cut, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
     ],
 )
 def test_the_default_optimizers_are_the_papers(build: Build, optimizer: str, settings: dict[str, Any]) -> None:
@@ -298,7 +306,9 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
     assert not expected.requires_grad
 
     shown, columns = seeded(lambda: model.preview(batch, 4))
-    if isinstance(model, Pix2Pix | CycleGAN):
+    if isinstance(model, SRGAN):
+        assert torch.equal(shown[2::columns], expected)
+    elif isinstance(model, Pix2Pix | CycleGAN | CUT):
         assert torch.equal(shown[1::columns], expected)
     elif not isinstance(model, InfoGAN):  # fixed latents, whatever the global state
         assert torch.equal(shown, model.sample(4, seed=0))
@@ -339,7 +349,9 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
     shown, columns = model.preview(batch_for(model, count=5), 4)
     expected = {
         Pix2Pix: (12, 3),
+        SRGAN: (16, 4),
         CycleGAN: (24, 6),
+        CUT: (16, 4),
         CGAN: (4, 3),
         ACGAN: (4, 3),
         ProjectionGAN: (4, 3),
@@ -397,9 +409,13 @@ def grey(*sizes: int) -> Tensor:
         (pix2pix, PairedBatch(grey(3, 16, 16), grey(3, 16, 16)), r"Pix2Pix cannot take .*\(3x16x16 and 3x16x16\)"),
         (pix2pix, PairedBatch(grey(1, 16, 16), grey(1, 16, 16)), r"Pix2Pix makes images of 3x16x16 .* serve 1x16x16"),
         (pix2pix, PairedBatch(grey(1, 24, 24), grey(3, 24, 24)), r"Pix2Pix cannot take .*\(1x24x24 and 3x24x24\)"),
+        (srgan, PairedBatch(grey(3, 8, 8), grey(3, 24, 24)), r"SRGAN makes images of 3x16x16 .* serve 3x24x24"),
+        (srgan, PairedBatch(grey(1, 8, 8), grey(3, 16, 16)), r"SRGAN cannot take .*\(1x8x8 and 3x16x16\)"),
         (cyclegan, UnpairedBatch(grey(1, 16, 16), grey(3, 16, 16)), r"CycleGAN cannot take .*\(1x16x16 and 3x16x16\)"),
         (cyclegan, UnpairedBatch(grey(3, 16, 16), grey(1, 16, 16)), r"CycleGAN makes images of 3x16x16 .* 1x16x16"),
         (cyclegan, UnpairedBatch(grey(3, 18, 18), grey(3, 18, 18)), r"CycleGAN cannot take .*\(3x18x18 and 3x18x18\)"),
+        (cut, UnpairedBatch(grey(3, 16, 16), grey(1, 16, 16)), r"CUT makes images of 3x16x16 .* 1x16x16"),
+        (cut, UnpairedBatch(grey(3, 18, 18), grey(3, 18, 18)), r"CUT cannot take .*\(3x18x18 and 3x18x18\)"),
     ],
 )
 def test_images_that_do_not_fit_are_refused_with_both_shapes(build: Build, batch: Any, match: str) -> None:

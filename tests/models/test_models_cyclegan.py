@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gan_lightning.batches import UnpairedBatch
 from gan_lightning.models import CycleGAN
 from gan_lightning.models.cyclegan import Fakes
-from gan_lightning.networks import PatchGAN, ResNetGenerator
+from gan_lightning.networks import PatchGAN, ResNetGenerator, UNetGenerator
 from gan_lightning.recording import Network
 from gan_lightning.schedules import LinearToZero
 from toys import equal, trainer
@@ -288,3 +288,12 @@ def test_batches_of_one_train() -> None:
     model = cyclegan()
     trainer(max_epochs=1).fit(model, Batches([batch_for(model, count=1, seed=i) for i in range(2)]))
     assert model.images_seen == 2
+
+
+def test_a_unet_with_instance_norm_is_a_generator_that_does_the_same_in_training_and_in_use() -> None:
+    unet: dict[str, Any] = {"image_size": 16, "width": 4, "norm": "instance", "dropout": 0}
+    judges = [PatchGAN(in_channels=3, width=4, receptive_field=16, norm="instance") for _ in range(2)]
+    model = CycleGAN(UNetGenerator(**unet), UNetGenerator(**unet), *judges)
+    batch = UnpairedBatch(*(torch.rand(2, 3, 16, 16) * 2 - 1 for _ in range(2)))
+    trainer(max_epochs=1).fit(model, Batches([batch]))
+    assert torch.equal(model.translate(batch.real_a), model.train().draw_fakes(batch).fake_b)

@@ -1,5 +1,6 @@
 """pix2pix: its losses, and what dropout and batch norm do when images are made."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from gan_lightning.batches import PairedBatch, first
+from gan_lightning.cli import main
+from gan_lightning.images import write_png
 from gan_lightning.models import Pix2Pix
 from gan_lightning.networks import PatchGAN, UNetGenerator
+from gan_lightning.recording import describe
 from toys import equal, trainer
 
 
@@ -151,3 +155,46 @@ def test_images_need_not_be_square() -> None:
     batch = PairedBatch(torch.zeros(2, 1, 16, 48), torch.zeros(2, 3, 16, 48))
     model.check_batch(batch)
     assert model.generate(batch).shape == (2, 3, 16, 48)
+
+
+@pytest.mark.parametrize(
+    ("generator", "receptive_field"),
+    [
+        (["UNetGenerator", "image_size=128"], 70),
+        (["UNetGenerator", "image_size=64"], 1),
+        (["ResNetGenerator", "blocks=6"], 16),
+        (["ResNetGenerator", "blocks=9"], 286),
+    ],
+)
+def test_generators_and_receptive_fields_are_arguments(
+    generator: list[str], receptive_field: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
+    for number in range(2):
+        write_png(torch.randint(0, 256, (3, 128, 256), dtype=torch.uint8), tmp_path / "pairs" / f"{number}.png")
+    network, size = generator
+    cli = main(
+        [
+            "fit",
+            f"--config={Path(__file__).parents[2] / 'configs' / 'pix2pix' / 'facades.yaml'}",
+            f"--model.generator=gan_lightning.networks.{network}",
+            f"--model.generator.{size}",
+            "--model.generator.width=4",
+            f"--model.discriminator.receptive_field={receptive_field}",
+            "--model.discriminator.width=4",
+            *(f"--data.{part}={tmp_path / 'pairs'}" for part in ("train", "test")),
+            "--data.image_size=128",
+            "--data.load_size=null",
+            "--trainer.callbacks=[]",
+            "--trainer.fast_dev_run=1",
+            "--trainer.accelerator=cpu",
+            f"--trainer.default_root_dir={tmp_path / 'run'}",
+        ]
+    )
+    assert type(cli.model.generator).__name__ == network
+    assert cli.model.batches_seen == 1
+    side = {1: 128, 16: 62, 70: 14, 286: 2}[receptive_field]
+    with torch.device("meta"):
+        discriminator = PatchGAN(width=4, receptive_field=receptive_field)
+        assert discriminator(torch.empty(1, 6, 128, 128)).shape[2:] == (side, side)
+    assert describe(cli.model.discriminator)["init_args"]["receptive_field"] == receptive_field

@@ -15,6 +15,7 @@ from gan_lightning.models import (
     ACGAN,
     BEGAN,
     CGAN,
+    CUT,
     DCGAN,
     FGAN,
     GAN,
@@ -22,6 +23,7 @@ from gan_lightning.models import (
     MMDGAN,
     R3GAN,
     SNGAN,
+    SRGAN,
     SSGAN,
     VAEGAN,
     WGAN,
@@ -49,9 +51,12 @@ from gan_lightning.networks import (
     SNDCGANDiscriminator,
     SNResidualDiscriminator,
     SoftplusGenerator,
+    SRResNetGenerator,
     UNetGenerator,
     VAEGANEncoder,
+    VGGDiscriminator,
 )
+from gan_lightning.networks.patch_sampler import PatchSampler
 
 SIZE = 16
 CLASSES = 3
@@ -142,6 +147,15 @@ def cyclegan(**how: Any) -> CycleGAN:
     return CycleGAN(*translators, *judges, **how)
 
 
+def cut(**how: Any) -> CUT:
+    networks = (
+        ResNetGenerator(3, 3, width=4, blocks=1, antialias=True),
+        PatchGAN(in_channels=3, width=4, receptive_field=16, norm="instance", antialias=True),
+        partial(PatchSampler, width=8, patches=16),
+    )
+    return CUT(*networks, **{"layers": [0, 4, 8, 12]} | how)
+
+
 def mmd_gan(**how: Any) -> MMDGAN:
     return MMDGAN(DCGANGenerator(6, **SMALL), DCGANAutoencoder(5, **SMALL), **{"clip": 0.5, **how})
 
@@ -156,6 +170,15 @@ def infogan(**how: Any) -> InfoGAN:
     codes: dict[str, Any] = {"categories": CLASSES, "continuous": 1}
     settings = {**codes, "lambda_information": 0.1, **how}
     return InfoGAN(InfoGANGenerator(8, **sizes), InfoGANDiscriminator(**sizes), **settings)
+
+
+def srgan(**how: Any) -> SRGAN:
+    """8x8 to 16x16, without a network for the content loss."""
+    networks = (
+        SRResNetGenerator(3, width=4, blocks=1, scale=2),
+        VGGDiscriminator(SIZE, 3, width=4, stages=2, hidden=8),
+    )
+    return SRGAN(*networks, **{"lambda_content": 0, "lambda_l1": 1.0} | how)
 
 
 BUILDERS: list[Callable[..., AdversarialModule]] = [
@@ -177,7 +200,9 @@ BUILDERS: list[Callable[..., AdversarialModule]] = [
     ssgan,
     vae_gan,
     pix2pix,
+    srgan,
     cyclegan,
+    cut,
 ]
 
 
@@ -191,7 +216,10 @@ def batch_for(model: AdversarialModule, count: int = 4, seed: int = 0) -> Batch:
     """A batch of the kind, the channels and the size that the tiny model takes."""
     if isinstance(model, Pix2Pix):
         return PairedBatch(images(count, 1, seed), images(count, 3, seed + 1))
-    if isinstance(model, CycleGAN):
+    if isinstance(model, SRGAN):
+        target = images(count, 3, seed)
+        return PairedBatch(torch.nn.functional.avg_pool2d(target, 2), target)
+    if isinstance(model, CycleGAN | CUT):
         return UnpairedBatch(images(count, 3, seed), -images(count, 3, seed + 1))
     if isinstance(model, SSGAN):  # every second image is labelled
         return ImageBatch(images(count, 1, seed), torch.arange(count).apply_(lambda i: i % CLASSES if i % 2 else -1))

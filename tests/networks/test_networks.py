@@ -38,20 +38,50 @@ PUBLISHED = [
     ("DomainClassifier", {}, 77_001),
     ("UNetGenerator", {}, 54_413_955),
     ("UNetGenerator", {"image_size": 128}, 41_828_995),
+    ("SegmentationUNet", {}, 31_030_658),
+    ("SegmentationUNet", {"in_channels": 3}, 31_031_810),
     ("PatchGAN", {}, 2_768_705),
     ("PatchGAN", {"in_channels": 3, "norm": "instance"}, 2_764_737),
+    ("PatchGAN", {"in_channels": 3, "norm": "instance", "antialias": True}, 2_764_737),
     ("PatchGAN", {"receptive_field": 1}, 9_024),
     ("PatchGAN", {"receptive_field": 1, "in_channels": 3, "norm": "instance"}, 8_705),
     ("PatchGAN", {"receptive_field": 16}, 139_585),
     ("PatchGAN", {"receptive_field": 16, "in_channels": 3, "norm": "instance"}, 136_385),
     ("PatchGAN", {"receptive_field": 286}, 11_159_361),
     ("PatchGAN", {"receptive_field": 286, "in_channels": 3, "norm": "instance"}, 11_154_369),
+    ("SRResNetGenerator", {}, 1_549_462),
+    ("RRDBGenerator", {}, 16_697_987),
+    ("VGGDiscriminator", {}, 23_565_505),
+    (
+        "VGGDiscriminator",
+        {"image_size": 128, "stages": 5, "kernel_size": 4, "hidden": 100, "bias": False},
+        14_499_401,
+    ),
     ("ResNetGenerator", {}, 11_378_179),
     ("ResNetGenerator", {"blocks": 6}, 7_837_699),
+    ("ResNetGenerator", {"antialias": True}, 11_378_179),
 ]
 
 # small, and every argument other than its default, so that an argument lost on the way shows
 UNUSUAL = [
+    ("Bicubic", {"channels": 2, "scale": 2}),
+    ("RRDBGenerator", {"channels": 2, "width": 4, "growth": 3, "blocks": 1, "scale": 2}),
+    (
+        "SRResNetGenerator",
+        {"channels": 2, "width": 4, "blocks": 2, "scale": 2, "norm": "none", "skip": "bicubic"},
+    ),
+    (
+        "VGGDiscriminator",
+        {
+            "image_size": 24,
+            "channels": 2,
+            "width": 4,
+            "stages": 3,
+            "kernel_size": 4,
+            "hidden": 9,
+            "bias": False,
+        },
+    ),
     ("BEGANGenerator", {"latent_dim": 7, "image_size": 16, "channels": 2, "width": 4, "num_classes": 5}),
     ("BEGANAutoencoder", {"code_dim": 7, "image_size": 16, "channels": 2, "width": 4}),
     ("DCGANAutoencoder", {"code_dim": 7, "image_size": 16, "channels": 2, "width": 4}),
@@ -98,8 +128,26 @@ UNUSUAL = [
     ("LeNetClassifier", {"image_size": 16, "channels": 1, "widths": [4, 6], "hidden": [9, 8], "classes": 3}),
     ("DomainClassifier", {"num_features": 7, "hidden": [9, 8]}),
     ("UNetGenerator", {"in_channels": 1, "out_channels": 4, "image_size": 32, "width": 4, "dropout": 0.1}),
-    ("PatchGAN", {"in_channels": 2, "width": 4, "receptive_field": 34, "norm": "none"}),
-    ("ResNetGenerator", {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2}),
+    ("UNetGenerator", {"image_size": 32, "width": 4, "norm": "instance"}),
+    (
+        "SegmentationUNet",
+        {"in_channels": 2, "classes": 3, "width": 4, "depth": 3, "padded": True, "norm": "batch", "dropout": 0.1},
+    ),
+    (
+        "PatchGAN",
+        {
+            "in_channels": 2,
+            "width": 4,
+            "receptive_field": 34,
+            "norm": "none",
+            "antialias": True,
+            "init": "xavier",
+        },
+    ),
+    (
+        "ResNetGenerator",
+        {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2, "antialias": True, "init": "xavier"},
+    ),
 ]
 
 # what the networks take that neither make images from z nor take images of the size among their arguments
@@ -155,9 +203,10 @@ def test_all_parameters_learn(name, arguments):
     elif "latent_dim" in arguments:
         x = torch.randn(2, arguments["latent_dim"])
     else:
-        channels = arguments.get("in_channels", arguments.get("channels"))
+        channels = arguments.get("in_channels", arguments.get("channels", 3))
         size = arguments.get("image_size", 32)
         x = torch.randn(2, channels, size, size)
+    x.requires_grad_()  # for a network with nothing to learn
     out = net(x) if labels is None else net(x, labels)
     out.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
@@ -174,8 +223,14 @@ def test_all_parameters_learn(name, arguments):
         ("SNDCGANDiscriminator", (2, 3, 32, 16)),
         ("ACGANDiscriminator", (2, 1, 32, 32)),
         ("UNetGenerator", (2, 3, 256, 128)),
+        ("SegmentationUNet", (2, 1, 512, 512)),
+        ("SegmentationUNet", (2, 3, 572, 572)),
         ("PatchGAN", (2, 3, 64, 64)),
         ("PatchGAN", (2, 6, 23, 64)),
+        ("SRResNetGenerator", (2, 1, 8, 8)),
+        ("RRDBGenerator", (2, 1, 8, 8)),
+        ("VGGDiscriminator", (2, 1, 96, 96)),
+        ("VGGDiscriminator", (2, 3, 96, 15)),
         ("ResNetGenerator", (2, 3, 64, 66)),
         ("ResNetGenerator", (2, 1, 64, 64)),
         ("ResNetGenerator", (2, 3, 64, 4)),
@@ -240,6 +295,7 @@ def test_unconditional_networks_take_no_labels(name, arguments):
         "SNDCGANDiscriminator",
         "ACGANDiscriminator",
         "VAEGANDiscriminator",
+        "VGGDiscriminator",
     ],
 )
 def test_a_discriminator_is_a_head_on_features_and_any_head_can_be_given(name):

@@ -5,12 +5,18 @@ from torch import nn
 from gan_lightning.networks.patchgan import PatchGAN
 
 
-@pytest.mark.parametrize("receptive_field", [1, 16, 34, 70, 142, 286])
-def test_a_logit_sees_a_square_of_just_that_size(receptive_field):
-    net = PatchGAN(1, width=2, receptive_field=receptive_field, norm="none").double()
+@pytest.mark.parametrize(
+    ("receptive_field", "antialias", "seen_side"),
+    [
+        *[(field, False, field) for field in (1, 16, 34, 70, 142, 286)],
+        *[(1, True, 1), (16, True, 18), (34, True, 40), (70, True, 84), (142, True, 172), (286, True, 348)],
+    ],
+)
+def test_a_logit_sees_a_square_of_just_that_size(receptive_field, antialias, seen_side):
+    net = PatchGAN(1, width=2, receptive_field=receptive_field, norm="none", antialias=antialias).double()
     for p in net.parameters():
         nn.init.uniform_(p, 0.01, 1)  # nothing cancels
-    size = 128 if receptive_field < 100 else 448
+    size = 160 if receptive_field < 100 else 512
     images = torch.ones(1, 1, size, size, dtype=torch.double, requires_grad=True)
     logits = net(images)
     row, column = logits.shape[2] // 2, logits.shape[3] // 2
@@ -18,21 +24,23 @@ def test_a_logit_sees_a_square_of_just_that_size(receptive_field):
     for axis in (0, 1):
         touched = seen[0, 0].any(dim=axis).nonzero()
         assert touched.min() > 0 or receptive_field == 1  # not cut off by the border
-        assert touched.max() - touched.min() + 1 == receptive_field
+        assert touched.max() - touched.min() + 1 == seen_side
 
 
 @pytest.mark.parametrize(("receptive_field", "side"), [(1, 256), (16, 126), (34, 62), (70, 30), (142, 14), (286, 6)])
-def test_maps_of_256_pixels(receptive_field, side):
+@pytest.mark.parametrize("antialias", [False, True])
+def test_maps_of_256_pixels(receptive_field, side, antialias):
     with torch.device("meta"):
-        net = PatchGAN(3, receptive_field=receptive_field)
+        net = PatchGAN(3, receptive_field=receptive_field, antialias=antialias)
         assert net(torch.empty(1, 3, 256, 256)).shape == (1, 1, side, side)
         assert net(torch.empty(2, 3, 512, 256)).shape[2:] > (side, side)
 
 
 @pytest.mark.parametrize(("receptive_field", "minimum"), [(1, 1), (16, 6), (34, 12), (70, 24), (142, 48), (286, 96)])
 @pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_smallest_images(receptive_field, minimum, norm):
-    net = PatchGAN(2, width=2, receptive_field=receptive_field, norm=norm)
+@pytest.mark.parametrize("antialias", [False, True])
+def test_smallest_images(receptive_field, minimum, norm, antialias):
+    net = PatchGAN(2, width=2, receptive_field=receptive_field, norm=norm, antialias=antialias)
     if not (receptive_field == 1 and norm == "instance"):  # one pixel alone has no statistics
         assert net(torch.randn(2, 2, minimum, minimum + 1)).shape[2] == 1
     with pytest.raises(ValueError, match=f"at least {minimum}"):
@@ -59,3 +67,12 @@ def test_initial_weights():
 def test_a_field_that_cannot_be():
     with pytest.raises(ValueError, match="receptive_field must be 1, 16, 34, 70, 142 or 286 pixels, not 71"):
         PatchGAN(receptive_field=71)
+
+
+def test_antialiased_a_blur_stands_for_each_stride():
+    layers = list(PatchGAN(width=2, antialias=True).net)
+    names = [type(m).__name__ for m in layers]
+    assert [m.stride[0] for m in layers if isinstance(m, nn.Conv2d)] == [1] * 5
+    assert names.count("BlurDownsample") == 3
+    assert names[:3] == ["Conv2d", "LeakyReLU", "BlurDownsample"]
+    assert names[3:7] == ["Conv2d", "BatchNorm2d", "LeakyReLU", "BlurDownsample"]

@@ -69,3 +69,12 @@ def test_what_cannot_be():
         UNetGenerator(image_size=100)
     with pytest.raises(ValueError, match="at least 16 and multiples of 16"):
         UNetGenerator(image_size=16, width=4)(torch.randn(1, 3, 32, 40))
+
+
+def test_with_instance_norm_each_image_is_for_itself_and_convolutions_have_biases():
+    net = UNetGenerator(image_size=16, width=4, dropout=0, norm="instance").eval()
+    source = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(net(source)[:1], net(source[:1]))
+    assert not [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert all(m.bias is not None for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d))
+    assert not list(net.buffers())

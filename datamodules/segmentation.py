@@ -1,0 +1,259 @@
+"""Images and their segmentations in two folders, with the U-Net's augmentation.
+
+Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015, arXiv 1505.04597,
+section 3.1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from datamodules.base import height_and_width
+from datamodules.decode import Channels, Decoder
+from datamodules.folders import Items, PairedFolder
+from datamodules.storage import PairedStorage
+from gan_lightning.batches import Batch, PairedBatch
+from gan_lightning.files import matched
+from gan_lightning.images import to_float
+
+_COARSE = 3  # displacement vectors along each side of an image
+
+
+@dataclass(frozen=True)
+class MaskDecoder(Decoder):
+    """Resamples to the nearest pixel: between the levels of two classes lies no third class."""
+
+    def _resample(self, image: Image.Image) -> Image.Image:
+        size = self.size[1], self.size[0]
+        if self.fit == "stretch":
+            return image.resize(size, Image.Resampling.NEAREST)
+        return ImageOps.fit(image, size, Image.Resampling.NEAREST)
+
+
+def tile_positions(
+    count: int,
+    image_size: tuple[int, int],
+    tile_size: tuple[int, int],
+    *,
+    border: int = 0,
+    flip: bool = False,
+    turn: bool = False,
+    elastic: float = 0,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Where in an image each pixel of a random tile comes from.
+
+    Args:
+        count: tiles, each of an image of its own.
+        image_size: height and width of the images.
+        tile_size: height and width of the tiles.
+        border: pixels by which a tile may reach beyond its image.
+        flip: mirror each tile left to right half of the time.
+        turn: turn each by 0, 90, 180 or 270 degrees.
+        elastic: standard deviation, in pixels, of the displacement vectors on a coarse grid of 3x3 over the image,
+            between which displacements are interpolated bicubically.
+        device: to draw on, from its global random state.
+
+    Returns:
+        float32 (count, h, w, 2), column and row of each pixel.
+    """
+    axes = []
+    for whole, part in zip(image_size, tile_size, strict=True):
+        start = torch.randint(-border, whole + border - part + 1, (count, 1), device=device)
+        axes.append((start + (part - 1) / 2, torch.arange(part, device=device) - (part - 1) / 2))
+    (middle_y, y), (middle_x, x) = axes
+    offsets = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])  # (2, h, w), from the tile's middle
+    turns = torch.tensor([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]], device=device)
+    turning = turns[torch.randint(4 if turn else 1, (count,), device=device)].float()
+    mirror = torch.ones(count, 2, 1, device=device)
+    mirror[:, 0, 0] = 1 - 2 * (torch.rand(count, device=device) < (0.5 if flip else 0.0)).float()
+    middle = torch.stack([middle_x, middle_y], dim=1)  # (count, 2, 1)
+    positions = (middle + turning @ (mirror * offsets.flatten(1))).unflatten(2, tile_size).movedim(1, 3)
+    if elastic:
+        vectors = elastic * torch.randn(count, 2, _COARSE, _COARSE, device=device)
+        moved = grid_sample(
+            vectors, _normalised(positions, image_size), mode="bicubic", padding_mode="border", align_corners=True
+        )
+        positions = positions + moved.movedim(1, 3)
+    return positions
+
+
+def sample(images: Tensor, positions: Tensor, mode: Literal["bilinear", "nearest"]) -> Tensor:
+    """Float images (N, C, H, W) at positions (N, h, w, 2); beyond an image's border it is mirrored."""
+    where = _normalised(positions, (images.shape[2], images.shape[3]))
+    return grid_sample(images, where, mode=mode, padding_mode="reflection", align_corners=True)
+
+
+def _normalised(positions: Tensor, size: tuple[int, int]) -> Tensor:
+    """Columns and rows as `grid_sample` counts them: from -1, the middle of the first pixel, to 1, of the last."""
+    height, width = size
+    return 2 * positions / positions.new_tensor([width - 1, height - 1]) - 1
+
+
+class SegmentationFolder(PairedFolder):
+    """A folder of images and one of masks of equal names (of any suffix), whose grey levels are classes.
+
+    Training takes random tiles of the images, deformed, mirrored, turned and of other grey values, all of a batch at
+    once on the device; source and target of a pair are moved alike. Evaluation takes whole images. A target is a grey
+    image whose levels are spaced evenly: -1 is the first class, 1 the last.
+
+    Args:
+        train: folder of the training images.
+        masks: folder of their masks.
+        test: folder of the reference images; null holds some of the training images out.
+        test_masks: folder of their masks, where `test` is given.
+        held_out: names, as paths in `train` without suffix, of the images that are the reference set and not trained
+            on, where `test` is null. Null: a random share.
+        holdout: that share, where `held_out` is null too; 0 trains on all images and evaluates against the same.
+        levels: grey level, 0 to 255, of each class in the masks, in the order of the classes. [0, 255] makes black
+            class 0, the background, and white class 1; [255, 0] the other way round.
+        image_size: height and width to which images and masks are brought, these to the nearest pixel.
+        tile_size: height and width of the training tiles.
+        tiles_per_image: tiles that an epoch takes of each training image; so often, too, it is evaluated where
+            `reference_split` is "train".
+        border: pixels by which a tile may reach beyond its image, which is mirrored there: the margin of a network
+            with valid convolutions, so that it learns from all pixels; 0 for a padded one.
+        fit: how images of another shape are brought to `image_size`: "crop" covers it and keeps the middle, "stretch"
+            changes the aspect ratio.
+        channels: of the images: 1 grey, 3 RGB, 4 RGBA.
+        flip: mirror each tile left to right half of the time.
+        turn: turn each tile, which must be square, by 0, 90, 180 or 270 degrees.
+        elastic: standard deviation, in pixels, of random displacement vectors on a coarse 3x3 grid over each image; 10
+            in the paper; 0 turns deformation off.
+        grey: largest change of contrast (as a factor 1 ± grey) and of brightness (in units of half the range) of a
+            tile; the paper gives no number. 0 turns it off.
+        bits: 16 keeps 16-bit grey images as they are; 8 scales them.
+        cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
+            ~/.cache/gan_lightning.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference and seed of `ImageDataModule`.
+
+    NOTE: tiles are turned by right angles only, where the paper says "rotation invariance".
+    """
+
+    def __init__(
+        self,
+        train: Path,
+        masks: Path,
+        *,
+        test: Path | None = None,
+        test_masks: Path | None = None,
+        held_out: Sequence[str] | None = None,
+        holdout: float = 0.2,
+        levels: Sequence[int] = (0, 255),
+        image_size: int | tuple[int, int] = 512,
+        tile_size: int | tuple[int, int] = 256,
+        tiles_per_image: int = 1,
+        border: int = 0,
+        fit: Literal["crop", "stretch"] = "crop",
+        channels: Channels = 1,
+        flip: bool = True,
+        turn: bool = True,
+        elastic: float = 10.0,
+        grey: float = 0.2,
+        bits: Literal[8, 16] = 8,
+        cache_dir: Path | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            train,
+            train_b=masks,
+            test=test,
+            test_b=test_masks,
+            direction="AtoB",
+            holdout=holdout,
+            image_size=image_size,
+            load_size=None,
+            fit=fit,
+            channels_source=channels,
+            channels_target=1,
+            bits=bits,
+            flip=flip,
+            cache_dir=cache_dir,
+            **kwargs,
+        )
+        self.decoders[1] = MaskDecoder(self.image_size, channels=1, fit=fit)
+        self.held_out = held_out
+        self.levels = list(levels)
+        self.tile_size = height_and_width(tile_size)
+        self.tiles_per_image = tiles_per_image
+        self.border, self.turn, self.elastic, self.grey = border, turn, elastic, grey
+        if (
+            len(set(self.levels)) < 2
+            or len(set(self.levels)) < len(self.levels)
+            or not set(self.levels) <= {*range(256)}
+        ):
+            raise ValueError(f"levels={self.levels}: give two or more different grey levels from 0 to 255")
+        if turn and self.tile_size[0] != self.tile_size[1]:
+            raise ValueError(f"tiles of {self.tile_size} pixels are not square: make them so, or set turn to false")
+        if any(tile > whole + 2 * border for tile, whole in zip(self.tile_size, self.image_size, strict=True)):
+            raise ValueError(
+                f"tiles of {self.tile_size} pixels cannot be cut from images of {self.image_size} and a border of "
+                f"{border}: make tile_size smaller, or image_size or border larger"
+            )
+
+    def training_storage(self) -> PairedStorage:
+        """The training pairs, or what is not held out of them, each so often as an epoch takes tiles of it."""
+        pairs = super().training_storage()
+        return pairs.subset(np.tile(np.arange(len(pairs)), self.tiles_per_image))
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> PairedBatch:
+        """In training random tiles, else whole images; then float32 in [-1, 1]."""
+        assert isinstance(batch, PairedBatch)
+        source, target = to_float(batch.source), batch.target
+        if self.trainer is not None and self.trainer.training:
+            positions = tile_positions(
+                len(source),
+                self.image_size,
+                self.tile_size,
+                border=self.border,
+                flip=self.flip,
+                turn=self.turn,
+                elastic=self.elastic,
+                device=source.device,
+            )
+            source = self._other_greys(sample(source, positions, "bilinear"))
+            target = sample(target.float(), positions, "nearest")
+        classes = torch.zeros(256, device=target.device)
+        classes[self.levels] = torch.linspace(-1, 1, len(self.levels), device=target.device)
+        return PairedBatch(source, classes[target.long()])
+
+    def _other_greys(self, tiles: Tensor) -> Tensor:
+        """Each tile with a contrast and a brightness of its own."""
+        if not self.grey:
+            return tiles
+        contrast, brightness = self.grey * (2 * torch.rand(2, len(tiles), 1, 1, 1, device=tiles.device) - 1)
+        return (tiles * (1 + contrast) + brightness).clamp(-1, 1)
+
+    def _split(self, items: Items) -> tuple[Items, Items]:
+        if self.held_out is None:
+            return super()._split(items)
+        images, masks = self.train
+        assert masks is not None
+        names = [file.relative_to(images).with_suffix("").as_posix() for file in matched(images, masks)[0]]
+        if missing := sorted(set(self.held_out) - set(names)):
+            raise ValueError(f"held_out names images that are not in {images}: {', '.join(missing)}")
+        held = np.isin(names, self.held_out)
+        if not held.any() or held.all():
+            raise ValueError(
+                f"held_out names {held.sum()} of the {len(held)} images of {images}: leave some on each side"
+            )
+        return items.subset(np.flatnonzero(~held)), items.subset(np.flatnonzero(held))
+
+    def _load(self, a: Path, b: Path | None) -> PairedStorage:
+        pairs = super()._load(a, b)
+        assert b is not None
+        for file, mask in zip(matched(a, b)[1], pairs.target.values, strict=True):
+            found = set(np.flatnonzero(np.bincount(mask.ravel())).tolist())
+            if strange := sorted(found - {*self.levels}):
+                raise ValueError(
+                    f"{file} has the grey levels {', '.join(map(str, strange[:5]))}, which are of no class: name all "
+                    f"levels of the masks in levels, which are now {self.levels}, or mend the mask"
+                )
+        return pairs

@@ -1,0 +1,186 @@
+"""Folders of photographs for super-resolution: what a network enlarges is made from them by bicubic reduction."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from datamodules.augmentation import augment, map_images
+from datamodules.base import height_and_width, stored_size
+from datamodules.cache import decode_cached
+from datamodules.decode import Decoder
+from datamodules.folders import _FolderModule
+from datamodules.storage import Pixels, Storage, digest
+from gan_lightning.batches import ImageBatch, PairedBatch
+from gan_lightning.files import image_files
+from gan_lightning.images import to_float, to_uint8
+
+
+@dataclass(frozen=True)
+class TileDecoder(Decoder):
+    """Tiles of one image file at its own resolution, one below the other in one array.
+
+    They lie on a grid over the whole image, with as many columns and rows as suit its shape, apart or overlapping as
+    they have to; a single one lies in the middle. Nothing is resampled: an image smaller than a tile is refused.
+
+    Args:
+        size: height and width of the array: `tiles` times a tile's height, and its width.
+        tiles: how many.
+    """
+
+    tiles: int = 1
+
+    def _resample(self, image: Image.Image) -> Image.Image:
+        height, width = self.size[0] // self.tiles, self.size[1]
+        if image.height < height or image.width < width:
+            raise ValueError(f"it has {image.width}x{image.height} pixels, fewer than a tile of {width}x{height}")
+        rows = min(
+            (count for count in range(1, self.tiles + 1) if self.tiles % count == 0),
+            key=lambda count: abs(math.log(image.width / image.height * count**2 / self.tiles)),
+        )
+        stack = Image.new(image.mode, (width, height * self.tiles))
+        tile = 0
+        for top in _spread(image.height - height, rows):
+            for left in _spread(image.width - width, self.tiles // rows):
+                stack.paste(image.crop((left, top, left + width, top + height)), (0, tile * height))
+                tile += 1
+        return stack
+
+
+def _spread(free: int, count: int) -> list[int]:
+    """`count` places from 0 to `free`, at equal distances; a single one is the middle."""
+    return [free // 2] if count == 1 else [free * i // (count - 1) for i in range(count)]
+
+
+class TileStorage(Storage):
+    """The tiles of images, each an item of its own.
+
+    Args:
+        images: stacks of tiles, (N, C, tiles · H, W).
+        tiles: of an image.
+        rows: int64 (n,), the indices that these items have among all tiles; None means all of them.
+    """
+
+    def __init__(self, images: Pixels, tiles: int, rows: np.ndarray | None = None):
+        self.images = images
+        self.tiles = tiles
+        self.rows = np.arange(len(images) * tiles) if rows is None else rows
+        self.fingerprint = digest("tiles", images.fingerprint, tiles, self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, rows: Tensor) -> ImageBatch:
+        """The tiles at `rows`."""
+        image, tile = np.divmod(self.rows[rows.numpy()], self.tiles)
+        count, channels, height, width = self.images.values.shape
+        values = self.images.values.reshape(count, channels, self.tiles, height // self.tiles, width)
+        return ImageBatch(torch.from_numpy(values[self.images.rows[image], :, tile]))
+
+    def subset(self, rows: np.ndarray) -> "TileStorage":
+        """The tiles at `rows`."""
+        return TileStorage(self.images, self.tiles, self.rows[rows])
+
+
+class SuperResolutionFolder(_FolderModule):
+    """A folder of photographs of any size, in sub-folders of any depth, and the small images made from them.
+
+    The target is a part of a photograph at its own resolution; the source is the target reduced by antialiased bicubic
+    resampling (a = -0.5, as Pillow and MATLAB have it) and rounded to 8 bits, as an image file would be.
+
+    NOTE: a source is made from the very part that is its target, and so sees nothing beyond its border; the papers
+        reduce whole photographs first and cut then.
+
+    Args:
+        train: folder of the training photographs.
+        test: folder of the reference photographs; null holds out a share of `train`.
+        holdout: share of `train` that is the reference set and not trained on, where `test` is null; 0 trains on all
+            photographs and evaluates against the same.
+        scale: height and width of a target in those of its source.
+        image_size: height and width of the tiles that are cut from photographs and evaluated on; multiples of `scale`.
+        crop_size: height and width of the targets that training cuts from tiles at random; null trains on whole tiles.
+        tiles: how many are cut from a photograph, on a grid that covers as much of it as they can.
+        channels: 1 grey or 3 RGB. What is transparent is laid over white.
+        flip: mirror each training image left to right half of the time.
+        rotate: turn each training image by 0, 90, 180 or 270 degrees at random; with `flip`, all eight ways to lay it.
+        cache_dir: where tiles are kept; null means the environment variable GAN_LIGHTNING_CACHE or
+            ~/.cache/gan_lightning.
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference and seed of `ImageDataModule`.
+    """
+
+    batch_type = PairedBatch
+
+    def __init__(
+        self,
+        train: Path,
+        *,
+        test: Path | None = None,
+        holdout: float = 0.1,
+        scale: int = 4,
+        image_size: int | tuple[int, int] = 128,
+        crop_size: int | tuple[int, int] | None = None,
+        tiles: int = 1,
+        channels: Literal[1, 3] = 3,
+        flip: bool = True,
+        rotate: bool = False,
+        cache_dir: Path | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(image_size, holdout, cache_dir, flip=flip, **kwargs)
+        self.train = Path(train)
+        self.test = None if test is None else Path(test)
+        self.scale = scale
+        self.crop_size = height_and_width(image_size if crop_size is None else crop_size)
+        height, width = stored_size(self.crop_size, image_size)
+        if scale < 1 or any(side % scale for side in (height, width, *self.crop_size)):
+            raise ValueError(
+                f"image_size={self.image_size} and crop_size={self.crop_size} cannot be reduced by scale={scale}: make "
+                "them multiples of it"
+            )
+        if rotate and self.crop_size[0] != self.crop_size[1]:
+            raise ValueError(f"training images of crop_size={self.crop_size} cannot be turned: make them square")
+        if tiles < 1:
+            raise ValueError(f"tiles={tiles} leaves nothing of a photograph: make it 1 or more")
+        self.rotate = rotate
+        self.tiles = tiles
+        self.decoder = TileDecoder((tiles * height, width), channels, tiles=tiles)
+
+    def training_storage(self) -> TileStorage:
+        """The tiles of `train`, or of what is not held out of it."""
+        photographs = self._load(self.train)
+        return TileStorage(self._split(photographs)[0] if self.test is None else photographs, self.tiles)
+
+    def reference_storage(self) -> TileStorage:
+        """The tiles of `test`, or of what is held out of `train`."""
+        held = self._split(self._load(self.train))[1] if self.test is None else self._load(self.test)
+        return TileStorage(held, self.tiles)
+
+    def _load(self, folder: Path) -> Pixels:
+        return decode_cached(folder, image_files(folder), self.decoder, self.cache_dir)
+
+    def on_after_batch_transfer(self, batch: ImageBatch, dataloader_idx: int) -> PairedBatch:  # type: ignore[override]
+        """A random crop, flip and turn in training; then float32 in [-1, 1], with the source made from it."""
+        if self.trainer is not None and self.trainer.training:
+            cut: Any = augment(batch, self.crop_size, self.flip)
+            batch = map_images(cut, turned) if self.rotate else cut  # type: ignore[assignment]
+        target = to_float(batch.images)
+        return PairedBatch(reduced(target, self.scale), target)
+
+
+def turned(images: Tensor) -> Tensor:
+    """Square images (N, C, S, S), each turned by 0, 90, 180 or 270 degrees, drawn from the global random state."""
+    turns = torch.randint(4, (len(images),), device=images.device)
+    ways = torch.stack([images.rot90(quarter, (2, 3)) for quarter in range(4)])
+    return ways[turns, torch.arange(len(images), device=images.device)]
+
+
+def reduced(images: Tensor, scale: int) -> Tensor:
+    """Images float (N, C, H, W) in [-1, 1] at (N, C, H / scale, W / scale), with the 256 levels of an image file."""
+    size = [side // scale for side in images.shape[2:]]
+    return to_float(to_uint8(interpolate(images, size, mode="bicubic", antialias=True)))

@@ -1,0 +1,33 @@
+"""How well a segmentation agrees with the true one, pixel by pixel."""
+
+from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+
+class SegmentationScores(MulticlassConfusionMatrix):
+    """Dice, intersection over union and pixel accuracy, of all pixels of all images together.
+
+    It is torchmetrics' confusion matrix: `update(predicted, true)` takes classes, int64 (N, H, W).
+
+    Args:
+        num_classes: number of classes, 2 or more. Class 0 is the background.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes)
+
+    def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
+        """Scalars in [0, 1], higher is better.
+
+        `pixel_accuracy`: share of pixels that have their true class. `dice` = 2 |P ∩ T| / (|P| + |T|) and `iou` =
+        |P ∩ T| / |P ∪ T|: of class 1, where there are two, else means over all classes but the background.
+        `dice/K` and `iou/K`: of class K by itself. A class of which there is no pixel, true or predicted, counts as 1.
+        """
+        matrix = super().compute().double()
+        hits, true, predicted = matrix.diag(), matrix.sum(1), matrix.sum(0)
+        dice = (2 * hits / (true + predicted)).nan_to_num(1.0)
+        iou = (hits / (true + predicted - hits)).nan_to_num(1.0)
+        scores = {"pixel_accuracy": hits.sum() / matrix.sum(), "dice": dice[1:].mean(), "iou": iou[1:].mean()}
+        for number in range(len(matrix)):
+            scores |= {f"dice/{number}": dice[number], f"iou/{number}": iou[number]}
+        return scores

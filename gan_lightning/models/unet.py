@@ -1,0 +1,111 @@
+"""U-Net: Convolutional Networks for Biomedical Image Segmentation.
+
+Ronneberger, Fischer, Brox, 2015. arXiv 1505.04597. No GAN: the network that pix2pix's generator comes from.
+
+Each pixel x of an image has a class l(x). The network gives logits a_k(x), p_k their softmax, and minimises
+
+    E = Σ_x w(x) (-log p_l(x)(x))                                                                    (equation 1)
+    w(x) = w_c(x) + w_0 exp(-(d_1(x) + d_2(x))² / 2σ²),   w_0 = 10, σ = 5 pixels                     (equation 2)
+
+where w_c balances the classes, and d_1, d_2 are the distances to the nearest cell and the second nearest, so that the
+network learns the narrow borders between cells that touch (see `PixelCrossEntropy`).
+"""
+
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from gan_lightning.batches import PairedBatch
+from gan_lightning.families import FromSources
+from gan_lightning.generative import OptimizerFactory, evaluating
+from gan_lightning.losses import PixelCrossEntropy
+from gan_lightning.metrics import SegmentationScores
+from gan_lightning.networks import SegmentationUNet
+from gan_lightning.regularizers import Terms
+from gan_lightning.solo import SoloModule
+
+
+class UNetSegmentation(FromSources, SoloModule):
+    """Segmentation: every pixel of the source gets one of K classes.
+
+    A segmentation is a grey image whose levels, evenly spaced, are the classes: -1 is class 0 and 1 is class K - 1, so
+    that of two classes black is the background and white is what is looked for. The batch's target is one, and so is
+    what `translate` makes, by the largest logit, of the size of its source.
+
+    Args:
+        generator: the network, with `classes`, from images to logits of their middle, and of all of them by `whole`.
+            None = the paper's, of a grey image and two classes.
+        loss: of logits and true classes. None = the paper's, cells being class 1 and w_c = 1.
+        base: the other arguments of `SoloModule`.
+
+    Logged in evaluations: `val/dice`, `val/iou`, `val/pixel_accuracy` (see `SegmentationScores`).
+
+    NOTE: the loss is a mean over pixels, not a sum, so that the learning rate does not depend on the size of the tiles.
+    NOTE: the paper gives SGD with a momentum of 0.99 and no learning rate; 1e-3 is ours.
+    """
+
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(SGD, lr=1e-3, momentum=0.99)
+
+    def __init__(self, generator: nn.Module | None = None, loss: PixelCrossEntropy | None = None, **base: Any) -> None:
+        super().__init__(generator or SegmentationUNet(), **base)
+        self.loss = loss or PixelCrossEntropy()
+        self.num_classes: int = self.generator.classes  # type: ignore[assignment]
+        self.scores = SegmentationScores(self.num_classes)
+
+    def losses(self, batch: PairedBatch) -> Terms:
+        """The weighted cross-entropy of the tiles' middle, where the network's convolutions are valid."""
+        return {"cross_entropy": self.loss(self.generator(batch.source), self.classes_of(batch.target))}
+
+    def try_out(self, batch: PairedBatch) -> None:
+        """The loss of whole images: those that are evaluated need not be as large as a training tile."""
+        classes = self.classes_of(batch.target)
+        if not torch.allclose(self.image_of(classes), batch.target, atol=1e-3):
+            raise ValueError(
+                f"the targets have other levels than the {self.num_classes} evenly spaced ones of the network's "
+                "classes: set its classes to the number of classes in the data, and read masks without interpolation, "
+                "as datamodules.SegmentationFolder does"
+            )
+        self.loss(self.generator.whole(batch.source), classes)  # type: ignore[operator]
+
+    def learners(self) -> list[nn.Module]:
+        """The network; the scores learn nothing."""
+        return [self.generator]
+
+    def classes_of(self, images: Tensor) -> Tensor:
+        """Segmentations (N, 1, H, W) in [-1, 1] to classes, int64 (N, H, W)."""
+        return ((images[:, 0] + 1) / 2 * (self.num_classes - 1)).round().long()
+
+    def image_of(self, classes: Tensor) -> Tensor:
+        """Classes, int64 (N, H, W), to segmentations float32 (N, 1, H, W) in [-1, 1]."""
+        return (2 * classes.float() / (self.num_classes - 1) - 1).unsqueeze(1)
+
+    @torch.no_grad()
+    def translate(self, images: Tensor) -> Tensor:
+        """Images float (N, C, H, W) in [-1, 1], of any size, to segmentations float32 (N, 1, H, W) in [-1, 1]."""
+        network = self.averaged_generator
+        with evaluating(network), torch.autocast(self.device.type, enabled=False):
+            return self.image_of(network.whole(images).argmax(1))  # type: ignore[operator]
+
+    def on_validation_epoch_start(self) -> None:
+        """Score anew, with tensors of the mode that this evaluation runs in (inference or not)."""
+        self.scores.reset()
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def validation_step(self, batch: PairedBatch, batch_idx: int) -> Tensor:
+        """The segmentations, which are also scored."""
+        made = super().validation_step(batch, batch_idx)
+        self.scores.update(self.classes_of(made), self.classes_of(batch.target))
+        return made
+
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores."""
+        stage = "test" if self.trainer.testing else "val"
+        self.log_dict({f"{stage}/{name}": value for name, value in self.scores.compute().items()})
+
+    on_test_epoch_end = on_validation_epoch_end

@@ -1,0 +1,131 @@
+"""The U-Net of segmentation: convolutions and pooling on the way down, skips into the way up.
+
+Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015, arXiv 1505.04597,
+section 2 and figure 1.
+
+NOTE: the paper has "drop-out layers at the end of the contracting path" and says no more; here they stand after its
+last two levels, which is where reimplementations have them.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms.functional import center_crop
+
+from gan_lightning.layers import Norm, check_sides, norm2d
+from gan_lightning.recording import Network
+
+
+def two_convolutions(in_channels: int, out_channels: int, padded: bool, norm: Norm) -> nn.Sequential:
+    """Twice a 3×3 convolution, its normalisation and ReLU; unpadded, each takes a pixel off every side."""
+    layers: list[nn.Module] = []
+    for inputs in (in_channels, out_channels):
+        layers += [nn.Conv2d(inputs, out_channels, 3, padding=int(padded), bias=norm != "batch")]
+        layers += [norm2d(norm, out_channels), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+class SegmentationUNet(Network):
+    """From images to the logits of a class for every pixel.
+
+    As published its convolutions are valid: only pixels whose whole context is in the image get logits, and 572×572
+    becomes 388×388. `whole` gives them to every pixel, with the context beyond the border mirrored from within (the
+    paper's overlap-tile strategy, figure 2).
+
+    The defaults have 31,030,658 parameters, for two classes of a grey image.
+
+    Args:
+        in_channels: channels of the image.
+        classes: number of classes, 2 or more; each has a logit.
+        width: channels at full size; doubled at each smaller size.
+        depth: how many times the size is halved.
+        padded: convolutions are padded with zeros, so that logits have the size of the image, whose sides must be
+            multiples of 2^depth. False = valid ones, as published.
+        norm: before each ReLU; "none" as published.
+        dropout: probability that a value is dropped after each of the last two levels of the way down; 0 = none.
+
+    Attributes:
+        margin: pixels at each side of an image that get no logits; 0 where padded.
+        minimum: smallest side of images that `whole` takes, in pixels.
+        multiple: it takes any larger ones.
+    """
+
+    multiple = 1
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        classes: int = 2,
+        width: int = 64,
+        depth: int = 4,
+        padded: bool = False,
+        norm: Norm = "none",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if classes < 2 or depth < 1:
+            raise ValueError(f"a U-Net has 2 classes and a depth of 1 at least, not {classes} and {depth}")
+        self.in_channels, self.classes = in_channels, classes
+        self.step = 2**depth
+        # a level at 1/s of the size loses 4s pixels a side where it convolves twice both ways: 4 · (1 + 2 + ...), and
+        # the lowest, which does so once, 2s
+        self.margin = 0 if padded else 6 * self.step - 4
+        self.remainder = 0 if padded else 4  # sides of the logits are this and multiples of step
+        self.minimum = self.margin + self.step
+        widths = [width * 2**level for level in range(depth + 1)]
+
+        self.downs = nn.ModuleList()
+        for level, (inputs, outputs) in enumerate(zip([in_channels, *widths], widths, strict=False)):
+            down = two_convolutions(inputs, outputs, padded, norm)
+            if level >= depth - 1:
+                down.append(nn.Dropout(dropout))
+            self.downs.append(down)
+        self.ups, self.joins = nn.ModuleList(), nn.ModuleList()
+        for outputs in widths[-2::-1]:
+            self.ups.append(nn.ConvTranspose2d(2 * outputs, outputs, 2, stride=2))
+            self.joins.append(two_convolutions(2 * outputs, outputs, padded, norm))  # its own and those handed across
+        self.head = nn.Conv2d(width, classes, 1)
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+                # section 3: N(0, 2 / N), N values in; of a 2×2 up-convolution each output sees one position only
+                taps = 1 if isinstance(part, nn.ConvTranspose2d) else math.prod(part.kernel_size)
+                nn.init.normal_(part.weight, 0.0, math.sqrt(2 / (taps * part.in_channels)))
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] to logits (N, classes, H - 2 margin, W - 2 margin) of their middle."""
+        self._check(images)
+        x, handed = images, list[Tensor]()
+        for down in self.downs:
+            x = down(F.max_pool2d(x, 2) if handed else x)
+            handed.append(x)
+        handed.pop()  # the lowest is x itself
+        for up, join in zip(self.ups, self.joins, strict=True):
+            x = up(x)
+            x = join(torch.cat([center_crop(handed.pop(), list(x.shape[2:])), x], dim=1))
+        return self.head(x)
+
+    def whole(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], of any size from `minimum` up, to logits (N, classes, H, W)."""
+        check_sides(images, self.in_channels, minimum=self.minimum)
+        height, width = images.shape[2:]
+        below, right = ((self.remainder - side) % self.step for side in (height, width))
+        mirrored = F.pad(images, (self.margin, self.margin + right, self.margin, self.margin + below), "reflect")
+        return self(mirrored)[:, :, :height, :width]
+
+    def _check(self, images: Tensor) -> None:
+        if not self.margin:
+            check_sides(images, self.in_channels, minimum=self.step, multiple=self.step)
+            return
+        fits = images.dim() == 4 and images.shape[1] == self.in_channels
+        rest = [side - 2 * self.margin - self.remainder for side in images.shape[2:]]
+        if not fits or any(side < 0 or side % self.step for side in rest):
+            smallest = 2 * self.margin + self.remainder
+            raise ValueError(
+                f"this network takes images of shape (N, {self.in_channels}, H, W), H and W {smallest} or "
+                f"more by multiples of {self.step}, so that every pooling meets an even size, not "
+                f"{tuple(images.shape)}: resize, crop or mirror the images, or build it with padded: true"
+            )

@@ -1,0 +1,265 @@
+"""The networks of super-resolution: SRGAN's, ESRGAN's, and bicubic interpolation to compare them with.
+
+SRGAN: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network", 2016, arXiv
+1609.04802, figure 4. ESRGAN: Wang et al., "ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks", 2018,
+arXiv 1809.00219, figures 3 and 4, and the authors' code.
+
+Generators work at the size of the source and enlarge last. They take sources of any size, and state their `scale`.
+
+NOTE: images are in [-1, 1] on both sides. SRGAN's authors take sources in [0, 1], ESRGAN's both sides; it is an affine
+    map that the first and the last convolution learn.
+NOTE: generators end in a convolution and go beyond [-1, 1], as published: who makes images clamps them.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from gan_lightning.layers import Norm, check_sides, norm2d
+from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.recording import Network
+
+
+def _doublings(scale: int) -> int:
+    """How often a scale doubles the sides."""
+    if scale not in (2, 4, 8):
+        raise ValueError(f"scale must be 2, 4 or 8 times the source's height and width, not {scale}")
+    return int(math.log2(scale))
+
+
+class SRResNetBlock(nn.Module):
+    """Two 3×3 convolutions, normalised, a PReLU between; added to the input.
+
+    Args:
+        width: channels of input and output.
+        norm: after each convolution.
+    """
+
+    def __init__(self, width: int, norm: Norm) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            *(nn.Conv2d(width, width, 3, padding=1), norm2d(norm, width), nn.PReLU()),
+            *(nn.Conv2d(width, width, 3, padding=1), norm2d(norm, width)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) to the same shape."""
+        return x + self.net(x)
+
+
+class SRResNetGenerator(Network):
+    """SRGAN's generator: residual blocks with a skip over them all, then sub-pixel convolutions that double the sides.
+
+    The defaults have 1,549,462 parameters, of which the paper's figure 4 leaves open what is counted here: a bias in
+    every convolution, and one slope for all channels of a PReLU.
+
+    Args:
+        channels: channels of source and image.
+        width: channels of all feature maps; 4 times as many before each doubling.
+        blocks: residual blocks.
+        scale: the image's height and width in those of the source: 2, 4 or 8.
+        norm: "batch" (the paper, with fixed running statistics when images are made) or "none".
+        skip: what the last convolution's output is added to: "none" (the paper), or the source enlarged by "bicubic"
+            interpolation, which the untrained network is then: short trainings start from there.
+    """
+
+    multiple = minimum = 1
+
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        blocks: int = 16,
+        scale: int = 4,
+        norm: Norm = "batch",
+        skip: Literal["none", "bicubic"] = "none",
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.scale = channels, scale
+        self.first = nn.Sequential(nn.Conv2d(channels, width, 9, padding=4), nn.PReLU())
+        self.body = nn.Sequential(
+            *(SRResNetBlock(width, norm) for _ in range(blocks)),
+            *(nn.Conv2d(width, width, 3, padding=1), norm2d(norm, width)),
+        )
+        doublings: list[nn.Module] = []
+        for _ in range(_doublings(scale)):
+            doublings += [nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
+        last = nn.Conv2d(width, channels, 9, padding=4)
+        self.last = nn.Sequential(*doublings, last)
+        self.skip = Bicubic(channels, scale) if skip == "bicubic" else None
+        if self.skip is not None:
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
+        check_sides(source, self.in_channels, minimum=self.minimum)
+        x = self.first(source)
+        made = self.last(x + self.body(x))
+        return made if self.skip is None else made + self.skip(source)
+
+
+class DenseBlock(nn.Module):
+    """Five 3×3 convolutions, each seeing the input and all before it; a fifth of the last is added to the input.
+
+    Args:
+        width: channels of input and output.
+        growth: channels that each of the first four adds.
+    """
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        convs = [nn.Conv2d(width + i * growth, growth if i < 4 else width, 3, padding=1) for i in range(5)]
+        for conv in convs:  # small, so that a deep stack starts near the identity
+            nn.init.kaiming_normal_(conv.weight)
+            conv.weight.data.mul_(0.1)
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
+        self.convs = nn.ModuleList(convs)
+        self.activation = nn.LeakyReLU(0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) to the same shape."""
+        seen = x
+        for conv in self.convs[:-1]:
+            seen = torch.cat([seen, self.activation(conv(seen))], dim=1)
+        return x + 0.2 * self.convs[-1](seen)
+
+
+class RRDB(nn.Module):
+    """Residual-in-residual dense block: three dense blocks, a fifth of which is added to the input.
+
+    Args:
+        width: channels of input and output.
+        growth: see `DenseBlock`.
+    """
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(*(DenseBlock(width, growth) for _ in range(3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) to the same shape."""
+        return x + 0.2 * self.net(x)
+
+
+class RRDBGenerator(Network):
+    """ESRGAN's generator: residual-in-residual dense blocks without normalisation, then nearest ×2 and convolutions.
+
+    The defaults have the authors' 16,697,987 parameters.
+
+    Args:
+        channels: channels of source and image.
+        width: channels of feature maps.
+        growth: channels that each convolution of a dense block adds.
+        blocks: residual-in-residual dense blocks.
+        scale: the image's height and width in those of the source: 2, 4 or 8.
+    """
+
+    multiple = minimum = 1
+
+    def __init__(self, channels: int = 3, width: int = 64, growth: int = 32, blocks: int = 23, scale: int = 4) -> None:
+        super().__init__()
+        self.in_channels, self.scale = channels, scale
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.body = nn.Sequential(
+            *(RRDB(width, growth) for _ in range(blocks)),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        doublings: list[nn.Module] = []
+        for _ in range(_doublings(scale)):
+            doublings += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.2)]
+        self.last = nn.Sequential(
+            *doublings,
+            *(nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.2)),
+            nn.Conv2d(width, channels, 3, padding=1),
+        )
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
+        check_sides(source, self.in_channels, minimum=self.minimum)
+        x = self.first(source)
+        return self.last(x + self.body(x))
+
+
+class Bicubic(Network):
+    """Bicubic interpolation as image files are resized with (a = -0.5, Pillow's and MATLAB's): nothing to learn.
+
+    The baseline: `train.py validate` with `--model.generator=gan_lightning.networks.Bicubic`.
+
+    Args:
+        channels: channels of source and image.
+        scale: the image's height and width in those of the source.
+    """
+
+    multiple = minimum = 1
+
+    def __init__(self, channels: int = 3, scale: int = 4) -> None:
+        super().__init__()
+        self.in_channels, self.scale = channels, scale
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), which overshoot at edges."""
+        check_sides(source, self.in_channels, minimum=self.minimum)
+        # antialias changes nothing in an enlargement but the kernel, which torch has otherwise at a = -0.75
+        return interpolate(source, scale_factor=self.scale, mode="bicubic", antialias=True)
+
+
+class VGGDiscriminator(Discriminator):
+    """Pairs of convolutions, the second of stride 2, with LeakyReLU 0.2 and batch norm except at the first; two linear.
+
+    The defaults are SRGAN's (23,565,505 parameters). ESRGAN's VGG-128, with 14,499,401, is image_size 128, stages 5,
+    kernel_size 4, hidden 100, bias false.
+
+    Args:
+        image_size: height and width of training's images, in pixels; a multiple of 2^stages. The maps of images of
+            another size, as evaluation may have them, are averaged to the size that those of these have.
+        channels: channels of an image.
+        width: channels of the first pair, doubled with each, up to 8 times this.
+        stages: pairs, each of which halves the sides.
+        kernel_size: 3 or 4, of the convolutions of stride 2.
+        hidden: units of the linear layer before the logit.
+        bias: whether convolutions before a batch norm, which cancels it, have one.
+        head: from the hidden units to a logit. None = linear.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 96,
+        channels: int = 3,
+        width: int = 64,
+        stages: int = 4,
+        kernel_size: int = 3,
+        hidden: int = 1024,
+        bias: bool = True,
+        head: HeadFactory | None = None,
+    ) -> None:
+        super().__init__()
+        if image_size < 1 or image_size % 2**stages:
+            raise ValueError(f"image_size must be a multiple of {2**stages} for {stages} stages, not {image_size}")
+        self.image_shape, self.minimum = (channels, image_size, image_size), 2**stages
+        layers: list[nn.Module] = []
+        inputs = channels
+        for outputs in (width * min(2**stage, 8) for stage in range(stages)):
+            for conv in (
+                nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias or not layers),
+                nn.Conv2d(outputs, outputs, kernel_size, stride=2, padding=1, bias=bias),
+            ):
+                layers += [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
+            inputs = outputs
+        del layers[1]  # none where the image is met
+        size = image_size // 2**stages
+        self.net = nn.Sequential(
+            *(*layers, nn.AdaptiveAvgPool2d(size), nn.Flatten()),
+            *(nn.Linear(inputs * size**2, hidden), nn.LeakyReLU(0.2, inplace=True)),
+        )
+        self.num_features = hidden
+        self.head = nn.Linear(hidden, 1) if head is None else head(hidden)
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] to the hidden units (N, F)."""
+        check_sides(images, self.image_shape[0], minimum=self.minimum)
+        return self.net(images)

@@ -1,0 +1,135 @@
+"""Perceptual losses: by hand, with gradients to the images alone, and with the network out of sight."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from gan_lightning.losses import FeatureLoss, VGG19Loss
+from gan_lightning.recording import Network, describe, rebuild
+
+VGG19_FILE = "vgg19-dcbb9e9d.pth"
+
+
+class Tiny(Network):
+    """Weights that its constructor makes the same each time; ReLUs that write over what they are given."""
+
+    def __init__(self, channels: int = 4) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.net = nn.Sequential(
+                OrderedDict(
+                    first=nn.Conv2d(3, channels, 3), act=nn.ReLU(inplace=True), second=nn.Conv2d(channels, 5, 3, 2)
+                )
+            )
+
+    def forward(self, images):
+        return self.net(images)
+
+
+@pytest.fixture(scope="module")
+def vgg19(tmp_path_factory) -> Path:
+    """A file of random weights in torchvision's layout."""
+    path = tmp_path_factory.mktemp("weights") / VGG19_FILE
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torchvision.models.vgg19(weights=None, init_weights=False).features
+        for layer in network:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
+    torch.save({f"features.{name}": value for name, value in network.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.delenv("GAN_LIGHTNING_VGG19", raising=False)
+
+
+def images(seed, size=32, channels=3):
+    return torch.rand(2, channels, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.mark.parametrize("distance", ["l1", "mse"])
+def test_it_is_the_weighted_sum_of_distances_of_features_before_what_runs_in_place(distance):
+    loss = FeatureLoss(Tiny(), {"net.first": 2.0, "net.second": 0.5}, distance, mean=(0.1,), std=(2.0,))
+    x, y, net = images(0), images(1), Tiny().net
+    expected = 0.0
+    for weight, layers in ((2.0, net[:1]), (0.5, net)):
+        difference = layers((x - 0.1) / 2) - layers((y - 0.1) / 2)
+        expected += weight * (difference.abs() if distance == "l1" else difference.square()).mean().item()
+    assert loss(x, y).item() == pytest.approx(expected, rel=1e-5)
+    assert loss(x, x).item() == 0
+    assert loss(x.bfloat16(), y).dtype == torch.float32
+    with torch.autocast("cpu", torch.bfloat16):
+        assert loss(x, y).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_gradients_reach_what_was_made_and_nothing_else():
+    network = Tiny()
+    loss, made, wanted = FeatureLoss(network, {"net.second": 1.0}), images(0).requires_grad_(), images(1)
+    wanted.requires_grad_()
+    loss(made, wanted).backward()
+    assert made.grad.abs().sum() > 0
+    assert wanted.grad is None
+    assert not any(p.requires_grad or p.grad is not None for p in network.parameters())
+
+
+def test_the_network_is_no_part_of_what_holds_the_loss():
+    holder = nn.Sequential(nn.Linear(1, 1), FeatureLoss(Tiny(), {"net.second": 1.0}))
+    holder[1](images(0), images(1))
+    holder.train()
+    assert list(holder.state_dict()) == ["0.weight", "0.bias"]
+    assert len(list(holder.parameters())) == 2
+    assert not any(module.training for module in holder[1]._loaded[0].modules())
+
+
+def test_it_is_recorded_in_plain_data():
+    loss = FeatureLoss(Tiny(3), {"net.second": 0.5}, "mse", std=(2.0,))
+    again = rebuild(describe(loss), ("gan_lightning", __name__))
+    assert again(images(0), images(1)).item() == loss(images(0), images(1)).item()
+    vgg = rebuild(describe(VGG19Loss({"conv5_4": 2.0}, "mse")), ("gan_lightning",))
+    assert (vgg.layers, vgg.distance) == ({"conv5_4": 2.0}, "mse")
+
+
+def test_vgg19_layers_are_named_as_in_the_papers(vgg19, monkeypatch):
+    monkeypatch.setenv("GAN_LIGHTNING_VGG19", str(vgg19))
+    x = images(0)
+    network = torchvision.models.vgg19(weights=None, init_weights=False).features
+    network.load_state_dict({k.removeprefix("features."): v for k, v in torch.load(vgg19).items()})
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    ends = {"relu1_1": 2, "relu2_1": 7, "relu3_1": 12, "relu4_1": 21, "conv5_4": 35, "relu5_4": 36}
+    loss = VGG19Loss(dict.fromkeys(ends, 1.0))
+    loss.load()
+    with torch.no_grad():
+        for features, end in zip(loss._loaded[0](x), ends.values(), strict=True):
+            torch.testing.assert_close(features, network[:end](((x + 1) / 2 - mean) / std))
+    grey = images(0, channels=1)
+    assert VGG19Loss({"relu1_1": 1.0})(grey, grey.expand(-1, 3, -1, -1)).item() == 0
+
+
+def test_images_that_are_too_small_for_the_layer_are_refused(vgg19):
+    loss = VGG19Loss({"relu5_4": 1.0}, weights=vgg19)
+    assert loss(images(0, 16), images(1, 16)).isfinite()
+    with pytest.raises(ValueError, match="at least 16x16 pixels, and these are of 15x15"):
+        loss(images(0, 15), images(1, 15))
+
+
+def test_weights_are_missed_when_they_are_needed_and_not_before():
+    loss = VGG19Loss({"relu5_4": 1.0})
+    with pytest.raises(FileNotFoundError, match=rf"{VGG19_FILE}.*GAN_LIGHTNING_VGG19.*download: true"):
+        loss.load()
+
+
+def test_layers_that_there_are_not_are_refused():
+    with pytest.raises(ValueError, match=r"VGG19 has no layers \['relu6_1'\]: choose of conv1_1, relu1_1,"):
+        VGG19Loss({"relu6_1": 1.0})
+    with pytest.raises(ValueError, match="compares layers by positive weights"):
+        VGG19Loss({})
+    with pytest.raises(ValueError, match="third"):
+        FeatureLoss(Tiny(), {"third": 1.0}).load()
