@@ -25,6 +25,7 @@ from gan_lightning.networks import (
     UNetGenerator,
 )
 from gan_lightning.schedules import LinearToZero
+from tiny import BUILDERS, data_for
 from toys import ToyData, ToyGAN, trainer
 
 SMALL: dict[str, Any] = {"image_size": 16, "channels": 1, "width": 4}
@@ -138,6 +139,23 @@ def test_a_killed_run_resumes_exactly(build: Any, batches: int, tmp_path: Path) 
     with pytest.raises(KilledError):
         fit(build, data_of(build), tmp_path, trainer={"callbacks": [Kill(batches, path)]})
     assert_same_end(whole, fit(build, data_of(build), tmp_path, ckpt_path=path))
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_every_model_goes_on_after_an_epoch_as_if_it_had_never_stopped(build: Any, tmp_path: Path) -> None:
+    def run(epochs: int, resume: Path | None = None) -> Any:
+        L.seed_everything(1 if resume is None else 999)
+        model = build()
+        going = trainer(tmp_path, max_epochs=epochs, limit_val_batches=1)
+        going.fit(model, data_for(model, batches=3), ckpt_path=resume, weights_only=True)
+        going.save_checkpoint(tmp_path / "end.ckpt")
+        return torch.load(tmp_path / "end.ckpt", weights_only=True)
+
+    whole = run(2)
+    run(1)
+    resumed = run(2, tmp_path / "end.ckpt")
+    for part in ("state_dict", "optimizer_states", "gan_lightning"):
+        assert_same(whole[part], resumed[part], part)
 
 
 def test_a_run_of_some_epochs_can_be_prolonged(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from gan_lightning.models import DCGAN, GAN, WGANGP
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_lightning.recording import Network
 from gan_lightning.schedules import Schedule
-from models.tiny import BUILDERS, data_for
+from tiny import BUILDERS, data_for
 from toys import DeterministicGAN, ToyData, ToyGAN, ToyGenerator, equal, trainer, weights
 
 TESTS = Path(__file__).parents[1]

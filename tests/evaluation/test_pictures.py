@@ -233,7 +233,7 @@ class TestTruncation:
         assert all(set(report["values"]) == {"fid", "precision", "recall"} for report in reports)
 
     def test_what_has_no_truncation_is_refused(self, reals, tmp_path):
-        from models.tiny import cyclegan, data_for
+        from tiny import cyclegan, data_for
 
         model = cyclegan()
         assert isinstance(model, CycleGAN)

@@ -13,7 +13,7 @@ from gan_lightning.cli import main
 from gan_lightning.files import image_files, read_image, write_image
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.prediction import translate_image
-from models.tiny import CycleGAN, cyclegan, data_for, dcgan
+from tiny import CycleGAN, cyclegan, data_for, dcgan
 from toys import trainer
 
 ROOT = Path(__file__).parent.parent.parent

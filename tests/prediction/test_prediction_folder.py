@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_lightning.files import image_files, read_image, write_image
 from gan_lightning.models import Pix2Pix
 from gan_lightning.prediction import FolderTranslation, Summary, translate_folder, translate_image
-from models.tiny import cyclegan, dcgan, pix2pix
+from tiny import cyclegan, dcgan, pix2pix
 from toys import trainer
 
 

@@ -13,7 +13,7 @@ from gan_lightning.models import Pix2Pix
 from gan_lightning.networks import PatchGAN
 from gan_lightning.prediction import ImageTranslation, translate_image
 from gan_lightning.recording import Network
-from models.tiny import cyclegan, dcgan, pix2pix
+from tiny import cyclegan, dcgan, pix2pix
 
 
 class Local(Network):
