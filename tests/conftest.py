@@ -1,10 +1,13 @@
 import os
 from pathlib import Path
 
+# small tensors run many times slower on contended threads, in the processes that tests start too
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 
-torch.set_num_threads(1)  # small tensors run many times slower on contended threads
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

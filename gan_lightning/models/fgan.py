@@ -36,6 +36,8 @@ class FGAN(NoiseToImage):
     Logged: minus `loss/discriminator/adversarial` is the lower bound on the divergence.
 
     NOTE: the players step in turn; algorithm 1 steps both along the gradients at one and the same point.
+    NOTE: the paper clips no gradients, and neither do the defaults; few but large steps need it (`generator_clip_norm`,
+        `discriminator_clip_norm`), for divergences with exponentials weigh single samples beyond measure.
     NOTE: the defaults are the paper's networks for scenes; those for MNIST are fully connected.
     """
 
