@@ -63,7 +63,7 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                 both = images(folder, 4, size, 2 * size)
                 return [f"--data.train={both}", f"--data.test={both}"]
             case "SuperResolutionFolder":
-                size = data["init_args"]["crop_size"]
+                size = data["init_args"].get("crop_size", size)
                 photographs = images(folder, 20, size, size)
                 test = [f"--data.test={photographs}"] if "test" in data["init_args"] else []
                 return [f"--data.train={photographs}", *test, f"--data.image_size={size}", "--data.tiles=1"]

@@ -10,8 +10,8 @@ from gan_lightning.generative import TRUSTED
 from gan_lightning.recording import rebuild
 
 
-def write(folder, name, seed, **result):
-    file = folder / name / f"seed{seed}" / "result.json"
+def write(folder, name, seed, factor=1, **result):
+    file = objectives.place(folder, name, factor, seed) / "result.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps(result))
 
@@ -49,21 +49,36 @@ def test_all_have_the_same_generator_and_convolutions_of_one_width():
             assert [m.out_channels for m in convolutions] == [16, 32, 64], name
 
 
-def test_what_is_done_is_not_done_again_and_seeds_come_one_after_the_other(tmp_path, capsys):
-    write(tmp_path, "wgan", 0, **complete())
+def test_the_better_learning_rate_of_the_first_seed_is_that_of_all_and_nothing_is_done_twice(tmp_path, capsys):
+    write(tmp_path, "wgan", 0, factor=2, **complete(fid=3.0))
+    fids = {("LSGAN", 1): 5.0, ("LSGAN", 2): 4.0, ("WGAN, clipped", 1): 2.0}
     trained = []
 
-    def train(method, seed, folder):
-        trained.append((method.title, seed))
+    def train(method, factor, seed, folder):
+        trained.append((method.title, factor, seed))
         folder.mkdir(parents=True)
-        (folder / "result.json").write_text(json.dumps(complete()))
+        (folder / "result.json").write_text(json.dumps(complete(fid=fids[method.title, factor])))
 
     arguments = [f"--folder={tmp_path}", "--only", "lsgan", "wgan", "--seeds=2"]
     objectives.main(arguments, train)
-    assert trained == [("LSGAN", 0), ("LSGAN", 1), ("WGAN, clipped", 1)]
+    assert trained == [
+        ("LSGAN", 1, 0),
+        ("LSGAN", 2, 0),
+        ("WGAN, clipped", 1, 0),
+        ("LSGAN", 2, 1),
+        ("WGAN, clipped", 1, 1),
+    ]
     objectives.main(arguments, train)
-    assert len(trained) == 3
-    assert "| LSGAN | [1611.04076]" in capsys.readouterr().out
+    assert len(trained) == 5
+    assert "| [1611.04076](https://arxiv.org/abs/1611.04076) | 4.0 ± 0.0 |" in capsys.readouterr().out
+
+
+def test_the_factor_is_on_all_learning_rates_and_on_nothing_else():
+    one, two = METHODS["infogan"].arguments(), METHODS["infogan"].arguments(2)
+    for player, rate in (("generator", 2e-3), ("discriminator", 4e-4)):
+        assert one["init_args"][f"{player}_optimizer"]["init_args"].pop("lr") == rate
+        assert two["init_args"][f"{player}_optimizer"]["init_args"].pop("lr") == 2 * rate
+    assert one == two
 
 
 def test_a_row_is_the_mean_and_deviation_of_the_seeds_and_says_how_many_diverged(tmp_path):
@@ -92,14 +107,14 @@ def test_the_table_takes_the_place_of_the_old_one_and_of_nothing_else(tmp_path):
 
 
 def test_a_run_is_stopped_gone_on_with_measured_and_pictured(tmp_path):
-    folder = tmp_path / "cgan" / "seed0"
+    folder = objectives.place(tmp_path, "cgan", 1, 0)
     short = ["--trainer.check_val_every_n_epoch=1", "--trainer.limit_train_batches=2"]
-    objectives.train(METHODS["cgan"], 0, folder, [*short, "--trainer.max_epochs=1"])
+    objectives.train(METHODS["cgan"], 1, 0, folder, [*short, "--trainer.max_epochs=1"])
     (folder / "result.json").unlink()
     seconds = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]["Clock"]["seconds"]
     assert seconds > 0
 
-    objectives.train(METHODS["cgan"], 0, folder, [*short, "--trainer.max_epochs=2"])
+    objectives.train(METHODS["cgan"], 1, 0, folder, [*short, "--trainer.max_epochs=2"])
     (result,) = objectives.results(tmp_path, "cgan")
     assert set(objectives.COLUMNS) < set(result)
     state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
@@ -113,7 +128,7 @@ def test_a_run_is_stopped_gone_on_with_measured_and_pictured(tmp_path):
 
 def test_a_run_that_diverges_is_a_result(tmp_path):
     method = objectives.Method("wild", "0", "LSGAN", optimizer=objectives.part("torch.optim.SGD", lr=1e30))
-    folder = tmp_path / "lsgan" / "seed0"
-    objectives.train(method, 0, folder, ["--trainer.limit_train_batches=20", "--trainer.precision=32-true"])
+    folder = objectives.place(tmp_path, "lsgan", 1, 0)
+    objectives.train(method, 1, 0, folder, ["--trainer.limit_train_batches=20", "--trainer.precision=32-true"])
     (result,) = objectives.results(tmp_path, "lsgan")
     assert "was " in result["diverged"]
