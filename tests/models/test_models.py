@@ -7,31 +7,6 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
-from tiny import (
-    BUILDERS,
-    Batches,
-    acgan,
-    batch_for,
-    began,
-    cgan,
-    cut,
-    cyclegan,
-    data_for,
-    dcgan,
-    fgan,
-    gan,
-    lsgan,
-    mmd_gan,
-    networks,
-    pix2pix,
-    projection,
-    r3gan,
-    ragan,
-    sngan,
-    srgan,
-    wgan,
-    wgan_gp,
-)
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -57,6 +32,31 @@ from gan_lightning.models import (
     Pix2Pix,
     ProjectionGAN,
     RaGAN,
+)
+from tiny import (
+    BUILDERS,
+    Batches,
+    acgan,
+    batch_for,
+    began,
+    cgan,
+    cut,
+    cyclegan,
+    data_for,
+    dcgan,
+    fgan,
+    gan,
+    lsgan,
+    mmd_gan,
+    networks,
+    pix2pix,
+    projection,
+    r3gan,
+    ragan,
+    sngan,
+    srgan,
+    wgan,
+    wgan_gp,
 )
 from toys import equal, trainer, weights
 

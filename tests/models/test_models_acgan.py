@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import CLASSES, SMALL, acgan, batch_for, data_for
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import cross_entropy
@@ -16,6 +15,7 @@ from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.losses import Hinge
 from gan_lightning.models import ACGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, SNResidualDiscriminator
+from tiny import CLASSES, SMALL, acgan, batch_for, data_for
 from toys import equal, trainer, weights
 
 

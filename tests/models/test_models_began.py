@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import batch_for, began, data_for
 
 from gan_lightning.models import BEGAN
+from tiny import batch_for, began, data_for
 from toys import trainer
 
 

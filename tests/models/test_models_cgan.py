@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import CLASSES, SMALL, Batches, batch_for, cgan, data_for
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
@@ -16,6 +15,7 @@ from gan_lightning.networks import (
     DCGANDiscriminator,
     DCGANGenerator,
 )
+from tiny import CLASSES, SMALL, Batches, batch_for, cgan, data_for
 from toys import equal, trainer, weights
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import Batches, batch_for, cut, data_for
 from torch import Tensor, nn
 
 from gan_lightning.batches import UnpairedBatch
@@ -17,6 +16,7 @@ from gan_lightning.networks import PatchGAN, ResNetGenerator, UNetGenerator
 from gan_lightning.networks.patch_sampler import PatchSampler
 from gan_lightning.recording import Network
 from gan_lightning.schedules import LinearToZero
+from tiny import Batches, batch_for, cut, data_for
 from toys import trainer
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "cut"

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import Batches, batch_for, cyclegan, data_for
 from torch import Tensor, nn
 
 from gan_lightning.batches import UnpairedBatch
@@ -15,6 +14,7 @@ from gan_lightning.models.cyclegan import Fakes
 from gan_lightning.networks import PatchGAN, ResNetGenerator, UNetGenerator
 from gan_lightning.recording import Network
 from gan_lightning.schedules import LinearToZero
+from tiny import Batches, batch_for, cyclegan, data_for
 from toys import equal, trainer
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import Batches, images
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
@@ -19,6 +18,7 @@ from gan_lightning.gradients import scale_gradient
 from gan_lightning.models import DANN, ControllableInvariance
 from gan_lightning.networks import DomainClassifier, LeNetClassifier
 from gan_lightning.schedules import InversePower, SigmoidRamp
+from tiny import Batches, images
 from toys import equal, read_png, trainer, weights
 
 SMALL: dict[str, Any] = {"image_size": 16, "channels": 3, "widths": (4, 6), "hidden": (8,), "classes": 3}

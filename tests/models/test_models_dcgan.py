@@ -1,9 +1,9 @@
 """DCGAN: its losses, separate batch statistics, and what its batch norm does when images are made."""
 
 import torch
-from tiny import batch_for, data_for, dcgan
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+from tiny import batch_for, data_for, dcgan
 from toys import trainer
 
 

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from tiny import batch_for, data_for, fgan
 
 from gan_lightning.losses import (
     KL,
@@ -18,6 +17,7 @@ from gan_lightning.losses import (
     SquaredHellinger,
     TotalVariation,
 )
+from tiny import batch_for, data_for, fgan
 from toys import equal, trainer, weights
 
 

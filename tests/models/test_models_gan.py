@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from tiny import batch_for, gan
 
 from gan_lightning.batches import ImageBatch
 from gan_lightning.losses import Minimax
 from gan_lightning.models import GAN
+from tiny import batch_for, gan
 
 
 def probabilities(model: GAN, batch: ImageBatch, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import SIZE, Batches, images
 from torch.optim import SGD, Adam
 
 from gan_lightning.batches import ImageBatch, PairedBatch
@@ -17,6 +16,7 @@ from gan_lightning.losses import mmd2
 from gan_lightning.models import GMMN
 from gan_lightning.networks import MLPGenerator
 from gan_lightning.schedules import LinearToZero
+from tiny import SIZE, Batches, images
 from toys import equal, trainer, weights
 
 

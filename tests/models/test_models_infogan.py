@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from tiny import CLASSES, SIZE, batch_for, data_for, infogan
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import cross_entropy
 
 from gan_lightning.models import InfoGAN
+from tiny import CLASSES, SIZE, batch_for, data_for, infogan
 from toys import equal, trainer, weights
 
 NOISE = 4  # latents of the tiny model that are noise; then CLASSES categories and one continuous code

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tiny import batch_for, lsgan
 from torch.nn.functional import mse_loss
 
 from gan_lightning.losses import LeastSquares
+from tiny import batch_for, lsgan
 
 
 @pytest.mark.parametrize(("fake_label", "real_label", "generator_label"), [(0.0, 1.0, 1.0), (-1.0, 1.0, 0.0)])

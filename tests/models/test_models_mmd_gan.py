@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tiny import batch_for, data_for, mmd_gan
 from torch import Tensor
 
+from tiny import batch_for, data_for, mmd_gan
 from toys import trainer
 
 

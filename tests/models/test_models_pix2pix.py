@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import batch_for, data_for, images, pix2pix
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
@@ -15,6 +14,7 @@ from gan_lightning.images import write_png
 from gan_lightning.models import Pix2Pix
 from gan_lightning.networks import PatchGAN, UNetGenerator
 from gan_lightning.recording import describe
+from tiny import batch_for, data_for, images, pix2pix
 from toys import equal, trainer
 
 

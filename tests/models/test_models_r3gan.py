@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import SMALL, batch_for, data_for, r3gan
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -12,6 +11,7 @@ from gan_lightning.models import R3GAN
 from gan_lightning.networks import DCGANGenerator
 from gan_lightning.recording import Network
 from gan_lightning.schedules import Cosine
+from tiny import SMALL, batch_for, data_for, r3gan
 from toys import trainer
 
 

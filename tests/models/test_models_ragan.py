@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tiny import batch_for, data_for, ragan
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from gan_lightning.losses import AdversarialLoss, Hinge, LeastSquares, RelativisticAverage
 from gan_lightning.models import RaGAN
 from gan_lightning.networks import SNDCGANDiscriminator
+from tiny import batch_for, data_for, ragan
 from toys import equal, trainer, weights
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import SMALL, batch_for, data_for, sngan
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.models import DCGAN, SNGAN
 from gan_lightning.networks import DCGANGenerator, SNResidualDiscriminator
+from tiny import SMALL, batch_for, data_for, sngan
 from toys import equal, trainer
 
 TESTS = Path(__file__).parent.parent

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from tiny import Batches, batch_for, data_for, srgan
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import interpolate
@@ -17,6 +16,7 @@ from gan_lightning.losses import FeatureLoss, RelativisticAverage, VGG19Loss
 from gan_lightning.models import SRGAN, SRResNet
 from gan_lightning.networks import Bicubic, RRDBGenerator, SRResNetGenerator
 from gan_lightning.recording import Network
+from tiny import Batches, batch_for, data_for, srgan
 from toys import equal, trainer, weights
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import CLASSES, SIZE, SMALL, Batches, batch_for, data_for, ssgan
 from torch import nn
 from torch.nn import functional as F
 
@@ -15,6 +14,7 @@ from gan_lightning.batches import ImageBatch
 from gan_lightning.losses import Hinge
 from gan_lightning.models import SSGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, NoisyDiscriminator, SoftplusGenerator
+from tiny import CLASSES, SIZE, SMALL, Batches, batch_for, data_for, ssgan
 from toys import equal, trainer, weights
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from tiny import Batches, images
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -17,6 +16,7 @@ from gan_lightning.losses import PixelCrossEntropy
 from gan_lightning.models import UNetSegmentation
 from gan_lightning.networks import SegmentationUNet
 from gan_lightning.recording import Network
+from tiny import Batches, images
 from toys import equal, trainer, weights
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from tiny import SMALL, Batches, images
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
@@ -19,6 +18,7 @@ from gan_lightning.losses import Bernoulli, Gaussian
 from gan_lightning.models import VAE
 from gan_lightning.networks import DCGANGenerator, VAEDecoder, VAEEncoder, VAEGANEncoder
 from gan_lightning.recording import Network
+from tiny import SMALL, Batches, images
 from toys import equal, trainer, weights
 
 SHAPE = (1, 28, 28)

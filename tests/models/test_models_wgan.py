@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import SMALL, data_for, wgan
 from torch import Tensor
 
 from gan_lightning.models import WGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from tiny import SMALL, data_for, wgan
 from toys import trainer
 
 

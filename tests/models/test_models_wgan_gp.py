@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import SMALL, batch_for, data_for, wgan_gp
 from torch import Tensor, nn
 
 from gan_lightning.models import WGANGP
 from gan_lightning.networks import DCGANGenerator
 from gan_lightning.recording import Network
+from tiny import SMALL, batch_for, data_for, wgan_gp
 from toys import trainer
 
 
