@@ -1,5 +1,7 @@
 """One image file to one array of a stated size, channels and depth."""
 
+import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,8 +48,8 @@ class Decoder:
     region: Region = "whole"
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of every array."""
+    def shape(self) -> tuple[int, ...]:
+        """Of every array: (C, H, W)."""
         return (self.channels, *self.size)
 
     @property
@@ -69,7 +71,7 @@ class Decoder:
             if image.mode == "F":
                 raise ValueError("floating-point pixels have no known range: save it with 8 or 16 bits")
             values = np.asarray(self._resample(self._colours(image)))
-        values = values.reshape(*self.size, self.channels).transpose(2, 0, 1)
+        values = values.reshape(-1, self.size[1], self.channels).transpose(2, 0, 1)
         return values if self.bits == 8 else values.astype(np.uint16) * 257
 
     def _deep(self, image: Image.Image) -> np.ndarray:
@@ -80,7 +82,7 @@ class Decoder:
         values = np.asarray(self._resample(Image.fromarray(values.astype(np.float32))))
         values = values.clip(0, 65535).astype(np.float64)  # bicubic resampling overshoots at edges
         grey = np.rint(values / (257 if self.bits == 8 else 1)).astype(self.dtype)
-        stacked = np.broadcast_to(grey, self.shape).copy()
+        stacked = np.broadcast_to(grey, (self.channels, *grey.shape)).copy()
         if self.channels == 4:
             stacked[3] = np.iinfo(self.dtype).max
         return stacked
@@ -95,8 +97,7 @@ class Decoder:
 
     def _resample(self, image: Image.Image) -> Image.Image:
         """The region of the image, at `size`."""
-        if self.region != "whole":
-            image = image.crop(self._box(*image.size))  # or resampling would mix in what lies beyond the region
+        image = self._cut(image)
         height, width = self.size
         scales = width / image.width, height / image.height
         if self.fit == "stretch":
@@ -111,6 +112,10 @@ class Decoder:
         padded.paste(image.resize(inner, Image.Resampling.BICUBIC), ((width - inner[0]) // 2, (height - inner[1]) // 2))
         return padded
 
+    def _cut(self, image: Image.Image) -> Image.Image:
+        """The region alone, or resampling would mix in what lies beyond it."""
+        return image if self.region == "whole" else image.crop(self._box(*image.size))
+
     def _box(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the region."""
         if self.region == "left" and width > 1:
@@ -121,3 +126,55 @@ class Decoder:
             left, top = (width - self.region) // 2, (height - self.region) // 2
             return left, top, left + self.region, top + self.region
         raise ValueError(f"it has {width}x{height} pixels, too few to cut out {self.region!r}")
+
+
+@dataclass(frozen=True)
+class TileDecoder(Decoder):
+    """Tiles of one image file at its own resolution, in an array (tiles, C, H, W).
+
+    They lie on a grid over the whole region, with as many columns and rows as suit its shape, apart or overlapping as
+    they have to; a single one lies in the middle. Nothing is resampled: an image smaller than a tile is refused.
+
+    Args:
+        size: height and width of a tile.
+        tiles: how many.
+    """
+
+    tiles: int = 1
+
+    def __post_init__(self) -> None:
+        if self.tiles < 1:
+            raise ValueError(f"tiles={self.tiles} leaves nothing of an image: make it 1 or more")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of every array: (tiles, C, H, W)."""
+        return (self.tiles, self.channels, *self.size)
+
+    def __call__(self, file: Path) -> np.ndarray:
+        """The tiles of the image in `file` as uint8 or uint16 (tiles, C, H, W); errors as of `Decoder`."""
+        stack = super().__call__(file)  # (C, tiles · H, W)
+        return stack.reshape(self.channels, self.tiles, *self.size).swapaxes(0, 1)
+
+    def _resample(self, image: Image.Image) -> Image.Image:
+        """The tiles of the region, one below the other."""
+        image = self._cut(image)
+        height, width = self.size
+        if image.height < height or image.width < width:
+            raise ValueError(f"it has {image.width}x{image.height} pixels, fewer than a tile of {width}x{height}")
+        rows = min(
+            (count for count in range(1, self.tiles + 1) if self.tiles % count == 0),
+            key=lambda count: abs(math.log(image.width / image.height * count**2 / self.tiles)),
+        )
+        stack = Image.new(image.mode, (width, height * self.tiles))
+        corners = itertools.product(
+            _spread(image.height - height, rows), _spread(image.width - width, self.tiles // rows)
+        )
+        for tile, (top, left) in enumerate(corners):
+            stack.paste(image.crop((left, top, left + width, top + height)), (0, tile * height))
+        return stack
+
+
+def _spread(free: int, count: int) -> list[int]:
+    """`count` places from 0 to `free`, at equal distances; a single one is the middle."""
+    return [free // 2] if count == 1 else [free * i // (count - 1) for i in range(count)]

@@ -12,11 +12,12 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from datamodules.base import ImageDataModule, random_rows, stored_size
 from datamodules.cache import decode_cached
-from datamodules.decode import Channels, Decoder, Fit, Region
+from datamodules.decode import Channels, Decoder, Fit, Region, TileDecoder
 from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
 from gan_lightning.batches import PairedBatch, UnpairedBatch
 from gan_lightning.files import image_files, matched
@@ -151,13 +152,16 @@ class PairedFolder(_FolderModule):
         test: folder of the reference pairs, or of their images A; null holds out a share of the training pairs.
         test_b: folder of the reference images B, where `train_b` is given.
         direction: "AtoB" makes A the source and B the target, "BtoA" the other way round.
-        holdout: share of the training pairs that is the reference set and not trained on, where `test` is null; 0
-            trains on all pairs and evaluates against the same.
+        held_out: names, as paths in `train` without suffix, of the pairs that are the reference set and not trained on,
+            where `test` is null. Null: a random share.
+        holdout: that share, where `held_out` is null too; 0 trains on all pairs and evaluates against the same.
         image_size: height and width of the images that networks see.
         load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
             null stores them as networks see them.
+        tiles: cut so many tiles of `load_size` out of each image at its own resolution, on a grid that covers as much
+            of it as they can, for training and for evaluation; null brings whole images to `load_size`.
         fit: how images of another shape are brought to `load_size`: "crop" covers it and keeps the middle, "stretch"
-            changes the aspect ratio, "pad" fits inside and fills up with black.
+            changes the aspect ratio, "pad" fits inside and fills up with black. Tiles need none.
         channels_source: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
         channels_target: likewise.
         bits: 16 keeps 16-bit grey images as they are; 8 scales them.
@@ -177,9 +181,11 @@ class PairedFolder(_FolderModule):
         test: Path | None = None,
         test_b: Path | None = None,
         direction: Literal["AtoB", "BtoA"] = "AtoB",
+        held_out: Sequence[str] | None = None,
         holdout: float = 0.1,
         image_size: int | tuple[int, int] = 256,
         load_size: int | tuple[int, int] | None = None,
+        tiles: int | None = None,
         fit: Fit = "crop",
         channels_source: Channels = 3,
         channels_target: Channels = 3,
@@ -196,19 +202,41 @@ class PairedFolder(_FolderModule):
         self.train = Path(train), _optional(train_b)
         self.test = None if test is None else (Path(test), _optional(test_b))
         self.direction = direction
+        self.held_out = held_out
+        self.tiles = tiles
+        stored = stored_size(image_size, load_size)
         self.decoders = [
-            Decoder(stored_size(image_size, load_size), channels, bits, fit)
+            Decoder(stored, channels, bits, fit) if tiles is None else TileDecoder(stored, channels, bits, tiles=tiles)
             for channels in (channels_source, channels_target)
         ]
 
     def training_storage(self) -> PairedStorage:
         """The training pairs, or what is not held out of them."""
         items = self._load(*self.train)
-        return self._split(items)[0] if self.test is None else items
+        return self._tiled(self._split(items)[0] if self.test is None else items)
 
     def reference_storage(self) -> PairedStorage:
         """The test pairs, or what is held out of the training pairs."""
-        return self._split(self._load(*self.train))[1] if self.test is None else self._load(*self.test)
+        return self._tiled(self._split(self._load(*self.train))[1] if self.test is None else self._load(*self.test))
+
+    def _tiled(self, pairs: PairedStorage) -> PairedStorage:
+        """The tiles of pairs, where they are in tiles."""
+        return pairs if self.tiles is None else PairedStorage(pairs.source.tiled(), pairs.target.tiled())
+
+    def _split(self, items: Items) -> tuple[Items, Items]:
+        if self.held_out is None:
+            return super()._split(items)
+        folder, other = self.train
+        files = image_files(folder) if other is None else matched(folder, other)[0]
+        names = [file.relative_to(folder).with_suffix("").as_posix() for file in files]
+        if missing := sorted(set(self.held_out) - set(names)):
+            raise ValueError(f"held_out names images that are not in {folder}: {', '.join(missing)}")
+        held = np.isin(names, self.held_out)
+        if not held.any() or held.all():
+            raise ValueError(
+                f"held_out names {held.sum()} of the {len(held)} images of {folder}: leave some on each side"
+            )
+        return items.subset(np.flatnonzero(~held)), items.subset(np.flatnonzero(held))
 
     def _load(self, a: Path, b: Path | None) -> PairedStorage:
         if b is None:
@@ -216,6 +244,8 @@ class PairedFolder(_FolderModule):
             sides: list[tuple[Path, list[Path], Region]] = [(a, files, "left"), (a, files, "right")]
         else:
             files_a, files_b = matched(a, b)
+            if self.tiles is not None:
+                _check_sizes(files_a, files_b)
             sides = [(a, files_a, "whole"), (b, files_b, "whole")]
         if self.direction == "BtoA":
             sides.reverse()
@@ -301,6 +331,17 @@ class UnpairedFolder(_FolderModule):
             decode_cached(folder, image_files(folder), decoder, self.cache_dir)
             for folder, decoder in zip(folders, self.decoders, strict=True)
         ]
+
+
+def _check_sizes(files_a: Sequence[Path], files_b: Sequence[Path]) -> None:
+    """Tiles of two images show the same place only where these are equally large."""
+    for a, b in zip(files_a, files_b, strict=True):
+        with Image.open(a) as image_a, Image.open(b) as image_b:
+            if image_a.size != image_b.size:
+                raise ValueError(
+                    f"{a} has {image_a.width}x{image_a.height} pixels and {b} {image_b.width}x{image_b.height}: images "
+                    "that are cut into tiles must be equally large; make them so, or set tiles to null"
+                )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from torch.nn.functional import grid_sample
 
 from datamodules.base import height_and_width
 from datamodules.decode import Channels, Decoder
-from datamodules.folders import Items, PairedFolder
+from datamodules.folders import PairedFolder
 from datamodules.storage import PairedStorage
 from gan_lightning.batches import Batch, PairedBatch
 from gan_lightning.files import matched
@@ -167,6 +167,7 @@ class SegmentationFolder(PairedFolder):
             test=test,
             test_b=test_masks,
             direction="AtoB",
+            held_out=held_out,
             holdout=holdout,
             image_size=image_size,
             load_size=None,
@@ -179,7 +180,6 @@ class SegmentationFolder(PairedFolder):
             **kwargs,
         )
         self.decoders[1] = MaskDecoder(self.image_size, channels=1, fit=fit)
-        self.held_out = held_out
         self.levels = list(levels)
         self.tile_size = height_and_width(tile_size)
         self.tiles_per_image = tiles_per_image
@@ -230,21 +230,6 @@ class SegmentationFolder(PairedFolder):
             return tiles
         contrast, brightness = self.grey * (2 * torch.rand(2, len(tiles), 1, 1, 1, device=tiles.device) - 1)
         return (tiles * (1 + contrast) + brightness).clamp(-1, 1)
-
-    def _split(self, items: Items) -> tuple[Items, Items]:
-        if self.held_out is None:
-            return super()._split(items)
-        images, masks = self.train
-        assert masks is not None
-        names = [file.relative_to(images).with_suffix("").as_posix() for file in matched(images, masks)[0]]
-        if missing := sorted(set(self.held_out) - set(names)):
-            raise ValueError(f"held_out names images that are not in {images}: {', '.join(missing)}")
-        held = np.isin(names, self.held_out)
-        if not held.any() or held.all():
-            raise ValueError(
-                f"held_out names {held.sum()} of the {len(held)} images of {images}: leave some on each side"
-            )
-        return items.subset(np.flatnonzero(~held)), items.subset(np.flatnonzero(held))
 
     def _load(self, a: Path, b: Path | None) -> PairedStorage:
         pairs = super()._load(a, b)

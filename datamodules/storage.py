@@ -27,7 +27,7 @@ class Pixels:
     """Images of one size, and a name for exactly these images in this order.
 
     Args:
-        values: uint8 or uint16 (N, C, H, W), in memory or memory-mapped.
+        values: uint8 or uint16 (N, C, H, W), in memory or memory-mapped; of images in tiles (N, tiles, C, H, W).
         fingerprint: a name for the content of `values`; None computes it, which reads all of them.
         rows: int64 (n,), the indices that these images have in `values`; None means all of them.
     """
@@ -47,6 +47,12 @@ class Pixels:
     def subset(self, rows: np.ndarray) -> "Pixels":
         """Only the images with these indices, int64 (n,), in this order; no pixel is copied."""
         return Pixels(self.values, digest("subset", self.fingerprint, rows), self.rows[rows])
+
+    def tiled(self) -> "Pixels":
+        """The tiles of images in tiles, each an image of its own; no pixel is copied."""
+        tiles = self.values.shape[1]
+        rows = self.rows[:, None] * tiles + np.arange(tiles)
+        return Pixels(self.values.reshape(-1, *self.values.shape[2:]), digest("tiles", self.fingerprint), rows.ravel())
 
 
 class Storage(ABC):

@@ -1,91 +1,21 @@
 """Folders of photographs for super-resolution: what a network enlarges is made from them by bicubic reduction."""
 
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from datamodules.augmentation import augment, map_images
 from datamodules.base import height_and_width, stored_size
 from datamodules.cache import decode_cached
-from datamodules.decode import Decoder
+from datamodules.decode import TileDecoder
 from datamodules.folders import _FolderModule
-from datamodules.storage import Pixels, Storage, digest
+from datamodules.storage import ImageStorage, Pixels
 from gan_lightning.batches import ImageBatch, PairedBatch
 from gan_lightning.files import image_files
 from gan_lightning.images import to_float, to_uint8
-
-
-@dataclass(frozen=True)
-class TileDecoder(Decoder):
-    """Tiles of one image file at its own resolution, one below the other in one array.
-
-    They lie on a grid over the whole image, with as many columns and rows as suit its shape, apart or overlapping as
-    they have to; a single one lies in the middle. Nothing is resampled: an image smaller than a tile is refused.
-
-    Args:
-        size: height and width of the array: `tiles` times a tile's height, and its width.
-        tiles: how many.
-    """
-
-    tiles: int = 1
-
-    def _resample(self, image: Image.Image) -> Image.Image:
-        height, width = self.size[0] // self.tiles, self.size[1]
-        if image.height < height or image.width < width:
-            raise ValueError(f"it has {image.width}x{image.height} pixels, fewer than a tile of {width}x{height}")
-        rows = min(
-            (count for count in range(1, self.tiles + 1) if self.tiles % count == 0),
-            key=lambda count: abs(math.log(image.width / image.height * count**2 / self.tiles)),
-        )
-        stack = Image.new(image.mode, (width, height * self.tiles))
-        tile = 0
-        for top in _spread(image.height - height, rows):
-            for left in _spread(image.width - width, self.tiles // rows):
-                stack.paste(image.crop((left, top, left + width, top + height)), (0, tile * height))
-                tile += 1
-        return stack
-
-
-def _spread(free: int, count: int) -> list[int]:
-    """`count` places from 0 to `free`, at equal distances; a single one is the middle."""
-    return [free // 2] if count == 1 else [free * i // (count - 1) for i in range(count)]
-
-
-class TileStorage(Storage):
-    """The tiles of images, each an item of its own.
-
-    Args:
-        images: stacks of tiles, (N, C, tiles · H, W).
-        tiles: of an image.
-        rows: int64 (n,), the indices that these items have among all tiles; None means all of them.
-    """
-
-    def __init__(self, images: Pixels, tiles: int, rows: np.ndarray | None = None):
-        self.images = images
-        self.tiles = tiles
-        self.rows = np.arange(len(images) * tiles) if rows is None else rows
-        self.fingerprint = digest("tiles", images.fingerprint, tiles, self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def batch(self, rows: Tensor) -> ImageBatch:
-        """The tiles at `rows`."""
-        image, tile = np.divmod(self.rows[rows.numpy()], self.tiles)
-        count, channels, height, width = self.images.values.shape
-        values = self.images.values.reshape(count, channels, self.tiles, height // self.tiles, width)
-        return ImageBatch(torch.from_numpy(values[self.images.rows[image], :, tile]))
-
-    def subset(self, rows: np.ndarray) -> "TileStorage":
-        """The tiles at `rows`."""
-        return TileStorage(self.images, self.tiles, self.rows[rows])
 
 
 class SuperResolutionFolder(_FolderModule):
@@ -145,21 +75,18 @@ class SuperResolutionFolder(_FolderModule):
             )
         if rotate and self.crop_size[0] != self.crop_size[1]:
             raise ValueError(f"training images of crop_size={self.crop_size} cannot be turned: make them square")
-        if tiles < 1:
-            raise ValueError(f"tiles={tiles} leaves nothing of a photograph: make it 1 or more")
         self.rotate = rotate
-        self.tiles = tiles
-        self.decoder = TileDecoder((tiles * height, width), channels, tiles=tiles)
+        self.decoder = TileDecoder((height, width), channels, tiles=tiles)
 
-    def training_storage(self) -> TileStorage:
+    def training_storage(self) -> ImageStorage:
         """The tiles of `train`, or of what is not held out of it."""
         photographs = self._load(self.train)
-        return TileStorage(self._split(photographs)[0] if self.test is None else photographs, self.tiles)
+        return ImageStorage((self._split(photographs)[0] if self.test is None else photographs).tiled())
 
-    def reference_storage(self) -> TileStorage:
+    def reference_storage(self) -> ImageStorage:
         """The tiles of `test`, or of what is held out of `train`."""
         held = self._split(self._load(self.train))[1] if self.test is None else self._load(self.test)
-        return TileStorage(held, self.tiles)
+        return ImageStorage(held.tiled())
 
     def _load(self, folder: Path) -> Pixels:
         return decode_cached(folder, image_files(folder), self.decoder, self.cache_dir)

@@ -53,7 +53,8 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
             case "ImageFolder":
                 return [f"--data.train={images(folder, 20, size, size)}"]
             case "PairedFolder" if "train_b" in data["init_args"]:
-                return [f"--data.{part}={images(tmp_path / part, 10, size, size)}" for part in ("train", "train_b")]
+                size = data["init_args"].get("load_size", size)
+                return [f"--data.{part}={images(tmp_path / part, 30, size, size)}" for part in ("train", "train_b")]
             case "SegmentationFolder":
                 masks = tmp_path / "masks"
                 for i in range(30):

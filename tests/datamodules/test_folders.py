@@ -201,6 +201,52 @@ def test_real_membranes_and_their_labels_are_pairs(real_data):
     assert set(batch.target.unique().tolist()) <= {0, 255}
 
 
+def test_pairs_in_tiles_are_aligned_and_named_ones_held_out_whole(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("0", "1", "2"):
+        values = rng.integers(0, 128, (16, 24), np.uint8)
+        for folder, image in (("a", values), ("b", values + 100)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / folder / f"{name}.png")
+    module = PairedFolder(
+        tmp_path / "a",
+        train_b=tmp_path / "b",
+        held_out=["1"],
+        tiles=6,
+        image_size=8,
+        channels_source=1,
+        channels_target=1,
+        batch_size=1,
+        eval_batch_size=6,
+    )
+    train, reference = sets(module)
+    assert (len(train.source), len(reference.source)) == (12, 6)
+    for batch in (train, reference):
+        assert torch.equal(batch.source + 100, batch.target)
+    held = np.asarray(Image.open(tmp_path / "a" / "1.png"))
+    tiles = [held[top : top + 8, left : left + 8] for top in (0, 8) for left in (0, 8, 16)]
+    assert np.array_equal(reference.source[:, 0], np.stack(tiles))
+
+
+def test_both_sides_of_one_file_come_in_tiles(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (8, 32), np.uint8)
+    Image.fromarray(values).save(tmp_path / "pair.png")
+    _, pair = sets(
+        PairedFolder(tmp_path, holdout=0, tiles=2, image_size=8, channels_source=1, channels_target=1, batch_size=1)
+    )
+    for images, left in ((pair.source, 0), (pair.target, 16)):
+        assert np.array_equal(images[:, 0], np.stack([values[:, left : left + 8], values[:, left + 8 : left + 16]]))
+
+
+def test_pairs_of_unequal_size_have_no_tiles(tmp_path):
+    grey(tmp_path / "a" / "x.png", 0, (16, 8))
+    grey(tmp_path / "b" / "x.png", 0, (16, 9))
+    with pytest.raises(ValueError, match=r"x.png has 16x8 pixels and .*x.png 16x9: .* equally large"):
+        PairedFolder(tmp_path / "a", train_b=tmp_path / "b", tiles=2, image_size=8).prepare_data()
+    with pytest.raises(ValueError, match="tiles=0 leaves nothing"):
+        PairedFolder(tmp_path / "a", tiles=0)
+
+
 def test_unpaired_domains_of_unequal_size(tmp_path):
     for folder, count in [("trainA", 3), ("trainB", 8), ("testA", 4), ("testB", 2)]:
         for number in range(count):
