@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gan_lightning.layers import (
+    InstanceNorm2d,
     Maxout,
     ResidualDownBlock,
     ResidualUpBlock,
@@ -42,6 +43,20 @@ def test_norms():
     assert not list(instance.buffers())
     with pytest.raises(ValueError, match="'bacth'"):
         norm2d("bacth", 6)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_instance_norm_stays_in_channels_last_with_the_same_values_and_gradients(count):
+    x = torch.randn(count, 6, 5, 7)
+    weights = torch.randn(count, 6, 5, 7)
+    found = []
+    for layout, norm in ((torch.contiguous_format, nn.InstanceNorm2d(6)), (torch.channels_last, InstanceNorm2d(6))):
+        images = x.clone(memory_format=layout).requires_grad_()
+        made = norm(images)
+        (weights * made).sum().backward()
+        assert made.is_contiguous(memory_format=layout)
+        found.append((made.detach(), images.grad))
+    torch.testing.assert_close(found[0], found[1])
 
 
 def test_init_normal():

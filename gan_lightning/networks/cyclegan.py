@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gan_lightning.layers import check_sides
+from gan_lightning.layers import InstanceNorm2d, check_sides
 from gan_lightning.networks.antialiasing import BlurDownsample
 from gan_lightning.networks.initialisation import Initialisation, initialise
 from gan_lightning.recording import Network
@@ -27,10 +27,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.net = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm2d(channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm2d(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,12 +75,12 @@ class ResNetGenerator(Network):
         self.in_channels = in_channels
         layers: list[nn.Module] = [
             nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect"),
-            nn.InstanceNorm2d(width),
+            InstanceNorm2d(width),
             nn.ReLU(inplace=True),
         ]
         for channels in (width, 2 * width):
             layers += [nn.Conv2d(channels, 2 * channels, 3, stride=1 if antialias else 2, padding=1)]
-            layers += [nn.InstanceNorm2d(2 * channels), nn.ReLU(inplace=True)]
+            layers += [InstanceNorm2d(2 * channels), nn.ReLU(inplace=True)]
             layers += [BlurDownsample()] if antialias else []
         layers += [ResidualBlock(4 * width) for _ in range(blocks)]
         for channels in (2 * width, width):
@@ -91,7 +91,7 @@ class ResNetGenerator(Network):
                 ]
             else:
                 layers += [nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1)]
-            layers += [nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)]
+            layers += [InstanceNorm2d(channels), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
         self.net = nn.Sequential(*layers)
         initialise(self, init)
