@@ -192,21 +192,18 @@ def our_pix2pix(overrides: list[str], folder: Path, count: int) -> list[float]:
 
 
 WITH_LAYOUT = ["--model.init_args.channels_last=true"]
-WITH_BFLOAT16 = [*WITH_LAYOUT, "--trainer.precision=bf16-mixed"]
+WITH_BFLOAT16 = ["--trainer.precision=bf16-mixed"]
+OURS = {
+    "ours, fp32": [],
+    "ours, fp32, channels_last": WITH_LAYOUT,
+    "ours, bf16-mixed": WITH_BFLOAT16,
+    "ours, bf16-mixed, channels_last": [*WITH_BFLOAT16, *WITH_LAYOUT],
+}
 
-VARIANTS: dict[str, dict[str, Callable[[Path, int], list[float]]]] = {
-    "cyclegan": {
-        "plain loop, fp32": plain_cyclegan,
-        "ours, fp32, channels_last off": partial(our_cyclegan, []),
-        "ours, fp32": partial(our_cyclegan, WITH_LAYOUT),
-        "ours, bf16-mixed": partial(our_cyclegan, WITH_BFLOAT16),
-    },
-    "pix2pix": {
-        "plain loop, fp32": plain_pix2pix,
-        "ours, fp32, channels_last off": partial(our_pix2pix, []),
-        "ours, fp32": partial(our_pix2pix, WITH_LAYOUT),
-        "ours, bf16-mixed": partial(our_pix2pix, WITH_BFLOAT16),
-    },
+Variants = dict[str, Callable[[Path, int], list[float]]]
+VARIANTS: dict[str, Variants] = {
+    "cyclegan": {"plain loop, fp32": plain_cyclegan} | {name: partial(our_cyclegan, OURS[name]) for name in OURS},
+    "pix2pix": {"plain loop, fp32": plain_pix2pix} | {name: partial(our_pix2pix, OURS[name]) for name in OURS},
 }
 
 
