@@ -16,6 +16,7 @@ from gan_lightning.callbacks import Evaluation
 from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance
 from gan_lightning.models import DCGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from tiny import BUILDERS, Batches, data_for
 from toys import DeterministicGAN, ToyData, ToyLoader, trainer, weights
 
 
@@ -37,8 +38,31 @@ class Noise(L.Callback):
         self.seen.append(float(torch.rand(())))
 
 
+class RankedBatches(Batches):
+    """Each rank has batches of its own."""
+
+    def train_dataloader(self) -> Batches:
+        return Batches(self.batches[self.trainer.global_rank :: self.trainer.world_size])
+
+
+def fit_every_model(devices: int, strategy: str, folder: Path) -> None:
+    """Two steps of each tiny model; the parameters that each rank ends with, by the model's name."""
+    ended = {}
+    for build in BUILDERS:
+        L.seed_everything(0)
+        model = build()
+        batches = RankedBatches(data_for(model, batches=4).batches)
+        run = trainer(folder, devices=devices, strategy=strategy, max_epochs=1, limit_val_batches=0)
+        run.fit(model, batches)
+        ended |= {f"{build.__name__}.{name}": p.detach().clone() for name, p in model.named_parameters()}
+    torch.save(ended, folder / f"models-{run.global_rank}.pt")
+
+
 def main(what: str, devices: int, strategy: str, folder: Path) -> None:
     torch.set_num_threads(1)
+    if what == "models":
+        fit_every_model(devices, strategy, folder)
+        return
     L.seed_everything(0)
     settings: dict[str, Any] = {"devices": devices, "strategy": strategy, "max_epochs": 2}
     noise = Noise()

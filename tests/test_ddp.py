@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 
+from tiny import BUILDERS
 from toys import equal
 
 HERE = Path(__file__).parent
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}", "OMP_NUM_THREADS": "1"}
+
+
 def fit(folder: Path, what: str, devices: int, strategy: str = "adversarial_ddp") -> list[tuple[Any, Any]]:
     """For each rank, its weights and its report."""
-    environment = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(HERE / "ddp_fit.py"), what, str(devices), strategy, str(folder)],
-        env=environment,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -61,3 +65,23 @@ def test_ranks_agree_and_resume_exactly_with_batch_norm_and_evaluation(tmp_path:
         assert equal(whole[rank][0], resumed[rank][0])
         assert whole[rank][1]["noise"][12:] == resumed[rank][1]["noise"]
         assert whole[rank][1]["fid"] == resumed[rank][1]["fid"]
+
+
+def test_ranks_of_every_model_agree_after_batches_of_their_own(tmp_path: Path) -> None:
+    # started here and not by Lightning, which starts the other ranks anew for every fit of one script
+    port = str(find_free_network_port())
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, str(HERE / "ddp_fit.py"), "models", "2", "adversarial_ddp", str(tmp_path)],
+            env=ENVIRONMENT | {"LOCAL_RANK": str(rank), "MASTER_PORT": port},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    printed = [rank.communicate(timeout=300)[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], "".join(printed)
+    first, second = (torch.load(tmp_path / f"models-{rank}.pt", weights_only=True) for rank in range(2))
+    assert {name.split(".")[0] for name in first} == {build.__name__ for build in BUILDERS}
+    assert equal(first, second)
