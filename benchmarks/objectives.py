@@ -165,9 +165,7 @@ METHODS = {
     # of the paper's 5 steps for each of G's: with 5, G has 400 in all, and comes nowhere
     "mmd_gan": Method("MMD-GAN", "1705.08584", "MMDGAN", {"discriminator": autoencoder(32), "n_critic": 2}, RMSPROP),
     # λ_k: fifty times the paper's, for k has 2,000 steps to find its place in; with ten times, G collapses before
-    "began": Method(
-        "BEGAN", "1703.10717", "BEGAN", {"discriminator": autoencoder(32), "gamma": 0.7, "lambda_k": 0.05}
-    ),
+    "began": Method("BEGAN", "1703.10717", "BEGAN", {"discriminator": autoencoder(32), "gamma": 0.7, "lambda_k": 0.05}),
     "infogan": Method("InfoGAN", "1606.03657", "InfoGAN", {"generator_optimizer": adam(2e-3)}, adam(4e-4)),
     "vae_gan": Method(
         "VAE-GAN",
