@@ -21,10 +21,10 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        alone = len(x) == 1
-        if not self.training or not x.is_contiguous(memory_format=torch.channels_last) or not (alone or x.is_cpu):
+        if not self.training or not x.is_contiguous(memory_format=torch.channels_last) or not (len(x) == 1 or x.is_cpu):
             return super().forward(x)  # evaluation too: `gan_lightning.inference` finds it by this function
-        return torch.cat([F.batch_norm(image, None, None, training=True, eps=self.eps) for image in x.split(1)])
+        images = [F.batch_norm(image, None, None, training=True, eps=self.eps) for image in x.split(1)]
+        return torch.cat(images) if len(images) > 1 else images[0]
 
 
 def norm2d(kind: Norm, channels: int) -> nn.Module:
