@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
-from time import process_time
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import lightning as L
 import torch
 from matplotlib.figure import Figure
 
 from benchmarks.rounds import quieten_lightning
+from benchmarks.training import WARM_UP, Stopwatch, rate
 from gan_lightning.adversarial import NonFiniteLossError
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.cli import main as command_line
@@ -37,6 +37,7 @@ EPOCHS = 16  # of 8,000 digits
 BATCH_SIZE = 64
 WIDTH = 16
 FACTORS = (1, 2)  # on a method's learning rate
+TIMED = 40  # batches
 RECIPE = "suite+modes2k_test@digits"
 COLUMNS = {
     "fid": ("FID", 1),
@@ -44,7 +45,6 @@ COLUMNS = {
     "precision": ("precision", 2),
     "recall": ("recall", 2),
     "modes_covered_fairly": ("modes", 1),
-    "images_per_second": ("images/s", 0),
 }
 MARKS = ("<!-- objectives: made by benchmarks/objectives.py -->\n", "\n<!-- /objectives -->")
 
@@ -211,28 +211,23 @@ METHODS = {
 }
 
 
-class Clock(L.Callback):
-    """Seconds of this process's CPU time in training batches; a checkpoint has them, so that a resume goes on."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._started = 0.0
-
-    def on_train_batch_start(self, *args: Any) -> None:
-        """The clock starts."""
-        self._started = process_time()
-
-    def on_train_batch_end(self, *args: Any) -> None:
-        """The clock stops."""
-        self.seconds += process_time() - self._started
-
-    def state_dict(self) -> dict[str, Any]:
-        """The time so far."""
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.seconds = state["seconds"]
+def command(method: Method, factor: float, seed: int, folder: Path, callbacks: Sequence[Part]) -> list[str]:
+    """The command line that trains a method."""
+    return [
+        "fit",
+        f"--seed_everything={seed}",
+        f"--trainer.default_root_dir={folder}",
+        "--trainer.accelerator=cpu",
+        "--trainer.precision=bf16-mixed",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.enable_model_summary=false",
+        f"--trainer.max_epochs={EPOCHS}",
+        f"--trainer.check_val_every_n_epoch={EPOCHS}",
+        f"--trainer.callbacks={json.dumps(callbacks)}",
+        "--validate_before_fit=false",
+        f"--model={json.dumps(method.arguments(factor))}",
+        f"--data={json.dumps(part('datamodules.Digits', batch_size=BATCH_SIZE, **method.data))}",
+    ]
 
 
 def train(method: Method, factor: float, seed: int, folder: Path, overrides: Sequence[str] = ()) -> None:
@@ -241,39 +236,43 @@ def train(method: Method, factor: float, seed: int, folder: Path, overrides: Seq
     callbacks = [
         part("gan_lightning.callbacks.Evaluation", recipe=RECIPE),
         part("gan_lightning.callbacks.SampleGrid"),
-        part(f"{Clock.__module__}.Clock"),
     ]
     try:
-        run = command_line(
-            [
-                "fit",
-                f"--seed_everything={seed}",
-                f"--trainer.default_root_dir={folder}",
-                "--trainer.accelerator=cpu",
-                "--trainer.precision=bf16-mixed",
-                "--trainer.enable_progress_bar=false",
-                "--trainer.enable_model_summary=false",
-                f"--trainer.max_epochs={EPOCHS}",
-                f"--trainer.check_val_every_n_epoch={EPOCHS}",
-                f"--trainer.callbacks={json.dumps(callbacks)}",
-                "--validate_before_fit=false",
-                f"--model={json.dumps(method.arguments(factor))}",
-                f"--data={json.dumps(part('datamodules.Digits', batch_size=BATCH_SIZE, **method.data))}",
-                *resume,
-                *overrides,
-            ]
-        )
+        run = command_line([*command(method, factor, seed, folder, callbacks), *resume, *overrides])
     except NonFiniteLossError as error:
         result: dict[str, Any] = {"diverged": str(error)}
     else:
-        evaluation, clock = (
-            next(c for c in run.trainer.callbacks if isinstance(c, kind))  # type: ignore[attr-defined]
-            for kind in (Evaluation, Clock)
-        )
-        report = evaluation.reports[-1]
+        callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
+        report = next(callback for callback in callbacks if isinstance(callback, Evaluation)).reports[-1]
         result = {name: report.mean(name) for name in report.values}
-        result["images_per_second"] = run.model.images_seen / clock.seconds
-    write_whole(folder / "result.json", lambda path: path.write_text(json.dumps(result, indent=2)))
+    write_whole(folder / "result.json", partial(write_json, result))
+
+
+def measure_speed(method: Method) -> float:
+    """Images per second of a training, from its sixth batch on, with what a run of `train.py` does beside."""
+    with TemporaryDirectory() as folder:
+        run = command_line(
+            [
+                *command(method, 1, 0, Path(folder), [part(f"{Stopwatch.__module__}.Stopwatch")]),
+                "--trainer.max_epochs=1",
+                f"--trainer.limit_train_batches={WARM_UP + TIMED}",
+                "--trainer.limit_val_batches=0",
+                "--trainer.enable_checkpointing=false",
+            ]
+        )
+    stopwatch = next(c for c in run.trainer.callbacks if isinstance(c, Stopwatch))  # type: ignore[attr-defined]
+    return BATCH_SIZE * rate(stopwatch.ends)
+
+
+def speeds(folder: Path, name: str) -> list[float]:
+    """What has been measured of a method's speed, in images per second, a round each."""
+    file = folder / name / "speed.json"
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def write_json(content: Any, path: Path) -> None:
+    """What can be read again."""
+    path.write_text(json.dumps(content, indent=2))
 
 
 def place(folder: Path, name: str, factor: float, seed: int) -> Path:
@@ -304,7 +303,7 @@ def cell(values: Sequence[float], digits: int) -> str:
     return f"{fmean(values):.{digits}f}{spread}"
 
 
-def row(name: str, found: Sequence[dict[str, Any]]) -> str:
+def row(name: str, found: Sequence[dict[str, Any]], speed: Sequence[float]) -> str:
     """A method's row: of the seeds that came to an end; with how many did not."""
     method = METHODS[name]
     ended = [result for result in found if "diverged" not in result]
@@ -312,15 +311,18 @@ def row(name: str, found: Sequence[dict[str, Any]]) -> str:
     cells = [
         cell([result[key] for result in ended], digits) if ended else "diverged" for key, (_, digits) in COLUMNS.items()
     ]
+    cells.append(cell(speed, 0) if speed else "")
     return f"| {title} | [{method.paper}](https://arxiv.org/abs/{method.paper}) | {' | '.join(cells)} |"
 
 
 def table(folder: Path) -> str:
     """The Markdown table of all that has been trained."""
     found = {name: results(folder, name) for name in METHODS}
-    heads = [head for head, _ in COLUMNS.values()]
+    heads = [*(head for head, _ in COLUMNS.values()), "images/s"]
     lines = [f"| method | paper | {' | '.join(heads)} |", f"|---|---|{'---:|' * len(heads)}"]
-    return "\n".join(lines + [row(name, of_seeds) for name, of_seeds in found.items() if of_seeds])
+    return "\n".join(
+        lines + [row(name, of_seeds, speeds(folder, name)) for name, of_seeds in found.items() if of_seeds]
+    )
 
 
 def write_between_marks(file: Path, text: str) -> None:
@@ -359,6 +361,9 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
     parser.add_argument("--folder", type=Path, default=Path("runs/objectives"), help="where runs are, or go")
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS), help="methods to train")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each")
+    parser.add_argument(
+        "--speed", type=int, default=0, help="rounds in which to measure all methods' speed, after that"
+    )
     parser.add_argument("--readme", type=Path, help="file to write the table into")
     parser.add_argument("--picture", type=Path, help="file to write samples into")
     given = parser.parse_args(arguments)
@@ -369,6 +374,10 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
             if not read_result(run):
                 print(f"{METHODS[name].title}, seed {seed}, learning rate times {factor}", flush=True)
                 train(METHODS[name], factor, seed, run)
+    measured: dict[str, list[float]] = {name: [] for name in given.only}
+    for _, name in itertools.product(range(given.speed), given.only):
+        measured[name].append(measure_speed(METHODS[name]))
+        write_whole(given.folder / name / "speed.json", partial(write_json, measured[name]))
     print(table(given.folder))
     if given.readme:
         write_between_marks(given.readme, table(given.folder))
