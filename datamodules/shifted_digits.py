@@ -26,7 +26,7 @@ def textures(count: int, size: tuple[int, int], seed: int) -> np.ndarray:
     colours = random.integers(0, 256, (count, 3, 1, 1))
     cells = random.integers(0, 256, (count, 3, CELLS, CELLS), dtype=np.uint8)
     clouds = resized(torch.from_numpy(cells), size).astype(np.int64)
-    return (colours + (clouds - 128) * 3 // 4).clip(0, 255).astype(np.uint8)
+    return (colours + (clouds - 128) // 4).clip(0, 255).astype(np.uint8)
 
 
 def shifted(digits: np.ndarray, seed: int) -> np.ndarray:
