@@ -125,9 +125,7 @@ def f_gan(divergence: type[losses.FDivergence]) -> FromLatents:
 OBJECTIVES: dict[str, Callable[[], FromLatents]] = {
     "GAN, saturating": lambda: game(models.DCGAN, loss=losses.Minimax()),
     "GAN, non-saturating": lambda: game(models.DCGAN),
-    "+ minibatch discrimination": lambda: game(
-        models.DCGAN, head=partial(MinibatchDiscrimination, kernels=16, kernel_dims=2)
-    ),
+    "+ minibatch discrimination": lambda: game(models.DCGAN, head=COMPARES),
     "LSGAN": lambda: game(models.LSGAN),
     "WGAN, clipped": lambda: game(models.WGAN, clip=0.1, head_start=1),
     "WGAN-GP": lambda: game(models.WGANGP, lambda_gp=0.1, n_critic=1),
