@@ -110,7 +110,7 @@ class Endless(IterableDataset):
 
 ADAM = partial(Adam, lr=1e-3, betas=(0.5, 0.9))
 GAME = {"generator_optimizer": ADAM, "discriminator_optimizer": ADAM, "ema_half_life": 20 * BATCH_SIZE}
-COMPARES = partial(MinibatchDiscrimination, kernels=16, kernel_dims=2)
+COMPARES = partial(MinibatchDiscrimination, kernels=4, kernel_dims=2)
 
 
 def game(model: type[FromLatents], head: HeadFactory | None = None, spectral: bool = False, **settings) -> FromLatents:
