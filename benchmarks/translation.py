@@ -84,6 +84,15 @@ def adam(*networks: nn.Module) -> Adam:
     return Adam(itertools.chain(*[n.parameters() for n in networks]), lr=2e-4, betas=(0.5, 0.999))
 
 
+def plain(network: nn.Module) -> nn.Module:
+    """The network with PyTorch's own layers in the place of those that this library makes faster."""
+    for layer in network.modules():
+        for kind in (nn.Conv2d, nn.ConvTranspose2d, nn.InstanceNorm2d):
+            if isinstance(layer, kind):
+                layer.forward = partial(kind.forward, layer)  # type: ignore[method-assign]
+    return network
+
+
 def trainable(networks: list[nn.Module], wanted: bool) -> None:
     for parameter in itertools.chain(*[n.parameters() for n in networks]):
         parameter.requires_grad = wanted
@@ -96,8 +105,8 @@ def same(loss: nn.Module, logits: Tensor, label: float) -> Tensor:
 
 def plain_cyclegan(folder: Path, count: int) -> list[float]:
     """When each batch ended: generators first, then discriminators, each term's backward where the authors have it."""
-    G_A, G_B = ResNetGenerator(), ResNetGenerator()
-    D_A, D_B = PatchGAN(3, norm="instance"), PatchGAN(3, norm="instance")  # D_A judges images of B
+    G_A, G_B = plain(ResNetGenerator()), plain(ResNetGenerator())
+    D_A, D_B = plain(PatchGAN(3, norm="instance")), plain(PatchGAN(3, norm="instance"))  # D_A judges images of B
     optimizer_G, optimizer_D = adam(G_A, G_B), adam(D_A, D_B)
     gan, l1 = nn.MSELoss(), nn.L1Loss()
     pools = ImagePool(50), ImagePool(50)
@@ -130,7 +139,7 @@ def plain_cyclegan(folder: Path, count: int) -> list[float]:
 
 def plain_pix2pix(folder: Path, count: int) -> list[float]:
     """When each batch ended."""
-    G, D = UNetGenerator(), PatchGAN()
+    G, D = plain(UNetGenerator()), plain(PatchGAN())
     optimizer_G, optimizer_D = adam(G), adam(D)
     gan, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
     ends = []

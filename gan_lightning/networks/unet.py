@@ -8,9 +8,51 @@ import itertools
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_lightning.layers import Norm, check_sides, halvings, init_normal, norm2d
 from gan_lightning.recording import Network
+
+_SMALL = 32 * 32  # pixels of a map
+
+
+class Halve(nn.Conv2d):
+    """A 4×4 convolution of stride 2.
+
+    PyTorch's lays out its weights anew for every image on a CPU, which takes longest where the map is small and its
+    channels are many. There, in training on a single image (the paper's batch), it is a matrix product.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) to (N, C_out, H/2, W/2)."""
+        if not _is_alone_and_small(self, x):
+            return super().forward(x)
+        patches = F.unfold(x, 4, padding=1, stride=2)[0]  # (C_in · 16, H · W / 4)
+        made = (self.weight.flatten(1) @ patches).view(1, -1, x.shape[2] // 2, x.shape[3] // 2)
+        return made if self.bias is None else made + self.bias[:, None, None]
+
+
+class Double(nn.ConvTranspose2d):
+    """A transposed 4×4 convolution of stride 2; a matrix product in the same case."""
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, C_in, H, W) to (N, C_out, 2·H, 2·W)."""
+        if not _is_alone_and_small(self, x):
+            return super().forward(x, output_size)
+        patches = self.weight.flatten(1).t() @ x[0].flatten(1)  # (C_out · 16, H · W)
+        made = F.fold(patches[None], (2 * x.shape[2], 2 * x.shape[3]), 4, padding=1, stride=2)
+        return made if self.bias is None else made + self.bias[:, None, None]
+
+
+def _is_alone_and_small(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
+    small = len(x) == 1 and x.shape[2] * x.shape[3] <= _SMALL
+    return layer.training and small and x.is_cpu and layer.weight.is_contiguous()
 
 
 class UNetGenerator(Network):
@@ -44,10 +86,10 @@ class UNetGenerator(Network):
         depth = halvings(image_size, smallest=1)
         widths = [width * min(2**level, 8) for level in range(depth)]  # at 1/2, 1/4, ... of the image's size
         bias = norm != "batch"
-        self.downs = nn.ModuleList([nn.Conv2d(in_channels, width, 4, stride=2, padding=1, bias=bias)])
+        self.downs = nn.ModuleList([Halve(in_channels, width, bias)])
         for inputs, outputs in itertools.pairwise(widths):
             # not in place: the input is handed across as well
-            down = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias))
+            down = nn.Sequential(nn.LeakyReLU(0.2), Halve(inputs, outputs, bias))
             # none on the last: normalising one image's 1×1 map would leave only zeros
             if len(self.downs) < depth - 1:
                 down.append(norm2d(norm, outputs))
@@ -56,13 +98,13 @@ class UNetGenerator(Network):
         self.ups = nn.ModuleList()
         inputs = widths[-1]
         for level, outputs in enumerate(widths[-2::-1]):
-            conv_up = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+            conv_up = Double(inputs, outputs, bias)
             up = nn.Sequential(nn.ReLU(inplace=True), conv_up, norm2d(norm, outputs))
             if level < 3:
                 up.append(nn.Dropout(dropout))
             self.ups.append(up)
             inputs = 2 * outputs  # its own and the encoder's
-        last = nn.ConvTranspose2d(inputs, out_channels, 4, stride=2, padding=1)
+        last = Double(inputs, out_channels)
         self.ups.append(nn.Sequential(nn.ReLU(inplace=True), last, nn.Tanh()))
         init_normal(self)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.networks.unet import UNetGenerator
+from gan_lightning.networks.unet import Double, Halve, UNetGenerator
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (32, 16), (48, 80)])
@@ -78,3 +78,28 @@ def test_with_instance_norm_each_image_is_for_itself_and_convolutions_have_biase
     assert not [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     assert all(m.bias is not None for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d))
     assert not list(net.buffers())
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("kind", "torchs"), [(Halve, nn.Conv2d), (Double, nn.ConvTranspose2d)])
+def test_a_single_small_map_has_the_values_and_gradients_of_pytorchs_convolution(kind, torchs, bias, monkeypatch):
+    found = []
+    for forward in (kind.forward, torchs.forward):
+        torch.manual_seed(0)
+        layer = kind(5, 7, bias)
+        x = torch.randn(1, 5, 6, 8, requires_grad=True)
+        with monkeypatch.context() as patch:
+            if forward is kind.forward:  # a product, not the convolution that it stands for
+                patch.setattr(torchs, "forward", None)
+            made = forward(layer, x)
+        (made * torch.linspace(-1, 1, made.numel()).view_as(made)).sum().backward()
+        found.append((made.detach(), x.grad, *[parameter.grad for parameter in layer.parameters()]))
+    torch.testing.assert_close(*found)
+
+
+def test_several_images_large_ones_and_evaluation_go_through_pytorchs_convolution(monkeypatch):
+    monkeypatch.setattr(torch.nn.functional, "unfold", None)
+    layer = Halve(2, 3)
+    layer(torch.zeros(2, 2, 8, 8))
+    layer(torch.zeros(1, 2, 64, 64))
+    layer.eval()(torch.zeros(1, 2, 8, 8))
