@@ -244,8 +244,6 @@ class PairedFolder(_FolderModule):
             sides: list[tuple[Path, list[Path], Region]] = [(a, files, "left"), (a, files, "right")]
         else:
             files_a, files_b = matched(a, b)
-            if self.tiles is not None:
-                _check_sizes(files_a, files_b)
             sides = [(a, files_a, "whole"), (b, files_b, "whole")]
         if self.direction == "BtoA":
             sides.reverse()
@@ -253,6 +251,8 @@ class PairedFolder(_FolderModule):
             decode_cached(folder, files, replace(decoder, region=region), self.cache_dir)
             for (folder, files, region), decoder in zip(sides, self.decoders, strict=True)
         )
+        if b is not None and self.tiles is not None:  # now that all files are known to be readable
+            _check_sizes(files_a, files_b)
         return PairedStorage(source, target)
 
 
