@@ -13,10 +13,14 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
 
         l(v, v⁺, v⁻) = -log[ exp(v·v⁺/τ) / (exp(v·v⁺/τ) + Σ exp(v·v⁻/τ)) ],   all of length 1
 
+    As in the authors' code an embedding x is divided by ‖x‖ + 1e-7 and not by ‖x‖. With their initial weights some
+    embeddings are only about 1e-6 long, and come out a tenth shorter than 1; those of trained networks come out at 1.
+    An embedding of 0 stays 0.
+
     It is computed in float32 under any mixed precision. Keys get no gradient.
 
     Args:
-        queries: embeddings of places of the image made, (N, P, D), of any length.
+        queries: embeddings of places of the image made, (N, P, D).
         keys: those of the same places of the source image, (N, P, D).
         temperature: τ.
 
@@ -24,7 +28,11 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
         A scalar, the mean over places and images; log P where all keys are alike.
     """
     with torch.autocast(queries.device.type, enabled=False):
-        queries, keys = F.normalize(queries.float(), dim=2), F.normalize(keys.detach().float(), dim=2)
+        queries, keys = _to_length_one(queries.float()), _to_length_one(keys.detach().float())
         logits = queries @ keys.transpose(1, 2) / temperature  # (N, P, P): each query against all keys of its image
         own = torch.arange(logits.shape[1], device=logits.device).expand(logits.shape[:2])
         return F.cross_entropy(logits.flatten(0, 1), own.flatten())
+
+
+def _to_length_one(x: Tensor) -> Tensor:
+    return x / (torch.linalg.vector_norm(x, dim=2, keepdim=True) + 1e-7)

@@ -41,6 +41,23 @@ def test_its_scale_lengths_do_not_count_and_alike_keys_are_a_guess() -> None:
     assert float(patch_nce(alike, alike)) == pytest.approx(math.log(8))
 
 
+@pytest.mark.parametrize("length", [1e-7, 4e-6, 1.0])
+def test_lengths_become_one_as_in_the_authors_code(length: float) -> None:
+    """x / (‖x‖ + 1e-7): what is 1e-7 long becomes half as long as what is long."""
+    places = length * torch.eye(2)[None]
+    alike = (length / (length + 1e-7)) ** 2  # v·v⁺; v·v⁻ is 0
+    assert float(patch_nce(places, places, 0.5)) == pytest.approx(math.log(1 + math.exp(-alike / 0.5)), rel=1e-5)
+
+
+def test_an_embedding_of_zero_is_as_near_to_all_and_its_gradient_is_finite() -> None:
+    queries = torch.zeros(1, 4, 3, requires_grad=True)
+    loss = patch_nce(queries, torch.eye(4, 3)[None])
+    assert loss.item() == pytest.approx(math.log(4))
+    loss.backward()
+    assert queries.grad is not None
+    assert queries.grad.isfinite().all()
+
+
 def test_negatives_come_from_the_same_image_only() -> None:
     torch.manual_seed(0)
     queries, keys = torch.randn(2, 2, 6, 5)
