@@ -64,6 +64,7 @@ class AdversarialModule(GenerativeModule):
         ema_half_life: half-life, in images, of the moving average of the generator's weights that all images are
             generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
         ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
+        ema_schedule: factor on the half-life over time. None = constant.
         augmentation: a differentiable module in front of the discriminator, for real and fake images (see
             `gan_lightning.augmentation`). None = none.
         regularizers: terms of either player beside the paper's own (see `gan_lightning.regularizers`). None = none.
@@ -94,12 +95,13 @@ class AdversarialModule(GenerativeModule):
         accumulate: int = 1,
         ema_half_life: float = 0,
         ema_warm_up: float = 0.05,
+        ema_schedule: Schedule | None = None,
         augmentation: nn.Module | None = None,
         regularizers: list[Regularizer] | None = None,
         compile: bool = False,
         channels_last: bool = False,
     ) -> None:
-        super().__init__(generator, ema_half_life, ema_warm_up, compile, channels_last)
+        super().__init__(generator, ema_half_life, ema_warm_up, ema_schedule, compile, channels_last)
         if n_critic < 1 or accumulate < 1:
             raise ValueError(f"n_critic and accumulate count from 1, but are {n_critic} and {accumulate}")
         self.automatic_optimization = False

@@ -28,17 +28,27 @@ class AveragedNetwork(nn.Module):
         """Stays in evaluation mode, whatever is asked of the module that holds it."""
         return super().train(False)
 
-    def decay(self, images: int, images_seen: int) -> float:
-        """What is kept of the average over an update of `images` images, the last of `images_seen` since the start."""
-        half_life = min(self.half_life, self.warm_up * images_seen) if self.warm_up else self.half_life
+    def decay(self, images: int, images_seen: int, factor: float = 1.0) -> float:
+        """What is kept of the average over an update of `images` images, the last of `images_seen` since the start.
+
+        Args:
+            images: since the last update.
+            images_seen: since the start.
+            factor: on the half-life.
+        """
+        half_life = factor * self.half_life
+        if self.warm_up:
+            half_life = min(half_life, self.warm_up * images_seen)
         return 0.5 ** (images / max(half_life, 1e-8))
 
     @torch.no_grad()
-    def update(self, network: nn.Module, images: int, images_seen: int) -> None:
-        """Move towards `network`'s weights, `images` images after the last update."""
+    def update(self, network: nn.Module, images: int, images_seen: int, factor: float = 1.0) -> None:
+        """Move towards `network`'s weights by what `decay` of the same arguments does not keep."""
         averaged = [p.detach() for p in self.network.parameters()]
         # torch.lerp's multi-tensor form: one call for all weights, where a loop would cost as much as a small step
-        torch._foreach_lerp_(averaged, [p.detach() for p in network.parameters()], 1 - self.decay(images, images_seen))
+        torch._foreach_lerp_(
+            averaged, [p.detach() for p in network.parameters()], 1 - self.decay(images, images_seen, factor)
+        )
         buffers = list(self.network.buffers())
         if buffers:
             torch._foreach_copy_(buffers, list(network.buffers()))

@@ -21,6 +21,7 @@ from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.batches import Batch, ImageBatch, batch_length
 from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild
 from gan_lightning.regularizers import Terms
+from gan_lightning.schedules import Constant, Schedule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 TRUSTED = ("gan_lightning", "torch", "torchvision")
@@ -38,6 +39,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         ema_half_life: half-life, in images, of the moving average of the generator's weights that all images are
             generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
         ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
+        ema_schedule: factor on the half-life over time. None = constant.
         compile: compile all networks that learn with torch.compile.
         channels_last: keep the networks' weights in channels-last layout, which is faster for convolutions.
     """
@@ -54,6 +56,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         generator: nn.Module,
         ema_half_life: float = 0,
         ema_warm_up: float = 0.05,
+        ema_schedule: Schedule | None = None,
         compile: bool = False,
         channels_last: bool = False,
     ) -> None:
@@ -62,6 +65,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.memory_format = torch.channels_last if channels_last else torch.preserve_format  # of all networks
         self.generator = generator.to(memory_format=self.memory_format)
         self.average = AveragedNetwork(generator, ema_half_life, ema_warm_up) if ema_half_life else None
+        self.ema_schedule = ema_schedule or Constant()
         self.compiles = compile
 
         self.batches_seen = 0  # training batches since the start of the run, resumed or not
@@ -113,7 +117,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Let the moving average follow the generator, which has just stepped."""
         if self.average is not None:
             images = self.images_seen - self._images_at_last_update
-            self.average.update(self.generator, images, self.images_seen)
+            factor = self.ema_schedule(self._progress(self.ema_schedule.unit))
+            self.average.update(self.generator, images, self.images_seen, factor)
         self._images_at_last_update = self.images_seen
 
     def _progress(self, unit: str) -> float:

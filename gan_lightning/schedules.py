@@ -55,23 +55,25 @@ class LinearToZero(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a cosine from 1 at the start down to `final` at `end`, and `final` from there on.
+    """Half a cosine from `initial` at the start to `final` at `end`, and `final` from there on.
 
     Args:
-        end: where the lowest rate is reached, in units.
-        final: the factor there.
+        end: where the final factor is reached, in units.
+        final: the factor there; 0 = a fall to zero.
         unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
+        initial: the factor at the start; 0, with final 1, is a rise.
     """
 
-    def __init__(self, end: float, final: float = 0.0, unit: Unit = "epoch") -> None:
+    def __init__(self, end: float, final: float = 0.0, unit: Unit = "epoch", initial: float = 1.0) -> None:
         if end <= 0:
-            raise ValueError(f"a cosine decay needs an end after 0, not {end}")
+            raise ValueError(f"half a cosine needs an end after 0, not {end}")
         super().__init__(unit)
-        self.end, self.final = end, final
+        self.end, self.final, self.initial = end, final, initial
 
     def __call__(self, progress: float) -> float:
         """The factor after `progress` units."""
-        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(progress / self.end, 1.0)))
+        left = 0.5 * (1 + math.cos(math.pi * min(progress / self.end, 1.0)))
+        return self.final + (self.initial - self.final) * left
 
 
 class Steps(Schedule):

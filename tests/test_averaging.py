@@ -1,10 +1,15 @@
 """The moving average: its numbers, its mode, and that images are made with it."""
 
+import math
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from gan_lightning.averaging import AveragedNetwork
+from gan_lightning.schedules import Cosine
 from toys import ToyData, ToyGAN, ToyGenerator, trainer, weights
 
 
@@ -26,6 +31,15 @@ def test_the_warm_up_caps_the_half_life_by_the_images_seen() -> None:
     assert average.decay(64, 20_000) == pytest.approx(0.5 ** (64 / 1000))
     # from 10,000 / 0.05 images on, there is no cap any more
     assert average.decay(64, 200_000) == average.decay(64, 10**7) == pytest.approx(0.5 ** (64 / 10_000))
+
+
+def test_a_factor_lengthens_the_half_life_and_the_warm_up_caps_what_comes_out() -> None:
+    average = AveragedNetwork(network(), half_life=1000, warm_up=0)
+    assert average.decay(64, 10**6, factor=0.25) == pytest.approx(0.5 ** (64 / 250))
+    assert average.decay(64, 10**6, factor=0) == 0  # the last weights
+    capped = AveragedNetwork(network(), half_life=1000, warm_up=0.05)
+    assert capped.decay(64, 2000, factor=0.5) == pytest.approx(0.5 ** (64 / 100))
+    assert capped.decay(64, 2000, factor=0.01) == pytest.approx(0.5 ** (64 / 10))
 
 
 def test_many_small_updates_are_one_large_one() -> None:
@@ -83,6 +97,38 @@ def test_samples_are_made_with_the_averaged_weights() -> None:
         averaged = model.average.network(z)
         assert torch.equal(model.sample(5, seed=1), averaged)
         assert not torch.allclose(model.generator.eval()(z), averaged, atol=1e-4)
+
+
+def test_the_average_follows_its_schedule() -> None:
+    schedule = Cosine(24, initial=0.0, final=1.0, unit="image")
+    model = ToyGAN(ema_half_life=100, ema_warm_up=0, ema_schedule=schedule)
+    assert model.average is not None
+    expected = weights(model.average.network)
+    update = model.average.update
+
+    def followed(network: nn.Module, images: int, images_seen: int, factor: float) -> None:
+        kept = 0.5 ** (8 / (100 * 0.5 * (1 - math.cos(math.pi * images_seen / 24))))
+        for name, p in weights(network).items():
+            expected[name] = kept * expected[name] + (1 - kept) * p
+        update(network, images, images_seen, factor)
+
+    model.average.update = followed  # type: ignore[method-assign]
+    trainer(max_epochs=1).fit(model, ToyData(batches=3, size=8))
+    for name, p in model.average.network.named_parameters():
+        torch.testing.assert_close(p.detach(), expected[name])
+
+
+def test_r3gans_config_has_the_published_half_life() -> None:
+    """The authors' code: 5 million images times (1 - cos(π n / 20 million)) / 2, after n images."""
+    config = Path(__file__).parents[1] / "configs" / "r3gan" / "cifar10.yaml"
+    settings = yaml.safe_load(config.read_text())["model"]["init_args"]
+    schedule = Cosine(**settings["ema_schedule"]["init_args"])
+    assert schedule.unit == "image"
+    average = AveragedNetwork(network(), settings["ema_half_life"], settings["ema_warm_up"])
+    published = {5_000_000: 732_233.047, 10_000_000: 2_500_000, 20_000_000: 5_000_000, 30_000_000: 5_000_000}
+    for seen, half_life in published.items():
+        assert average.decay(512, seen, schedule(seen)) == pytest.approx(0.5 ** (512 / half_life), abs=1e-12)
+    assert average.decay(512, 512, schedule(512)) == 0
 
 
 def test_the_average_is_in_the_checkpoint_and_not_trained() -> None:

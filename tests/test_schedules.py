@@ -29,6 +29,12 @@ def test_cosine_falls_along_half_a_wave_and_stays() -> None:
     assert Cosine(100)(100) == pytest.approx(0)
 
 
+def test_a_cosine_may_rise() -> None:
+    schedule = Cosine(100, initial=0.0, final=1.0)
+    expected = [0, (1 - math.sqrt(0.5)) / 2, 0.5, 1, 1]
+    assert [schedule(t) for t in (0, 25, 50, 100, 1e9)] == pytest.approx(expected)
+
+
 def test_steps_multiply_at_each_milestone() -> None:
     schedule = Steps([10, 20, 40], factor=0.1)
     assert [schedule(t) for t in (0, 9.9, 10, 19, 20, 40, 1e9)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.001, 0.001])
@@ -69,7 +75,7 @@ def test_an_unknown_unit_is_refused(build: object) -> None:
 
 @pytest.mark.parametrize(
     "schedule",
-    [LinearToZero(3, 17, unit="image"), Cosine(17, final=0.2, unit="batch"), Steps([3.0, 9.0], 0.3), Constant()],
+    [LinearToZero(3, 17, unit="image"), Cosine(17, 0.2, "batch", initial=0.0), Steps([3.0, 9.0], 0.3), Constant()],
 )
 def test_a_checkpoint_can_name_it(schedule: Schedule) -> None:
     again = rebuild(describe(schedule), ("gan_lightning",))
