@@ -10,9 +10,11 @@ import pytest
 import torch
 import torch_fidelity
 from PIL import Image
+from torch_fidelity.datasets import ImagesPathDataset
 from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 from torchvision.models import vgg16
 
+from gan_lightning.evaluation.sources import FolderImages
 from gan_lightning.metrics import (
     FrechetInceptionDistance,
     InceptionScore,
@@ -133,3 +135,20 @@ def test_precision_and_recall(folders, tmp_path):
     assert 0 < min(ours.values()) < 1  # else it were no comparison
     assert ours["precision"] == pytest.approx(theirs["precision"], rel=1e-4)
     assert ours["recall"] == pytest.approx(theirs["recall"], rel=1e-4)
+
+
+def test_the_orientation_that_a_camera_noted_is_applied_here_and_not_by_torch_fidelity(tmp_path):
+    """As docs/evaluation.md says: the one way in which images of 8 bits in RGB differ."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it turned clockwise
+    values = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+    Image.fromarray(values).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(values).save(tmp_path / "upright.png")
+    theirs = [
+        ImagesPathDataset([tmp_path / name])[0].permute(1, 2, 0).numpy() for name in ("turned.png", "upright.png")
+    ]
+    assert (theirs[0] == values).all()
+    assert (theirs[1] == values).all()
+    turned, upright = (image.permute(1, 2, 0).numpy() for image in FolderImages(tmp_path).decoded())
+    assert (turned == np.rot90(values, -1)).all()
+    assert (upright == values).all()
