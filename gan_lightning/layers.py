@@ -86,6 +86,9 @@ def normalise_spectrally(module: nn.Module) -> None:
     singular vectors are estimated here. They are buffers, and so in every checkpoint.
 
     NOTE: torch makes 15 power iterations at once when it starts, where the authors start from a random vector.
+    NOTE: with W the weight, torch updates u = Wv and then v = Wᵀu, both of length 1, and keeps v for the next pass; the
+        authors update v and then u, and keep u. σ = uᵀWv is so by half an iteration nearer to the largest singular
+        value. In evaluation torch takes u and v as they are, and the authors make an iteration that they do not keep.
     """
     for part in list(module.modules()):
         if isinstance(part, nn.Conv2d | nn.Linear | nn.Embedding):

@@ -52,7 +52,9 @@ class CycleGAN(PoolsFakes, UnpairedTranslation):
     NOTE: the identity term is on by default, as in the authors' code; the paper uses it for paintings to photographs
         only.
     NOTE: the paper's rate is constant for 100 epochs and then falls to zero over 100. In the authors' code, and in our
-        config, its factor is 1 - max(0, e - 100) / 101 in epoch e, counted from 1: 1/101 and not 0 in the last.
+        configs, its factor is 1 - max(0, e - 100) / 101 in epoch e, counted from 1: 1/101 and not 0 in the last. In
+        newer versions of that code, which step the schedule before an epoch and not after it, each factor comes an
+        epoch earlier, so that the last epoch learns nothing: `LinearToZero(98, 199)`.
     """
 
     def __init__(

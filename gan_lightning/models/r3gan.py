@@ -41,7 +41,10 @@ class R3GAN(NoiseToImage):
 
     NOTE: the paper's networks, ResNeXts without any norm, are not here: this is its objective, for any networks.
     NOTE: the default optimizer is the paper's at the start. It lowers the learning rate to a quarter and γ to a tenth,
-        by half a cosine (`Cosine`, for both), and raises β2 from 0.9 to 0.99, which no schedule here does.
+        by half a cosine (`Cosine`, for both), raises the average's half-life from 0 (`ema_schedule`), and raises β2
+        from 0.9 to 0.99, which no schedule here does.
+    NOTE: G's turn pairs its fakes with the batch's real images again; the authors' code draws others for it. Here a
+        batch serves both turns: a second one would double the loading, and no gradient reaches G through D(x) itself.
     """
 
     redraws: ClassVar[bool] = True

@@ -4,7 +4,9 @@ Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image 
 section 2 and figure 1.
 
 NOTE: the paper has "drop-out layers at the end of the contracting path" and says no more; here they stand after its
-last two levels, which is where reimplementations have them.
+last two levels, 512 and 1024 channels wide, as in the authors' released network and in reimplementations.
+NOTE: that release differs from figure 1, which is followed here: a ReLU after each up-convolution, and 128 channels
+rather than 64 out of the last one.
 """
 
 import math

@@ -62,6 +62,9 @@ class UNetGenerator(Network):
     The defaults have the paper's 54,413,955 parameters; 41,828,995 at image_size 128.
     Dropout is the paper's only noise; whether it stays on after training is the model's to say.
 
+    NOTE: dropout follows the decoder's first three layers, as in the paper and in the authors' Torch code. In their
+        PyTorch code it follows the second to the fourth, or at image_size 128 the second and the third.
+
     Args:
         in_channels: channels of the source image.
         out_channels: channels of the image made.

@@ -248,7 +248,7 @@ def test_pools_are_filled_in_float32_and_bfloat16_alike() -> None:
 
 
 def test_the_config_decays_as_published() -> None:
-    """The authors' rule: 1 - max(0, epoch + 1 - 100) / 101, epochs counted from 0."""
+    """The authors' rule, stepped after an epoch: 1 - max(0, epoch + 1 - 100) / 101, epochs counted from 0."""
     config = Path(__file__).parents[2] / "configs" / "cyclegan" / "horse2zebra.yaml"
     settings = yaml.safe_load(config.read_text())["model"]["init_args"]
     for player in ("generator", "discriminator"):
@@ -258,6 +258,13 @@ def test_the_config_decays_as_published() -> None:
         assert {epoch: schedule(epoch) for epoch in published} == pytest.approx(published)
     numbers = {"lambda_cycle": 10, "lambda_identity": 0.5, "pool_size": 50}
     assert {name: settings[name] for name in numbers} == numbers
+
+
+def test_the_schedule_of_the_authors_newer_code_is_an_epoch_earlier() -> None:
+    """Its train.py steps the schedule before an epoch: the rule's value of the epoch after, 0 in the last."""
+    newer = LinearToZero(98, 199)
+    assert [newer(epoch) for epoch in range(200)] == pytest.approx([1 - max(0, e + 2 - 100) / 101 for e in range(200)])
+    assert [newer(epoch) for epoch in (98, 99, 198, 199)] == pytest.approx([1, 100 / 101, 1 / 101, 0])
 
 
 def test_the_learning_rate_of_a_run_follows_the_schedule() -> None:
