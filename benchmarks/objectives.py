@@ -218,7 +218,6 @@ def command(method: Method, factor: float, seed: int, folder: Path, callbacks: S
         f"--seed_everything={seed}",
         f"--trainer.default_root_dir={folder}",
         "--trainer.accelerator=cpu",
-        "--trainer.precision=bf16-mixed",
         "--trainer.enable_progress_bar=false",
         "--trainer.enable_model_summary=false",
         f"--trainer.max_epochs={EPOCHS}",

@@ -27,6 +27,7 @@ from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.translation import TILE
+from gan_lightning.trainer import Trainer
 
 
 class GANCommandLine(LightningCLI):
@@ -322,6 +323,7 @@ def main(args: list[str] | None = None) -> GANCommandLine:
     return GANCommandLine(
         GenerativeModule,
         L.LightningDataModule,
+        trainer_class=Trainer,
         subclass_mode_model=True,
         subclass_mode_data=True,
         auto_configure_optimizers=False,

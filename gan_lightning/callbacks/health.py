@@ -34,7 +34,7 @@ ADVICE: dict[Trouble, str] = {
     "generator_optimizer and discriminator_optimizer, and whether a schedule has come to its end. If the rates are "
     "not 0, a network is dead: every unit of a ReLU is off, or a layer's output is constant, so that no gradient comes "
     "through. Then start again with another seed (seed_everything), lower rates, or LeakyReLU in place of ReLU; under "
-    "16-mixed, where overflowing steps are skipped, with trainer.precision: bf16-mixed or 32-true.",
+    "16-mixed, where overflowing steps are skipped, with trainer.precision: auto or 32-true.",
     "collapsed": "G has collapsed: it makes one image, or nearly, whatever its input. It seldom recovers by itself: go "
     "back to a checkpoint from before (checkpoints/best.ckpt), or start again. Try, under model.init_args: a lower lr "
     "in generator_optimizer, or a D that keeps up (n_critic: 2, a higher lr in discriminator_optimizer); another loss "
