@@ -14,6 +14,7 @@ from gan_lightning.metrics import (
     Features,
     GeneratorMetric,
     ImageMetric,
+    LabelledImageMetric,
     NoFeatures,
     PairMetric,
     TooFewSamplesError,
@@ -74,10 +75,12 @@ class Evaluator:
             metric.update(features, real=real)
 
     def show(self, images: Tensor, real: bool, labels: Tensor | None = None) -> None:
-        """Hand some images themselves, uint8 (N, C, H, W), to the metrics of images."""
+        """Hand some images themselves, uint8 (N, C, H, W), to the metrics of images, with classes to those of both."""
         for metric in self.metrics:
-            if isinstance(metric, ImageMetric):
+            if isinstance(metric, LabelledImageMetric):
                 metric.update(images, real=real, labels=labels)
+            elif isinstance(metric, ImageMetric):
+                metric.update(images, real=real)
 
     def compare(self, made: Tensor, wanted: Tensor) -> None:
         """Hand some generated images and those that they should be, uint8 (N, C, H, W), to the metrics of pairs."""

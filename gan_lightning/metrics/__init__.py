@@ -5,6 +5,7 @@ from gan_lightning.metrics.base import (
     FeatureMetric,
     GeneratorMetric,
     ImageMetric,
+    LabelledImageMetric,
     PairMetric,
     TooFewSamplesError,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "InceptionV3",
     "KernelInceptionDistance",
     "LPIPSDiversity",
+    "LabelledImageMetric",
     "ModesCovered",
     "ModuleExtractor",
     "MultiScaleSSIM",

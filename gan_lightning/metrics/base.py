@@ -73,7 +73,7 @@ class FeatureMetric(EvaluationMetric):
         self.num_features = num_features
 
     def update(self, features: Features, real: bool) -> None:
-        """Take in the features of some images, real or generated (`real=False`)."""
+        """Take in what is known of some images, real or generated (`real=False`): features, and classes if any."""
         raise NotImplementedError
 
     def check(self, features: Tensor | None, width: int | None = None) -> Tensor:
@@ -96,6 +96,14 @@ class FeatureMetric(EvaluationMetric):
 
 class ImageMetric(EvaluationMetric):
     """Base of the metrics that look at the images themselves."""
+
+    def update(self, images: Tensor, real: bool) -> None:
+        """Take in some images, uint8 (N, C, H, W), real or generated (`real=False`)."""
+        raise NotImplementedError
+
+
+class LabelledImageMetric(ImageMetric):
+    """Base of the metrics that look at the images themselves and at their classes."""
 
     def update(self, images: Tensor, real: bool, labels: Tensor | None = None) -> None:
         """Take in some images, uint8 (N, C, H, W), real or generated, and their classes, int64 (N,), where known."""

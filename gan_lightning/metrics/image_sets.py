@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
-from gan_lightning.metrics.base import ImageMetric
+from gan_lightning.metrics.base import LabelledImageMetric
 from gan_lightning.metrics.progress import progress
 
 PATIENCE = 2  # seconds without a bar
@@ -22,7 +22,7 @@ class ImageSet(NamedTuple):
     labels: Tensor | None  # int64 (N,)
 
 
-class PooledImageMetric(ImageMetric):
+class PooledImageMetric(LabelledImageMetric):
     """Base of the metrics that compare images with images: it keeps all of both sets, a byte a value."""
 
     real_images: list[Tensor]

@@ -359,7 +359,7 @@ class Brightness(ImageMetric):
         self.add_state("fake_sum", torch.tensor(0), dist_reduce_fx="sum")
         self.shown = {True: 0, False: 0}
 
-    def update(self, images, real, labels=None):
+    def update(self, images, real):
         self.shown[real] += len(images)
         setattr(self, "real_sum" if real else "fake_sum", (self.real_sum if real else self.fake_sum) + images.sum())
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gan_lightning.__main__ import COMMANDS, main
 from gan_lightning.evaluation import command, sources
-from gan_lightning.metrics import L1, PSNR, SSIM, DigitClassifier, FeatureMetric, GeneratorMetric, ImageMetric
+from gan_lightning.metrics import L1, PSNR, SSIM, DigitClassifier, FeatureMetric, GeneratorMetric, LabelledImageMetric
 from gan_lightning.models import CGAN, DCGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 from toys import trainer
@@ -189,7 +189,7 @@ class Seen(FeatureMetric):
         }
 
 
-class SeenPixels(ImageMetric):
+class SeenPixels(LabelledImageMetric):
     """Mean of the pixels, and of the labels."""
 
     def __init__(self):

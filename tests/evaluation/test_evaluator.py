@@ -8,6 +8,7 @@ from gan_lightning.metrics import (
     FrechetInceptionDistance,
     GeneratorMetric,
     ImageMetric,
+    LabelledImageMetric,
     ModuleExtractor,
     PrecisionRecall,
     TooFewSamplesError,
@@ -36,11 +37,19 @@ class Looked(ImageMetric):
         super().__init__()
         self.shown = []
 
-    def update(self, images, real, labels=None):
-        self.shown.append((images, real, labels))
+    def update(self, images, real):
+        self.shown.append((images, real))
 
     def compute(self):
         return {"shown": torch.tensor(float(len(self.shown)))}
+
+
+class Classified(LabelledImageMetric):
+    def update(self, images, real, labels=None):
+        self.labels = labels
+
+    def compute(self):
+        return {}
 
 
 class Probed(GeneratorMetric):
@@ -56,8 +65,8 @@ def images(count, seed=0):
 
 
 def test_each_metric_gets_what_it_is_made_for():
-    evaluator = Evaluator(EXTRACTOR, [Noted, Looked(), Probed()])
-    noted, looked, probed = evaluator.metrics
+    evaluator = Evaluator(EXTRACTOR, [Noted, Looked(), Probed(), Classified()])
+    noted, looked, probed, classified = evaluator.metrics
     assert noted.num_features == 3
     pixels, labels = images(5), torch.arange(5)
     features = evaluator.features(pixels, labels)
@@ -68,11 +77,14 @@ def test_each_metric_gets_what_it_is_made_for():
     assert noted.fake_fed == [features]
     assert not looked.shown
     evaluator.show(pixels, real=True, labels=labels)
-    assert looked.shown == [(pixels, True, labels)]
+    assert looked.shown == [(pixels, True)]
+    assert classified.labels is labels
+    evaluator.show(pixels, real=False)
+    assert classified.labels is None
     model = object()
     evaluator.probe(model)
     assert probed.model is model
-    assert evaluator.compute() == {"fed": 1, "shown": 1, "probed": 1}
+    assert evaluator.compute() == {"fed": 1, "shown": 2, "probed": 1}
 
 
 def test_it_says_whether_images_are_needed():

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_lightning import metrics
-from gan_lightning.metrics import FeatureMetric, Features, ImageMetric, PairMetric, TooFewSamplesError
+from gan_lightning.metrics import FeatureMetric, Features, LabelledImageMetric, PairMetric, TooFewSamplesError
 
 D, K = 6, 4
 OF_FEATURES = {
@@ -101,7 +101,7 @@ def test_features(name, case):
 @pytest.mark.parametrize("name", OF_IMAGES)
 def test_images(name, case):
     metric = OF_IMAGES[name]()
-    assert isinstance(metric, ImageMetric)
+    assert isinstance(metric, LabelledImageMetric)
     for images, real in zip(IMAGES[case], (True, False), strict=True):
         metric.update(images, real=real, labels=torch.arange(len(images)) % K)
     finite_or_told(metric)
