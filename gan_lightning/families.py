@@ -20,8 +20,8 @@ Direction = Literal["a_to_b", "b_to_a"]
 class FromLatents(GenerativeModule):
     """A generator that makes images from latent vectors, and from class labels where it has any.
 
-    The generator states its `latent_dim` and its `num_classes` (0 = it takes no labels), and is called as
-    `generator(z)` or `generator(z, labels)`.
+    The generator states its `latent_dim`, the width of z, and its `num_classes` where it takes labels: it is called as
+    `generator(z, labels)` then, and otherwise, where it states none or 0, as `generator(z)`.
 
     Batch norm uses its running statistics whenever images are made (in previews, evaluation and prediction alike), and
     the statistics of the batch in training only.
@@ -29,14 +29,17 @@ class FromLatents(GenerativeModule):
 
     def __init__(self, generator: nn.Module, **base: Any) -> None:
         super().__init__(generator, **base)
-        for name in ("latent_dim", "num_classes"):
-            if not isinstance(getattr(generator, name, None), int):
+        for name, stated, least in (
+            ("latent_dim", getattr(generator, "latent_dim", None), 1),
+            ("num_classes", getattr(generator, "num_classes", 0), 0),
+        ):
+            if not isinstance(stated, int) or stated < least:
                 raise TypeError(
-                    f"the generator {type(generator).__name__} does not say its {name}: give it an int attribute of "
-                    "this name (num_classes = 0 for a generator without labels)"
+                    f"the generator {type(generator).__name__} does not say its {name} (it is {stated!r}): give it an "
+                    f"int attribute of this name, {least} or more"
                 )
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
-        self.num_classes: int = generator.num_classes  # type: ignore[assignment]
+        self.num_classes: int = getattr(generator, "num_classes", 0)
 
     def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
         """`count` latent vectors (count, latent_dim) from the prior, a standard normal.

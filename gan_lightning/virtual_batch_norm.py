@@ -81,7 +81,7 @@ class VirtualBatchNormGenerator(Network):
             generator.set_submodule(name, VirtualBatchNorm(norm, reference_size))
         self.generator = generator
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
-        self.num_classes: int = generator.num_classes  # type: ignore[assignment]
+        self.num_classes: int = getattr(generator, "num_classes", 0)
         self.reference: Tensor
         self.reference_labels: Tensor
         self.register_buffer("reference", torch.randn(reference_size, self.latent_dim))

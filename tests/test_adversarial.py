@@ -345,6 +345,19 @@ def test_a_generator_that_does_not_state_its_latents_is_refused() -> None:
         ToyGAN(generator=nn.Linear(3, 16))
 
 
+def test_a_generator_that_states_no_classes_takes_no_labels() -> None:
+    generator = ToyGenerator()
+    del generator.num_classes
+    model = ToyGAN(generator=generator)
+    assert model.num_classes == 0
+    labelled = ImageBatch(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1]))
+    model.check_batch(labelled)  # the labels go unused
+    assert model.draw_fakes(labelled).shape == (2, 1, 4, 4)
+    generator.num_classes = "3"  # type: ignore[assignment]
+    with pytest.raises(TypeError, match=r"ToyGenerator does not say its num_classes \(it is '3'\): .*, 0 or more"):
+        ToyGAN(generator=generator)
+
+
 def test_sampling_is_seeded_and_leaves_no_trace() -> None:
     model = ToyGAN(generator=ToyGenerator(norm=True)).train()
     state = torch.get_rng_state()
