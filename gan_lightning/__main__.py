@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from jsonargparse import auto_cli
 
+from gan_lightning.own_modules import find_own_modules
+
 PROGRAM = "python -m gan_lightning"
 
 
@@ -80,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 where the user can mend what went wrong (one sentence says how), 130 when interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    find_own_modules()
     try:
         command, depth = find(arguments)
         auto_cli(

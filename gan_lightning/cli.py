@@ -25,6 +25,7 @@ from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
+from gan_lightning.own_modules import find_own_modules
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.translation import TILE
 from gan_lightning.trainer import Trainer
@@ -314,6 +315,7 @@ def main(args: list[str] | None = None) -> GANCommandLine:
     Args:
         args: the arguments. None = those that the program was started with.
     """
+    find_own_modules()
     # what says nothing to a user of this command line
     warnings.filterwarnings("ignore", message=".*LeafSpec")
     warnings.filterwarnings("ignore", message=r"Precision [\w-]+ is not supported by the model summary")

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from gan_lightning import random_state
 from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.batches import Batch, ImageBatch, batch_length
-from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild
+from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, Schedule
 
@@ -184,6 +184,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if self.trainer.world_size > 1:
             # Lightning seeds all processes alike; the weights have been broadcast by now
             torch.manual_seed(torch.initial_seed() + self.global_rank)
+        if nameless := sorted({*unrecorded(dict(self.hparams))}):
+            warnings.warn(
+                f"checkpoints of this run do not say how {', '.join(nameless)} was built, so that only this very "
+                "program or config can load them: derive networks of your own from gan_lightning.recording.Network",
+                stacklevel=2,
+            )
         if self.compiles:
             for module in self.learners():
                 module.compile()
@@ -344,7 +350,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         cls,
         checkpoint_path: str | Path,
         map_location: Any = "cpu",
-        trusted: Sequence[str] = TRUSTED,
+        trusted: str | Sequence[str] = (),
         **replaced: Any,
     ) -> Self:
         """The model that a checkpoint holds, of whichever class was trained. Runs no code that the file brings along.
@@ -352,7 +358,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Args:
             checkpoint_path: the file.
             map_location: the device to load to.
-            trusted: top-level packages whose classes the file may name; add your own for your own networks.
+            trusted: further top-level packages whose classes the file may name: "my_gan" for those of a file my_gan.py.
+                This project's own, torch, torchvision, and that of the class which this is called on, need no mention.
             replaced: constructor arguments to use instead of those in the file.
 
         Raises:
@@ -361,6 +368,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             TypeError: it holds a model that is not a `cls`.
         """
         checkpoint = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
+        own = cls.__module__.partition(".")[0]
+        trusted = [*dict.fromkeys((*TRUSTED, own, *([trusted] if isinstance(trusted, str) else trusted)))]
         arguments = dict(checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY])
         model_class = import_class(arguments.pop("_class_path"), trusted)
         if not issubclass(model_class, cls):

@@ -8,7 +8,7 @@ loaded.
 import functools
 import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,6 +77,17 @@ def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
     return {"class_path": path_of(type(value)), UNRECORDED: True}
 
 
+def unrecorded(description: Any) -> Iterator[str]:
+    """The class paths in what `describe` returned of objects that do not say how they were built."""
+    if isinstance(description, Mapping):
+        if description.get(UNRECORDED):
+            yield description["class_path"]
+        description = list(description.values())
+    if isinstance(description, list):
+        for item in description:
+            yield from unrecorded(item)
+
+
 def rebuild(value: Any, trusted: Sequence[str]) -> Any:
     """The opposite of `describe`: objects from their plain description; a partial, or a class, becomes a partial.
 
@@ -117,7 +128,8 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
     if package.partition(".")[0] not in trusted:
         raise PermissionError(
             f"the checkpoint asks for the class {path!r}, outside the trusted packages {', '.join(trusted)}: "
-            "it was not imported. If you trust the file and know the class, add its package to `trusted`"
+            "it was not imported. If you trust the file and know the class, name its package in `trusted` "
+            "(--trusted on a command line)"
         )
     try:
         found = getattr(importlib.import_module(package), name, None)

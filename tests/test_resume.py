@@ -262,18 +262,31 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         CycleGAN.load_from_checkpoint(saved(tmp_path))
 
 
+def test_the_package_of_the_class_that_is_asked_to_load_is_trusted_and_others_where_they_are_named(
+    tmp_path: Path,
+) -> None:
+    run = trainer(tmp_path)
+    run.strategy.connect(ToyGAN())
+    run.save_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    assert isinstance(ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt"), ToyGAN)
+    with pytest.raises(PermissionError, match="outside the trusted packages gan_lightning, torch, torchvision:"):
+        AdversarialModule.load_from_checkpoint(tmp_path / "model.ckpt")
+    for trusted in ("toys", ["toys"]):
+        loaded = AdversarialModule.load_from_checkpoint(tmp_path / "model.ckpt", trusted=trusted)
+        assert isinstance(loaded, ToyGAN)
+
+
 def test_a_network_that_does_not_record_itself_must_be_passed(tmp_path: Path) -> None:
     def discriminator() -> torch.nn.Module:
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1), torch.nn.Flatten(0))
 
-    run = trainer(tmp_path)
-    run.strategy.connect(ToyGAN(discriminator=discriminator()))
+    run = trainer(tmp_path, max_epochs=1)
+    with pytest.warns(UserWarning, match=r"do not say how torch\.nn\.\S*Sequential was built.*recording\.Network"):
+        run.fit(ToyGAN(discriminator=discriminator()), ToyData())
     run.save_checkpoint(tmp_path / "model.ckpt", weights_only=True)
     with pytest.raises(ValueError, match=r"does not say how its torch.*Sequential was built"):
-        ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt", trusted=("gan_lightning", "torch", "toys"))
-    loaded = ToyGAN.load_from_checkpoint(
-        tmp_path / "model.ckpt", trusted=("gan_lightning", "torch", "toys"), discriminator=discriminator()
-    )
+        ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt")
+    loaded = ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt", discriminator=discriminator())
     assert isinstance(loaded.discriminator, torch.nn.Sequential)
 
 

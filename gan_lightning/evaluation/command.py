@@ -39,7 +39,7 @@ def evaluate(
     truncation: float | None = None,
     weights: Path | None = None,
     download: bool = False,
-    trusted: list[str] | None = None,
+    trusted: list[str] | str | None = None,
     batch_size: int = 64,
     device: Device = "auto",
     cache_dir: Path | None = None,
@@ -67,7 +67,7 @@ def evaluate(
         truncation: Largest magnitude of a latent's component, for a checkpoint. Null: latents are not truncated.
         weights: File of the extractor's weights. Null: where the extractor looks for them.
         download: Fetch the extractor's weights where they are missing.
-        trusted: Further packages whose classes the checkpoint may name.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
         batch_size: Images that pass through the networks at a time.
         device: Where networks and metrics run. Auto: on the GPU where there is one.
         cache_dir: Folder for real features. Null: the environment variable GAN_LIGHTNING_CACHE, or else

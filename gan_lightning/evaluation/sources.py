@@ -207,7 +207,7 @@ class GeneratedImages:
 Images = FolderImages | GeneratedImages
 
 
-def load_generator(path: Path, device: torch.device | str = "cpu", trusted: Sequence[str] = ()) -> "FromLatents":
+def load_generator(path: Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> "FromLatents":
     """The model of a checkpoint, if it makes images from noise. Runs no code that the file brings along.
 
     Args:
@@ -220,10 +220,10 @@ def load_generator(path: Path, device: torch.device | str = "cpu", trusted: Sequ
         PermissionError: it names a class outside the trusted packages.
     """
     from gan_lightning.families import FromLatents  # noqa: PLC0415
-    from gan_lightning.generative import TRUSTED, GenerativeModule  # noqa: PLC0415 (see above)
+    from gan_lightning.generative import GenerativeModule  # noqa: PLC0415 (see above)
 
     try:
-        model = GenerativeModule.load_from_checkpoint(path, device, (*TRUSTED, *trusted))
+        model = GenerativeModule.load_from_checkpoint(path, device, trusted)
     except (pickle.UnpicklingError, EOFError, KeyError) as error:
         raise ValueError(
             f"{path} is no checkpoint of gan_lightning: give one that `python train.py fit` wrote, or a folder"

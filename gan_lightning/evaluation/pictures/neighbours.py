@@ -164,7 +164,7 @@ def plot_neighbours(
     rows: int = 8,
     k: int = 4,
     seed: int = 0,
-    trusted: list[str] | None = None,
+    trusted: list[str] | str | None = None,
     device: Device = "auto",
 ) -> None:
     """Draw generated images beside the training images nearest to them, by features and by pixels.
@@ -183,7 +183,7 @@ def plot_neighbours(
         rows: Generated images shown.
         k: Training images shown beside each, in either space.
         seed: Of the choice and of the generator's latents.
-        trusted: Further packages whose classes the checkpoint may name.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
         device: Where networks run. Auto: on the GPU where there is one.
 
     Raises:

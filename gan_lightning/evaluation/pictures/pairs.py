@@ -83,7 +83,7 @@ def plot_pairs(
     extractor: str = "inception",
     num: int = MOST_POINTS,
     seed: int = 0,
-    trusted: list[str] | None = None,
+    trusted: list[str] | str | None = None,
     device: Device = "auto",
 ) -> None:
     """Draw real and generated images as points in feature space: a scatter plot of each pair of some features.
@@ -96,7 +96,7 @@ def plot_pairs(
         extractor: Of the features, by name (`python -m gan_lightning recipes` lists them).
         num: Images of each set, a random choice where a folder holds more.
         seed: Of all choices and of the generator's latents.
-        trusted: Further packages whose classes the checkpoint may name.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
         device: Where networks run. Auto: on the GPU where there is one.
 
     Raises:

@@ -11,7 +11,7 @@ from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Imag
 from gan_lightning.metrics import FeatureExtractor, Features
 
 
-def open_images(path: Path, most: int, seed: int, device: torch.device, trusted: Sequence[str] | None) -> Images:
+def open_images(path: Path, most: int, seed: int, device: torch.device, trusted: str | Sequence[str] | None) -> Images:
     """Images of a folder, a random choice of `most` where it holds more; or `most` images of a checkpoint's generator.
 
     Raises:

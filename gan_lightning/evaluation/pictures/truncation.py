@@ -69,7 +69,7 @@ def plot_truncation(
     extractor: str = "inception",
     num: int = 10_000,
     seed: int = 0,
-    trusted: list[str] | None = None,
+    trusted: list[str] | str | None = None,
     device: Device = "auto",
 ) -> None:
     """Draw what truncating the latents does to FID, precision and recall; write the numbers beside, as .jsonl.
@@ -85,7 +85,7 @@ def plot_truncation(
         extractor: Of the features, by name (`python -m gan_lightning recipes` lists them).
         num: Images of each set; as many as `real` holds, where it has fewer.
         seed: Of the latents, the same for all truncations, and of the choice of real images.
-        trusted: Further packages whose classes the checkpoint may name.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
         device: Where networks run. Auto: on the GPU where there is one.
 
     Raises:
