@@ -200,6 +200,10 @@ class AdversarialModule(GenerativeModule):
             terms |= regularizer.generator(self, batch, fake)  # type: ignore[operator]
         return terms
 
+    def rate_schedules(self) -> dict[str, Schedule]:
+        """One for each player."""
+        return {f"{player}_schedule": schedule for player, schedule in self.schedules.items()}
+
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
         """One optimizer step of a player on the mean of the losses, with the other player frozen."""
         self.playing = player
@@ -215,7 +219,7 @@ class AdversarialModule(GenerativeModule):
         # before the step, while fp16 gradients are scaled on all processes alike
         self._average_over_processes([p.grad for p in self._parameters_of[player] if p.grad is not None])
         for group, rate in zip(optimizer.param_groups, self._learning_rates[player], strict=True):
-            group["lr"] = rate * self.schedules[player](self._progress(self.schedules[player].unit))
+            group["lr"] = rate * self.at(self.schedules[player])
         if self._has_stepped:
             # `trainer.global_step` counts the steps of all optimizers and is to count batches: only the first is told
             optimizer._on_before_step = optimizer._on_after_step = _do_nothing

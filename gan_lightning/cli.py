@@ -192,6 +192,7 @@ class GANCommandLine(LightningCLI):
 
     def before_fit(self) -> None:
         """Evaluate the untrained model, so that every curve has its beginning."""
+        self.model.check_schedules(self.trainer)
         config = self.config[self.subcommand]
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:

@@ -13,15 +13,17 @@ from typing import Any, ClassVar, Self
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 from gan_lightning import random_state
 from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.batches import Batch, ImageBatch, batch_length
 from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
-from gan_lightning.schedules import Constant, Schedule
+from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 TRUSTED = ("gan_lightning", "torch", "torchvision")
@@ -117,12 +119,67 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Let the moving average follow the generator, which has just stepped."""
         if self.average is not None:
             images = self.images_seen - self._images_at_last_update
-            factor = self.ema_schedule(self._progress(self.ema_schedule.unit))
-            self.average.update(self.generator, images, self.images_seen, factor)
+            self.average.update(self.generator, images, self.images_seen, self.at(self.ema_schedule))
         self._images_at_last_update = self.images_seen
 
-    def _progress(self, unit: str) -> float:
+    def at(self, schedule: Schedule) -> float:
+        """A schedule's factor now."""
+        return schedule.over(self._length(schedule.unit, self._trainer))(self._progress(schedule.unit))
+
+    def rate_schedules(self) -> dict[str, Schedule]:
+        """The schedules of learning rates, by the names of their arguments."""
+        return {}
+
+    def _progress(self, unit: Unit) -> float:
         return {"epoch": self.current_epoch, "batch": self.batches_seen, "image": self.images_seen}[unit]
+
+    def _length(self, unit: Unit, trainer: L.Trainer | None) -> float:
+        """Epochs, batches or images of the whole run; infinite where it has no end, or none that is known (yet)."""
+        if trainer is None:
+            return math.inf
+        epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
+        steps = math.inf if trainer.max_steps == -1 else trainer.max_steps * trainer.accumulate_grad_batches
+        each = trainer.num_training_batches or math.inf  # in an epoch; infinite until the data are set up
+        if unit == "epoch":
+            return epochs if math.isinf(steps) else math.inf if math.isinf(each) else min(epochs, steps / each)
+        batches = min(epochs * each, steps)
+        if unit == "batch" or math.isinf(batches):
+            return batches
+        loader = trainer.train_dataloader
+        size = getattr(loader, "batch_size", None)
+        if size is None:
+            return math.inf
+        return batches * size * (trainer.world_size if isinstance(loader, DataLoader) else 1)
+
+    def check_schedules(self, trainer: L.Trainer) -> None:
+        """Hold the schedules against the run's length, as far as it is known; warn of those that do not end with it.
+
+        Raises:
+            ValueError: all learning rates would be zero before the run's end, and nothing learnt from there on; or a
+                schedule ends with the run, and the run has no end.
+        """
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        rates, idle = self.rate_schedules(), []
+        schedules = {name: value for name, value in self.init_args.items() if isinstance(value, Schedule)}
+        for name, schedule in schedules.items():
+            length = self._length(schedule.unit, trainer)
+            if math.isinf(length):
+                if trainer.training and isinstance(schedule, EndingSchedule) and schedule.given_end is None:
+                    raise ValueError(
+                        f"model.{name} ends where the run does (end: null), and this run has no end that is known in "
+                        f"{schedule.units}: set trainer.max_epochs or trainer.max_steps, or the schedule's end"
+                    )
+                continue
+            if name in rates and (first := schedule.over(length).zero_from(length)) is not None:
+                idle.append(f"model.{name} is zero after {first} {schedule.units}, and the run ends after {length:g}")
+            elif sentence := misfit(f"model.{name}", schedule, length):
+                rank_zero_warn(sentence)
+        if idle:
+            sentence = f"{'; '.join(idle)}: nothing is learnt from there on; null as the `end` is the run's own end"
+            if len(idle) == len(rates):
+                raise ValueError(sentence)
+            rank_zero_warn(sentence)
 
     def _average_over_processes(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its mean over processes, all in one message."""
@@ -193,6 +250,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if self.compiles:
             for module in self.learners():
                 module.compile()
+
+    def on_train_start(self) -> None:
+        """The run's length is known by now, and where it stands."""
+        self.check_schedules(self.trainer)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """The first batch is checked against the networks; on a resume, each process's state is put back."""

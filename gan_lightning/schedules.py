@@ -1,12 +1,15 @@
 """Learning rates over time: a schedule is a factor on the optimizer's own rate, a pure function of how far training is.
 
-Being functions of a counter and holding no state, they need nothing in a checkpoint and resume exactly.
+Being functions of a counter and holding no state, they need nothing in a checkpoint and resume exactly. An `end` of
+None is the run's own end: it follows the run, so that a resume with more epochs stretches what is left of the schedule.
 """
 
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Literal, get_args
+from copy import copy
+from typing import Literal, Self, get_args
 
 from gan_lightning.recording import Recorded
 
@@ -21,9 +24,66 @@ class Schedule(Recorded, ABC):
             raise ValueError(f"a schedule counts in units of epoch, batch or image, not {unit!r}")
         self.unit = unit
 
+    @property
+    def units(self) -> str:
+        """What is counted, in the plural."""
+        return "batches" if self.unit == "batch" else f"{self.unit}s"
+
     @abstractmethod
     def __call__(self, progress: float) -> float:
         """The factor after `progress` epochs, batches or images."""
+
+    def over(self, length: float) -> Self:
+        """The same schedule for a run of `length` units; infinite where a run has no end, or none that is known."""
+        return self
+
+    def zero_from(self, length: float) -> int | None:
+        """The first whole unit of a run of `length` from which on the factor is zero; None where there is none.
+
+        What falls to zero is taken to stay there. Zero in the last hundredth of the run does not count.
+        """
+        units = range(math.ceil(0.99 * length))
+        first = bisect_left(units, True, key=lambda unit: self(unit) == 0)
+        return first if first < len(units) else None
+
+
+class EndingSchedule(Schedule):
+    """Base of the schedules that have an end.
+
+    Args:
+        end: in units; None is the run's own end, which `over` puts in place.
+        unit: what is counted.
+
+    Raises:
+        ValueError: the end is not after 0.
+    """
+
+    def __init__(self, end: float | None, unit: Unit = "epoch") -> None:
+        if end is not None and end <= 0:
+            raise ValueError(f"{type(self).__name__} needs an end after 0, not {end}, or null for the run's own end")
+        super().__init__(unit)
+        self.given_end = end
+
+    @property
+    def end(self) -> float:
+        """Where it ends, in units.
+
+        Raises:
+            ValueError: it ends where the run does, and no run was named.
+        """
+        if self.given_end is None:
+            raise ValueError(
+                f"this {type(self).__name__} ends where the run does: name the run's length by over(length)"
+            )
+        return self.given_end
+
+    def over(self, length: float) -> Self:
+        """The same schedule with that end, where it has none of its own."""
+        if self.given_end is not None:
+            return self
+        ended = copy(self)
+        ended.given_end = length
+        return ended
 
 
 class Constant(Schedule):
@@ -34,41 +94,43 @@ class Constant(Schedule):
         return 1.0
 
 
-class LinearToZero(Schedule):
+class LinearToZero(EndingSchedule):
     """Constant until `start`, then a straight line that reaches zero at `end`.
 
     Args:
         start: where the decay begins, in units.
-        end: where the rate is zero, in units; later it stays there.
+        end: where the rate is zero, in units; later it stays there. None = the run's own end.
         unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
     """
 
-    def __init__(self, start: float, end: float, unit: Unit = "epoch") -> None:
-        if not 0 <= start < end:
+    def __init__(self, start: float, end: float | None = None, unit: Unit = "epoch") -> None:
+        if start < 0 or (end is not None and end <= start):
             raise ValueError(f"a linear decay needs 0 <= start < end, not start={start} and end={end}")
-        super().__init__(unit)
-        self.start, self.end = start, end
+        super().__init__(end, unit)
+        self.start = start
 
     def __call__(self, progress: float) -> float:
         """The factor after `progress` units."""
+        if progress <= self.start or math.isinf(self.end):
+            return 1.0
         return min(1.0, max(0.0, (self.end - progress) / (self.end - self.start)))
 
 
-class Cosine(Schedule):
+class Cosine(EndingSchedule):
     """Half a cosine from `initial` at the start to `final` at `end`, and `final` from there on.
 
     Args:
-        end: where the final factor is reached, in units.
+        end: where the final factor is reached, in units. None = the run's own end.
         final: the factor there; 0 = a fall to zero.
         unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
         initial: the factor at the start; 0, with final 1, is a rise.
     """
 
-    def __init__(self, end: float, final: float = 0.0, unit: Unit = "epoch", initial: float = 1.0) -> None:
-        if end <= 0:
-            raise ValueError(f"half a cosine needs an end after 0, not {end}")
-        super().__init__(unit)
-        self.end, self.final, self.initial = end, final, initial
+    def __init__(
+        self, end: float | None = None, final: float = 0.0, unit: Unit = "epoch", initial: float = 1.0
+    ) -> None:
+        super().__init__(end, unit)
+        self.final, self.initial = final, initial
 
     def __call__(self, progress: float) -> float:
         """The factor after `progress` units."""
@@ -99,41 +161,53 @@ class Steps(Schedule):
         return self.factor ** sum(progress >= milestone for milestone in self.milestones)
 
 
-class InversePower(Schedule):
+class InversePower(EndingSchedule):
     """A fall by an inverse power, (1 + 10 p)^-0.75, where p goes from 0 to 1 (Ganin & Lempitsky 2014, section 4).
 
     Args:
-        end: where p is 1, in units; later it goes on.
+        end: where p is 1, in units; later it goes on. None = the run's own end.
         unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
     """
 
-    def __init__(self, end: float, unit: Unit = "epoch") -> None:
-        if end <= 0:
-            raise ValueError(f"a decay needs an end after 0, not {end}")
-        super().__init__(unit)
-        self.end = end
+    def __init__(self, end: float | None = None, unit: Unit = "epoch") -> None:
+        super().__init__(end, unit)
 
     def __call__(self, progress: float) -> float:
         """The factor after `progress` units."""
         return (1 + 10 * progress / self.end) ** -0.75
 
 
-class SigmoidRamp(Schedule):
+class SigmoidRamp(EndingSchedule):
     """A rise from 0 to 1 along the upper half of a sigmoid, 2 / (1 + e^(-10 p)) - 1, where p goes from 0 to 1.
 
     DANN's adversary comes in so (Ganin & Lempitsky 2014, section 4).
 
     Args:
-        end: where p is 1, in units; later it goes on.
+        end: where p is 1, in units; later it goes on. None = the run's own end.
         unit: what is counted: "epoch" (the factor changes between epochs), "batch" or "image".
     """
 
-    def __init__(self, end: float, unit: Unit = "epoch") -> None:
-        if end <= 0:
-            raise ValueError(f"a ramp needs an end after 0, not {end}")
-        super().__init__(unit)
-        self.end = end
+    def __init__(self, end: float | None = None, unit: Unit = "epoch") -> None:
+        super().__init__(end, unit)
 
     def __call__(self, progress: float) -> float:
         """The factor after `progress` units."""
         return math.tanh(5 * progress / self.end)  # which is that half of the sigmoid
+
+
+def misfit(name: str, schedule: Schedule, length: float) -> str | None:
+    """A sentence where a schedule does not end with a run of `length` units; None where it does, or has no end.
+
+    A hundredth of the run more or less is no misfit: a number of images is seldom one of whole batches.
+    """
+    ended = schedule.over(length)
+    if not isinstance(ended, EndingSchedule) or not math.isfinite(length):
+        return None
+    last, units = f"this run ends after {length:g}", schedule.units
+    if isinstance(ended, LinearToZero) and ended.start >= length:
+        return f"{name} begins to fall after {ended.start:g} {units}, and {last}: its factor stays 1; begin earlier"
+    if abs(ended.end - length) <= length / 100:
+        return None
+    sooner = ended.end < length
+    factor = f"its factor {'changes little from there on' if sooner else f'comes to {ended(length):.3g} only'}"
+    return f"{name} ends after {ended.end:g} {units}, and {last}: {factor}; null as its `end` is the run's own end"

@@ -49,6 +49,10 @@ class SoloModule(GenerativeModule):
     def losses(self, batch: Any) -> Terms:
         """Named terms whose sum is minimised."""
 
+    def rate_schedules(self) -> dict[str, Schedule]:
+        """The one of the optimizer."""
+        return {"schedule": self.schedule}
+
     def learners(self) -> Sequence[nn.Module]:
         """All networks, save the moving average of one."""
         return [module for module in self.children() if module is not self.average]
@@ -60,7 +64,7 @@ class SoloModule(GenerativeModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of a batch."""
         for group, rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
-            group["lr"] = rate * self.schedule(self._progress(self.schedule.unit))
+            group["lr"] = rate * self.at(self.schedule)
         terms = {f"loss/{name}": value for name, value in self.losses(batch).items()}
         self._guard(terms)
         loss = torch.stack([*terms.values()]).sum()

@@ -1,11 +1,27 @@
 """Learning rates as functions of progress."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import lightning as L
 import pytest
+import torch
 
 from gan_lightning.recording import describe, rebuild
-from gan_lightning.schedules import Constant, Cosine, LinearToZero, Schedule, Steps
+from gan_lightning.schedules import (
+    Constant,
+    Cosine,
+    EndingSchedule,
+    InversePower,
+    LinearToZero,
+    Schedule,
+    SigmoidRamp,
+    Steps,
+    misfit,
+)
+from toys import ToyData, ToyGAN, ToyLoader, equal, trainer, weights
 
 
 def test_constant_is_one() -> None:
@@ -81,3 +97,140 @@ def test_a_checkpoint_can_name_it(schedule: Schedule) -> None:
     again = rebuild(describe(schedule), ("gan_lightning",))
     assert type(again) is type(schedule)
     assert vars(again) == vars(schedule)
+
+
+ENDING: list[Callable[[float | None], EndingSchedule]] = [
+    lambda end: LinearToZero(3, end),
+    lambda end: Cosine(end, final=0.2),
+    InversePower,
+    SigmoidRamp,
+]
+
+
+@pytest.mark.parametrize("build", ENDING)
+def test_no_end_is_the_runs_own_end(build: Callable[[float | None], EndingSchedule]) -> None:
+    open_ended, fixed = build(None), build(17)
+    assert [open_ended.over(17)(t) for t in range(20)] == [fixed(t) for t in range(20)]
+    assert fixed.over(99) is fixed
+    with pytest.raises(ValueError, match="ends where the run does"):
+        open_ended(5)
+    assert open_ended.over(math.inf)(5) == pytest.approx(
+        build(1e300)(5), abs=1e-9
+    )  # a run without end, or of unknown length
+    again = rebuild(describe(open_ended), ("gan_lightning",))
+    assert again.given_end is None  # recorded as it was given: a longer run stretches it
+
+
+@pytest.mark.parametrize(
+    ("schedule", "first"),
+    [
+        (LinearToZero(1, 2), 2),
+        (Steps([3], factor=0.0), 3),
+        (LinearToZero(1, 10), None),
+        (LinearToZero(1).over(10), None),
+        (Cosine(5, final=0.1), None),
+        (Cosine(5), 5),
+        (Constant(), None),
+    ],
+)
+def test_where_a_rate_is_zero_for_the_rest_of_a_run(schedule: Schedule, first: int | None) -> None:
+    assert schedule.zero_from(10) == first
+
+
+def test_a_last_hundredth_at_zero_is_no_misfit() -> None:
+    assert LinearToZero(0, 20_000_000, unit="image").zero_from(20_000_256) is None
+    assert misfit("s", LinearToZero(0, 20_000_000, unit="image"), 20_000_256) is None
+
+
+def test_a_schedule_that_does_not_end_with_the_run_is_told_of() -> None:
+    assert misfit("s", LinearToZero(5, 20), 10) == (
+        "s ends after 20 epochs, and this run ends after 10: its factor comes to 0.667 only; null as its `end` is the "
+        "run's own end"
+    )
+    assert "s begins to fall after 12 epochs, and this run ends after 10" in str(misfit("s", LinearToZero(12), 10))
+    assert "changes little from there on" in str(misfit("s", SigmoidRamp(5, unit="batch"), 10))
+    assert misfit("s", LinearToZero(5), 10) is None
+    assert misfit("s", Steps([99]), 10) is None
+    assert misfit("s", Cosine(5), math.inf) is None
+
+
+def learner(**schedules: Schedule) -> ToyGAN:
+    torch.manual_seed(0)
+    return ToyGAN(**schedules)
+
+
+def test_a_run_that_would_learn_nothing_more_is_refused_at_start(tmp_path: Path) -> None:
+    both = {"generator_schedule": LinearToZero(1, 2), "discriminator_schedule": LinearToZero(1, 2)}
+    first = trainer(tmp_path, max_epochs=2)
+    first.fit(learner(**both), datamodule=ToyData())
+    first.save_checkpoint(tmp_path / "two.ckpt")
+    for checkpoint in None, tmp_path / "two.ckpt":
+        model = learner(**both)
+        with pytest.raises(ValueError, match=r"generator_schedule is zero after 2 epochs, and the run ends after 4"):
+            trainer(tmp_path, max_epochs=4).fit(model, datamodule=ToyData(), ckpt_path=checkpoint)
+        assert model.batches_seen == (8 if checkpoint else 0)
+
+
+def test_one_player_that_stops_learning_is_told_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"model.generator_schedule is zero after 2 epochs.* learnt from there on"):
+        trainer(tmp_path, max_epochs=3).fit(learner(generator_schedule=LinearToZero(1, 2)), datamodule=ToyData())
+
+
+def test_a_fall_that_the_run_does_not_reach_is_told_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"model.generator_schedule ends after 50 batches, and this run ends after 3"):
+        trainer(tmp_path, max_steps=3).fit(
+            learner(generator_schedule=LinearToZero(1, 50, unit="batch")), datamodule=ToyData()
+        )
+
+
+@pytest.mark.parametrize(
+    ("unit", "run", "factors"),
+    [
+        ("epoch", {"max_epochs": 2}, [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5]),
+        ("batch", {"max_epochs": 2}, [1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]),
+        ("batch", {"max_steps": 3}, [1, 2 / 3, 1 / 3]),
+        ("image", {"max_steps": 2}, [1, 0.5]),
+        ("epoch", {"max_steps": 6}, [1, 1, 1, 1, 1 / 3, 1 / 3]),
+    ],
+)
+def test_the_runs_own_end_is_known_in_every_unit(
+    unit: Any, run: dict[str, int], factors: list[float], tmp_path: Path
+) -> None:
+    model, seen = learner(generator_schedule=LinearToZero(0, unit=unit)), []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+            seen.append(trainer.optimizers[1].param_groups[0]["lr"] / 2e-4)
+
+    data = ToyData()
+    data.train_dataloader = lambda: Sized(data.images)  # type: ignore[method-assign, assignment, return-value]
+    trainer(tmp_path, callbacks=[Watch()], **run).fit(model, datamodule=data)
+    assert seen == pytest.approx(factors)
+
+
+class Sized(ToyLoader):
+    batch_size = 8
+
+
+def test_a_run_without_end_has_no_own_end(tmp_path: Path) -> None:
+    model = learner(generator_schedule=LinearToZero(0))
+    with pytest.raises(
+        ValueError, match=r"model.generator_schedule ends where the run does.*set trainer.max_epochs or"
+    ):
+        trainer(tmp_path, max_epochs=-1).fit(model, datamodule=ToyData())
+
+
+def test_a_longer_run_stretches_what_is_left_of_a_schedule_and_resumes_exactly(tmp_path: Path) -> None:
+    """Stopped within a run and resumed to the same end, the rates are those of the run at one go."""
+    schedules = {"generator_schedule": LinearToZero(0, unit="batch")}
+    whole = learner(**schedules)
+    trainer(tmp_path, max_epochs=3).fit(whole, datamodule=ToyData())
+
+    class Save(L.Callback):
+        def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+            trainer.save_checkpoint(tmp_path / f"{trainer.current_epoch}.ckpt")
+
+    trainer(tmp_path, max_epochs=3, callbacks=[Save()]).fit(learner(**schedules), datamodule=ToyData())
+    resumed = learner(**schedules)
+    trainer(tmp_path, max_epochs=3).fit(resumed, datamodule=ToyData(), ckpt_path=tmp_path / "0.ckpt")
+    assert equal(weights(whole), weights(resumed))

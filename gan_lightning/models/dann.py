@@ -36,8 +36,7 @@ class DANN(DomainInvariance):
         generator: G_f and G_y, the features and the labeller. None = the paper's for 28x28 RGB digits.
         discriminator: G_d. None = the paper's beside it.
         lambda_domain: λ at its highest. 0 = the features ignore the adversary, who still learns: the baseline.
-        lambda_schedule: factor on λ over time, `SigmoidRamp` in the paper. None = constant, since no model knows how
-            long its run will be.
+        lambda_schedule: factor on λ over time, `SigmoidRamp` in the paper. None = constant.
         base: the arguments of `AdversarialModule`. The paper's schedule of both players is `InversePower`.
 
     NOTE: the features' gradient is that of the labels and -λ times that of the discriminator as it was before its own
@@ -61,7 +60,7 @@ class DANN(DomainInvariance):
 
     def domain_weight(self) -> float:
         """λ_p."""
-        return self.lambda_domain * self.lambda_schedule(self._progress(self.lambda_schedule.unit))
+        return self.lambda_domain * self.at(self.lambda_schedule)
 
     def training_step(self, batch: DomainBatch, batch_idx: int) -> None:
         """Equations 4 to 6: the generator's turn first, on features that the discriminator then sees as they were."""

@@ -68,7 +68,7 @@ class R3GAN(NoiseToImage):
         """Find each x more real than its G(z), with small gradients at both."""
         terms = {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
         if self.gamma:
-            half_gamma = self.gamma / 2 * self.gamma_schedule(self._progress(self.gamma_schedule.unit))
+            half_gamma = self.gamma / 2 * self.at(self.gamma_schedule)
             terms["r1"] = half_gamma * r1(self._judge, batch.images)
             terms["r2"] = half_gamma * r2(self._judge, fake)
         return terms
