@@ -3,12 +3,15 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from jsonargparse import auto_cli
 
+from gan_lightning.errors import UsageError, run
 from gan_lightning.own_modules import find_own_modules
+from gan_lightning.parsing import Parser, boil_down
 
 PROGRAM = "python -m gan_lightning"
 
@@ -58,12 +61,24 @@ COMMANDS = Group(
 )
 
 
+class CommandParser(argparse.ArgumentParser):
+    """argparse's, whose errors are exceptions."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise.
+
+        Raises:
+            UsageError: the message, boiled down.
+        """
+        raise UsageError(boil_down(message))
+
+
 def find(arguments: Sequence[str]) -> tuple[Command, int]:
-    """The command that the first arguments name, and how many they are. Help and errors end the program, as usual."""
+    """The command that the first arguments name, and how many they are; help ends the program."""
     found: Command | Group = COMMANDS
     depth = 0
     while isinstance(found, Group):
-        parser = argparse.ArgumentParser(prog=" ".join([PROGRAM, *arguments[:depth]]), description=found.summary)
+        parser = CommandParser(prog=" ".join([PROGRAM, *arguments[:depth]]), description=found.summary)
         commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
         for name, command in found.commands.items():
             commands.add_parser(name, help=command.summary, add_help=False)
@@ -79,24 +94,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: None = those that the program was started with.
 
     Returns:
-        The exit code: 0, 2 where the user can mend what went wrong (one sentence says how), 130 when interrupted.
+        The exit code, as `gan_lightning.errors.run` says.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    return run(partial(_start, sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _start(arguments: list[str]) -> None:
     find_own_modules()
-    try:
-        command, depth = find(arguments)
-        auto_cli(
-            command.load(),
-            args=list(arguments[depth:]),
-            as_positional=True,
-            prog=" ".join([PROGRAM, *arguments[:depth]]),
-        )
-    except (OSError, ValueError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    command, depth = find(arguments)
+    auto_cli(
+        command.load(),
+        args=arguments[depth:],
+        as_positional=True,
+        parser_class=Parser,
+        prog=" ".join([PROGRAM, *arguments[:depth]]),
+    )
 
 
 if __name__ == "__main__":

@@ -26,9 +26,14 @@ from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
 from gan_lightning.own_modules import find_own_modules
+from gan_lightning.parsing import Parser, settings_of
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.translation import TILE
 from gan_lightning.trainer import Trainer
+
+
+class RunParser(Parser, LightningArgumentParser):
+    """Lightning's, with errors of one sentence."""
 
 
 class GANCommandLine(LightningCLI):
@@ -123,11 +128,11 @@ class GANCommandLine(LightningCLI):
             return
         for name in ("output", "direction"):
             if self.subcommand == "predict" and config[name] is not None:
-                raise SystemExit(f"error: --{name} is for translating a folder: give --input")
+                raise ValueError(f"--{name} is for translating a folder: give --input")
         last = self._last_checkpoint()
         if self.subcommand == "fit" and config.ckpt_path is None and not config.trainer.fast_dev_run and last.exists():
-            raise SystemExit(
-                f"error: {root} already holds a run ({last}). Continue it with --ckpt_path last, give the new run a "
+            raise FileExistsError(
+                f"{root} already holds a run ({last}). Continue it with --ckpt_path last, give the new run a "
                 "folder of its own by --trainer.default_root_dir, or delete the old one"
             )
         if config.weights_only is None:
@@ -146,19 +151,6 @@ class GANCommandLine(LightningCLI):
 
     def _last_checkpoint(self) -> Path:
         return Path(self.config[self.subcommand].trainer.default_root_dir, "checkpoints", "last.ckpt")
-
-    def instantiate_classes(self) -> None:
-        """Build the parts. Where one says why it cannot be built, that sentence is the last thing the user reads.
-
-        jsonargparse wraps it in a list of all types that were not the one.
-        """
-        try:
-            super().instantiate_classes()
-        except ValueError as error:
-            reason: BaseException = error
-            while cause := reason.__cause__ or reason.__context__:
-                reason = cause
-            raise reason from None
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """The trainer, with the parts that every run has."""
@@ -188,7 +180,8 @@ class GANCommandLine(LightningCLI):
         if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
             plugins.append(SLURMEnvironment(auto_requeue=False))
         kwargs["plugins"] = plugins
-        return super().instantiate_trainer(**kwargs)
+        with settings_of("the trainer"):
+            return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
         """Evaluate the untrained model, so that every curve has its beginning."""
@@ -222,14 +215,9 @@ class GANCommandLine(LightningCLI):
         output = config.output or Path(
             config.trainer.default_root_dir, "predictions", f"{config.input.resolve().name}{direction}"
         )
-        try:
-            translation = FolderTranslation(
-                self.model, config.input, output, config.direction, config.tile, config.overlap
-            )
-            self._load_weights()
-            made, kept, failures = translation.run(self.trainer)
-        except (ValueError, OSError) as error:
-            raise SystemExit(f"error: {error}") from error
+        translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
+        self._load_weights()
+        made, kept, failures = translation.run(self.trainer)
         if self.trainer.is_global_zero:
             already = f", {kept:,} were there already" if kept else ""
             print(f"{made:,} images translated into {output}{already}")
@@ -263,8 +251,8 @@ def _follow_recipe(config: Namespace) -> None:
     """Evaluate by the recipe of the command line; let the data serve what the recipe compares with."""
     evaluations = [c for c in _listed(config.trainer.callbacks) if c.class_path.endswith(".Evaluation")]
     if config.recipe is not None and not evaluations:
-        raise SystemExit(
-            f"error: --recipe {config.recipe} needs the callback gan_lightning.callbacks.Evaluation, and the config "
+        raise ValueError(
+            f"--recipe {config.recipe} needs the callback gan_lightning.callbacks.Evaluation, and the config "
             "has none: add it to trainer.callbacks"
         )
     for evaluation in evaluations:
@@ -273,10 +261,7 @@ def _follow_recipe(config: Namespace) -> None:
             settings.recipe, settings.extractor, settings.metrics = config.recipe, None, None
         if settings.recipe is None or "reference_split" not in config.data.init_args:
             continue
-        try:
-            recipe = find_recipe(settings.recipe)
-        except (ValueError, FileNotFoundError) as error:
-            raise SystemExit(f"error: {error}") from None
+        recipe = find_recipe(settings.recipe)
         config.data.init_args.reference_split = recipe.split
         if recipe.num_real is not None:
             config.data.init_args.num_reference = recipe.num_real
@@ -329,6 +314,7 @@ def main(args: list[str] | None = None) -> GANCommandLine:
         trainer_class=Trainer,
         subclass_mode_model=True,
         subclass_mode_data=True,
+        parser_class=RunParser,
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,  # models record their own arguments, from YAML and from Python alike
         seed_everything_default=0,

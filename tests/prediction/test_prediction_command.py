@@ -105,14 +105,14 @@ def test_several_processes_share_a_folder_and_say_together_what_was_skipped(plac
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--input={place}/absent", "--ckpt_path=last"], "error: .*absent is not a folder"),
+        (["--input={place}/absent", "--ckpt_path=last"], "absent is not a folder"),
         (["--input={place}/photos", "--output={place}/photos/out", "--ckpt_path=last"], "lies in the input"),
         (["--input={place}/photos", "--ckpt_path=last", "--direction=AtoB"], "CycleGAN has no direction 'AtoB'"),
-        (["--input={place}/photos"], "error: --input needs --ckpt_path"),
+        (["--input={place}/photos"], "--input needs --ckpt_path"),
         (["--input={place}/photos", "--ckpt_path={place}/absent.ckpt"], "absent.ckpt"),
         (["--input={place}/photos", "--ckpt_path={place}/other.ckpt"], "other.ckpt is not of the config's model"),
-        (["--output={place}/out", "--ckpt_path=last"], "error: --output is for translating a folder: give --input"),
-        (["--direction=a_to_b", "--ckpt_path=last"], "error: --direction is for translating a folder: give --input"),
+        (["--output={place}/out", "--ckpt_path=last"], "--output is for translating a folder: give --input"),
+        (["--direction=a_to_b", "--ckpt_path=last"], "--direction is for translating a folder: give --input"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(arguments: list[str], said: str, place: Path) -> None:
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_one_sentence(arguments: list[str], said: str, plac
         run = trainer(place, max_epochs=1)
         run.fit(other, data_for(other))
         run.save_checkpoint(place / "other.ckpt")
-    with pytest.raises(SystemExit, match=said):
+    with pytest.raises((ValueError, OSError), match=said):
         predict(place, *(argument.format(place=place) for argument in arguments))
     assert not (place / "out").exists()
     assert not (place / "photos" / "out").exists()
@@ -129,5 +129,5 @@ def test_what_does_not_fit_is_one_sentence(arguments: list[str], said: str, plac
 
 def test_a_model_of_noise_has_nothing_to_translate(place: Path) -> None:
     quickstart = ROOT / "configs" / "quickstart.yaml"
-    with pytest.raises(SystemExit, match="error: DCGAN does not translate images"):
+    with pytest.raises(ValueError, match="DCGAN does not translate images"):
         main(["predict", f"--config={quickstart}", f"--input={place / 'photos'}", "--ckpt_path=last"])

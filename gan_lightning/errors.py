@@ -1,0 +1,189 @@
+"""How every program here ends when something goes wrong: in one sentence where the user can mend it.
+
+A mistake of the user is told from a fault of this library by where the exception comes from, so that code which finds
+a mistake only has to raise an ordinary exception with a sentence:
+
+- A `raise` statement of this library (in gan_lightning or datamodules): its author foresaw the case and wrote the
+  sentence. It holds for an exception of any kind, save AssertionError and NotImplementedError.
+- An OSError, a missing package, a full memory, or settings that Lightning calls a misconfiguration, wherever it was
+  noticed.
+- Anything else is a fault: a traceback, and a line that asks for a report.
+
+An exception that passes through the user's own code (a network, data set or callback of another project) keeps its
+traceback in any case, for that shows the place to mend.
+"""
+
+import dis
+import errno
+import os
+import re
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+DEBUG = "GAN_LIGHTNING_DEBUG"
+"""The environment variable that shows the traceback of a mistake, where it is neither empty nor 0."""
+
+MISTAKE, FAULT, INTERRUPTED = 2, 1, 130
+"""Exit codes: the user can mend it; a fault, or the user's own code failed; Ctrl-C."""
+
+_HERE = Path(__file__).parent
+_OURS = (f"{_HERE}{os.sep}", f"{_HERE.parent / 'datamodules'}{os.sep}")
+_INSTALLED = tuple(
+    f"{place}{os.sep}"
+    for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    for place in (sysconfig.get_path(name), Path(sysconfig.get_path(name)).resolve())
+)
+_ADVICE = {
+    errno.ENOENT: "correct the path",
+    errno.EACCES: "change its permissions, or give another path",
+    errno.EPERM: "change its permissions, or give another path",
+    errno.EISDIR: "give a file, not a folder",
+    errno.ENOTDIR: "give a folder, not a file",
+    errno.EEXIST: "delete it, or give another path",
+    errno.ENOSPC: "make room, or write elsewhere (--trainer.default_root_dir, GAN_LIGHTNING_CACHE)",
+    errno.EDQUOT: "make room, or write elsewhere (--trainer.default_root_dir, GAN_LIGHTNING_CACHE)",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), or write elsewhere",
+    errno.EROFS: "give a path that can be written to",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ELOOP: "symbolic links lead in a circle there: remove one",
+    errno.ECONNREFUSED: "check the address and the network",
+}
+_MEMORY = re.compile(r"out of memory|can't allocate memory|Unable to allocate|not enough memory", re.IGNORECASE)
+
+
+class UsageError(ValueError):
+    """A command line that cannot be understood."""
+
+
+def run(main: Callable[[], Any]) -> int:
+    """Run a program and end as the module's docstring says: every `main` here is started by this.
+
+    Args:
+        main: the program. An int that it returns is its exit code.
+
+    Returns:
+        The exit code: 0, or `MISTAKE`, `FAULT` or `INTERRUPTED`, or the one that the program asked for itself.
+    """
+    try:
+        code = main()
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            return _say(stop.code.removeprefix("error: "), MISTAKE)
+        return stop.code or 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, `head` say, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+    except Exception as error:
+        return report(error)
+    return code if isinstance(code, int) else 0
+
+
+def report(error: Exception) -> int:
+    """Print an exception on standard error as the module's docstring says.
+
+    Returns:
+        The exit code.
+    """
+    mistake = mistake_in(error)
+    own = next((place for link in chain(error) if (place := own_place(link)) is not None), None)
+    if mistake is None or own is not None or os.environ.get(DEBUG, "0") not in ("", "0"):
+        traceback.print_exception(error)
+    if mistake is not None:
+        return _say(sentence(mistake), MISTAKE)
+    what = one_line(f"{type(error).__name__}: {error}")
+    if own is not None:
+        return _say(f"{own}: {what}", FAULT)
+    return _say(
+        f"{what} (this is a fault of gan_lightning, not of yours: report it with the text above and the command to the "
+        "project's issue tracker)",
+        FAULT,
+    )
+
+
+def mistake_in(error: BaseException) -> BaseException | None:
+    """The exception whose sentence tells the user what to mend: `error` or one that led to it. None = a fault."""
+    for link in chain(error):
+        if _foreseen(link):
+            return link
+        if own_place(link) is not None:
+            return None
+        if isinstance(link, OSError | ModuleNotFoundError) or _is_memory(link) or _is_misconfiguration(link):
+            return link
+    return None
+
+
+def sentence(mistake: BaseException) -> str:
+    """What an exception says, in one line: what is wrong, where, and what to do."""
+    if _foreseen(mistake):
+        return one_line(str(mistake))
+    if isinstance(mistake, ModuleNotFoundError) and mistake.name:
+        return (
+            f"the package {mistake.name.partition('.')[0]!r} is needed here: install it with pip, or correct the name"
+        )
+    if _is_memory(mistake):
+        return (
+            f"the memory is full ({one_line(str(mistake)).partition('. ')[0] or type(mistake).__name__}): make "
+            "data.batch_size smaller (or model.accumulate larger), or the images and the networks"
+        )
+    if isinstance(mistake, OSError) and mistake.errno is not None:
+        what = (mistake.strerror or os.strerror(mistake.errno)).lower()
+        where = f"{mistake.filename}: " if mistake.filename is not None else ""
+        advice = _ADVICE.get(mistake.errno)
+        return one_line(f"{where}{what}{f' ({advice})' if advice else ''}")
+    return one_line(str(mistake) or type(mistake).__name__)
+
+
+def one_line(text: str) -> str:
+    """A text with its line breaks and runs of spaces as one space each, and no full stop at the end."""
+    return " ".join(text.split()).removesuffix(".")
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that it was raised from, the last first."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__
+
+
+def _foreseen(error: BaseException) -> bool:
+    """Whether a `raise` statement of this library made the exception."""
+    if error.__traceback__ is None or isinstance(error, AssertionError | NotImplementedError):
+        return False
+    innermost = error.__traceback__
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    code = innermost.tb_frame.f_code
+    return code.co_filename.startswith(_OURS) and dis.opname[code.co_code[innermost.tb_lasti]] == "RAISE_VARARGS"
+
+
+def own_place(error: BaseException) -> str | None:
+    """Where an exception left the user's own code: the innermost such line of its traceback. None = nowhere."""
+    places = [
+        f"{code.co_filename}, line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if os.path.isabs((code := frame.f_code).co_filename) and not code.co_filename.startswith((*_OURS, *_INSTALLED))
+    ]
+    return places[-1] if places else None
+
+
+def _is_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_MEMORY.search(str(error))))
+
+
+def _is_misconfiguration(error: BaseException) -> bool:
+    return type(error).__name__ == "MisconfigurationException"  # by name: this module starts without Lightning
+
+
+def _say(what: str, code: int) -> int:
+    print(f"error: {what}", file=sys.stderr, flush=True)
+    return code

@@ -1,0 +1,404 @@
+"""Command lines and config files that cannot be understood, each said in one sentence with the nearest valid names.
+
+jsonargparse answers with a nest: for every type that an argument could have had, why the value is not of that type, and
+inside a class the same again. `boil_down` follows the nest to where it is deepest, which is where the mistake is.
+"""
+
+import difflib
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from gan_lightning.errors import UsageError, mistake_in, one_line, own_place
+
+_KEY = re.compile(r'^(?:.*: )?Parser key "(?P<key>[^"]*)":\s*(?P<rest>.*)$')
+_CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']*)':\s*(?P<rest>.*)$")
+_CALLABLE = re.compile(r"^Type .* expects a function or a callable class: (?P<rest>.*)$")
+_TYPES = re.compile(r"^Subtypes: (?P<types>.*)$")
+_VALUE = re.compile(r"^Given value: (?:NestedArg\(key=.*?, val=)?(?P<value>.*?)(?:\. Got value: .*)?\)?$")
+_NOISE = re.compile(
+    r"^(?:Does not validate against any|Errors:|Given value type: |Expected a path but .* either not accessible|"
+    r"Subclass types expect one of|a class path \(str\)|a dict with)"
+)
+_UNKNOWN = re.compile(
+    r"^(?:Option|Group '(?P<group>[^']*)' does not accept option|"
+    r"Subcommand '(?P<command>[^']*)' does not accept option|No action for key) ['\"](?P<option>[^'\"]*)['\"]"
+)
+_EXPECTED = re.compile(
+    r"^Expected an? (?P<type>(?:<class|typing|collections|Literal).*?)(?:\. Got value: (?P<value>.*))?$"
+)
+_CHOICE = re.compile(r"[^\s,'\"\]]+")
+_REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
+_KINDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "NoneType": "null",
+    "str": "text",
+    "list": "a list",
+    "dict": "a mapping",
+    "Iterable": "a list",
+    "Sequence": "a list",
+}
+
+_failed: ContextVar[list[Exception] | None] = ContextVar("failed", default=None)
+
+
+class Parser(ArgumentParser):
+    """jsonargparse's, whose errors are exceptions with one sentence, and which takes no abbreviated flags."""
+
+    def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise.
+
+        Raises:
+            UsageError: the message, boiled down.
+            argparse.ArgumentError: the message as it is, for the parser that contains this one.
+        """
+        if not self.exit_on_error:
+            super().error(message, ex)
+        raise UsageError(boil_down(message, self)) from ex
+
+    def instantiate(self, namespace: Namespace, instantiate_groups: bool = True, **others: Any) -> Namespace:
+        """Build the objects of a config. The first error of a constructor is raised as it is, and not in a nest.
+
+        Raises:
+            ValueError: a class refuses its settings with an error that names neither; the sentence does.
+        """
+        if _failed.get() is not None:  # for a part of an object: whoever builds the whole takes care
+            return super().instantiate(namespace, instantiate_groups, **others)
+        failed: list[Exception] = []
+        token = _failed.set(failed)
+
+        def build(kind: type, *args: Any, **kwargs: Any) -> Any:
+            try:
+                with settings_of(f"{kind.__module__}.{kind.__name__}"):
+                    return kind(*args, **kwargs)
+            except Exception as error:
+                failed.append(error)
+                raise
+
+        try:
+            return super().instantiate(namespace, instantiate_groups, instantiators=[(build, object, True)], **others)
+        except Exception as error:
+            raise (failed[0] if failed else error)  # noqa: B904
+        finally:
+            _failed.reset(token)
+
+
+@contextmanager
+def settings_of(what: str) -> Iterator[None]:
+    """Where a library beneath this one refuses the settings of `what`, say of what: as long as the context lasts.
+
+    Raises:
+        ValueError: instead of a ValueError, TypeError, RuntimeError or Lightning's MisconfigurationException that came
+            neither from this library nor through the user's own code.
+    """
+    try:
+        yield
+    except Exception as error:
+        kinds = ("ValueError", "TypeError", "RuntimeError", "MisconfigurationException")
+        if type(error).__name__ not in kinds or mistake_in(error) is not None or own_place(error) is not None:
+            raise
+        raise ValueError(f"{what} does not take these settings: {one_line(str(error))}") from error
+
+
+def boil_down(message: str, parser: ArgumentParser | None = None) -> str:  # noqa: PLR0911 (one for each kind)
+    """One sentence for what jsonargparse says: the key, the value, the reason, and the nearest valid names.
+
+    Args:
+        message: jsonargparse's own.
+        parser: the one that refused: its flags are suggested, and the config files that it was given are named.
+    """
+    if (match := re.match(r"unrecognized arguments: (.*)$", message, re.DOTALL)) is not None:
+        return _unknown_flag(match[1], parser)
+    if (match := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)) is not None:
+        names = re.findall(r"[\w-]+", match[2])
+        return f"there is no command {match[1]!r}{_nearest(match[1], names)} (the commands are {', '.join(names)})"
+    if (match := re.match(r'expected "\w+" to be one of \{(.*?)\}', message)) is not None:
+        return f"a command is missing: give one of {match[1].replace(',', ', ')}"
+    if (match := _REQUIRED.match(message)) is not None:
+        return _missing(match["names"].split(", "))
+    if message.startswith(("Problems parsing config", 'Parser key "config"')) and "class_path" not in message:
+        return _bad_file(message, parser)
+    leaves = list(_leaves(_tree(message), _Reason()))
+    if not leaves:
+        return one_line(message)
+    deepest = max(leaves, key=lambda leaf: (len(leaf.keys), leaf.owner is not None, bool(_UNKNOWN.match(leaf.text))))
+    return _say(deepest, [leaf.text for leaf in leaves if leaf.place == deepest.place], parser)
+
+
+def arguments_of(path: str) -> list[str]:
+    """The names of the arguments that the class or function at an import path takes, those of its bases among them."""
+    found = _imported(path)
+    names: list[str] = []
+    for owner in inspect.getmro(found) if inspect.isclass(found) else [found]:
+        function = vars(owner).get("__init__") if inspect.isclass(owner) else owner
+        if function is None or owner is object:
+            continue
+        parameters = inspect.signature(function).parameters.values()
+        plain = (p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self")
+        names += [name for name in plain if name not in names]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names
+
+
+# ---------------------------------------------------------------------- the nest
+
+
+class _Reason(NamedTuple):
+    """One end of a nest: the keys that lead there, the class whose argument it is, and what was given."""
+
+    keys: tuple[str, ...] = ()
+    owner: str | None = None
+    types: str = ""
+    value: str | None = None
+    text: str = ""
+
+    @property
+    def place(self) -> Any:
+        return self.keys, self.owner
+
+
+def _tree(message: str) -> list[Any]:
+    """The lines of a message, each with those that are indented below it."""
+    roots: list[Any] = []
+    open_nodes: list[tuple[int, list[Any]]] = [(-1, roots)]
+    for line in message.splitlines():
+        text = line.strip()
+        if text:
+            indent = len(line) - len(line.lstrip())
+            while open_nodes[-1][0] >= indent:
+                open_nodes.pop()
+            children: list[Any] = []
+            open_nodes[-1][1].append((text.removeprefix("- "), children))
+            open_nodes.append((indent, children))
+    return roots
+
+
+def _leaves(nodes: list[Any], within: _Reason) -> Iterator[_Reason]:
+    """The reasons at the ends of all branches."""
+    for text, _ in nodes:
+        if (match := _TYPES.match(text)) is not None:
+            within = within._replace(types=match["types"])
+        elif (match := _VALUE.match(text)) is not None:
+            within = within._replace(value=match["value"].strip("'"))
+    for text, children in nodes:
+        if (match := _KEY.match(text)) is not None:
+            keys = (*within.keys, match["key"])
+            within_key = _Reason(keys)
+            yield from _leaves([(match["rest"], []), *children] if match["rest"] else children, within_key)
+        elif (match := _CLASS.match(text)) is not None:
+            inside = within._replace(owner=match["path"])
+            yield from _leaves([(match["rest"], []), *children] if match["rest"] else children, inside)
+        elif (match := _CALLABLE.match(text)) is not None:
+            yield from _leaves([(match["rest"], children)], within)
+        elif _NOISE.match(text):
+            yield from _leaves(children, within)
+        elif not (_TYPES.match(text) or _VALUE.match(text)):
+            yield within._replace(text=text)
+            yield from _leaves(children, within)
+
+
+# ---------------------------------------------------------------------- sentences
+
+
+def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:
+    """The sentence for a reason; `texts` are its own and those of the other types that the value could have had."""
+    key = ".".join(reason.keys)
+    where = f"{key}: " if key else ""
+    if (match := _UNKNOWN.match(reason.text)) is not None:
+        if reason.owner is None:
+            group = f"{match['group']}." if match["group"] else ""
+            return _unknown_flag(f"--{group}{match['option']}", parser, match["command"])
+        names = arguments_of(reason.owner)
+        others = "" if _close(match["option"], names) else f" (it takes {', '.join(names) or 'none'})"
+        option, found = match["option"], _place_in_files(match["option"], parser)
+        return f"{where}{reason.owner} has no argument {option!r}{_nearest(option, names)}{others}{found}"
+    if (match := _REQUIRED.match(reason.text)) is not None:
+        return f"{where}{reason.owner} needs {match['names']}: give it under init_args"
+    expected = [match for text in texts if (match := _EXPECTED.match(text)) is not None]
+    given = next((match["value"] for match in expected if match["value"]), reason.value)
+    bases = [base for path in re.findall(r"[\w.]+\.\w+", reason.types) if (base := _kind_of_class(path)) is not None]
+    if bases and given is not None and re.fullmatch(r"[A-Za-z_][\w.]*", given):
+        return f"{where}{_no_such_class(given, bases[-1], reason.text)}{_place_in_files(reason.keys[-1], parser)}"
+    if expected:
+        types = [match["type"] for match in expected]
+        choices = [choice for text in types if "Literal" in text for choice in _CHOICE.findall(text.partition("[")[2])]
+        kinds = dict.fromkeys(_kind(text) for text in types if "Literal" not in text)
+        wanted = " or ".join([*dict.fromkeys(choices), *kinds])
+        return (
+            f"{where}{given!r} is not {wanted}{_nearest(str(given), choices)}{_place_in_files(reason.keys[-1], parser)}"
+        )
+    owner = f" ({reason.owner})" if reason.owner else ""
+    return f"{where}{one_line(reason.text)}{owner}"
+
+
+def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None = None) -> str:
+    """For flags, and words that are none, which no parser takes."""
+    parser = _parser_of(parser, command)
+    flags = [flag for flag in getattr(parser, "_option_string_actions", {}) if flag.startswith("--")]
+    name = next((word for word in given.split() if word.startswith("-")), None)
+    if name is None:
+        return f"{given!r} is one argument too many: a setting is given as --NAME VALUE (see --help)"
+    name = name.partition("=")[0]
+    suggested = [flag for flag in flags if flag.startswith(name)][:3] or _close(name, flags)
+    found = _place_in_files(name.removeprefix("--").rpartition(".")[2], parser)
+    return f"there is no setting {name}{_did_you_mean(suggested)}{'' if suggested else ' (see --help)'}{found}"
+
+
+def _missing(names: list[str]) -> str:
+    """For arguments without which nothing can start."""
+    command = {name.partition(".")[0] for name in names if "." in name}
+    flags = [name.partition(".")[2] or name for name in names]
+    if flags and command:
+        return (
+            f"{command.pop()} needs {' and '.join(sorted(flags))}: give a config (--config configs/quickstart.yaml, "
+            "say), or flags (see --help)"
+        )
+    return f"missing: {', '.join(names)} (see --help)"
+
+
+def _bad_file(message: str, parser: ArgumentParser | None) -> str:
+    """For a config file that is not there, cannot be read, or is not YAML."""
+    for file in _config_files(parser):
+        if not file.exists():
+            others = [str(path) for path in Path("configs").rglob("*.yaml")]
+            return f"there is no config file {file}{_nearest(str(file), others)}"
+        if file.is_dir():
+            return f"{file} is a folder, where --config takes a YAML file"
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as error:
+            line = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+            return f"{file}{line} is not YAML: {one_line(error.problem or str(error))}"
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            return f"{file} is not YAML: {one_line(str(error))}"
+        if not isinstance(content, dict):
+            kind = "empty" if content is None else f"a {type(content).__name__}"
+            return f"{file} is {kind}, where a config has keys such as trainer, model and data"
+    return one_line(message)
+
+
+def _no_such_class(given: str, base: type, text: str) -> str:
+    """For a name that is not that of a class of the wanted kind."""
+    names = {_public_path(kind) for kind in _subclasses(base)}
+    if "abstract" in text:
+        return f"{given} only says what its subclasses have in common{_did_you_mean(sorted(names)[:5])}"
+    kind = _public_path(base)
+    found = "there is no class" if _imported(given) is None else f"a {base.__name__} is wanted, not"
+    return f"{found} {given!r}{_nearest(given, names) or f' (a subclass of {kind} is wanted)'}"
+
+
+def _kind(text: str) -> str:
+    """A type as jsonargparse writes it, in words."""
+    name = text.removeprefix("<class '").removesuffix("'>").partition("[")[0].rpartition(".")[2]
+    return _KINDS.get(name, f"a {name}")
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    return _did_you_mean(_close(name, names))
+
+
+def _did_you_mean(names: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(names)}?" if names else ""
+
+
+def _close(name: str, names: Iterable[str]) -> list[str]:
+    """Up to three of the names, the nearest first. Of dotted names the last parts are compared."""
+    tails: dict[str, list[str]] = {}
+    for candidate in sorted(names):
+        tails.setdefault(candidate.rpartition(".")[2].lower(), []).append(candidate)
+        tails.setdefault(candidate.lower(), []).append(candidate)
+    near = difflib.get_close_matches(name.lower(), tails, 3, 0.7)
+    near += difflib.get_close_matches(name.rpartition(".")[2].lower(), tails, 3, 0.7)
+    return list(dict.fromkeys(candidate for tail in near for candidate in tails[tail]))[:3]
+
+
+# ---------------------------------------------------------------------- looking things up
+
+
+def _parser_of(parser: ArgumentParser | None, command: str | None) -> ArgumentParser | None:
+    """The parser of the command that was given, where `parser` has commands."""
+    commands = getattr(getattr(parser, "_subcommands_action", None), "choices", None) or {}
+    given = [command] if command else _arguments(parser)
+    return next((commands[word] for word in given if word in commands), parser)
+
+
+def _arguments(parser: ArgumentParser | None) -> list[str]:
+    return list(getattr(parser, "args", None) or sys.argv[1:])
+
+
+def _config_files(parser: ArgumentParser | None) -> list[Path]:
+    """The config files of the command line, in order."""
+    given = _arguments(parser)
+    pairs = zip(given, [*given[1:], ""], strict=True)
+    return [
+        Path(flag.partition("=")[2] if "=" in flag else value)
+        for flag, value in pairs
+        if flag.partition("=")[0] in ("--config", "-c")
+    ]
+
+
+def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
+    """Where a key stands in a config file, if no flag gives it."""
+    given = [word.partition("=")[0] for word in _arguments(parser)]
+    if any(word.startswith("-") and word.rpartition(".")[2].strip("-+") == key for word in given):
+        return ""
+    for file in reversed(_config_files(parser)):
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        for number, line in enumerate(lines, 1):
+            if re.match(rf"\s*(?:- )?{re.escape(key)}\s*:", line):
+                return f" ({file}, line {number})"
+    return ""
+
+
+def _imported(path: str) -> Any:
+    """What is at an import path. None = nothing."""
+    package, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(package), name, None)
+    except (ImportError, ValueError):
+        return None
+
+
+def _kind_of_class(path: str) -> type | None:
+    """The class at an import path, if an argument can ask for a subclass of it."""
+    if path.startswith(("collections.", "typing.", "torch.Tensor", "pathlib.", "torch.nn.parameter")):
+        return None
+    found = _imported(path)
+    return found if inspect.isclass(found) else None
+
+
+def _subclasses(base: type) -> Iterator[type]:
+    """All that can be built, of those that are imported."""
+    kind: type
+    for kind in base.__subclasses__():
+        if not (inspect.isabstract(kind) or kind.__name__.startswith("_") or "<locals>" in kind.__qualname__):
+            yield kind
+        yield from _subclasses(kind)
+
+
+def _public_path(kind: type) -> str:
+    """The shortest import path of a class."""
+    parts = kind.__module__.split(".")
+    for count in range(1, len(parts)):
+        package = ".".join(parts[:count])
+        if getattr(sys.modules.get(package), kind.__name__, None) is kind:
+            return f"{package}.{kind.__name__}"
+    return f"{kind.__module__}.{kind.__name__}"
