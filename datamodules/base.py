@@ -7,10 +7,10 @@ import lightning as L
 import numpy as np
 import torch
 
-from datamodules.augmentation import augment, centre_crop, map_images
+from datamodules.augmentation import BatchDraws, augment, centre_crop, map_images
 from datamodules.loader import ReferenceLoader, TrainingLoader
 from datamodules.storage import ImageStorage, PartlyLabelledStorage, Storage
-from gan_lightning.batches import Batch, ImageBatch
+from gan_lightning.batches import Batch, ImageBatch, batch_length
 from gan_lightning.images import to_float
 
 SPLIT_SEED = 0  # of hold-outs and reference subsets: they stay the same whatever `seed` is, so that scores compare
@@ -74,7 +74,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
             "train", those that are, as published scores often do; not augmented either way.
         num_reference: use only so many reference images, a random choice that is the same in every run; null uses all.
         flip: mirror each training image left to right half of the time.
-        seed: names the order of the training images.
+        seed: names the order of the training images, and their crops and flips.
 
     Attributes:
         batch_type: the NamedTuple of `gan_lightning.batches` that the loaders yield.
@@ -164,10 +164,19 @@ class ImageDataModule(L.LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """A random crop and flip in training, else the middle; then integers to float32 in [-1, 1]."""
-        training = self.trainer is not None and self.trainer.training
         # cut as integers, which are a quarter of the bytes
-        cut = augment(batch, self.image_size, self.flip) if training else centre_crop(batch, self.image_size)
+        if self.trainer is not None and self.trainer.training:
+            cut = augment(batch, self.image_size, self.flip, self.draws_for(batch))
+        else:
+            cut = centre_crop(batch, self.image_size)
         return map_images(cut, to_float)
+
+    def draws_for(self, batch: Batch) -> BatchDraws:
+        """The random numbers of the augmentation of a training batch, which is the last that the loader handed out."""
+        loader = self.train_dataloader()
+        at = loader.state_dict()
+        key = self.seed, at["epoch"], at["position"]
+        return BatchDraws(key, batch_length(batch), loader.rank, loader.world_size, batch[0].device)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the training stream stands; Lightning drops the loader's own state where an epoch has just ended."""

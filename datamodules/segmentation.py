@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from datamodules.augmentation import BatchDraws
 from datamodules.base import height_and_width
 from datamodules.decode import Channels, Decoder
 from datamodules.folders import PairedFolder
@@ -38,7 +39,7 @@ class MaskDecoder(Decoder):
 
 
 def tile_positions(
-    count: int,
+    draws: BatchDraws,
     image_size: tuple[int, int],
     tile_size: tuple[int, int],
     *,
@@ -46,12 +47,11 @@ def tile_positions(
     flip: bool = False,
     turn: bool = False,
     elastic: float = 0,
-    device: torch.device | None = None,
 ) -> Tensor:
     """Where in an image each pixel of a random tile comes from.
 
     Args:
-        count: tiles, each of an image of its own.
+        draws: random numbers for N tiles, each of an image of its own.
         image_size: height and width of the images.
         tile_size: height and width of the tiles.
         border: pixels by which a tile may reach beyond its image.
@@ -59,25 +59,26 @@ def tile_positions(
         turn: turn each by 0, 90, 180 or 270 degrees.
         elastic: standard deviation, in pixels, of the displacement vectors on a coarse grid of 3x3 over the image,
             between which displacements are interpolated bicubically.
-        device: to draw on, from its global random state.
 
     Returns:
-        float32 (count, h, w, 2), column and row of each pixel.
+        float32 (N, h, w, 2), column and row of each pixel, on the device of the random numbers.
     """
     axes = []
     for whole, part in zip(image_size, tile_size, strict=True):
-        start = torch.randint(-border, whole + border - part + 1, (count, 1), device=device)
+        start = draws.integers(-border, whole + border - part + 1)[:, None]
+        device = start.device
         axes.append((start + (part - 1) / 2, torch.arange(part, device=device) - (part - 1) / 2))
     (middle_y, y), (middle_x, x) = axes
     offsets = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])  # (2, h, w), from the tile's middle
     turns = torch.tensor([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]], device=device)
-    turning = turns[torch.randint(4 if turn else 1, (count,), device=device)].float()
-    mirror = torch.ones(count, 2, 1, device=device)
-    mirror[:, 0, 0] = 1 - 2 * (torch.rand(count, device=device) < (0.5 if flip else 0.0)).float()
-    middle = torch.stack([middle_x, middle_y], dim=1)  # (count, 2, 1)
+    turning = turns[draws.integers(0, 4 if turn else 1)].float()
+    mirrored = draws.uniform() < (0.5 if flip else 0.0)
+    mirror = torch.ones(len(mirrored), 2, 1, device=device)
+    mirror[:, 0, 0] = 1 - 2 * mirrored.float()
+    middle = torch.stack([middle_x, middle_y], dim=1)  # (N, 2, 1)
     positions = (middle + turning @ (mirror * offsets.flatten(1))).unflatten(2, tile_size).movedim(1, 3)
     if elastic:
-        vectors = elastic * torch.randn(count, 2, _COARSE, _COARSE, device=device)
+        vectors = elastic * draws.normal(2, _COARSE, _COARSE)
         moved = grid_sample(
             vectors, _normalised(positions, image_size), mode="bicubic", padding_mode="border", align_corners=True
         )
@@ -208,27 +209,27 @@ class SegmentationFolder(PairedFolder):
         assert isinstance(batch, PairedBatch)
         source, target = to_float(batch.source), batch.target
         if self.trainer is not None and self.trainer.training:
+            draws = self.draws_for(batch)
             positions = tile_positions(
-                len(source),
+                draws,
                 self.image_size,
                 self.tile_size,
                 border=self.border,
                 flip=self.flip,
                 turn=self.turn,
                 elastic=self.elastic,
-                device=source.device,
             )
-            source = self._other_greys(sample(source, positions, "bilinear"))
+            source = self._other_greys(sample(source, positions, "bilinear"), draws)
             target = sample(target.float(), positions, "nearest")
         classes = torch.zeros(256, device=target.device)
         classes[self.levels] = torch.linspace(-1, 1, len(self.levels), device=target.device)
         return PairedBatch(source, classes[target.long()])
 
-    def _other_greys(self, tiles: Tensor) -> Tensor:
+    def _other_greys(self, tiles: Tensor, draws: BatchDraws) -> Tensor:
         """Each tile with a contrast and a brightness of its own."""
         if not self.grey:
             return tiles
-        contrast, brightness = self.grey * (2 * torch.rand(2, len(tiles), 1, 1, 1, device=tiles.device) - 1)
+        contrast, brightness = (self.grey * (2 * draws.uniform(1, 1, 1) - 1) for _ in range(2))
         return (tiles * (1 + contrast) + brightness).clamp(-1, 1)
 
     def _load(self, a: Path, b: Path | None) -> PairedStorage:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from datamodules.augmentation import augment, map_images
+from datamodules.augmentation import augment
 from datamodules.base import height_and_width, stored_size
 from datamodules.cache import decode_cached
 from datamodules.decode import TileDecoder
@@ -94,15 +94,15 @@ class SuperResolutionFolder(_FolderModule):
     def on_after_batch_transfer(self, batch: ImageBatch, dataloader_idx: int) -> PairedBatch:  # type: ignore[override]
         """A random crop, flip and turn in training; then float32 in [-1, 1], with the source made from it."""
         if self.trainer is not None and self.trainer.training:
-            cut: Any = augment(batch, self.crop_size, self.flip)
-            batch = map_images(cut, turned) if self.rotate else cut  # type: ignore[assignment]
+            draws = self.draws_for(batch)
+            cut: Any = augment(batch, self.crop_size, self.flip, draws)
+            batch = cut._replace(images=turned(cut.images, draws.integers(0, 4))) if self.rotate else cut
         target = to_float(batch.images)
         return PairedBatch(reduced(target, self.scale), target)
 
 
-def turned(images: Tensor) -> Tensor:
-    """Square images (N, C, S, S), each turned by 0, 90, 180 or 270 degrees, drawn from the global random state."""
-    turns = torch.randint(4, (len(images),), device=images.device)
+def turned(images: Tensor, turns: Tensor) -> Tensor:
+    """Square images (N, C, S, S), each turned by so many quarters of a circle, int64 (N,) from 0 to 3."""
     ways = torch.stack([images.rot90(quarter, (2, 3)) for quarter in range(4)])
     return ways[turns, torch.arange(len(images), device=images.device)]
 

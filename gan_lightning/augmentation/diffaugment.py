@@ -42,7 +42,7 @@ class DiffAugment(Augmentation):
 
 
 def _recolor(images: Tensor) -> Tensor:
-    brightness, saturation, contrast = torch.rand(3, len(images), 1, 1, 1, device=images.device)
+    brightness, saturation, contrast = (torch.rand(len(images), 1, 1, 1, device=images.device) for _ in range(3))
     images = images + (brightness - 0.5)
     images = torch.lerp(images.mean(dim=1, keepdim=True), images, 2 * saturation)
     return torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, contrast + 0.5)

@@ -1,0 +1,228 @@
+"""Random numbers that belong to an image: the same for it on any number of processes, in batches of any size.
+
+torch draws for a whole batch at once, from one stream. Two contexts make such a draw depend on less than that. They see
+every random function of torch that is called within them (also by networks of your own), and change what it draws:
+
+- `SharedDraws`, in training: all processes draw from the same stream, each for the whole batch, and keep their own
+  rows. One process alone needs no context to draw the same.
+- `ImageDraws`, wherever images are made to be kept: each image has a stream of its own, named by a seed and its number.
+
+A random function that is told its generator is let be, and so is one that draws for no images (a single number, or as
+many as have nothing to do with the number of images).
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+Fill = Callable[[Tensor, torch.Generator | None], Any]
+"""Fills a tensor with random numbers from a generator; None = the global one."""
+
+
+class _Draws(TorchFunctionMode):
+    """Passes the random functions of torch on to `draw`.
+
+    Args:
+        images: number of images that are computed together, on this process. A draw is for images if its first
+            dimension is a multiple of it.
+    """
+
+    def __init__(self, images: int) -> None:
+        super().__init__()
+        self.images = images
+
+    @abstractmethod
+    def draw(self, like: Tensor, fill: Fill) -> Tensor:
+        """Random numbers in the shape, type, layout and on the device of `like`, whose first dimension counts images.
+
+        Args:
+            like: a tensor whose values are not used.
+            fill: fills a tensor of any first dimension.
+        """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        handle = _HANDLERS.get(func)
+        if handle is None or kwargs.get("generator") is not None:
+            return func(*args, **kwargs)
+        drawn = handle(self, func, args, kwargs)
+        return func(*args, **kwargs) if drawn is None else drawn
+
+    def draw_for_images(self, like: Tensor, fill: Fill) -> Tensor | None:
+        """`draw`, or None where `like` has no row for each image."""
+        is_for_images = like.dim() > 0 and len(like) > 0 and len(like) % self.images == 0
+        return self.draw(like, fill) if is_for_images else None
+
+
+class SharedDraws(_Draws):
+    """Each process draws for the images of all, and keeps the rows of its own: `rank`, `rank + world_size`, ...
+
+    All processes are to begin with the same random state, and then have the same at any time.
+
+    Args:
+        images: number of images that are computed together, on this process.
+        rank: of this process, from 0.
+        world_size: number of processes.
+    """
+
+    def __init__(self, images: int, rank: int, world_size: int) -> None:
+        super().__init__(images)
+        self.rank, self.world_size = rank, world_size
+
+    def draw(self, like: Tensor, fill: Fill) -> Tensor:
+        """The rows of this process."""
+        shape = (len(like) * self.world_size, *like.shape[1:])
+        whole = torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_layout(like))
+        fill(whole, None)
+        return whole[self.rank :: self.world_size].contiguous(memory_format=_layout(like))
+
+
+class ImageDraws(_Draws):
+    """Each image draws from a stream of its own, on the CPU, whatever device the images are made on.
+
+    Args:
+        seed: of all images, 0 or more.
+        numbers: of the images that are computed together, in their order: image k of a seed draws the same always.
+    """
+
+    def __init__(self, seed: int, numbers: Iterable[int]) -> None:
+        self.streams = [_stream(seed, int(number)) for number in numbers]
+        super().__init__(max(1, len(self.streams)))
+
+    def draw(self, like: Tensor, fill: Fill) -> Tensor:
+        """A row from each stream; where there are several rows an image, from all streams in turn."""
+        drawn = torch.empty(like.shape, dtype=like.dtype)
+        for row, place in enumerate(drawn):
+            # a row of one dimension at least, since a fill may count its rows
+            fill(place.unsqueeze(0), self.streams[row % self.images])
+        return drawn.to(like.device, memory_format=_layout(like))
+
+
+def _stream(seed: int, number: int) -> torch.Generator:
+    # of a seed, torch's generator on the CPU uses the lower 32 bits only: these are mixed from all of both numbers
+    return torch.Generator().manual_seed(int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
+
+
+def _layout(like: Tensor) -> torch.memory_format:
+    last = like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last) and not like.is_contiguous()
+    return torch.channels_last if last else torch.contiguous_format
+
+
+# ---------------------------------------------------------------------- the random functions of torch
+
+
+def _made(fill: Callable[..., Any], draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """torch.rand and its like, which make a tensor."""
+    given = {name: value for name, value in kwargs.items() if name not in ("generator", "device", "pin_memory")}
+    shape = func(*args, **given, device="meta")  # without a draw
+    default = args[0].device if args and isinstance(args[0], Tensor) else torch.get_default_device()
+    like = torch.empty_like(shape, device=kwargs.get("device") or default)
+    drawn = draws.draw_for_images(like, partial(fill, args, kwargs))
+    return drawn if drawn is None else drawn.requires_grad_(bool(kwargs.get("requires_grad", False)))
+
+
+def _filled(method: Any, draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """Tensor.normal_ and its like, which fill a tensor."""
+    into, *settings = args
+    given = {name: value for name, value in kwargs.items() if name != "generator"}
+    if any(isinstance(value, Tensor) for value in (*settings, *given.values())):
+        return None
+    drawn = draws.draw_for_images(into, lambda tensor, random: method(tensor, *settings, **given, generator=random))
+    return drawn if drawn is None else into.copy_(drawn)
+
+
+def _uniform(like: Tensor, draws: _Draws) -> Tensor | None:
+    return draws.draw_for_images(like, lambda tensor, random: tensor.uniform_(generator=random))
+
+
+def _bernoulli(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """torch.bernoulli of a tensor of probabilities."""
+    probabilities = args[0] if args else kwargs["input"]
+    if len(args) > 1 or not probabilities.is_floating_point() or kwargs.get("p") is not None:
+        return None
+    uniform = _uniform(probabilities, draws)
+    return None if uniform is None else (uniform < probabilities).to(probabilities.dtype)
+
+
+def _multinomial(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """torch.multinomial of one sample a row, the largest of weights over exponentials (as torch does it)."""
+    weights = args[0] if args else kwargs["input"]
+    if kwargs.get("num_samples", args[1] if len(args) > 1 else 1) != 1:
+        return None
+    drawn = draws.draw_for_images(weights, lambda tensor, random: tensor.exponential_(generator=random))
+    return None if drawn is None else (weights / drawn).argmax(dim=-1, keepdim=True)
+
+
+def _normal(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """torch.normal, of means and deviations or of a size."""
+    mean = kwargs.get("mean", args[0] if args else 0.0)
+    std = kwargs.get("std", args[1] if len(args) > 1 else 1.0)
+    size = kwargs.get("size", args[2] if len(args) > 2 else None)
+    if size is not None:
+        like = torch.empty(size, dtype=kwargs.get("dtype"), device=kwargs.get("device"))
+    else:
+        like = sum(value for value in (mean, std) if isinstance(value, Tensor))  # type: ignore[assignment]
+    drawn = draws.draw_for_images(like, lambda tensor, random: tensor.normal_(generator=random))
+    return None if drawn is None else drawn * std + mean
+
+
+def _dropout(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any], planes: bool = False) -> Tensor | None:
+    """Dropout of single activations, or of whole planes of them."""
+    images = args[0] if args else kwargs["input"]
+    p = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
+    training = kwargs.get("training", args[2] if len(args) > 2 else True)
+    inplace = kwargs.get("inplace", args[3] if len(args) > 3 else False)
+    if not training or not 0 < p < 1:
+        return None
+    like = images.detach()
+    like = like[(slice(None), slice(None), *[slice(1)] * (like.dim() - 2))] if planes else like
+    kept = draws.draw_for_images(like, lambda tensor, random: tensor.bernoulli_(1 - p, generator=random))
+    if kept is None:
+        return None
+    return images.mul_(kept.div_(1 - p)) if inplace else images * kept.div_(1 - p)
+
+
+def _bounds(args: Any, kwargs: Mapping[str, Any]) -> tuple[int, int]:
+    """Of torch.randint(high, size), torch.randint(low, high, size), and of torch.randint_like."""
+    numbers = [value for value in args if isinstance(value, int)]
+    numbers += [kwargs[name] for name in ("low", "high") if name in kwargs]
+    return (0, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def _fill_uniform(args: Any, kwargs: Any, tensor: Tensor, random: torch.Generator | None) -> None:
+    tensor.uniform_(generator=random)
+
+
+def _fill_normal(args: Any, kwargs: Any, tensor: Tensor, random: torch.Generator | None) -> None:
+    tensor.normal_(generator=random)
+
+
+def _fill_integers(args: Any, kwargs: Any, tensor: Tensor, random: torch.Generator | None) -> None:
+    tensor.random_(*_bounds(args, kwargs), generator=random)  # type: ignore[call-overload]
+
+
+_FILLING = ("normal_", "uniform_", "bernoulli_", "random_", "exponential_", "log_normal_", "cauchy_", "geometric_")
+_HANDLERS: dict[Any, Callable[..., Tensor | None]] = {
+    torch.rand: partial(_made, _fill_uniform),
+    torch.rand_like: partial(_made, _fill_uniform),
+    torch.randn: partial(_made, _fill_normal),
+    torch.randn_like: partial(_made, _fill_normal),
+    torch.randint: partial(_made, _fill_integers),
+    torch.randint_like: partial(_made, _fill_integers),
+    torch.bernoulli: _bernoulli,
+    Tensor.bernoulli: _bernoulli,
+    torch.multinomial: _multinomial,
+    torch.normal: _normal,
+    functional.dropout: _dropout,
+    functional.dropout1d: partial(_dropout, planes=True),
+    functional.dropout2d: partial(_dropout, planes=True),
+    functional.dropout3d: partial(_dropout, planes=True),
+    **{getattr(Tensor, name): partial(_filled, getattr(Tensor, name)) for name in _FILLING},
+}
