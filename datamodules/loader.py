@@ -94,6 +94,8 @@ class ReferenceLoader:
         split: name of the split that the items are of.
 
     Attributes:
+        shares: for each batch on this rank, the place of its first item in the storage's order, and of one past its
+            last.
         num_items: over all ranks together.
         fingerprint: the same name only for the same images in the same order, shared out in the same way; the same on
             every rank and machine.
@@ -122,18 +124,18 @@ class ReferenceLoader:
         self.split = split
         self.num_items = len(storage)
         self._storage = storage
-        self._shares = []  # (first item, one past the last)
+        self.shares: list[tuple[int, int]] = []
         for start in range(0, len(storage), batch_size):
             length = min(batch_size, len(storage) - start)
             first, end = (start + length * part // world_size for part in (rank, rank + 1))
             if first < end:
-                self._shares.append((first, end))
+                self.shares.append((first, end))
 
     def __len__(self) -> int:
         """Batches on this rank."""
-        return len(self._shares)
+        return len(self.shares)
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._storage.order()
-        for first, end in self._shares:
+        for first, end in self.shares:
             yield self._storage.batch(order[first:end])

@@ -3,6 +3,7 @@
 Images in a batch are float32 NCHW in [-1, 1] by the time a model sees them (a datamodule converts on the device).
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
@@ -62,6 +63,29 @@ class Fingerprinted(Protocol):
     fingerprint: str
 
 
+@runtime_checkable
+class Ordered(Protocol):
+    """A loader that says which items of its set a batch holds: the first one's place, and one past the last one's."""
+
+    shares: Sequence[tuple[int, int]]
+
+
+def item_numbers(loader: Any, batch_idx: int, count: int, before: int, rank: int, world_size: int) -> range:
+    """The place in the whole set of each item of a batch, from 0, the same on any number of processes.
+
+    Args:
+        loader: where the batch comes from. One that is not `Ordered` is taken to deal out items in turn.
+        batch_idx: number of the batch on this process.
+        count: items of the batch.
+        before: items that this process was given before.
+        rank: this process.
+        world_size: number of processes.
+    """
+    if isinstance(loader, Ordered):
+        return range(*loader.shares[batch_idx])
+    return range(before * world_size + rank, (before + count) * world_size + rank, world_size)
+
+
 def batch_length(batch: Batch) -> int:
     """Number of images (or pairs) in a batch."""
     return len(batch[0])
@@ -76,6 +100,12 @@ def first(batch: AnyBatch, count: int) -> AnyBatch:
     """The first `count` items of a batch."""
     make: Any = type(batch)
     return make(*(None if field is None else field[:count] for field in batch))
+
+
+def select(batch: AnyBatch, rows: Tensor) -> AnyBatch:
+    """The items of a batch at `rows`, int64 (n,)."""
+    make: Any = type(batch)
+    return make(*(None if field is None else field[rows] for field in batch))
 
 
 def split(batch: AnyBatch, parts: int) -> list[AnyBatch]:

@@ -62,9 +62,10 @@ class _Draws(TorchFunctionMode):
 
 
 class SharedDraws(_Draws):
-    """Each process draws for the images of all, and keeps the rows of its own: `rank`, `rank + world_size`, ...
+    """Each process draws for the images of all, and keeps the rows of its own.
 
-    All processes are to begin with the same random state, and then have the same at any time.
+    A batch of all processes is cut into as many parts in a row, so that the first process has the first rows. All
+    processes are to begin with the same random state, and then have the same at any time.
 
     Args:
         images: number of images that are computed together, on this process.
@@ -81,19 +82,21 @@ class SharedDraws(_Draws):
         shape = (len(like) * self.world_size, *like.shape[1:])
         whole = torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_layout(like))
         fill(whole, None)
-        return whole[self.rank :: self.world_size].contiguous(memory_format=_layout(like))
+        own = whole.unflatten(0, (-1, self.world_size, self.images))[:, self.rank].flatten(0, 1)
+        return own.contiguous(memory_format=_layout(like))
 
 
 class ImageDraws(_Draws):
     """Each image draws from a stream of its own, on the CPU, whatever device the images are made on.
 
     Args:
-        seed: of all images, 0 or more.
+        seed: of all images, 0 or more; or several such numbers, which together are one.
         numbers: of the images that are computed together, in their order: image k of a seed draws the same always.
     """
 
-    def __init__(self, seed: int, numbers: Iterable[int]) -> None:
-        self.streams = [_stream(seed, int(number)) for number in numbers]
+    def __init__(self, seed: int | tuple[int, ...], numbers: Iterable[int]) -> None:
+        seeds = seed if isinstance(seed, tuple) else (seed,)
+        self.streams = [_stream((*seeds, int(number))) for number in numbers]
         super().__init__(max(1, len(self.streams)))
 
     def draw(self, like: Tensor, fill: Fill) -> Tensor:
@@ -105,9 +108,9 @@ class ImageDraws(_Draws):
         return drawn.to(like.device, memory_format=_layout(like))
 
 
-def _stream(seed: int, number: int) -> torch.Generator:
-    # of a seed, torch's generator on the CPU uses the lower 32 bits only: these are mixed from all of both numbers
-    return torch.Generator().manual_seed(int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
+def _stream(name: tuple[int, ...]) -> torch.Generator:
+    # of a seed, torch's generator on the CPU uses the lower 32 bits only: these are mixed from all of the numbers
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(name).generate_state(1)[0]))
 
 
 def _layout(like: Tensor) -> torch.memory_format:
@@ -118,14 +121,40 @@ def _layout(like: Tensor) -> torch.memory_format:
 # ---------------------------------------------------------------------- the random functions of torch
 
 
-def _made(fill: Callable[..., Any], draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
-    """torch.rand and its like, which make a tensor."""
-    given = {name: value for name, value in kwargs.items() if name not in ("generator", "device", "pin_memory")}
-    shape = func(*args, **given, device="meta")  # without a draw
-    default = args[0].device if args and isinstance(args[0], Tensor) else torch.get_default_device()
-    like = torch.empty_like(shape, device=kwargs.get("device") or default)
-    drawn = draws.draw_for_images(like, partial(fill, args, kwargs))
+def _made(draws: _Draws, kwargs: Mapping[str, Any], like: Tensor, fill: Fill) -> Tensor | None:
+    drawn = draws.draw_for_images(like, fill)
     return drawn if drawn is None else drawn.requires_grad_(bool(kwargs.get("requires_grad", False)))
+
+
+def _settings(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a random function that torch.empty takes as well."""
+    names = ("dtype", "device", "layout", "memory_format", "size")
+    return {name: value for name, value in kwargs.items() if name in names}
+
+
+def _new(fill: Fill, draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """torch.rand and torch.randn."""
+    return _made(draws, kwargs, torch.empty(*args, **_settings(kwargs)), fill)
+
+
+def _new_like(fill: Fill, draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """torch.rand_like and torch.randn_like."""
+    other = args[0] if args else kwargs["input"]
+    return _made(draws, kwargs, torch.empty_like(other, **_settings(kwargs)), fill)
+
+
+def _integers(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """torch.randint(high, size), torch.randint(low, high, size), and torch.randint_like."""
+    numbers = [value for value in args if isinstance(value, int)]
+    numbers += [kwargs[name] for name in ("low", "high") if name in kwargs]
+    low, high = (0, *numbers)[-2:]
+    shapes = [value for value in args if not isinstance(value, int)]
+    settings = _settings(kwargs)
+    if func is torch.randint_like:
+        like = torch.empty_like(shapes[0] if shapes else kwargs["input"], **settings)
+    else:
+        like = torch.empty(*shapes, **{"dtype": torch.int64} | settings)
+    return _made(draws, kwargs, like, lambda tensor, random: tensor.random_(low, high, generator=random))
 
 
 def _filled(method: Any, draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
@@ -138,16 +167,12 @@ def _filled(method: Any, draws: _Draws, func: Any, args: Any, kwargs: Mapping[st
     return drawn if drawn is None else into.copy_(drawn)
 
 
-def _uniform(like: Tensor, draws: _Draws) -> Tensor | None:
-    return draws.draw_for_images(like, lambda tensor, random: tensor.uniform_(generator=random))
-
-
 def _bernoulli(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
     """torch.bernoulli of a tensor of probabilities."""
     probabilities = args[0] if args else kwargs["input"]
     if len(args) > 1 or not probabilities.is_floating_point() or kwargs.get("p") is not None:
         return None
-    uniform = _uniform(probabilities, draws)
+    uniform = draws.draw_for_images(probabilities, _fill_uniform)
     return None if uniform is None else (uniform < probabilities).to(probabilities.dtype)
 
 
@@ -169,7 +194,7 @@ def _normal(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> T
         like = torch.empty(size, dtype=kwargs.get("dtype"), device=kwargs.get("device"))
     else:
         like = sum(value for value in (mean, std) if isinstance(value, Tensor))  # type: ignore[assignment]
-    drawn = draws.draw_for_images(like, lambda tensor, random: tensor.normal_(generator=random))
+    drawn = draws.draw_for_images(like, _fill_normal)
     return None if drawn is None else drawn * std + mean
 
 
@@ -189,33 +214,22 @@ def _dropout(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any], pla
     return images.mul_(kept.div_(1 - p)) if inplace else images * kept.div_(1 - p)
 
 
-def _bounds(args: Any, kwargs: Mapping[str, Any]) -> tuple[int, int]:
-    """Of torch.randint(high, size), torch.randint(low, high, size), and of torch.randint_like."""
-    numbers = [value for value in args if isinstance(value, int)]
-    numbers += [kwargs[name] for name in ("low", "high") if name in kwargs]
-    return (0, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
-
-
-def _fill_uniform(args: Any, kwargs: Any, tensor: Tensor, random: torch.Generator | None) -> None:
+def _fill_uniform(tensor: Tensor, random: torch.Generator | None) -> None:
     tensor.uniform_(generator=random)
 
 
-def _fill_normal(args: Any, kwargs: Any, tensor: Tensor, random: torch.Generator | None) -> None:
+def _fill_normal(tensor: Tensor, random: torch.Generator | None) -> None:
     tensor.normal_(generator=random)
-
-
-def _fill_integers(args: Any, kwargs: Any, tensor: Tensor, random: torch.Generator | None) -> None:
-    tensor.random_(*_bounds(args, kwargs), generator=random)  # type: ignore[call-overload]
 
 
 _FILLING = ("normal_", "uniform_", "bernoulli_", "random_", "exponential_", "log_normal_", "cauchy_", "geometric_")
 _HANDLERS: dict[Any, Callable[..., Tensor | None]] = {
-    torch.rand: partial(_made, _fill_uniform),
-    torch.rand_like: partial(_made, _fill_uniform),
-    torch.randn: partial(_made, _fill_normal),
-    torch.randn_like: partial(_made, _fill_normal),
-    torch.randint: partial(_made, _fill_integers),
-    torch.randint_like: partial(_made, _fill_integers),
+    torch.rand: partial(_new, _fill_uniform),
+    torch.rand_like: partial(_new_like, _fill_uniform),
+    torch.randn: partial(_new, _fill_normal),
+    torch.randn_like: partial(_new_like, _fill_normal),
+    torch.randint: _integers,
+    torch.randint_like: _integers,
     torch.bernoulli: _bernoulli,
     Tensor.bernoulli: _bernoulli,
     torch.multinomial: _multinomial,

@@ -1,7 +1,9 @@
 """What the models of a family share besides the game: how fakes are drawn, images made, and progress shown."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -10,6 +12,7 @@ from torch.nn.functional import interpolate, l1_loss
 
 from gan_lightning.adversarial import AdversarialModule, Player
 from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch, first
+from gan_lightning.draws import ImageDraws
 from gan_lightning.generative import GenerativeModule, evaluating
 from gan_lightning.image_pool import ImagePool
 from gan_lightning.images import to_channels
@@ -46,20 +49,29 @@ class FromLatents(GenerativeModule):
 
         Args:
             count: how many.
-            truncation: largest magnitude of a component; larger ones are redrawn (Brock et al. 2018). None = none.
+            truncation: largest magnitude of a component, as if larger ones were redrawn (Brock et al. 2018). None =
+                any.
             generator: the random number generator to draw from, on this module's device. None = the global one.
         """
         z = torch.empty(count, self.latent_dim, device=self.device)
         if truncation is None:
             return z.normal_(generator=generator)
-        return nn.init.trunc_normal_(z, a=-truncation, b=truncation, generator=generator)
+        # by the inverse of the distribution function: one number for each component, where redrawing takes any number
+        bound = math.erf(truncation / math.sqrt(2))
+        z.uniform_(-bound, bound, generator=generator).erfinv_().mul_(math.sqrt(2))
+        return z.clamp_(-truncation, truncation)  # rounding aside, it is within
 
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
         """What the networks take besides their first argument: the labels of a conditional model, else nothing."""
         return [] if self.num_classes == 0 or labels is None else [labels]
 
     def sample(
-        self, n: int, labels: Tensor | None = None, truncation: float | None = None, seed: int | None = None
+        self,
+        n: int,
+        labels: Tensor | None = None,
+        truncation: float | None = None,
+        seed: int | None = None,
+        first: int = 0,
     ) -> Tensor:
         """Generate images with the averaged weights.
 
@@ -67,17 +79,19 @@ class FromLatents(GenerativeModule):
             n: how many.
             labels: class of each, int64 (n,), for a conditional model. None = it goes through its classes in turn.
             truncation: see `latents`.
-            seed: the same seed gives the same images. None = the global random state.
+            seed: image k of a seed is the same whatever `n` and the device, up to the rounding of sums, also where
+                the generator draws noise of its own. None = drawn from the global random state.
+            first: number of the first image, where there is a seed.
 
         Returns:
             float32 (n, C, H, W) in [-1, 1].
         """
         if labels is not None and not self.num_classes:
             raise ValueError("this model takes no labels: its networks have num_classes: 0")
-        random = None if seed is None else torch.Generator(self.device).manual_seed(seed)
         if self.num_classes and labels is None:
-            labels = torch.arange(n, device=self.device) % self.num_classes
-        return self.images_of(self.latents(n, truncation, random), labels)
+            labels = torch.arange(first, first + n, device=self.device) % self.num_classes
+        with nullcontext() if seed is None else ImageDraws(seed, range(first, first + n)):
+            return self.images_of(self.latents(n, truncation), labels)
 
     @torch.no_grad()
     def images_of(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -294,17 +308,31 @@ class UnpairedTranslation(AdversarialModule):
 
 
 class PoolsFakes(AdversarialModule):
-    """Mixin for a model whose discriminators learn from pools of earlier fakes, `pools`, each under a name."""
+    """Mixin for a model whose discriminators learn from pools of earlier fakes, `pools`, each under a name.
+
+    A pool takes in the fakes of all processes, in the order that one process alone would have made them in. So it is
+    the same on each, whatever their number.
+    """
 
     pools: dict[str, ImagePool]
 
-    def process_state(self) -> dict[str, Any]:
-        """Also the pools: they differ between processes, and go on as they were on a resume."""
-        return super().process_state() | {"pools": {name: pool.state() for name, pool in self.pools.items()}}
+    def exchanged(self, name: str, images: Tensor) -> Tensor:
+        """Fakes (N, C, H, W) given to a pool in training, for as many of the same shape, new and old."""
+        if not self.training:
+            return images
+        if self.trainer.world_size == 1:
+            return self.pools[name].exchange(images)
+        gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
+        out = self.pools[name].exchange(gathered.flatten(0, 1))
+        return out.view_as(gathered)[self.global_rank]
 
-    def load_process_state(self, state: dict[str, Any]) -> None:
-        """Take back what `process_state` returned."""
-        super().load_process_state(state)
+    def resume_state(self) -> dict[str, Any]:
+        """The pools beside the rest."""
+        return super().resume_state() | {"pools": {name: pool.state() for name, pool in self.pools.items()}}
+
+    def load_resume_state(self, state: dict[str, Any]) -> None:
+        """Take back a `resume_state`."""
+        super().load_resume_state(state)
         for name, pool in self.pools.items():
             pool.load_state(state["pools"][name])
 

@@ -20,13 +20,15 @@ from torch.utils.data import DataLoader
 
 from gan_lightning import random_state
 from gan_lightning.averaging import AveragedNetwork
-from gan_lightning.batches import Batch, ImageBatch, batch_length
+from gan_lightning.batches import Batch, ImageBatch, batch_length, item_numbers
+from gan_lightning.draws import ImageDraws, SharedDraws
 from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 TRUSTED = ("gan_lightning", "torch", "torchvision")
+TRIED = 2  # images of the first batch that the networks are tried on
 
 
 class NonFiniteLossError(RuntimeError):
@@ -50,6 +52,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     """The kind of batch this model learns from."""
     totals: ClassVar[Sequence[str]]
     """The losses that are sums of all others, by the names that they are logged under."""
+    accumulate: int = 1
+    """Parts of a batch that pass through the networks one after another."""
     clipping: ClassVar[str]
     """The arguments that clip gradients, for the sentence about a loss that is no longer finite."""
 
@@ -75,9 +79,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._images_at_last_update = 0
         self._terms: Terms = {}
         self._unchecked: list[tuple[int, list[str], Tensor]] = []
-        self._process_states: list[dict[str, Any]] | None = None
+        self._resume_state: dict[str, Any] | None = None  # until the first batch of a resumed run
         self._random_state: dict[str, Any] = {}
         self._checked_batch = False
+        self._predicted = 0  # images of this process, since a prediction began
 
     # ------------------------------------------------------------------ what a model states
 
@@ -236,11 +241,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     # ------------------------------------------------------------------ hooks of Lightning
 
     def on_fit_start(self) -> None:
-        """Different noise on each process, and compiled networks."""
+        """One random stream for all processes, and compiled networks."""
         self._checked_batch = False
         if self.trainer.world_size > 1:
-            # Lightning seeds all processes alike; the weights have been broadcast by now
-            torch.manual_seed(torch.initial_seed() + self.global_rank)
+            random_state.restore(self.trainer.strategy.broadcast(random_state.capture()))
+            self.training_step = self._training_step_on_shared_draws  # type: ignore[method-assign]
         if nameless := sorted({*unrecorded(dict(self.hparams))}):
             warnings.warn(
                 f"checkpoints of this run do not say how {', '.join(nameless)} was built, so that only this very "
@@ -255,19 +260,17 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """The run's length is known by now, and where it stands."""
         self.check_schedules(self.trainer)
 
+    def _training_step_on_shared_draws(self, batch: Any, batch_idx: int) -> Any:
+        """The model's `training_step`, in which each process draws what one process alone would draw for its images."""
+        with SharedDraws(batch_length(batch) // self.accumulate, self.global_rank, self.trainer.world_size):
+            return type(self).training_step(self, batch, batch_idx)
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """The first batch is checked against the networks; on a resume, each process's state is put back."""
+        """The first batch is checked against the networks; on a resume, the random state is put back."""
         self._check_batch(batch)
-        if self._process_states is not None:
-            states, self._process_states = self._process_states, None
-            if len(states) == self.trainer.world_size:
-                self.load_process_state(states[self.global_rank])
-            else:
-                warnings.warn(
-                    f"the checkpoint was written by {len(states)} processes and is resumed by "
-                    f"{self.trainer.world_size}: training goes on, with other noise than the first would have drawn",
-                    stacklevel=2,
-                )
+        if self._resume_state is not None:
+            state, self._resume_state = self._resume_state, None
+            self.load_resume_state(state)
 
     def on_validation_model_eval(self) -> None:
         """The first of all that a validation does: set aside the random state that training goes on with."""
@@ -294,10 +297,22 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Validation is evaluation: the images that stand against this batch of the reference set."""
         return self.generate(batch)
 
-    test_step = predict_step = validation_step
+    test_step = validation_step
+
+    def on_predict_start(self) -> None:
+        """Count the images from 0."""
+        self._predicted = 0
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Images for a batch: each the same whatever the batch size and the number of processes, by the run's seed."""
+        count, loader = batch_length(batch), self.trainer.predict_dataloaders
+        numbers = item_numbers(loader, batch_idx, count, self._predicted, self.global_rank, self.trainer.world_size)
+        self._predicted += count
+        with ImageDraws(torch.initial_seed(), numbers):
+            return self.generate(batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the counters and the state of every process; refuse to save what is not finite."""
+        """Add the counters and the random state; refuse to save what is not finite."""
         self.check_finite()
         self._average_buffers()
         norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters()]))
@@ -307,16 +322,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 "the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning rate "
                 "or clipping"
             )
-        states = [self.process_state()]
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            gathered: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(gathered, states[0])
-            states = gathered
         checkpoint["gan_lightning"] = {
             "batches_seen": self.batches_seen,
             "images_seen": self.images_seen,
             "images_at_last_update": self._images_at_last_update,
-            "processes": states,
+            "resume_state": self.resume_state(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -337,21 +347,26 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.batches_seen = state["batches_seen"]
         self.images_seen = state["images_seen"]
         self._images_at_last_update = state["images_at_last_update"]
-        self._process_states = state["processes"]
+        # earlier versions kept a state for each process
+        self._resume_state = state["resume_state"] if "resume_state" in state else state["processes"][0]
 
-    def process_state(self) -> dict[str, Any]:
-        """What differs between processes and an exact resume needs, in types that `weights_only` loading takes."""
+    def resume_state(self) -> dict[str, Any]:
+        """Further state that an exact resume needs, the same on all processes, in types that `weights_only` loads."""
         return {"random": random_state.capture()}
 
-    def load_process_state(self, state: dict[str, Any]) -> None:
-        """Take back what `process_state` returned; called at the first batch after a resume."""
+    def load_resume_state(self, state: dict[str, Any]) -> None:
+        """Take back a `resume_state`; called at the first batch after a resume."""
         random_state.restore(state["random"])
 
     # ------------------------------------------------------------------ fitting the data
 
     def _check_batch(self, batch: Any) -> None:
         if not self._checked_batch:
-            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            # whatever is drawn is nobody else's: neither of the run's state, nor of an image that is evaluated
+            with (
+                torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
+                ImageDraws(0, range(min(TRIED, batch_length(batch)))),
+            ):
                 self.check_batch(batch)
             self._checked_batch = True
 
@@ -377,7 +392,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             evaluating(self),
         ):
             make: Any = type(batch)
-            few = make(*(None if field is None else field[:2].clone() for field in batch))
+            few = make(*(None if field is None else field[:TRIED].clone() for field in batch))
             images = [field for field in few if field is not None and field.dim() == 4]  # no labels, no captions
             for field in images:
                 if not field.is_floating_point() or field.abs().max() > 1:

@@ -15,7 +15,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from gan_lightning.batches import Fingerprinted, ImageBatch, PairedBatch, batch_length, first
+from gan_lightning.batches import Fingerprinted, ImageBatch, PairedBatch, batch_length, item_numbers, select
+from gan_lightning.draws import ImageDraws
 from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Recipe, Report, find_recipe
 from gan_lightning.evaluation.cache import CACHE_VERSION
 from gan_lightning.evaluation.recipes import SUITE
@@ -62,9 +63,9 @@ class Evaluation(L.Callback):
     Metrics of pairs (PSNR, SSIM, ...) are of models that learn from a `PairedBatch`: each of its images as generated is
     held against the batch's own reference, both rounded to 8 bits as they are saved.
 
-    The draws of an evaluation start from `seed` plus the rank, so that equal weights get equal scores, and the run's
-    own random state is put back after it. (A torch DataLoader draws as it is iterated, which is before: give it a
-    `generator`.)
+    Each generated image draws from a stream of its own, named by `seed` and its number, so that equal weights get equal
+    scores, on any number of processes and with batches of any size. The run's own random state is put back afterwards.
+    (A torch DataLoader draws as it is iterated, which is before: give it a `generator`.)
 
     Args:
         recipe: how the numbers are made, by name: `fid50k_train`, `suite10k_test@digits`, ... (see
@@ -109,6 +110,8 @@ class Evaluation(L.Callback):
         self.seed = seed
         self.reports: list[Report] = []
         self._random_state = contextlib.ExitStack()
+        self._image_draws = contextlib.ExitStack()
+        self._numbers, self._counts = torch.tensor([]), torch.tensor([])  # of this batch: see `_plan`
         self._held: str | None = None  # name of the real images that the metrics hold, when they are a whole set
         self._name: str | None = None  # of those of this pass, where they have one
         self._missing: list[Features] | None = None  # real features of this pass so far, where they had to be computed
@@ -137,10 +140,17 @@ class Evaluation(L.Callback):
                 "of the reference loader, which does not say how many it has: give it a __len__"
             )
         self._random_state.enter_context(isolate_rng())
-        torch.manual_seed(self.seed + trainer.global_rank)
+        torch.manual_seed(self.seed)
         self.evaluator.to(pl_module.device)
         self._batches = self._reals = self._fakes = 0
         self._started = time.perf_counter()
+
+    def on_validation_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Give each image of the batch its own random numbers, until the batch's end."""
+        self._numbers, self._counts = self._plan(trainer, batch, batch_idx)
+        self._image_draws.enter_context(ImageDraws(self.seed, self._numbers.tolist()))
 
     def on_validation_batch_end(
         self,
@@ -152,6 +162,7 @@ class Evaluation(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Take in the batch's generated images, and its real ones where they are not known yet."""
+        self._image_draws.close()
         if not isinstance(pl_module, Evaluated) or not isinstance(outputs, Tensor) or not outputs.is_floating_point():
             raise TypeError(
                 f"{type(pl_module).__name__} cannot be evaluated: its validation_step and test_step must return "
@@ -174,30 +185,30 @@ class Evaluation(L.Callback):
         self._batches += 1
         self._reals += batch_length(batch)
 
-        due = len(outputs)
-        if self.recipe.num_fake is not None and not self._is_trial(trainer):
-            due = self._due(trainer, self.recipe.num_fake) - self._fakes
-        if due > len(outputs) and not isinstance(batch, ImageBatch):
+        if self._counts.max() > 1 and not isinstance(batch, ImageBatch):
             raise ValueError(
                 f"the recipe {self.recipe.name} asks for more images than the data have sources to make them from: "
                 "name a recipe with fewer, or with `full` for its number"
             )
         asked = labels if getattr(pl_module, "num_classes", 0) else None
-        while due > 0:
+        for turn in range(int(self._counts.max())):
+            rows = (self._counts > turn).nonzero().flatten().to(outputs.device)
+            if turn == 0:
+                outputs = outputs[rows]
+            else:
+                with ImageDraws(self.seed, (self._numbers + turn * self._apart(trainer))[rows.cpu()].tolist()):
+                    outputs = pl_module.generate(select(batch, rows))
             if not outputs.isfinite().all():
                 raise ValueError(
                     f"{type(pl_module).__name__} generated NaN or infinite pixels (evaluation batch {batch_idx}): "
                     "training has diverged; go back to an earlier checkpoint, or lower the learning rate"
                 )
-            fake, classes = to_uint8(outputs[:due]), None if asked is None else asked[:due]
+            fake, classes = to_uint8(outputs), None if asked is None else asked[rows]
             self.evaluator.feed(self.evaluator.features(fake, classes), real=False)
             self.evaluator.show(fake, real=False, labels=classes)
             if self.evaluator.compares_pairs:
-                self.evaluator.compare(fake, real[: len(fake)])
+                self.evaluator.compare(fake, real[rows])
             self._fakes += len(fake)
-            due -= len(fake)
-            if due > 0:
-                outputs = pl_module.generate(first(batch, due))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compute and log the metrics; keep the real features, if they are new and of the whole set."""
@@ -226,12 +237,14 @@ class Evaluation(L.Callback):
         self._random_state.close()
 
     on_test_start = on_validation_start
+    on_test_batch_start = on_validation_batch_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
     on_test_end = on_validation_end
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Put the random state back, should the exception have come in the middle of an evaluation."""
+        self._image_draws.close()
         self._random_state.close()
 
     def _begin(self, trainer: L.Trainer, real: Tensor) -> None:
@@ -266,11 +279,30 @@ class Evaluation(L.Callback):
         digest.update(real.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def _due(self, trainer: L.Trainer, num_fake: int) -> int:
-        """Images that this rank should have generated by the end of this batch, so that the last one completes them."""
+    def _plan(self, trainer: L.Trainer, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """For each item of the batch, the number of the first image to generate for it, and how many; int64 (N,) both.
+
+        Of `num_fake` images, item i of n gets those from i · num_fake / n on, rounded down: so they lie evenly over all
+        items, and neither batches nor processes decide which item an image is for. Only where a loader does not say how
+        many items it has, each batch gets an equal share.
+        """
+        loader, count, wanted = _loader(trainer), batch_length(batch), self.recipe.num_fake
         rank, ranks = trainer.global_rank, trainer.world_size
-        share = (rank + 1) * num_fake // ranks - rank * num_fake // ranks
-        return -(-share * self._batches // len(_loader(trainer)))
+        items = torch.tensor(item_numbers(loader, batch_idx, count, self._reals, rank, ranks))
+        if wanted is None or self._is_trial(trainer):
+            return items, torch.ones_like(items)
+        if isinstance(loader, ReferenceSet):
+            first, end = items * wanted // loader.num_items, (items + 1) * wanted // loader.num_items
+            return first, end - first
+        share = (rank + 1) * wanted // ranks - rank * wanted // ranks
+        due = -(-share * (self._batches + 1) // len(loader)) - self._fakes
+        places = torch.arange(count + 1) * due // count
+        return (self._fakes + places[:-1]) * ranks + rank, places.diff()
+
+    @staticmethod
+    def _apart(trainer: L.Trainer) -> int:
+        """How far apart the numbers of two images for one item are (see `_plan`)."""
+        return 1 if isinstance(_loader(trainer), ReferenceSet) else trainer.world_size
 
     def _is_short(self, trainer: L.Trainer) -> bool:
         """Whether this pass is a trial, or saw only a part of the reference set."""

@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -160,7 +159,8 @@ class GeneratedImages:
     Args:
         model: makes them with its averaged weights; a conditional one goes through its classes in turn.
         count: how many.
-        seed: of all that is drawn. The same seed and batch size give the same images; no global generator is touched.
+        seed: of all that is drawn: image k of a seed is the same whatever the batch size, the number of images and the
+            device, up to the rounding of sums. No global generator is touched.
         batch_size: images of a batch.
         truncation: see `FromLatents.sample`.
 
@@ -187,15 +187,11 @@ class GeneratedImages:
         return self.count
 
     def __iter__(self) -> Iterator[ImageBatch]:
-        device = self.model.device
         for start in range(0, self.count, self.batch_size):
-            numbers = torch.arange(start, min(start + self.batch_size, self.count), device=device)
-            labels = numbers % self.model.num_classes if self.model.num_classes else None
-            # not by sample's own seed, which governs the latents but not the noise that some generators add
-            with torch.random.fork_rng([device] if device.type == "cuda" else []):
-                # of a seed, torch's generator on the CPU uses the lower 32 bits only
-                torch.manual_seed(int(np.random.SeedSequence((self.seed, start)).generate_state(1)[0]))
-                images = self.model.sample(len(numbers), labels, self.truncation)
+            length = min(self.batch_size, self.count - start)
+            images = self.model.sample(length, truncation=self.truncation, seed=self.seed, first=start)
+            classes = self.model.num_classes
+            labels = torch.arange(start, start + length, device=images.device) % classes if classes else None
             if not images.isfinite().all():
                 raise ValueError(
                     f"{type(self.model).__name__} generated NaN or infinite pixels: its training had diverged; "

@@ -3,19 +3,19 @@
 import copy
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.utilities.data import dim_zero_cat
 
+from gan_lightning.draws import ImageDraws
 from gan_lightning.metrics.base import GeneratorMetric
-from gan_lightning.metrics.image_sets import own_random_state
 from gan_lightning.metrics.perceptual import LPIPS, PairDistance
 from gan_lightning.metrics.progress import progress, rank_and_world
 
 LARGEST = 256  # pixels: larger images are averaged down
 OUTLIERS = (0.01, 0.99)  # quantiles beyond which distances do not count
+_PATHS, _NOISE = 1, 2  # names of streams of random numbers
 
 
 @runtime_checkable
@@ -66,12 +66,12 @@ class PerceptualPathLength(GeneratorMetric):
     Args:
         space: "z" or "w": the latter needs a `StyleBased` generator.
         sampling: where on its path a step begins: "end" (t = 0) or "full" (t uniform in [0, 1]).
-        num_pairs: steps, of all ranks together (rounded up to a multiple of their number).
+        num_pairs: steps, of all ranks together.
         epsilon: length of a step, as a share of its path.
         crop: compare only the middle of the image (rows 3/8 to 7/8, columns 2/8 to 6/8), where FFHQ's faces are.
         distance: between two batches of images, float (N, C, H, W) in [-1, 1]. None: `LPIPS("vgg")`.
         batch_size: steps at a time.
-        seed: of all draws, which differ between ranks.
+        seed: of all draws; a path is the same on any number of ranks.
 
     Raises:
         FileNotFoundError: when there is no file of VGG16's weights, see `LPIPS`.
@@ -128,26 +128,23 @@ class PerceptualPathLength(GeneratorMetric):
                 f"{type(generator).__name__} has no space 'w', that is, no mapping(z) and synthesis(w): set space: z"
             )
         rank, world = rank_and_world()
-        seed = int(np.random.SeedSequence((self.seed, rank, self.update_count)).generate_state(1)[0])
-        random = torch.Generator(model.device).manual_seed(seed)
-        share = -(-self.num_pairs // world)
-        for start in progress("path length", range(0, share, self.batch_size)):
-            self.fake_distances.append(self._steps(model, generator, min(self.batch_size, share - start), random))
+        paths = range(self.num_pairs * rank // world, self.num_pairs * (rank + 1) // world)
+        for start in progress("path length", range(0, len(paths), self.batch_size)):
+            self.fake_distances.append(self._steps(model, generator, paths[start : start + self.batch_size]))
 
-    def _steps(self, model: LatentModel, generator: Any, count: int, random: torch.Generator) -> Tensor:
-        """Distances (count,) over steps of random paths, divided by ε²."""
-
-        def uniform(below: int) -> Tensor:
-            return torch.randint(below, (count,), generator=random, device=model.device)
-
-        a, b = model.latents(2 * count, generator=random).chunk(2)
-        conditions = model.conditions(uniform(model.num_classes) if model.num_classes else None)
-        t = torch.rand(count, generator=random, device=model.device, dtype=torch.float64)
+    def _steps(self, model: LatentModel, generator: Any, paths: range) -> Tensor:
+        """Distances (len(paths),) over steps of these paths, divided by ε²; each path is drawn by its number."""
+        count = len(paths)
+        with ImageDraws((self.seed, int(self.update_count), _PATHS), paths):
+            a, b = model.latents(2 * count).chunk(2)
+            classes = torch.randint(model.num_classes, (count,), device=model.device) if model.num_classes else None
+            t = torch.rand(count, device=model.device, dtype=torch.float64)
+        conditions = model.conditions(classes)
         t = t if self.sampling == "full" else torch.zeros_like(t)
-        noise = int(uniform(2**31)[0])
 
         def images(t: Tensor) -> Tensor:
-            with own_random_state(noise, model.device), torch.autocast(model.device.type, enabled=False):
+            noise = ImageDraws((self.seed, int(self.update_count), _NOISE), paths)  # at both ends of a step the same
+            with noise, torch.autocast(model.device.type, enabled=False):
                 if self.space == "z":
                     return generator((a.shape[1] ** 0.5 * slerp(a, b, t)).float(), *conditions)
                 first, second = (generator.mapping(end, *conditions) for end in (a, b))

@@ -98,7 +98,7 @@ class CycleGAN(PoolsFakes, UnpairedTranslation):
         """Each domain's discriminator tells its real images from earlier fakes."""
         terms = {}
         for domain, real, made in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
-            shown = self.pools[domain].exchange(made) if self.training else made
+            shown = self.exchanged(domain, made)
             terms[domain] = self.tell_apart(self.judge(domain, real), self.judge(domain, shown))
         return terms
 

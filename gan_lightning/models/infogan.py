@@ -11,6 +11,7 @@ For digits: one categorical code of 10 values, two continuous ones uniform on [-
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from torch.optim import Adam
 
 from gan_lightning.adversarial import OptimizerFactory, Player, Terms
 from gan_lightning.batches import ImageBatch
+from gan_lightning.draws import ImageDraws
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.losses.information import Codes
@@ -101,14 +103,15 @@ class InfoGAN(NoiseToImage):
         labels: Tensor | None = None,
         truncation: float | None = None,
         seed: int | None = None,
+        first: int = 0,
         category: Tensor | None = None,
         continuous: Tensor | None = None,
     ) -> Tensor:
-        """As ever; with these codes, int64 (n,) and float (n, continuous), where they are given."""
+        """Generate images, with these codes, int64 (n,) and float (n, continuous), where they are given."""
         if labels is not None:
             raise ValueError("InfoGAN takes no labels: give the categories that it has found as `category`")
-        random = None if seed is None else torch.Generator(self.device).manual_seed(seed)
-        return self.images_of(self.codes.replace(self.latents(n, truncation, random), category, continuous))
+        with nullcontext() if seed is None else ImageDraws(seed, range(first, first + n)):
+            return self.images_of(self.codes.replace(self.latents(n, truncation), category, continuous))
 
     def draw_fakes(self, batch: ImageBatch) -> Fakes:  # type: ignore[override]
         """A fake for each real image, with the latents that it was made from."""
