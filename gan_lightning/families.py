@@ -320,7 +320,7 @@ class PoolsFakes(AdversarialModule):
         """Fakes (N, C, H, W) given to a pool in training, for as many of the same shape, new and old."""
         if not self.training:
             return images
-        if self.trainer.world_size == 1:
+        if self._trainer is None or self.trainer.world_size == 1:
             return self.pools[name].exchange(images)
         gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
         out = self.pools[name].exchange(gathered.flatten(0, 1))

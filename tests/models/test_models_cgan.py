@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from gan_lightning.batches import ImageBatch
+from gan_lightning.draws import ImageDraws
 from gan_lightning.models import CGAN
 from gan_lightning.networks import (
     ConditionalMLPDiscriminator,
@@ -62,7 +63,8 @@ def test_a_preview_has_a_class_a_column_in_order() -> None:
     shown, columns = model.preview(batch_for(model), 3 * CLASSES)
     assert columns == CLASSES
     assert labels[0].view(3, columns).tolist() == [list(range(CLASSES))] * 3
-    z = model.latents(3 * CLASSES, generator=torch.Generator().manual_seed(0))
+    with ImageDraws(0, range(3 * CLASSES)):
+        z = model.latents(3 * CLASSES)
     model.eval()
     torch.testing.assert_close(shown[1::columns], model.generator(z[1::columns], torch.ones(3, dtype=torch.int64)))
 
@@ -79,7 +81,8 @@ def test_ten_digits_are_the_columns_of_the_default() -> None:
 def test_samples_are_of_the_wanted_class() -> None:
     model = cgan().eval()
     wanted = torch.tensor([2, 2, 0])
-    z = model.latents(3, generator=torch.Generator().manual_seed(4))
+    with ImageDraws(4, range(3)):
+        z = model.latents(3)
     torch.testing.assert_close(model.sample(3, labels=wanted, seed=4), model.generator(z, wanted))
     assert not torch.equal(
         model.sample(3, labels=wanted, seed=4), model.sample(3, labels=torch.tensor([1, 1, 1]), seed=4)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.optim import Adam
 
 from gan_lightning.batches import ImageBatch, PairedBatch
+from gan_lightning.draws import ImageDraws
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.losses import Bernoulli, Gaussian
 from gan_lightning.models import VAE
@@ -122,7 +123,8 @@ def test_it_overfits_one_batch() -> None:
 def test_images_come_from_the_prior_by_averaged_weights() -> None:
     model = vae(ema_half_life=1e9, ema_warm_up=0)
     shown, columns = model.preview(batch(), 4)
-    z = model.latents(4, generator=torch.Generator().manual_seed(0))
+    with ImageDraws(0, range(4)):
+        z = model.latents(4)
     assert columns == 2
     assert torch.equal(shown, model.average.network.eval()(z))
     assert model.generate(batch(3)).shape == (3, *SHAPE)
