@@ -243,8 +243,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def on_fit_start(self) -> None:
         """One random stream for all processes, and compiled networks."""
         self._checked_batch = False
+        random_state.start(self.trainer.strategy.broadcast(random_state.run_seed()), self.batches_seen)
         if self.trainer.world_size > 1:
-            random_state.restore(self.trainer.strategy.broadcast(random_state.capture()))
             self.training_step = self._training_step_on_shared_draws  # type: ignore[method-assign]
         if nameless := sorted({*unrecorded(dict(self.hparams))}):
             warnings.warn(
@@ -308,7 +308,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         count, loader = batch_length(batch), self.trainer.predict_dataloaders
         numbers = item_numbers(loader, batch_idx, count, self._predicted, self.global_rank, self.trainer.world_size)
         self._predicted += count
-        with ImageDraws(torch.initial_seed(), numbers):
+        with ImageDraws(random_state.run_seed(), numbers):
             return self.generate(batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

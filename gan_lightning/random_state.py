@@ -1,10 +1,28 @@
-"""Every random number generator of this process as plain data, and back: what an exact resume needs."""
+"""Every random number generator of this process: seeded for a run, as plain data, and back."""
 
+import os
 import random
 from typing import Any
 
 import numpy as np
 import torch
+
+
+def run_seed() -> int:
+    """The seed that Lightning's `seed_everything` was given, else the one that torch's generator started from."""
+    named = os.environ.get("PL_GLOBAL_SEED")
+    return int(named) if named else torch.initial_seed()
+
+
+def start(seed: int, batches_seen: int) -> None:
+    """Start all generators for a training that begins at a batch: not where the making of the weights left them.
+
+    That place differs with the number of processes, since Lightning seeds anew where there are several.
+    """
+    mixed = int(np.random.SeedSequence((seed, batches_seen)).generate_state(1)[0])
+    torch.manual_seed(mixed)
+    np.random.seed(mixed)
+    random.seed(mixed)
 
 
 def capture() -> dict[str, Any]:

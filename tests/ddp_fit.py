@@ -1,23 +1,32 @@
-"""Run as a script by tests/test_ddp.py, in one process for each rank: trains, and writes what each rank ended with."""
+"""Run as a script by tests/test_ddp.py, in one process for each rank: trains, and writes what each rank ended with.
+
+ddp_fit.py WHAT DEVICES STRATEGY FOLDER     Lightning starts the other ranks
+ddp_fit.py WHAT:DEVICES ... FOLDER          one fit after another, whose ranks are forks of this process
+"""
 
 import json
+import os
 import sys
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from torch.optim import SGD
 
 import gan_lightning.strategies  # noqa: F401
 from datamodules import Digits
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance
-from gan_lightning.models import DCGAN
-from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.models import DCGAN, WGANGP
+from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from tiny import BUILDERS, Batches, data_for
-from toys import DeterministicGAN, ToyData, ToyLoader, trainer, weights
+from toys import ToyData, ToyGAN, ToyLoader, trainer, weights
+
+SGD_OF_BOTH = {f"{player}_optimizer": partial(SGD, lr=0.05) for player in ("generator", "discriminator")}
 
 
 class SharedData(ToyData):
@@ -29,7 +38,7 @@ class SharedData(ToyData):
 
 
 class Noise(L.Callback):
-    """Keeps the fakes' first pixel of every batch."""
+    """Keeps a random number of every batch."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
@@ -38,24 +47,49 @@ class Noise(L.Callback):
         self.seen.append(float(torch.rand(())))
 
 
-class RankedBatches(Batches):
-    """Each rank has batches of its own."""
+class SharedBatches(Batches):
+    """Each rank has its part of every batch."""
 
     def train_dataloader(self) -> Batches:
-        return Batches(self.batches[self.trainer.global_rank :: self.trainer.world_size])
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        shares = [[f if f is None else f.chunk(ranks)[rank] for f in batch] for batch in self.batches]
+        return Batches([type(batch)(*share) for batch, share in zip(self.batches, shares, strict=True)])
 
 
 def fit_every_model(devices: int, strategy: str, folder: Path) -> None:
-    """Two steps of each tiny model; the parameters that each rank ends with, by the model's name."""
-    ended = {}
+    """Three steps of each tiny model by plain gradients: the parameters before and, of each rank, after them."""
+    begun: dict[str, Any] = {}
+    ended: dict[str, Any] = {}
+    settings: dict[str, Any] = {"max_epochs": 1, "limit_val_batches": 0}
     for build in BUILDERS:
         L.seed_everything(0)
-        model = build()
-        batches = RankedBatches(data_for(model, batches=4).batches)
-        run = trainer(folder, devices=devices, strategy=strategy, max_epochs=1, limit_val_batches=0)
+        model = build(**SGD_OF_BOTH)
+        batches = SharedBatches(data_for(model, batches=3).batches)
+        run = trainer(folder, devices=devices, strategy=strategy, **settings)
+        begun |= {f"{build.__name__}.{name}": p.detach().clone() for name, p in model.named_parameters()}
         run.fit(model, batches)
         ended |= {f"{build.__name__}.{name}": p.detach().clone() for name, p in model.named_parameters()}
-    torch.save(ended, folder / f"models-{run.global_rank}.pt")
+    torch.save(begun, folder / "models-begun.pt")
+    torch.save(ended, folder / f"models-{devices}-{run.global_rank}.pt")
+
+
+def fit_elastic(devices: int, strategy: str, folder: Path, epochs: int) -> None:
+    """A run with noise, penalties, flips and an evaluation, on any number of ranks, up to the end of some epoch."""
+    L.seed_everything(0 if epochs == 1 else 99)
+    networks = MLPGenerator(6, image_size=32, hidden=(16,)), MLPDiscriminator(image_size=32, hidden=(16,))
+    model = WGANGP(*networks, n_critic=2, **SGD_OF_BOTH)
+    evaluation = Evaluation(extractor=DigitClassifier(), metrics=[FrechetInceptionDistance], cache_dir=folder / "cache")
+    noise = Noise()
+    settings: dict[str, Any] = {"max_epochs": epochs, "limit_train_batches": 4, "callbacks": [evaluation, noise]}
+    run = trainer(folder, devices=devices, strategy=strategy, **settings)
+    data = Digits(batch_size=16, num_reference=61, eval_batch_size=20 + devices, flip=True)
+    last = folder / "elastic.ckpt"
+    run.fit(model, datamodule=data, ckpt_path=last if epochs > 1 else None, weights_only=True)
+    run.save_checkpoint(last)
+    made = float(torch.cat(run.predict(model, datamodule=data)).sum())
+    torch.save(weights(model), folder / f"elastic-{devices}-{run.global_rank}.pt")
+    report = {"noise": noise.seen, "fid": evaluation.reports[-1].mean("fid"), "made": made}
+    (folder / f"elastic-{devices}-{run.global_rank}.json").write_text(json.dumps(report))
 
 
 def main(what: str, devices: int, strategy: str, folder: Path) -> None:
@@ -63,14 +97,15 @@ def main(what: str, devices: int, strategy: str, folder: Path) -> None:
     if what == "models":
         fit_every_model(devices, strategy, folder)
         return
+    if what.startswith("elastic"):
+        fit_elastic(devices, strategy, folder, int(what.removeprefix("elastic")))
+        return
     L.seed_everything(0)
     settings: dict[str, Any] = {"devices": devices, "strategy": strategy, "max_epochs": 2}
     noise = Noise()
     if what == "toy":
         sgd = partial(SGD, lr=0.1)
-        model: Any = DeterministicGAN(
-            generator_optimizer=sgd, discriminator_optimizer=sgd, n_critic=2, ema_half_life=16
-        )
+        model: Any = ToyGAN(generator_optimizer=sgd, discriminator_optimizer=sgd, n_critic=2, ema_half_life=16)
         run = trainer(folder, callbacks=[noise], limit_val_batches=0, **settings)
         run.fit(model, SharedData(batches=4, size=8))
     else:
@@ -100,5 +135,30 @@ def main(what: str, devices: int, strategy: str, folder: Path) -> None:
     (folder / f"{what}-{devices}-{run.global_rank}.json").write_text(json.dumps(report))
 
 
+def fork_ranks(what: str, devices: int, folder: Path) -> None:
+    """Run a fit on forks of this process, which has imported everything, and wait for all of them."""
+    port = str(find_free_network_port())
+    ranks = []
+    for rank in range(devices):
+        ranks.append(os.fork())
+        if ranks[-1] == 0:
+            os.environ |= {"LOCAL_RANK": str(rank), "MASTER_PORT": port}
+            try:
+                main(what, devices, "auto" if devices == 1 else "adversarial_ddp", folder)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+    codes = [os.waitpid(rank, 0)[1] for rank in ranks]
+    if any(codes):
+        sys.exit(1)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
+    *runs, folder = sys.argv[1:]
+    if ":" not in runs[0]:
+        main(runs[0], int(runs[1]), runs[2], Path(folder))
+    else:
+        for run in runs:
+            name, _, count = run.partition(":")
+            fork_ranks(name, int(count), Path(folder))
