@@ -171,6 +171,15 @@ def test_generated_images_are_named_by_their_seed_and_touch_no_global_generator(
         assert not torch.equal(pixels(GeneratedImages(model, 7, seed=2, batch_size=3))[:, 0, pixel, pixel], drawn)
 
 
+@pytest.mark.parametrize("generator", [ToyGenerator, Coloured])
+def test_image_k_of_a_seed_is_the_same_in_batches_of_any_size_and_among_any_number(generator):
+    model = ToyGAN(generator())
+    images = pixels(GeneratedImages(model, 9, seed=1, batch_size=9))
+    for batch_size in (1, 2, 4, 64):
+        assert torch.equal(pixels(GeneratedImages(model, 7, seed=1, batch_size=batch_size)), images[:7])
+    assert torch.equal(to_uint8(model.sample(3, seed=1, first=4)), images[4:7])
+
+
 def test_generated_images_are_as_many_as_asked_and_go_through_the_classes():
     batches = list(GeneratedImages(ToyGAN(Coloured()), 7, batch_size=2))
     assert [len(batch.images) for batch in batches] == [2, 2, 2, 1]
