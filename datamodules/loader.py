@@ -81,8 +81,8 @@ class TrainingLoader:
 class ReferenceLoader:
     """Every item exactly once, in the storage's own order, over all ranks together; each `iter()` starts anew.
 
-    Each batch is cut into contiguous parts, one a rank, that differ in length by at most one. The last batch may be too
-    short to go round: a rank that gets nothing of it has one batch fewer.
+    A rank has a stretch of the order to itself, the first rank the first one, so that what ranks gather one after the
+    other is in order. Stretches differ in length by at most one; so a rank may have one batch fewer.
 
     Args:
         storage: what to hand out.
@@ -118,18 +118,15 @@ class ReferenceLoader:
                 f"eval_batch_size={batch_size} counts the images of all ranks together, and there are {world_size}"
                 f" ranks: make it {world_size} or more"
             )
-        # which images a rank sees depends on how batches are shared out
-        sharing = (batch_size, world_size) if world_size > 1 else ()
+        # which images a rank sees depends on the number of ranks
+        sharing = (world_size,) if world_size > 1 else ()
         self.fingerprint = digest(storage.fingerprint, image_size, *sharing)
         self.split = split
         self.num_items = len(storage)
         self._storage = storage
-        self.shares: list[tuple[int, int]] = []
-        for start in range(0, len(storage), batch_size):
-            length = min(batch_size, len(storage) - start)
-            first, end = (start + length * part // world_size for part in (rank, rank + 1))
-            if first < end:
-                self.shares.append((first, end))
+        first, end = (len(storage) * part // world_size for part in (rank, rank + 1))
+        length = batch_size // world_size
+        self.shares = [(start, min(start + length, end)) for start in range(first, end, length)]
 
     def __len__(self) -> int:
         """Batches on this rank."""

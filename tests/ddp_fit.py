@@ -20,7 +20,7 @@ from torch.optim import SGD
 import gan_lightning.strategies  # noqa: F401
 from datamodules import Digits
 from gan_lightning.callbacks import Evaluation
-from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance
+from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance, InceptionScore
 from gan_lightning.models import DCGAN, WGANGP
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from tiny import BUILDERS, Batches, data_for
@@ -78,7 +78,9 @@ def fit_elastic(devices: int, strategy: str, folder: Path, epochs: int) -> None:
     L.seed_everything(0 if epochs == 1 else 99)
     networks = MLPGenerator(6, image_size=32, hidden=(16,)), MLPDiscriminator(image_size=32, hidden=(16,))
     model = WGANGP(*networks, n_critic=2, **SGD_OF_BOTH)
-    evaluation = Evaluation(extractor=DigitClassifier(), metrics=[FrechetInceptionDistance], cache_dir=folder / "cache")
+    evaluation = Evaluation(
+        extractor=DigitClassifier(), metrics=[FrechetInceptionDistance, InceptionScore], cache_dir=folder / "cache"
+    )
     noise = Noise()
     settings: dict[str, Any] = {"max_epochs": epochs, "limit_train_batches": 4, "callbacks": [evaluation, noise]}
     run = trainer(folder, devices=devices, strategy=strategy, **settings)
@@ -88,7 +90,11 @@ def fit_elastic(devices: int, strategy: str, folder: Path, epochs: int) -> None:
     run.save_checkpoint(last)
     made = float(torch.cat(run.predict(model, datamodule=data)).sum())
     torch.save(weights(model), folder / f"elastic-{devices}-{run.global_rank}.pt")
-    report = {"noise": noise.seen, "fid": evaluation.reports[-1].mean("fid"), "made": made}
+    report = {
+        "noise": noise.seen,
+        "scores": [evaluation.reports[-1].mean(name) for name in ("fid", "inception_score")],
+        "made": made,
+    }
     (folder / f"elastic-{devices}-{run.global_rank}.json").write_text(json.dumps(report))
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import time
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -191,19 +191,13 @@ class Evaluation(L.Callback):
                 "name a recipe with fewer, or with `full` for its number"
             )
         asked = labels if getattr(pl_module, "num_classes", 0) else None
-        for turn in range(int(self._counts.max())):
-            rows = (self._counts > turn).nonzero().flatten().to(outputs.device)
-            if turn == 0:
-                outputs = outputs[rows]
-            else:
-                with ImageDraws(self.seed, (self._numbers + turn * self._apart(trainer))[rows.cpu()].tolist()):
-                    outputs = pl_module.generate(select(batch, rows))
-            if not outputs.isfinite().all():
+        for rows, made in self._in_order(trainer, pl_module, batch, outputs):
+            if not made.isfinite().all():
                 raise ValueError(
                     f"{type(pl_module).__name__} generated NaN or infinite pixels (evaluation batch {batch_idx}): "
                     "training has diverged; go back to an earlier checkpoint, or lower the learning rate"
                 )
-            fake, classes = to_uint8(outputs), None if asked is None else asked[rows]
+            fake, classes = to_uint8(made), None if asked is None else asked[rows]
             self.evaluator.feed(self.evaluator.features(fake, classes), real=False)
             self.evaluator.show(fake, real=False, labels=classes)
             if self.evaluator.compares_pairs:
@@ -299,10 +293,28 @@ class Evaluation(L.Callback):
         places = torch.arange(count + 1) * due // count
         return (self._fakes + places[:-1]) * ranks + rank, places.diff()
 
-    @staticmethod
-    def _apart(trainer: L.Trainer) -> int:
-        """How far apart the numbers of two images for one item are (see `_plan`)."""
-        return 1 if isinstance(_loader(trainer), ReferenceSet) else trainer.world_size
+    def _in_order(
+        self, trainer: L.Trainer, pl_module: Evaluated, batch: Any, outputs: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images to generate for the batch, in the order of their numbers, at most as many at a time as it has.
+
+        The first image for each item is there already (`outputs`); further ones are generated.
+
+        Yields:
+            the items that the images are for, int64 (M,), and the images, float (M, C, H, W).
+        """
+        apart = 1 if isinstance(_loader(trainer), ReferenceSet) else trainer.world_size
+        items = torch.arange(len(self._counts)).repeat_interleave(self._counts)
+        later = torch.arange(len(items)) - (self._counts.cumsum(0) - self._counts)[items]
+        numbers = self._numbers[items] + later * apart
+        for start in range(0, len(items), len(outputs)):
+            part = slice(start, start + len(outputs))
+            rows, missing = items[part].to(outputs.device), later[part].nonzero().flatten()
+            images = outputs[rows]
+            if len(missing):
+                with ImageDraws(self.seed, numbers[part][missing].tolist()):
+                    images[missing] = pl_module.generate(select(batch, rows[missing]))
+            yield rows, images
 
     def _is_short(self, trainer: L.Trainer) -> bool:
         """Whether this pass is a trial, or saw only a part of the reference set."""

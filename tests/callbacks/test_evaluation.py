@@ -382,6 +382,51 @@ def test_a_recipe_says_how_many_are_generated(tmp_path, name, fakes):
     assert report["values"]["fake"]["each"] == [fakes]
 
 
+class Images(FeatureExtractor):
+    """Features: all pixels."""
+
+    num_features = 16
+    channels = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+        self.preprocessing = "pixels"
+
+    def extract(self, images):
+        return Features(images.flatten(1).float(), images.flatten(1).float())
+
+
+class Kept(FeatureMetric):
+    """The features of generated images, in the order that they came."""
+
+    def __init__(self, num_features):
+        super().__init__(num_features)
+        self.kept = []
+
+    def update(self, features, real):
+        self.kept += [] if real else [features.pooled]
+
+    def compute(self):
+        return {"fake": torch.tensor(float(sum(map(len, self.kept))))}
+
+    def reset(self, keep_real=False):
+        pass
+
+
+@pytest.mark.parametrize("name", ["fid50_train@x", "fid7_train@x", "fid100_train@x", "fidfull_train@x"])
+def test_batches_of_any_size_make_the_same_images_in_the_same_order(tmp_path, name):
+    made = []
+    for size in (1, 5, 15, 30):
+        kept = Kept(16)
+        evaluation = Evaluation(name, Images(), [lambda width, kept=kept: kept], seed=3, cache_dir=tmp_path / "cache")
+        validate(tmp_path, evaluation, Served(batches=30 // size, size=size))
+        made.append(torch.cat(kept.kept))
+    assert len(made[0]) == {"fid50_train@x": 50, "fid7_train@x": 7, "fid100_train@x": 100, "fidfull_train@x": 30}[name]
+    assert all(torch.equal(images, made[0]) for images in made)
+    assert len(made[0].unique(dim=0)) == len(made[0])
+
+
 def test_a_recipe_refuses_other_data(tmp_path):
     with pytest.raises(ValueError, match=r"compares with the test split.*set data.init_args.reference_split to test"):
         validate(tmp_path, Evaluation("fid50_test@x", Means(), METRICS), Served("train"))
