@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from gan_lightning.files import Page, open_image
+
 Channels = Literal[1, 3, 4]
 Fit = Literal["crop", "stretch", "pad"]
 Region = Literal["whole", "left", "right"] | int
@@ -57,20 +59,20 @@ class Decoder:
         """uint8 or uint16."""
         return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
 
-    def __call__(self, file: Path) -> np.ndarray:
-        """The image in `file` as uint8 or uint16 (C, H, W).
+    def __call__(self, image: Path | Page) -> np.ndarray:
+        """The image in a file, or a page of it, as uint8 or uint16 (C, H, W).
 
         Raises:
-            Exception: whatever Pillow raises for a file that is no image or a damaged one (its kinds are many).
+            Exception: as of `open_image`: whatever Pillow raises for a damaged file (its kinds are many).
             ValueError: if the pixels have no known range, or the region is larger than the image.
         """
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):
-                return self._deep(image)
-            if image.mode == "F":
+        with open_image(image) as opened:
+            upright = ImageOps.exif_transpose(opened)
+            if upright.mode.startswith("I"):
+                return self._deep(upright)
+            if upright.mode == "F":
                 raise ValueError("floating-point pixels have no known range: save it with 8 or 16 bits")
-            values = np.asarray(self._resample(self._colours(image)))
+            values = np.asarray(self._resample(self._colours(upright)))
         values = values.reshape(-1, self.size[1], self.channels).transpose(2, 0, 1)
         return values if self.bits == 8 else values.astype(np.uint16) * 257
 
@@ -151,9 +153,9 @@ class TileDecoder(Decoder):
         """Of every array: (tiles, C, H, W)."""
         return (self.tiles, self.channels, *self.size)
 
-    def __call__(self, file: Path) -> np.ndarray:
-        """The tiles of the image in `file` as uint8 or uint16 (tiles, C, H, W); errors as of `Decoder`."""
-        stack = super().__call__(file)  # (C, tiles · H, W)
+    def __call__(self, image: Path | Page) -> np.ndarray:
+        """The tiles of the image as uint8 or uint16 (tiles, C, H, W); errors as of `Decoder`."""
+        stack = super().__call__(image)  # (C, tiles · H, W)
         return stack.reshape(self.channels, self.tiles, *self.size).swapaxes(0, 1)
 
     def _resample(self, image: Image.Image) -> Image.Image:

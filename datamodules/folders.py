@@ -1,8 +1,10 @@
-"""Folders of your own images: labelled or not, paired, unpaired. Any format that Pillow opens, any size and shape.
+"""Folders of your own images: labelled or not, paired, unpaired. Seven formats, any size and shape.
 
-All are decoded once into a cache on disk (see `datamodules.cache`) by one policy (`datamodules.decode.Decoder`), and
-every bad file is told of before the first step. Where there is no test folder, a share of the training images is held
-out as the reference set: a random choice that is the same in every run with the same files.
+They are PNG, JPEG, TIFF, WebP, GIF, BMP and PPM (with PBM, PGM, PNM, PFM). Each page of a TIFF file is an image;
+animations are refused. All images are decoded once into a cache on disk (see `datamodules.cache`) by one policy
+(`datamodules.decode.Decoder`), and every bad file is told of before the first step. Where there is no test folder, a
+share of the training images is held out as the reference set: a random choice that is the same in every run with the
+same files.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from datamodules.base import ImageDataModule, random_rows, stored_size
@@ -20,7 +21,7 @@ from datamodules.cache import decode_cached
 from datamodules.decode import Channels, Decoder, Fit, Region, TileDecoder
 from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
 from gan_lightning.batches import PairedBatch, UnpairedBatch
-from gan_lightning.files import image_files, matched
+from gan_lightning.files import Page, composed, matched, open_image, pages, shown
 
 Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)
 
@@ -62,6 +63,8 @@ class ImageFolder(_FolderModule):
         holdout: share of `train` that is the reference set and not trained on, where `test` is null; 0 trains on all
             images and evaluates against the same.
         labelled: each sub-folder of `train` is a class, numbered in the order of their names; `test` has the same ones.
+        class_names: the classes in the order of their numbers, where some of them have no images in `train`: a model of
+            them all goes on with these numbers. Null: the sub-folders of `train`, each of which has images.
         image_size: height and width of the images that networks see.
         load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
             null stores them as networks see them.
@@ -82,6 +85,7 @@ class ImageFolder(_FolderModule):
         test: Path | None = None,
         holdout: float = 0.1,
         labelled: bool = False,
+        class_names: Sequence[str] | None = None,
         image_size: int | tuple[int, int] = 64,
         load_size: int | tuple[int, int] | None = None,
         fit: Fit = "crop",
@@ -94,16 +98,23 @@ class ImageFolder(_FolderModule):
         self.train = Path(train)
         self.test = _optional(test)
         self.labelled = labelled
+        self.class_names = class_names
+        if class_names is not None and (not labelled or len({*map(composed, class_names)}) < len(class_names)):
+            raise ValueError(
+                f"class_names={list(class_names)}: set labelled to true, and name each class once; or leave them out"
+            )
         self.decoder = Decoder(stored_size(image_size, load_size), channels, bits, fit)
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes: the sub-folders of `train` that are not hidden, sorted."""
+        """Names of the classes: `class_names`, or the sub-folders of `train` that are not hidden, sorted."""
+        if self.class_names is not None:
+            return list(self.class_names)
         return sorted(path.name for path in self.train.iterdir() if path.is_dir() and not path.name.startswith("."))
 
     @property
     def num_classes(self) -> int | None:
-        """Number of sub-folders of `train`; None if they are no classes."""
+        """Number of classes; None where there are none."""
         return len(self.classes) if self.labelled else None
 
     def training_storage(self) -> ImageStorage:
@@ -116,26 +127,29 @@ class ImageFolder(_FolderModule):
         return self._split(self._load(self.train))[1] if self.test is None else self._load(self.test)
 
     def _load(self, folder: Path) -> ImageStorage:
-        labels = self._labels(folder) if self.labelled else None
-        images = decode_cached(folder, image_files(folder), self.decoder, self.cache_dir)
-        return ImageStorage(images, labels)
+        images = pages(folder)
+        labels = self._labels(folder, images) if self.labelled else None
+        return ImageStorage(decode_cached(folder, images, self.decoder, self.cache_dir), labels)
 
-    def _labels(self, folder: Path) -> Tensor:
-        """Classes of the folder's images, int64 (N,), in the order of `image_files`."""
-        files = image_files(folder)
-        number = {name: index for index, name in enumerate(self.classes)}
+    def _labels(self, folder: Path, images: Sequence[Page]) -> Tensor:
+        """Classes of a folder's images, int64 (N,)."""
+        classes = self.classes
+        number = {composed(name): index for index, name in enumerate(classes)}
         labels = []
-        for file in files:
-            name = file.relative_to(folder).parts[0]
-            if name not in number:
+        for image in images:
+            name, *inside = image.file.relative_to(folder).parts
+            if not inside or composed(name) not in number:
+                known = "class_names" if self.class_names is not None else f"the sub-folders of {shown(self.train)}"
                 raise ValueError(
-                    f"{file} is in no class: the classes are the sub-folders of {self.train}"
-                    f" ({_listed(self.classes)}); move it into one of that name, or set labelled to false"
+                    f"{image} is in no class: the classes are {known} ({_listed(classes)}); move it into a folder of "
+                    "one of these names, or set labelled to false"
                 )
-            labels.append(number[name])
-        if folder == self.train and (empty := sorted(set(self.classes) - {self.classes[label] for label in labels})):
+            labels.append(number[composed(name)])
+        empty = [name for index, name in enumerate(classes) if index not in set(labels)]
+        if folder == self.train and self.class_names is None and empty:
             raise ValueError(
-                f"{folder} has classes without images ({_listed(empty)}): fill or remove these sub-folders"
+                f"{shown(folder)} has classes without images ({_listed(empty)}): fill or remove these sub-folders, or "
+                "name all classes by class_names, if some are to have no images"
             )
         return torch.tensor(labels)
 
@@ -152,8 +166,8 @@ class PairedFolder(_FolderModule):
         test: folder of the reference pairs, or of their images A; null holds out a share of the training pairs.
         test_b: folder of the reference images B, where `train_b` is given.
         direction: "AtoB" makes A the source and B the target, "BtoA" the other way round.
-        held_out: names, as paths in `train` without suffix, of the pairs that are the reference set and not trained on,
-            where `test` is null. Null: a random share.
+        held_out: names, as paths in `train` without suffix (of a third page, with #3 behind), of the pairs that are the
+            reference set and not trained on, where `test` is null. Null: a random share.
         holdout: that share, where `held_out` is null too; 0 trains on all pairs and evaluates against the same.
         image_size: height and width of the images that networks see.
         load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
@@ -227,11 +241,12 @@ class PairedFolder(_FolderModule):
         if self.held_out is None:
             return super()._split(items)
         folder, other = self.train
-        files = image_files(folder) if other is None else matched(folder, other)[0]
-        names = [file.relative_to(folder).with_suffix("").as_posix() for file in files]
-        if missing := sorted(set(self.held_out) - set(names)):
-            raise ValueError(f"held_out names images that are not in {folder}: {', '.join(missing)}")
-        held = np.isin(names, self.held_out)
+        images = pages(folder) if other is None else matched(folder, other)[0]
+        names = [composed(image.name(folder, suffix=False)) for image in images]
+        wanted = [composed(name) for name in self.held_out]
+        if missing := sorted(set(wanted) - set(names)):
+            raise ValueError(f"held_out names images that are not in {shown(folder)}: {', '.join(map(shown, missing))}")
+        held = np.isin(names, wanted)
         if not held.any() or held.all():
             raise ValueError(
                 f"held_out names {held.sum()} of the {len(held)} images of {folder}: leave some on each side"
@@ -240,19 +255,19 @@ class PairedFolder(_FolderModule):
 
     def _load(self, a: Path, b: Path | None) -> PairedStorage:
         if b is None:
-            files = image_files(a)
-            sides: list[tuple[Path, list[Path], Region]] = [(a, files, "left"), (a, files, "right")]
+            both = pages(a)
+            sides: list[tuple[Path, list[Page], Region]] = [(a, both, "left"), (a, both, "right")]
         else:
-            files_a, files_b = matched(a, b)
-            sides = [(a, files_a, "whole"), (b, files_b, "whole")]
+            pages_a, pages_b = matched(a, b)
+            sides = [(a, pages_a, "whole"), (b, pages_b, "whole")]
         if self.direction == "BtoA":
             sides.reverse()
         source, target = (
-            decode_cached(folder, files, replace(decoder, region=region), self.cache_dir)
-            for (folder, files, region), decoder in zip(sides, self.decoders, strict=True)
+            decode_cached(folder, images, replace(decoder, region=region), self.cache_dir)
+            for (folder, images, region), decoder in zip(sides, self.decoders, strict=True)
         )
         if b is not None and self.tiles is not None:  # now that all files are known to be readable
-            _check_sizes(files_a, files_b)
+            _check_sizes(pages_a, pages_b)
         return PairedStorage(source, target)
 
 
@@ -328,15 +343,15 @@ class UnpairedFolder(_FolderModule):
 
     def _load(self, folders: tuple[Path, Path]) -> list[Pixels]:
         return [
-            decode_cached(folder, image_files(folder), decoder, self.cache_dir)
+            decode_cached(folder, pages(folder), decoder, self.cache_dir)
             for folder, decoder in zip(folders, self.decoders, strict=True)
         ]
 
 
-def _check_sizes(files_a: Sequence[Path], files_b: Sequence[Path]) -> None:
+def _check_sizes(pages_a: Sequence[Page], pages_b: Sequence[Page]) -> None:
     """Tiles of two images show the same place only where these are equally large."""
-    for a, b in zip(files_a, files_b, strict=True):
-        with Image.open(a) as image_a, Image.open(b) as image_b:
+    for a, b in zip(pages_a, pages_b, strict=True):
+        with open_image(a) as image_a, open_image(b) as image_b:
             if image_a.size != image_b.size:
                 raise ValueError(
                     f"{a} has {image_a.width}x{image_a.height} pixels and {b} {image_b.width}x{image_b.height}: images "
@@ -346,7 +361,7 @@ def _check_sizes(files_a: Sequence[Path], files_b: Sequence[Path]) -> None:
 
 def _listed(names: Sequence[str]) -> str:
     """The first names of a list."""
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return ", ".join(map(shown, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _optional(path: Path | None) -> Path | None:

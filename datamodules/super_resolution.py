@@ -14,7 +14,7 @@ from datamodules.decode import TileDecoder
 from datamodules.folders import _FolderModule
 from datamodules.storage import ImageStorage, Pixels
 from gan_lightning.batches import ImageBatch, PairedBatch
-from gan_lightning.files import image_files
+from gan_lightning.files import pages
 from gan_lightning.images import to_float, to_uint8
 
 
@@ -89,7 +89,7 @@ class SuperResolutionFolder(_FolderModule):
         return ImageStorage(held.tiled())
 
     def _load(self, folder: Path) -> Pixels:
-        return decode_cached(folder, image_files(folder), self.decoder, self.cache_dir)
+        return decode_cached(folder, pages(folder), self.decoder, self.cache_dir)
 
     def on_after_batch_transfer(self, batch: ImageBatch, dataloader_idx: int) -> PairedBatch:  # type: ignore[override]
         """A random crop, flip and turn in training; then float32 in [-1, 1], with the source made from it."""

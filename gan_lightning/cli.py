@@ -23,6 +23,7 @@ from gan_lightning import models
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.evaluation import Report, find_recipe
+from gan_lightning.files import shown
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
 from gan_lightning.own_modules import find_own_modules
@@ -84,7 +85,8 @@ class GANCommandLine(LightningCLI):
                 "--input",
                 type=Path | None,
                 default=None,
-                help="Translate all images in this folder and its sub-folders. None = predict on the config's data.",
+                help="Translate all images in this folder and its sub-folders, or this image file. None = predict on "
+                "the config's data.",
             )
             parser.add_argument(
                 "--output",
@@ -212,15 +214,29 @@ class GANCommandLine(LightningCLI):
             return
         config = self.config.predict
         direction = f"-{config.direction}" if config.direction else ""
+<<<<<<< ours
         output = config.output or Path(
             config.trainer.default_root_dir, "predictions", f"{config.input.resolve().name}{direction}"
         )
         translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
         self._load_weights()
         made, kept, failures = translation.run(self.trainer)
+=======
+        source = config.input.resolve()
+        name = source.stem if source.is_file() else source.name
+        output = config.output or Path(config.trainer.default_root_dir, "predictions", f"{name}{direction}")
+        try:
+            translation = FolderTranslation(
+                self.model, config.input, output, config.direction, config.tile, config.overlap
+            )
+            self._load_weights()
+            made, kept, failures = translation.run(self.trainer)
+        except (ValueError, OSError) as error:
+            raise SystemExit(f"error: {error}") from error
+>>>>>>> theirs
         if self.trainer.is_global_zero:
             already = f", {kept:,} were there already" if kept else ""
-            print(f"{made:,} images translated into {output}{already}")
+            print(f"{made:,} images translated into {shown(output)}{already}")
             for failure in failures:
                 print(f"skipped: {failure}", file=sys.stderr)
         if failures:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
+
+from gan_lightning.files import write_image
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -92,6 +93,10 @@ def image_grid(images: Tensor, columns: int) -> Tensor:
 
 
 def write_png(image: Tensor, path: Path) -> None:
-    """Write a uint8 image (1 or 3, H, W) as a PNG file, in a folder that is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    to_pil_image(image).save(path)
+    """Write an image as a PNG file, which appears whole or not at all, in a folder that is made where it is missing.
+
+    Args:
+        image: uint8 or uint16 (C, H, W), C of 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA).
+        path: the file, with the suffix .png.
+    """
+    write_image(image, path)

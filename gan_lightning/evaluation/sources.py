@@ -19,7 +19,7 @@ from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.batches import ImageBatch
-from gan_lightning.files import image_files, read_image
+from gan_lightning.files import Page, open_file, pages, read_image, reason, shown
 from gan_lightning.images import as_uint8, to_channels, to_uint8
 
 if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
@@ -40,7 +40,7 @@ def find_device(name: Device) -> torch.device:
 
 
 class FolderImages:
-    """The images of a folder and its sub-folders, in the order of `image_files`.
+    """The images of a folder and its sub-folders, in the order of `pages`.
 
     Iterating gives batches of uint8 images (N, C, H, W); 16-bit ones are divided by 257 and rounded. Images in a row
     that agree in size and channels share a batch. Files are decoded by all cores ahead of whoever iterates, a batch's
@@ -65,18 +65,18 @@ class FolderImages:
         self.folder = folder
         self.batch_size = batch_size
         self.size = size
-        self.files = image_files(folder)
+        self.files = pages(folder)
         self.classes: list[str] | None = self._find_classes() if labelled else None
 
     def _find_classes(self) -> list[str]:
-        if loose := [file for file in self.files if file.parent == self.folder]:
+        if loose := [image for image in self.files if image.file.parent == self.folder]:
             raise ValueError(
-                f"{loose[0]} is in no class: put each image of {self.folder} into the sub-folder of its class"
+                f"{loose[0]} is in no class: put each image of {shown(self.folder)} into the sub-folder of its class"
             )
         return sorted({self._class_of(file) for file in self.files})
 
-    def _class_of(self, file: Path) -> str:
-        return file.relative_to(self.folder).parts[0]
+    def _class_of(self, image: Page) -> str:
+        return image.file.relative_to(self.folder).parts[0]
 
     def draw(self, count: int, seed: int) -> "FolderImages":
         """`count` of the images, a random choice named by `seed`, in the same order. All of them are this very object.
@@ -91,8 +91,8 @@ class FolderImages:
         rows = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:count].sort().values
         return self.only([self.files[row] for row in rows.tolist()])
 
-    def only(self, files: list[Path]) -> "FolderImages":
-        """These files of the folder, in this order."""
+    def only(self, files: list[Page]) -> "FolderImages":
+        """These images of the folder, in this order."""
         chosen = copy.copy(self)
         chosen.files = files
         vars(chosen).pop("fingerprint", None)  # which a cached_property may have left there
@@ -104,13 +104,17 @@ class FolderImages:
         classes or the size do.
         """
         whole = hashlib.sha256(f"{self.classes!r} {self.size}".encode())
+        files = list(dict.fromkeys(image.file for image in self.files))  # several images may be pages of one
         with (
             ThreadPoolExecutor(os.cpu_count()) as pool,
-            tqdm(total=len(self), desc=f"hashing {self.folder}", unit="image", disable=None) as bar,
+            tqdm(total=len(files), desc=f"hashing {shown(self.folder)}", unit="file", disable=None) as bar,
         ):
-            for file, content in zip(self.files, pool.map(_hash, self.files), strict=True):
-                whole.update(f"{file.relative_to(self.folder).as_posix()!r} {content}\n".encode())
+            contents = {}
+            for file, content in zip(files, pool.map(_hash, files), strict=True):
+                contents[file] = content
                 bar.update()
+        for image in self.files:
+            whole.update(f"{image.name(self.folder)!r} {contents[image.file]}\n".encode())
         return whole.hexdigest()
 
     def __len__(self) -> int:
@@ -148,7 +152,7 @@ class FolderImages:
         finally:  # also when nobody wants the rest
             pool.shutdown(cancel_futures=True)
 
-    def _decode(self, file: Path) -> Tensor:
+    def _decode(self, file: Page) -> Tensor:
         image = as_uint8(read_image(file))
         return image if self.size is None else _fit(image, self.size)
 
@@ -240,8 +244,11 @@ def load_generator(path: Path, device: torch.device | str = "cpu", trusted: str 
 
 
 def _hash(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    try:
+        with open_file(file) as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{shown(file)} cannot be read ({reason(error)}): mend or remove it") from error
 
 
 def _fit(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,7 +2,6 @@
 
 import io
 import random
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from gan_lightning.files import image_files, read_image
+from gan_lightning.files import Page, pages, read_image
 from gan_lightning.images import to_channels
 
 POOL = 5000  # images of a folder that people's images are drawn from, as in the paper
@@ -39,8 +38,8 @@ class Pictures:
     """
 
     def __init__(self, real: Path, fake: Path, seed: int) -> None:
-        self._folders = {True: real, False: fake}
-        self.real, self.fake = _names(real, seed), _names(fake, seed)
+        self._images = {kind: _drawn(folder, seed) for kind, folder in ((True, real), (False, fake))}
+        self.real, self.fake = ([*self._images[kind]] for kind in (True, False))
         if real.samefile(fake):
             raise ValueError(f"{real} and {fake} are the same folder: nobody can tell its images apart")
         self.size = 0, 0
@@ -51,7 +50,7 @@ class Pictures:
         Raises:
             ValueError: if a file cannot be read, or is smaller than the fakes and would be told by its blur.
         """
-        files = [self._file(name, kind) for kind, names in ((False, self.fake), (True, self.real)) for name in names]
+        files = [*self._images[False].values(), *self._images[True].values()]
         with ThreadPoolExecutor() as threads:
             read = threads.map(_shape, files)
             shapes = list(tqdm(read, "checking", len(files), leave=False, unit="image", disable=None))
@@ -70,23 +69,21 @@ class Pictures:
         Raises:
             ValueError: if it cannot be read any more.
         """
-        picture = to_pil_image(_opaque(read_image(self._file(name, real))))
+        picture = to_pil_image(_opaque(read_image(self._images[real][name])))
         height, width = self.size
         buffer = io.BytesIO()
         ImageOps.fit(picture, (width, height), Image.Resampling.BICUBIC).save(buffer, "PNG")
         return buffer.getvalue()
 
-    def _file(self, name: str, real: bool) -> Path:
-        return self._folders[real] / name
+
+def _drawn(folder: Path, seed: int) -> dict[str, Page]:
+    images = {image.name(folder): image for image in pages(folder)}
+    names = sorted(random.Random(seed).sample([*images], POOL)) if len(images) > POOL else images
+    return {name: images[name] for name in names}
 
 
-def _names(folder: Path, seed: int) -> Sequence[str]:
-    names = [file.relative_to(folder).as_posix() for file in image_files(folder)]
-    return sorted(random.Random(seed).sample(names, POOL)) if len(names) > POOL else names
-
-
-def _shape(file: Path) -> tuple[int, int]:
-    _, height, width = read_image(file).shape
+def _shape(image: Page) -> tuple[int, int]:
+    _, height, width = read_image(image).shape
     return height, width
 
 

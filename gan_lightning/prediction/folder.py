@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -13,7 +14,18 @@ import lightning as L
 import torch
 from torch import nn
 
-from gan_lightning.files import holds, image_files, image_kind, read_image, write_image, write_whole
+from gan_lightning.files import (
+    Page,
+    composed,
+    holds,
+    image_files,
+    image_kind,
+    pages_of,
+    read_image,
+    shown,
+    write_pages,
+    write_whole,
+)
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.prediction.translation import TILE, ImageTranslation
 from gan_lightning.recording import path_of
@@ -22,19 +34,19 @@ RECORD = "translation.json"
 
 
 class Job(NamedTuple):
-    """One image to translate."""
+    """One file to translate, with all its pages."""
 
-    source: Path
+    pages: list[Page]
     target: Path
-    seed: int  # of the model's noise: from the name, so that neither order nor resuming changes an image
+    seeds: list[int]  # of the model's noise: from the names, so that neither order nor resuming changes an image
 
 
 class Summary(NamedTuple):
     """What became of a folder."""
 
-    made: int
+    made: int  # images, each page of a file for itself
     kept: int  # were there already
-    failures: list[str]  # a sentence for each image that could not be read
+    failures: list[str]  # a sentence for each file that could not be read
 
 
 class Share:
@@ -54,12 +66,13 @@ class FolderTranslation(L.LightningModule):
     """Translates all images of a folder, as a Trainer predicts: on its devices, its processes sharing the files.
 
     Names and sub-folders are kept. A suffix is kept where its format holds the translation, and is .png otherwise:
-    always for maps of classes. Images appear whole or not at all, and those that are there already are not made again.
-    The folder's translation.json says what they were made with.
+    always for maps of classes, but not for a TIFF file of several pages, each of which becomes a page. Files appear
+    whole or not at all, and those that are there already are not made again. The output's translation.json says what
+    they were made with.
 
     Args:
         model: see `ImageTranslation`.
-        input: folder of images, searched with its sub-folders.
+        input: folder of images, searched with its sub-folders; or one image file.
         output: folder of their translations: new, empty, or one where the same translation stopped.
         direction: see `ImageTranslation`.
         tile: see `ImageTranslation`.
@@ -81,11 +94,15 @@ class FolderTranslation(L.LightningModule):
         overlap: int | None = None,
     ) -> None:
         super().__init__()
-        files = image_files(input)
+        if not input.exists():
+            raise FileNotFoundError(f"there is no {shown(input)}: name a folder of images, or an image file")
+        files = image_files(input) if input.is_dir() else [input]
+        if output.is_file():
+            raise FileExistsError(f"the output {shown(output)} is a file: name a folder, into which translations go")
         if output.resolve().is_relative_to(input.resolve()):
             raise ValueError(
-                f"the output {output} lies in the input {input}, where it would be taken for input the next time: give "
-                "a folder outside"
+                f"the output {shown(output)} lies in the input {shown(input)}, where it would be taken for input the "
+                "next time: give a folder outside"
             )
         self.model = model  # a part of this module, to be moved to the device
         self.translation = ImageTranslation(model, direction, tile, overlap)
@@ -103,33 +120,44 @@ class FolderTranslation(L.LightningModule):
         trainer.predict(self, return_predictions=False)
         if self._summary is None:
             raise RuntimeError(
-                f"what became of {self.input} is not known, as the processes that translated it are gone: use the "
-                "strategy ddp, which lets each process run the whole program"
+                f"what became of {shown(self.input)} is not known, as the processes that translated it are gone: use "
+                "the strategy ddp, which lets each process run the whole program"
             )
         return self._summary
 
     def _plan(self, files: list[Path]) -> tuple[list[Job], list[str]]:
         """What there is to do, and why some of it cannot be done."""
+        root = self.input if self.input.is_dir() else self.input.parent
         jobs: dict[Path, Job] = {}
         unreadable = []
         for source in files:
-            name = source.relative_to(self.input)
+            pages = pages_of(source)
             try:
-                target = self.output / name.with_suffix(self._suffix(source))
+                target = self.output / source.relative_to(root).with_suffix(self._suffix(pages))
             except ValueError as error:
                 unreadable.append(str(error))
                 continue
             if target in jobs:
-                raise ValueError(f"{jobs[target].source} and {source} would both become {target}: rename one of them")
-            jobs[target] = Job(source, target, zlib.crc32(name.as_posix().encode()))
+                raise _one_file(jobs[target], source, target)
+            jobs[target] = Job(pages, target, [zlib.crc32(os.fsencode(page.name(root))) for page in pages])
         return list(jobs.values()), unreadable
 
-    def _suffix(self, source: Path) -> str:
-        kind = image_kind(source)
+    def _suffix(self, pages: list[Page]) -> str:
+        suffix = pages[0].file.suffix
+        held = [self._holds(suffix, page) for page in pages]
+        if len(pages) == 1:
+            return suffix if held[0] and self.translation.blend else ".png"
+        if not all(held):
+            raise ValueError(
+                f"{shown(pages[0].file)} has {len(pages)} pages, whose translations no TIFF file holds, for they have "
+                "16 bits and colours: save its pages as files of their own"
+            )
+        return suffix
+
+    def _holds(self, suffix: str, page: Page) -> bool:
+        kind = image_kind(page)
         channels = self.translation.channels_of(kind.alpha)
-        longest = self.translation.scale * max(kind.height, kind.width)
-        fits = self.translation.blend and holds(source.suffix, channels, kind.deep, longest)
-        return source.suffix if fits else ".png"
+        return holds(suffix, channels, kind.deep, self.translation.scale * max(kind.height, kind.width))
 
     # ------------------------------------------------------------------ hooks of Lightning
 
@@ -145,21 +173,37 @@ class FolderTranslation(L.LightningModule):
         """Why the output cannot be used; None = it can, and says from now on what it holds."""
         now = self._settings()
         record = self.output / RECORD
+        name = shown(self.output)
         if not record.exists():
             if self.output.exists() and any(self.output.iterdir()):
                 return (
-                    f"{self.output} is not empty, and has no {RECORD} that says how its files were made: give a new or "
+                    f"{name} is not empty, and has no {RECORD} that says how its files were made: give a new or "
                     "an empty folder"
                 )
             write_whole(record, lambda part: part.write_text(json.dumps(now, indent=2) + "\n"))
-            return None
-        then = json.loads(record.read_text())
+            return self._clash()
+        try:
+            then = json.loads(record.read_bytes())
+            assert isinstance(then, dict)
+        except (ValueError, AssertionError):
+            return f"{shown(record)} is damaged, and what made {name} is not known: give a new or an empty folder"
         changed = [key for key in now if then.get(key) != now[key]]
         if changed:
             return (
-                f"{self.output} holds translations made with other settings ({', '.join(changed)}; see {RECORD} there):"
+                f"{name} holds translations made with other settings ({', '.join(changed)}; see {RECORD} there):"
                 " go on with the same, or give a new or an empty folder"
             )
+        return self._clash()
+
+    def _clash(self) -> str | None:
+        """Which images would become one file, in a file system that does not know large letters from small ones."""
+        jobs: dict[str, Job] = {}
+        if not (self.output / RECORD.upper()).exists():
+            return None
+        for job in self.jobs:
+            other = jobs.setdefault(composed(str(job.target)).casefold(), job)
+            if other is not job:
+                return str(_one_file(other, job.pages[0].file, job.target))
         return None
 
     def _settings(self) -> dict[str, Any]:
@@ -184,17 +228,18 @@ class FolderTranslation(L.LightningModule):
         return Share(self.jobs[self.trainer.global_rank :: self.trainer.world_size])
 
     def predict_step(self, job: Job, index: int) -> Path:
-        """Read, translate and write one image."""
+        """Read, translate and write one file."""
         if job.target.exists():
-            self._count(kept=1)
+            self._count(kept=len(job.pages))
             return job.target
         try:
-            image = read_image(job.source)
+            images = [read_image(page) for page in job.pages]
         except ValueError as error:
             self._count(failures=[str(error)])
         else:
-            write_image(self.translation(image, job.seed), job.target)
-            self._count(made=1)
+            made = [self.translation(image, seed) for image, seed in zip(images, job.seeds, strict=True)]
+            write_pages(made, job.target)
+            self._count(made=len(made))
         return job.target
 
     def _count(self, made: int = 0, kept: int = 0, failures: Sequence[str] = ()) -> None:
@@ -224,7 +269,7 @@ def translate_folder(
 
     Args:
         model: its weights are used as they are.
-        input: folder of images.
+        input: folder of images, or one image file.
         output: folder of their translations.
         direction: one of the model's directions.
         tile: longest side that is translated whole.
@@ -233,6 +278,11 @@ def translate_folder(
     """
     translation = FolderTranslation(model, input, output, direction, tile, overlap)
     return translation.run(trainer or L.Trainer(devices=1, logger=False, enable_checkpointing=False))
+
+
+def _one_file(job: Job, source: Path, target: Path) -> ValueError:
+    names = f"{shown(job.pages[0].file)} and {shown(source)}"
+    return ValueError(f"{names} would both become {shown(target)}: rename one of them")
 
 
 def _fingerprint(network: nn.Module) -> str:

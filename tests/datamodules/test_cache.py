@@ -113,7 +113,8 @@ def test_bad_files_are_all_counted_and_the_first_ones_named(folder, store):
     (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
     whole[60:90] = bytes(30)
     (folder / "flipped.png").write_bytes(whole)
-    (folder / "dead.png").symlink_to(folder / "text.jpg")
+    (folder / "dead.png").symlink_to(folder / "notes")
+    (folder / "notes").write_text("no image")
     with pytest.raises(ValueError, match="6 of 14 images cannot be decoded, mend or remove them: ") as caught:
         decode(folder, store)
     for name in ["cut.png", "dead.png", "empty.png", "flipped.png", "text.jpg"]:
@@ -164,7 +165,7 @@ def build_slowly(folder: Path, store: Path, barrier, results) -> None:
 
     def slow(self, file):
         time.sleep(0.1)
-        results.put(file.name)
+        results.put(file.file.name)
         return original(self, file)
 
     Decoder.__call__ = slow  # type: ignore[method-assign]
