@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from jsonargparse import DefaultHelpFormatter, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
@@ -21,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning import models
 from gan_lightning.callbacks import Evaluation
-from gan_lightning.checkpoint_io import AtomicCheckpointIO
+from gan_lightning.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.files import shown
 from gan_lightning.generative import GenerativeModule
@@ -214,26 +213,12 @@ class GANCommandLine(LightningCLI):
             return
         config = self.config.predict
         direction = f"-{config.direction}" if config.direction else ""
-<<<<<<< ours
-        output = config.output or Path(
-            config.trainer.default_root_dir, "predictions", f"{config.input.resolve().name}{direction}"
-        )
-        translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
-        self._load_weights()
-        made, kept, failures = translation.run(self.trainer)
-=======
         source = config.input.resolve()
         name = source.stem if source.is_file() else source.name
         output = config.output or Path(config.trainer.default_root_dir, "predictions", f"{name}{direction}")
-        try:
-            translation = FolderTranslation(
-                self.model, config.input, output, config.direction, config.tile, config.overlap
-            )
-            self._load_weights()
-            made, kept, failures = translation.run(self.trainer)
-        except (ValueError, OSError) as error:
-            raise SystemExit(f"error: {error}") from error
->>>>>>> theirs
+        translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
+        self._load_weights()
+        made, kept, failures = translation.run(self.trainer)
         if self.trainer.is_global_zero:
             already = f", {kept:,} were there already" if kept else ""
             print(f"{made:,} images translated into {shown(output)}{already}")
@@ -253,14 +238,9 @@ class GANCommandLine(LightningCLI):
         if named is None:
             raise ValueError("--input needs --ckpt_path: a checkpoint, or `last` for the newest in the run's folder")
         path = self._last_checkpoint() if named == "last" else Path(named)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        try:
-            self.model.on_load_checkpoint(checkpoint)
-            self.model.load_state_dict(checkpoint["state_dict"])
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(
-                f"{path} is not of the config's model: give the config that it was trained with"
-            ) from error
+        checkpoint = read_checkpoint(path)
+        self.model.on_load_checkpoint(checkpoint)
+        self.model.load_state_dict(checkpoint["state_dict"])
 
 
 def _follow_recipe(config: Namespace) -> None:

@@ -6,13 +6,14 @@
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import lightning as L
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -21,13 +22,21 @@ from torch.utils.data import DataLoader
 from gan_lightning import random_state
 from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.batches import Batch, ImageBatch, batch_length, item_numbers
+from gan_lightning.checkpoint_content import (
+    CheckpointError,
+    check_callbacks,
+    check_optimizer,
+    check_progress,
+    checked,
+)
+from gan_lightning.checkpoint_io import read_checkpoint
 from gan_lightning.draws import ImageDraws, SharedDraws
-from gan_lightning.recording import Recorded, describe, import_class, path_of, rebuild, unrecorded
+from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-TRUSTED = ("gan_lightning", "torch", "torchvision")
+TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
 TRIED = 2  # images of the first batch that the networks are tried on
 
 
@@ -257,8 +266,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 module.compile()
 
     def on_train_start(self) -> None:
-        """The run's length is known by now, and where it stands."""
+        """The run's length is known by now, where it stands, and the optimizers' states that it goes on with."""
         self.check_schedules(self.trainer)
+        if self.trainer.ckpt_path is not None:
+            for optimizer in self.trainer.optimizers:
+                check_optimizer(optimizer)
 
     def _training_step_on_shared_draws(self, batch: Any, batch_idx: int) -> Any:
         """The model's `training_step`, in which each process draws what one process alone would draw for its images."""
@@ -330,7 +342,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back what `on_save_checkpoint` added; say where the checkpoint's settings were others."""
+        """Take back what `on_save_checkpoint` added; say where the checkpoint's settings were others.
+
+        Raises:
+            CheckpointError: the checkpoint is of another model, or holds what no run writes.
+        """
+        self._check_checkpoint(checkpoint)
         then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY], dict(self.hparams)
         changed = [
             f"{key}: {now[key]} now, {then[key]} in the checkpoint"
@@ -349,6 +366,49 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._images_at_last_update = state["images_at_last_update"]
         # earlier versions kept a state for each process
         self._resume_state = state["resume_state"] if "resume_state" in state else state["processes"][0]
+
+    def _check_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check all of it, and replace it by what may be believed, before Lightning restores anything from it."""
+        trainer = self._trainer
+        path = None if trainer is None else trainer.ckpt_path
+        local = path is not None and "://" not in str(path)
+        content = checked(checkpoint, Path(str(path)).absolute().parent if local else None)
+        checkpoint.clear()
+        checkpoint.update(content)
+        then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["_class_path"], path_of(type(self))
+        if then.rpartition(".")[2] != now.rpartition(".")[2]:  # the module may have moved
+            raise CheckpointError(
+                f"the checkpoint{'' if path is None else f' {path}'} is of the model {then}, but the model to load it "
+                f"into is {now}: give the config that it was trained with, or another checkpoint"
+            )
+        if trainer is None or trainer.state.fn is None:
+            return
+        loops = checkpoint.get("loops", {})
+        if trainer.state.fn == TrainerFn.FITTING:
+            for key in ("optimizer_states", "lr_schedulers", "callbacks", "loops"):
+                if key not in checkpoint:
+                    raise CheckpointError(
+                        f"the checkpoint {path} holds the model without the state of its training (key {key!r}), so "
+                        "that training cannot go on from it: give one that was saved with save_weights_only=False"
+                    )
+            check_progress(loops.get("fit_loop", {}), trainer.fit_loop.state_dict())
+        check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)  # type: ignore[attr-defined]
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take the weights of a checkpoint.
+
+        Raises:
+            CheckpointError: they are of other networks.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            problems = [line.strip() for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
+            more = f", and {len(problems) - 1} more differences" if len(problems) > 1 else ""
+            raise CheckpointError(
+                f"the weights are of other networks than those of this {type(self).__name__} ({problems[0][:300]}"
+                f"{more}): give the config that the checkpoint was trained with"
+            ) from error
 
     def resume_state(self) -> dict[str, Any]:
         """Further state that an exact resume needs, the same on all processes, in types that `weights_only` loads."""
@@ -434,23 +494,30 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Args:
             checkpoint_path: the file.
             map_location: the device to load to.
-            trusted: further top-level packages whose classes the file may name: "my_gan" for those of a file my_gan.py.
-                This project's own, torch, torchvision, and that of the class which this is called on, need no mention.
+            trusted: further packages whose classes the file may name: "my_gan" for those of a file my_gan.py.
+                This project's own, torch.nn, torch.optim, torchvision.models and .ops, and that of the class which this
+                is called on, need no mention.
             replaced: constructor arguments to use instead of those in the file.
 
         Raises:
-            PermissionError: the file names a class outside the trusted packages.
-            pickle.UnpicklingError: it holds anything but plain data and tensors.
+            FileNotFoundError: there is no such file.
+            CheckpointError: it is no checkpoint, damaged, or holds what no run writes.
+            PermissionError: it names a class outside the trusted packages.
+            ValueError: the model cannot be built as it says.
             TypeError: it holds a model that is not a `cls`.
         """
-        checkpoint = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
+        checkpoint = read_checkpoint(checkpoint_path, map_location)
         own = cls.__module__.partition(".")[0]
         trusted = [*dict.fromkeys((*TRUSTED, own, *([trusted] if isinstance(trusted, str) else trusted)))]
         arguments = dict(checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY])
         model_class = import_class(arguments.pop("_class_path"), trusted)
         if not issubclass(model_class, cls):
             raise TypeError(f"{checkpoint_path} holds a {model_class.__name__}, which is not a {cls.__name__}")
-        recorded = {name: rebuild(value, trusted) for name, value in arguments.items() if name not in replaced}
+        recorded: dict[str, Any] = {
+            name: False if name in NETWORKED else rebuild(value, trusted)
+            for name, value in arguments.items()
+            if name not in replaced
+        }
         model = model_class(**recorded, **replaced)
         model.on_load_checkpoint(checkpoint)
         model.load_state_dict(checkpoint["state_dict"])

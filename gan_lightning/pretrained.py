@@ -1,10 +1,10 @@
 """Starting a network from the weights that another run has trained."""
 
-import pickle
 from pathlib import Path
 
-import torch
 from torch import nn
+
+from gan_lightning.checkpoint_io import read_checkpoint
 
 
 def load_generator(network: nn.Module, checkpoint: Path) -> None:
@@ -20,15 +20,12 @@ def load_generator(network: nn.Module, checkpoint: Path) -> None:
         FileNotFoundError: where there is no such file.
         ValueError: where it is no checkpoint, or its generator another network.
     """
-    if not checkpoint.is_file():
+    if not checkpoint.exists():
         raise FileNotFoundError(
             f"there is no checkpoint {checkpoint} to take the generator from: train it first, or name another; where a "
             "trained model is loaded or resumed, leave `pretrained` out"
         )
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
-        raise ValueError(f"{checkpoint} is no checkpoint of a run: {error}") from error
+    state = read_checkpoint(checkpoint)["state_dict"]
     averaged = {
         name.removeprefix("average.network."): v for name, v in state.items() if name.startswith("average.network.")
     }

@@ -39,11 +39,21 @@ def capture() -> dict[str, Any]:
 
 
 def restore(state: dict[str, Any]) -> None:
-    """Put back what `capture` returned. A CUDA state is left out where there is no CUDA device."""
-    torch.set_rng_state(state["torch"].cpu())
-    keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state(("MT19937", keys.cpu().numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, internal, gauss_next = state["python"]
-    random.setstate((version, tuple(internal), gauss_next))
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"].cpu())
+    """Put back what `capture` returned. A CUDA state is left out where there is no CUDA device.
+
+    Raises:
+        ValueError: it is nothing that `capture` returns.
+    """
+    try:
+        torch.set_rng_state(state["torch"].cpu())
+        keys, position, has_gauss, gauss = state["numpy"]
+        np.random.set_state(("MT19937", keys.cpu().numpy().astype(np.uint32), position, has_gauss, gauss))
+        version, internal, gauss_next = state["python"]
+        random.setstate((version, tuple(internal), gauss_next))
+        if "cuda" in state and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["cuda"].cpu())
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueError(
+            f"the checkpoint's random state is none that a run writes ({error}): give a checkpoint that `train.py fit` "
+            "wrote"
+        ) from error

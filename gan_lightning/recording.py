@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 UNRECORDED = "unrecorded"
 PARTIAL = "partial"
+NETWORKED = frozenset({"download"})  # arguments that let a class fetch what is missing
 
 
 class Recorded:
@@ -91,9 +92,12 @@ def unrecorded(description: Any) -> Iterator[str]:
 def rebuild(value: Any, trusted: Sequence[str]) -> Any:
     """The opposite of `describe`: objects from their plain description; a partial, or a class, becomes a partial.
 
+    An argument of `NETWORKED` is off, whatever the description says: a file does not decide that this machine goes to
+    the network. Whoever wants it passes the object itself.
+
     Args:
         value: what `describe` returned, or what a checkpoint holds.
-        trusted: top-level packages whose classes may be imported and constructed.
+        trusted: packages whose classes may be imported and constructed.
 
     Raises:
         PermissionError: the description names a class outside the trusted packages.
@@ -108,7 +112,12 @@ def rebuild(value: Any, trusted: Sequence[str]) -> Any:
                 "or derive the class from gan_lightning.recording.Network before training"
             )
         target = import_class(path, trusted)
-        arguments = {name: rebuild(item, trusted) for name, item in value.get("init_args", {}).items()}
+        given = value.get("init_args", {})
+        if not isinstance(path, str) or not isinstance(given, Mapping):
+            raise ValueError("the checkpoint names a class by something else than its name and its arguments")
+        arguments = {str(name): rebuild(item, trusted) for name, item in given.items()}
+        for name in NETWORKED & arguments.keys():
+            arguments[name] = False
         return functools.partial(target, **arguments) if value.get(PARTIAL) else target(**arguments)
     if isinstance(value, Mapping):
         return {key: rebuild(item, trusted) for key, item in value.items()}
@@ -125,7 +134,7 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
         ValueError: there is no such class.
     """
     package, _, name = path.rpartition(".")
-    if package.partition(".")[0] not in trusted:
+    if not any(f"{package}.".startswith(f"{each}.") for each in trusted):
         raise PermissionError(
             f"the checkpoint asks for the class {path!r}, outside the trusted packages {', '.join(trusted)}: "
             "it was not imported. If you trust the file and know the class, name its package in `trusted` "
@@ -133,7 +142,7 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
         )
     try:
         found = getattr(importlib.import_module(package), name, None)
-    except ImportError:
+    except Exception:  # no such module, or one that needs what is not installed here
         found = None
     if not inspect.isclass(found):
         raise ValueError(

@@ -222,13 +222,13 @@ def test_a_checkpoint_gives_its_model_back(tmp_path):
 def test_what_is_no_checkpoint_of_a_generator_is_refused(tmp_path):
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.ckpt")
-    for name in ("text.ckpt", "weights.ckpt"):
-        with pytest.raises(ValueError, match=f"{name} is no checkpoint of gan_lightning: give one"):
+    for name, reason in (("text.ckpt", "is no checkpoint"), ("weights.ckpt", "holds weights alone")):
+        with pytest.raises(ValueError, match=rf"{name} {reason}.*: give one that `train.py fit` wrote"):
             load_generator(tmp_path / name)
     path = checkpoint(ToyGAN(), tmp_path / "toy.ckpt")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"toy.ckpt is damaged, or of another version"):
+    with pytest.raises(ValueError, match=r"toy.ckpt is damaged"):
         load_generator(path, trusted=["toys"])
 
 
