@@ -1,5 +1,6 @@
 """The command line: fit, validate, test and predict, each from one or more YAML files and flags that override them."""
 
+import contextlib
 import inspect
 import secrets
 import sys
@@ -29,6 +30,7 @@ from gan_lightning.own_modules import find_own_modules
 from gan_lightning.parsing import Parser, settings_of
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.translation import TILE
+from gan_lightning.run_folder import CONFIG, RunFolder, describe_device
 from gan_lightning.trainer import Trainer
 
 
@@ -39,14 +41,29 @@ class RunParser(Parser, LightningArgumentParser):
 class GANCommandLine(LightningCLI):
     """LightningCLI with what a GAN's run needs.
 
-    - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config. A new run
-      refuses a folder that holds another one; `--ckpt_path last` continues there.
+    - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config, and `run.json`,
+      how it was started. A new run refuses a folder that holds another one, and a folder that another process trains
+      in; `--ckpt_path last` continues there. Only `fit` writes the config. A run's folder stands for its config:
+      `--config RUN`.
+    - validate, test and predict take the weights of a checkpoint; `--ckpt_path none` leaves the model as the config
+      makes it, for a baseline that nothing was trained for.
     - `checkpoints/last.ckpt` is written after every epoch.
     - The reference set is what the recipe of the Evaluation callback compares with; it is evaluated once before
       training (`validate_before_fit`).
     - `predict --input` translates a folder of images; without it, it makes what `validate` would evaluate.
     - What the command line says counts: a checkpoint's hyperparameters never replace it silently.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with contextlib.ExitStack() as self._until_the_end:  # all that a command does is done in the constructor
+            super().__init__(*args, **kwargs)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, after a run's folder has been replaced by the config in it."""
+        if isinstance(args, dict | Namespace):
+            self.config = parser.parse_object(args)
+        else:
+            self.config = parser.parse_args(_with_configs_of_runs(sys.argv[1:] if args is None else args))
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is not a setting of the trainer, the model or the data."""
@@ -121,21 +138,20 @@ class GANCommandLine(LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or "runs/unnamed")
         config.trainer.default_root_dir = str(root)
+        if self.subcommand != "fit":
+            self.save_config_callback = None  # the run's own config stays as it is
         if self._translates():
             # what belongs to training may not be there: its folders of images, its extractors' weights
             config.data = config.trainer.callbacks = None
             config.trainer.logger = config.trainer.enable_checkpointing = False
-            self.save_config_callback = None  # the run's own config stays where it is
             return
         for name in ("output", "direction"):
             if self.subcommand == "predict" and config[name] is not None:
                 raise ValueError(f"--{name} is for translating a folder: give --input")
-        last = self._last_checkpoint()
-        if self.subcommand == "fit" and config.ckpt_path is None and not config.trainer.fast_dev_run and last.exists():
-            raise FileExistsError(
-                f"{root} already holds a run ({last}). Continue it with --ckpt_path last, give the new run a "
-                "folder of its own by --trainer.default_root_dir, or delete the old one"
-            )
+        if self.subcommand != "fit" or config.ckpt_path not in (None, "last"):
+            config.ckpt_path = self._checkpoint_to_use(config.ckpt_path)
+        if self.subcommand == "fit" and not config.trainer.fast_dev_run and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            self._claim(config.ckpt_path)
         if config.weights_only is None:
             config.weights_only = True  # Lightning would let a checkpoint from a URL run code
         for logger in _listed(config.trainer.logger):
@@ -150,8 +166,51 @@ class GANCommandLine(LightningCLI):
     def _translates(self) -> bool:
         return self.subcommand == "predict" and self.config.predict.input is not None
 
+    @property
+    def folder(self) -> RunFolder:
+        """The run's."""
+        return RunFolder(Path(self.config[self.subcommand].trainer.default_root_dir))
+
     def _last_checkpoint(self) -> Path:
-        return Path(self.config[self.subcommand].trainer.default_root_dir, "checkpoints", "last.ckpt")
+        return self.folder.checkpoint()
+
+    def _claim(self, ckpt_path: Any) -> None:
+        """Hold the run's folder until the command ends; a run that ends before its first batch leaves it as it was."""
+        folder, resumed = self.folder, None if ckpt_path is None else str(ckpt_path)
+        holds_a_run = bool(folder.signs())
+
+        def forget_a_false_start(kind: type[BaseException] | None, *_: Any) -> None:
+            if kind is not None and not holds_a_run and not getattr(getattr(self, "model", None), "batches_seen", 0):
+                folder.forget()
+
+        self._until_the_end.enter_context(folder.claimed(resumed))
+        self._until_the_end.push(forget_a_false_start)
+        if holds_a_run and resumed == "last" and not folder.checkpoint().exists():
+            print(f"{folder.path} has no checkpoint yet: the run starts anew", file=sys.stderr)
+
+    def _checkpoint_to_use(self, named: Any) -> str | None:
+        """The file that --ckpt_path names for what is no training; None where no weights are to be loaded.
+
+        Raises:
+            ValueError: it names none, and an untrained model would be evaluated.
+            FileNotFoundError: there is no such checkpoint in the run's folder.
+        """
+        if named is None:
+            raise ValueError(
+                f"{self.subcommand} needs --ckpt_path: a checkpoint, `last` or `best` for one of the run's folder, or "
+                "`none` to take the model as the config makes it, untrained"
+            )
+        if str(named) == "none":
+            return None
+        if str(named) not in ("last", "best"):
+            return str(named)
+        path = self.folder.checkpoint(str(named))
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"there is no checkpoint {path}: train the model first, name another by --ckpt_path, name the run's "
+                "folder by --trainer.default_root_dir, or give --ckpt_path none for the model as the config makes it"
+            )
+        return str(path)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """The trainer, with the parts that every run has."""
@@ -187,6 +246,10 @@ class GANCommandLine(LightningCLI):
     def before_fit(self) -> None:
         """Evaluate the untrained model, so that every curve has its beginning."""
         self.model.check_schedules(self.trainer)
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer = self.trainer
+            ranks = {"processes": trainer.world_size, "nodes": trainer.num_nodes}
+            self.folder.note(precision=trainer.precision, **describe_device(trainer.strategy.root_device), **ranks)
         config = self.config[self.subcommand]
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
@@ -275,6 +338,33 @@ def _place(logger: Namespace, root: Path) -> None:
         logger.init_args.id = kept.read_text() if kept.exists() else None
 
 
+class SaveConfig(SaveConfigCallback):
+    """Write the run's config into its folder, once, and keep those of earlier starts."""
+
+    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Write it, unless this is a trial run (`fast_dev_run`)."""
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            text = self.parser.dump(self.config, skip_unset=False)
+            RunFolder(Path(trainer.default_root_dir)).save_config(text)
+
+
+def _with_configs_of_runs(args: list[str]) -> list[str]:
+    """The arguments, where `--config RUN` names the config in that folder, and the folder as the run's."""
+    result: list[str] = []
+    for word in args:
+        flag, equals, value = word.partition("=")
+        if not equals:
+            flag, value = (result or [""])[-1], word
+        if flag not in ("--config", "-c") or not Path(value).is_dir():
+            result.append(word)
+            continue
+        config = Path(value, CONFIG)
+        if not config.is_file():
+            raise FileNotFoundError(f"{value} holds no {CONFIG}: name a YAML file, or the folder of a run")
+        result += [f"{flag}={config}" if equals else str(config), f"--trainer.default_root_dir={value}"]
+    return result
+
+
 def _listed(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
@@ -314,8 +404,8 @@ def main(args: list[str] | None = None) -> GANCommandLine:
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,  # models record their own arguments, from YAML and from Python alike
         seed_everything_default=0,
-        save_config_callback=SaveConfigCallback,
-        save_config_kwargs={"overwrite": True},
+        save_config_callback=SaveConfig,
+        save_config_kwargs={"save_to_log_dir": False},
         parser_kwargs={
             "description": "Train, evaluate and use generative adversarial networks.",
             "epilog": list_of_models(),

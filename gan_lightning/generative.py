@@ -174,9 +174,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        rates, idle = self.rate_schedules(), []
-        schedules = {name: value for name, value in self.init_args.items() if isinstance(value, Schedule)}
-        for name, schedule in schedules.items():
+        rates, idle = self.rate_schedules(), set()
+        told: dict[str, list[str]] = {}  # schedules by what is to be said of them
+        for name, schedule in self.init_args.items():
+            if not isinstance(schedule, Schedule):
+                continue
             length = self._length(schedule.unit, trainer)
             if math.isinf(length):
                 if trainer.training and isinstance(schedule, EndingSchedule) and schedule.given_end is None:
@@ -186,13 +188,19 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                     )
                 continue
             if name in rates and (first := schedule.over(length).zero_from(length)) is not None:
-                idle.append(f"model.{name} is zero after {first} {schedule.units}, and the run ends after {length:g}")
-            elif sentence := misfit(f"model.{name}", schedule, length):
-                rank_zero_warn(sentence)
-        if idle:
-            sentence = f"{'; '.join(idle)}: nothing is learnt from there on; null as the `end` is the run's own end"
-            if len(idle) == len(rates):
-                raise ValueError(sentence)
+                idle.add(name)
+                sentence: str | None = (
+                    f"zero after {first} {schedule.units}, and this run ends after {length:g}: nothing is learnt from "
+                    "there on; null as its `end` is the run's own end"
+                )
+            else:
+                sentence = misfit(schedule, length)
+            if sentence is not None:
+                told.setdefault(sentence, []).append(f"model.{name}")
+        sentences = [f"{' and '.join(names)}: {sentence}" for sentence, names in told.items()]
+        if idle and idle == rates.keys():
+            raise ValueError("; ".join(sentences))
+        for sentence in sentences:
             rank_zero_warn(sentence)
 
     def _average_over_processes(self, tensors: list[Tensor]) -> None:

@@ -195,8 +195,8 @@ class SigmoidRamp(EndingSchedule):
         return math.tanh(5 * progress / self.end)  # which is that half of the sigmoid
 
 
-def misfit(name: str, schedule: Schedule, length: float) -> str | None:
-    """A sentence where a schedule does not end with a run of `length` units; None where it does, or has no end.
+def misfit(schedule: Schedule, length: float) -> str | None:
+    """How a schedule does not end with a run of `length` units, after its name; None where it does, or has no end.
 
     A hundredth of the run more or less is no misfit: a number of images is seldom one of whole batches.
     """
@@ -205,9 +205,9 @@ def misfit(name: str, schedule: Schedule, length: float) -> str | None:
         return None
     last, units = f"this run ends after {length:g}", schedule.units
     if isinstance(ended, LinearToZero) and ended.start >= length:
-        return f"{name} begins to fall after {ended.start:g} {units}, and {last}: its factor stays 1; begin earlier"
+        return f"begins to fall after {ended.start:g} {units}, and {last}: its factor stays 1; begin earlier"
     if abs(ended.end - length) <= length / 100:
         return None
     sooner = ended.end < length
     factor = f"its factor {'changes little from there on' if sooner else f'comes to {ended(length):.3g} only'}"
-    return f"{name} ends after {ended.end:g} {units}, and {last}: {factor}; null as its `end` is the run's own end"
+    return f"ends after {ended.end:g} {units}, and {last}: {factor}; null as its `end` is the run's own end"

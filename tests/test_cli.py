@@ -48,6 +48,8 @@ def test_a_run_is_a_folder_that_a_second_run_continues(tmp_path: Path) -> None:
         "config.yaml",
         "evaluations.jsonl",
         "metrics.csv",
+        "run.json",
+        "run.lock",
         "samples",
     ]
     grids = sorted((tmp_path / "samples").iterdir())

@@ -139,19 +139,19 @@ def test_where_a_rate_is_zero_for_the_rest_of_a_run(schedule: Schedule, first: i
 
 def test_a_last_hundredth_at_zero_is_no_misfit() -> None:
     assert LinearToZero(0, 20_000_000, unit="image").zero_from(20_000_256) is None
-    assert misfit("s", LinearToZero(0, 20_000_000, unit="image"), 20_000_256) is None
+    assert misfit(LinearToZero(0, 20_000_000, unit="image"), 20_000_256) is None
 
 
 def test_a_schedule_that_does_not_end_with_the_run_is_told_of() -> None:
-    assert misfit("s", LinearToZero(5, 20), 10) == (
-        "s ends after 20 epochs, and this run ends after 10: its factor comes to 0.667 only; null as its `end` is the "
+    assert misfit(LinearToZero(5, 20), 10) == (
+        "ends after 20 epochs, and this run ends after 10: its factor comes to 0.667 only; null as its `end` is the "
         "run's own end"
     )
-    assert "s begins to fall after 12 epochs, and this run ends after 10" in str(misfit("s", LinearToZero(12), 10))
-    assert "changes little from there on" in str(misfit("s", SigmoidRamp(5, unit="batch"), 10))
-    assert misfit("s", LinearToZero(5), 10) is None
-    assert misfit("s", Steps([99]), 10) is None
-    assert misfit("s", Cosine(5), math.inf) is None
+    assert "begins to fall after 12 epochs, and this run ends after 10" in str(misfit(LinearToZero(12), 10))
+    assert "changes little from there on" in str(misfit(SigmoidRamp(5, unit="batch"), 10))
+    assert misfit(LinearToZero(5), 10) is None
+    assert misfit(Steps([99]), 10) is None
+    assert misfit(Cosine(5), math.inf) is None
 
 
 def learner(**schedules: Schedule) -> ToyGAN:
@@ -166,18 +166,21 @@ def test_a_run_that_would_learn_nothing_more_is_refused_at_start(tmp_path: Path)
     first.save_checkpoint(tmp_path / "two.ckpt")
     for checkpoint in None, tmp_path / "two.ckpt":
         model = learner(**both)
-        with pytest.raises(ValueError, match=r"generator_schedule is zero after 2 epochs, and the run ends after 4"):
+        with pytest.raises(
+            ValueError,
+            match=r"model.generator_schedule and model.discriminator_schedule: zero after 2 epochs, and .* 4",
+        ):
             trainer(tmp_path, max_epochs=4).fit(model, datamodule=ToyData(), ckpt_path=checkpoint)
         assert model.batches_seen == (8 if checkpoint else 0)
 
 
 def test_one_player_that_stops_learning_is_told_of(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"model.generator_schedule is zero after 2 epochs.* learnt from there on"):
+    with pytest.warns(UserWarning, match=r"model.generator_schedule: zero after 2 epochs.* learnt from there on"):
         trainer(tmp_path, max_epochs=3).fit(learner(generator_schedule=LinearToZero(1, 2)), datamodule=ToyData())
 
 
 def test_a_fall_that_the_run_does_not_reach_is_told_of(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"model.generator_schedule ends after 50 batches, and this run ends after 3"):
+    with pytest.warns(UserWarning, match=r"model.generator_schedule: ends after 50 batches, and this run ends after 3"):
         trainer(tmp_path, max_steps=3).fit(
             learner(generator_schedule=LinearToZero(1, 50, unit="batch")), datamodule=ToyData()
         )
