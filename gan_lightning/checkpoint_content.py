@@ -180,11 +180,41 @@ def _check_run(run: Any) -> None:
         "gan_lightning",
         "its counts contradict each other",
     )
+    if "standing" in run:
+        _check_standing(run)
     processes, state = run.get("processes", [{}]), run.get("resume_state", {})
     _need(
         _is_dict(state) and isinstance(processes, list) and len(processes) > 0 and all(map(_is_dict, processes)),
         "gan_lightning",
         "it does not hold the random states",
+    )
+
+
+def _check_standing(run: dict[Any, Any]) -> None:
+    """Where a run stands in its epochs, evaluations and logs."""
+    where, row, terms = run["standing"], run.get("row"), run.get("terms")
+    _need(
+        _is_dict(where)
+        and all(_is_count(where.get(name)) for name in ("epoch", "batch", "logged"))
+        and isinstance(where.get("due"), bool)
+        and isinstance(run.get("evaluated_at"), int)
+        and (run.get("rows") is None or _is_count(run["rows"]))
+        and _is_dict(terms)
+        and all(isinstance(value, Tensor) for value in terms.values()),
+        "gan_lightning",
+        "it does not say where the run stands",
+    )
+    _need(
+        row is None
+        or (
+            isinstance(row, tuple | list)
+            and len(row) == 2
+            and _is_count(row[0])
+            and _is_dict(row[1])
+            and all(isinstance(key, str) and isinstance(value, int | float) for key, value in row[1].items())
+        ),
+        "gan_lightning",
+        "its row of logs is none",
     )
 
 

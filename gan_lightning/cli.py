@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning import models
-from gan_lightning.callbacks import Evaluation
+from gan_lightning.callbacks import Evaluation, LastCheckpoint, StopOnSignal
 from gan_lightning.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.files import shown
@@ -47,7 +47,8 @@ class GANCommandLine(LightningCLI):
       `--config RUN`.
     - validate, test and predict take the weights of a checkpoint; `--ckpt_path none` leaves the model as the config
       makes it, for a baseline that nothing was trained for.
-    - `checkpoints/last.ckpt` is written after every epoch.
+    - `checkpoints/last.ckpt` is written after every epoch, every few minutes (`save_every_minutes`), and when the run
+      is asked to stop.
     - The reference set is what the recipe of the Evaluation callback compares with; it is evaluated once before
       training (`validate_before_fit`).
     - `predict --input` translates a folder of images; without it, it makes what `validate` would evaluate.
@@ -78,6 +79,18 @@ class GANCommandLine(LightningCLI):
             type=int | None,
             default=None,
             help="Evaluate each time this many images have been trained on, instead of by epochs or batches.",
+        )
+        parser.add_argument(
+            "--save_every_minutes",
+            type=float | None,
+            default=10,
+            help="fit: write checkpoints/last.ckpt so often within an epoch, too. 0 = after each epoch only.",
+        )
+        parser.add_argument(
+            "--init_from",
+            type=Path | None,
+            default=None,
+            help="fit: start a new run from the weights of this checkpoint, with all counters at 0.",
         )
         parser.add_argument(
             "--recipe",
@@ -221,19 +234,23 @@ class GANCommandLine(LightningCLI):
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
-        if trainer.enable_checkpointing is not False:
-            # save_last of a ModelCheckpoint with a monitor saves nothing when the metric has not improved
-            callbacks.append(
-                ModelCheckpoint(folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
-            )
+        if trainer.enable_checkpointing is False:
+            callbacks.append(StopOnSignal())
+        else:
+            keeper = next((c for c in callbacks if isinstance(c, LastCheckpoint)), None) or LastCheckpoint()
+            keeper.dirpath, keeper.every_minutes = folder, self.config[self.subcommand].save_every_minutes
+            # the last of all, so that what it saves has all that others did in the same batch
+            callbacks = [*(c for c in callbacks if c is not keeper), keeper]
         if trainer.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
             # each refresh costs as much as half a small step
             callbacks.append(TQDMProgressBar(refresh_rate=1 if self._translates() else 20))
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
+            # metrics.csv is the curve of the training: a later evaluation is a line of evaluations.jsonl
+            own = [RunCSVLogger(root)] if self.subcommand == "fit" else []
             given = [] if trainer.logger is True else _listed(trainer.logger)
-            kwargs["logger"] = [RunCSVLogger(root), *given]
+            kwargs["logger"] = [*own, *given]
         plugins = _listed(trainer.plugins)
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins.append(AtomicCheckpointIO())
@@ -244,7 +261,7 @@ class GANCommandLine(LightningCLI):
             return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
-        """Evaluate the untrained model, so that every curve has its beginning."""
+        """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
         self.model.check_schedules(self.trainer)
         if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer = self.trainer
@@ -252,6 +269,8 @@ class GANCommandLine(LightningCLI):
             self.folder.note(precision=trainer.precision, **describe_device(trainer.strategy.root_device), **ranks)
         config = self.config[self.subcommand]
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
+        if config.init_from is not None and not resumes:
+            self._load_weights(config.init_from)
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
             self.trainer.validate(self.model, datamodule=self.datamodule)
 
@@ -280,7 +299,7 @@ class GANCommandLine(LightningCLI):
         name = source.stem if source.is_file() else source.name
         output = config.output or Path(config.trainer.default_root_dir, "predictions", f"{name}{direction}")
         translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
-        self._load_weights()
+        self._load_weights(self._named_checkpoint())
         made, kept, failures = translation.run(self.trainer)
         if self.trainer.is_global_zero:
             already = f", {kept:,} were there already" if kept else ""
@@ -290,20 +309,25 @@ class GANCommandLine(LightningCLI):
         if failures:
             raise SystemExit(1)
 
-    def _load_weights(self) -> None:
-        """Those of the checkpoint, into the config's model.
+    def _named_checkpoint(self) -> Path:
+        """The file that --ckpt_path names.
 
         Raises:
-            ValueError: none is named, or it is of another model.
-            FileNotFoundError: there is no such file.
+            ValueError: it names none.
         """
-        named = self.config.predict.ckpt_path
+        named = self.config[self.subcommand].ckpt_path
         if named is None:
             raise ValueError("--input needs --ckpt_path: a checkpoint, or `last` for the newest in the run's folder")
-        path = self._last_checkpoint() if named == "last" else Path(named)
-        checkpoint = read_checkpoint(path)
-        self.model.on_load_checkpoint(checkpoint)
-        self.model.load_state_dict(checkpoint["state_dict"])
+        return self._last_checkpoint() if named == "last" else Path(named)
+
+    def _load_weights(self, path: Path) -> None:
+        """Those of a checkpoint, into the config's model.
+
+        Raises:
+            CheckpointError: it is no checkpoint, or of another model.
+            FileNotFoundError: there is no such file.
+        """
+        self.model.load_state_dict(read_checkpoint(path)["state_dict"])
 
 
 def _follow_recipe(config: Namespace) -> None:

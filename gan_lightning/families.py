@@ -290,6 +290,7 @@ class UnpairedTranslation(AdversarialModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the cycle errors; a process that had no batch takes part."""
+        super().on_validation_epoch_end()
         total = torch.stack([torch.zeros(3, device=self.device), *self._cycle_errors]).sum(dim=0)
         self._cycle_errors.clear()
         cycle_a, cycle_b, count = self.trainer.strategy.reduce(total, reduce_op="sum")

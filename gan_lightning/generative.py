@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from gan_lightning import random_state
+from gan_lightning import loops, random_state
 from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.batches import Batch, ImageBatch, batch_length, item_numbers
 from gan_lightning.checkpoint_content import (
@@ -31,6 +31,7 @@ from gan_lightning.checkpoint_content import (
 )
 from gan_lightning.checkpoint_io import read_checkpoint
 from gan_lightning.draws import ImageDraws, SharedDraws
+from gan_lightning.loggers import RunCSVLogger, cut_back
 from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
@@ -89,9 +90,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._terms: Terms = {}
         self._unchecked: list[tuple[int, list[str], Tensor]] = []
         self._resume_state: dict[str, Any] | None = None  # until the first batch of a resumed run
-        self._random_state: dict[str, Any] = {}
+        self._random_state: dict[str, Any] = {}  # of the training, while a validation lasts
         self._checked_batch = False
         self._predicted = 0  # images of this process, since a prediction began
+        self._evaluated_at = -1  # batches seen at the end of the last evaluation
+        self._resumed: dict[str, Any] | None = None  # what a checkpoint noted, until the training goes on
+        self._max_steps: int | None = None  # the trainer's own, while an evaluation after its last step is made up for
 
     # ------------------------------------------------------------------ what a model states
 
@@ -273,13 +277,6 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             for module in self.learners():
                 module.compile()
 
-    def on_train_start(self) -> None:
-        """The run's length is known by now, where it stands, and the optimizers' states that it goes on with."""
-        self.check_schedules(self.trainer)
-        if self.trainer.ckpt_path is not None:
-            for optimizer in self.trainer.optimizers:
-                check_optimizer(optimizer)
-
     def _training_step_on_shared_draws(self, batch: Any, batch_idx: int) -> Any:
         """The model's `training_step`, in which each process draws what one process alone would draw for its images."""
         with SharedDraws(batch_length(batch) // self.accumulate, self.global_rank, self.trainer.world_size):
@@ -292,14 +289,38 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             state, self._resume_state = self._resume_state, None
             self.load_resume_state(state)
 
+    def on_train_start(self) -> None:
+        """The run's length is known by now, and, on a resume, the optimizers' states: go on where it stands."""
+        self.check_schedules(self.trainer)
+        if self.trainer.ckpt_path is not None:
+            for optimizer in self.trainer.optimizers:
+                check_optimizer(optimizer)
+        if self._resumed is None:
+            return
+        noted, self._resumed = self._resumed, None
+        for logger in self.trainer.loggers:
+            cut_back(logger, noted["rows"], noted["standing"]["logged"])
+            if noted["row"] is not None:
+                logger.log_metrics(noted["row"][1], step=noted["row"][0])
+                logger.save()
+        self._terms = {name: value.to(self.device) for name, value in noted["terms"].items()}
+        if not loops.go_on(self.trainer, evaluated=self._evaluated_at == self.batches_seen):
+            self._end_at_max_steps()
+
+    def _end_at_max_steps(self) -> None:
+        if self._max_steps is not None:
+            self.trainer.fit_loop.epoch_loop.max_steps, self._max_steps = self._max_steps, None
+
     def on_validation_model_eval(self) -> None:
         """The first of all that a validation does: set aside the random state that training goes on with."""
+        self._end_at_max_steps()
         self._random_state = random_state.capture()
         super().on_validation_model_eval()
 
     def on_validation_model_train(self) -> None:
         """The last: put it back, so that how often one evaluates does not change what is trained."""
         random_state.restore(self._random_state)
+        self._random_state = {}
         super().on_validation_model_train()
 
     def on_validation_start(self) -> None:
@@ -312,6 +333,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._check_batch(batch)
 
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
+
+    def on_validation_epoch_end(self) -> None:
+        """Remember that the model has been evaluated as it is: a resume need not do it again."""
+        if not self.trainer.sanity_checking:
+            self._evaluated_at = self.batches_seen
 
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Validation is evaluation: the images that stand against this batch of the reference set."""
@@ -346,7 +372,25 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             "batches_seen": self.batches_seen,
             "images_seen": self.images_seen,
             "images_at_last_update": self._images_at_last_update,
-            "resume_state": self.resume_state(),
+            "resume_state": self.resume_state() if self._resume_state is None else self._resume_state,
+        }
+        checkpoint["gan_lightning"] |= self._place_in_run()
+
+    def _place_in_run(self) -> dict[str, Any]:
+        """Where the run stands in its epochs, evaluations and logs."""
+        if self._resumed is not None:  # where it stood: it has not gone on yet
+            return {name: self._resumed[name] for name in ("standing", "evaluated_at", "rows", "row", "terms")}
+        if self._trainer is None:
+            return {}
+        for logger in self.trainer.loggers:
+            logger.save()
+        rows = [logger.rows for logger in self.trainer.loggers if isinstance(logger, RunCSVLogger)]
+        return {
+            "standing": dict(loops.standing(self.trainer, evaluated=self._evaluated_at == self.batches_seen)),
+            "evaluated_at": self._evaluated_at,
+            "rows": rows[0] if rows else None,
+            "row": loops.row_to_log(self.trainer),
+            "terms": {name: value.detach().cpu() for name, value in self._terms.items()},
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -374,6 +418,29 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._images_at_last_update = state["images_at_last_update"]
         # earlier versions kept a state for each process
         self._resume_state = state["resume_state"] if "resume_state" in state else state["processes"][0]
+        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
+            self._evaluated_at, self._resumed = state["evaluated_at"], state
+            self._check_what_is_left(state["standing"], checkpoint["global_step"])
+            loops.put_back(checkpoint["loops"], state["standing"])
+
+    def _check_what_is_left(self, where: loops.Standing, steps: int) -> None:
+        """Refuse to resume a run that is at its end; give way to an evaluation after its last step.
+
+        Raises:
+            ValueError: there is nothing left to do.
+        """
+        trainer = self.trainer
+        has_epochs = trainer.max_epochs in (None, -1) or where["epoch"] < trainer.max_epochs
+        has_steps = trainer.max_steps == -1 or steps < trainer.max_steps
+        if has_epochs and where["due"] and not has_steps:
+            self._max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, steps + 1
+        elif not ((has_epochs and has_steps) or trainer.fast_dev_run):  # type: ignore[attr-defined]
+            limit = f"max_steps={trainer.max_steps}" if has_epochs else f"max_epochs={trainer.max_epochs}"
+            raise ValueError(
+                f"nothing is left to train: {trainer.ckpt_path} has had {where['epoch']} epochs and {steps} batches, "
+                f"and {limit}. Raise that to go on, or start a new run, in a folder of its own, from these weights: "
+                "--init_from instead of --ckpt_path"
+            )
 
     def _check_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check all of it, and replace it by what may be believed, before Lightning restores anything from it."""
@@ -391,7 +458,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             )
         if trainer is None or trainer.state.fn is None:
             return
-        loops = checkpoint.get("loops", {})
+        counts = checkpoint.get("loops", {})
         if trainer.state.fn == TrainerFn.FITTING:
             for key in ("optimizer_states", "lr_schedulers", "callbacks", "loops"):
                 if key not in checkpoint:
@@ -399,7 +466,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                         f"the checkpoint {path} holds the model without the state of its training (key {key!r}), so "
                         "that training cannot go on from it: give one that was saved with save_weights_only=False"
                     )
-            check_progress(loops.get("fit_loop", {}), trainer.fit_loop.state_dict())
+            check_progress(counts.get("fit_loop", {}), trainer.fit_loop.state_dict())
         check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)  # type: ignore[attr-defined]
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
@@ -420,7 +487,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     def resume_state(self) -> dict[str, Any]:
         """Further state that an exact resume needs, the same on all processes, in types that `weights_only` loads."""
-        return {"random": random_state.capture()}
+        return {"random": self._random_state or random_state.capture()}
 
     def load_resume_state(self, state: dict[str, Any]) -> None:
         """Take back a `resume_state`; called at the first batch after a resume."""

@@ -1,9 +1,21 @@
-"""What happens beside the training: evaluation, pictures, predictions, requeueing."""
+"""What happens beside the training: evaluation, pictures, predictions, checkpoints, stopping and requeueing."""
 
+from gan_lightning.callbacks.checkpoints import LastCheckpoint, ModelCheckpoint
 from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.health import Health
 from gan_lightning.callbacks.predictions import PredictionWriter
 from gan_lightning.callbacks.requeue import SlurmRequeue
 from gan_lightning.callbacks.samples import SampleGrid
+from gan_lightning.callbacks.stopping import StopOnSignal, Stopped
 
-__all__ = ["Evaluation", "Health", "PredictionWriter", "SampleGrid", "SlurmRequeue"]
+__all__ = [
+    "Evaluation",
+    "Health",
+    "LastCheckpoint",
+    "ModelCheckpoint",
+    "PredictionWriter",
+    "SampleGrid",
+    "SlurmRequeue",
+    "StopOnSignal",
+    "Stopped",
+]

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import time
 from collections.abc import Iterator, Sized
 from dataclasses import replace
@@ -10,11 +11,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from gan_lightning import lines
 from gan_lightning.batches import Fingerprinted, ImageBatch, PairedBatch, batch_length, item_numbers, select
 from gan_lightning.draws import ImageDraws
 from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Recipe, Report, find_recipe
@@ -230,6 +233,12 @@ class Evaluation(L.Callback):
         """Put the random state back."""
         self._random_state.close()
 
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """A run that goes on from a checkpoint forgets what it has evaluated since: that comes again."""
+        noted = checkpoint.get("gan_lightning", {})
+        if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero and "evaluated_at" in noted:
+            forget_reports(Path(trainer.default_root_dir) / REPORTS, noted["evaluated_at"])
+
     on_test_start = on_validation_start
     on_test_batch_start = on_validation_batch_start
     on_test_batch_end = on_validation_batch_end
@@ -254,7 +263,8 @@ class Evaluation(L.Callback):
         if known is None:
             self._missing = []
         else:
-            self.evaluator.feed(known.to(real.device), real=True)
+            for part in known.split(len(real)):  # batch by batch, as when they were new: sums depend on their order
+                self.evaluator.feed(part.to(real.device), real=True)
 
     def _cache_name(self, trainer: L.Trainer, real: Tensor) -> str | None:
         """A name for the real features of this rank in a whole pass; None where there is no such thing.
@@ -340,6 +350,7 @@ class Evaluation(L.Callback):
         reals, fakes = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
         extractor, loader = self.evaluator.extractor, _loader(trainer)
         data = getattr(trainer, "datamodule", None)
+        fitting = trainer.state.fn == TrainerFn.FITTING
         report = Report(
             recipe=self.recipe.name,
             extractor=type(extractor).__name__,
@@ -347,7 +358,7 @@ class Evaluation(L.Callback):
             preprocessing=extractor.preprocessing,
             real=f"{type(data).__name__ if data else type(loader).__name__}, "
             f"{loader.split if isinstance(loader, ReferenceSet) else 'unnamed'} split",
-            fake=str(trainer.ckpt_path or type(pl_module).__name__),
+            fake=type(pl_module).__name__ if fitting else str(trainer.ckpt_path or type(pl_module).__name__),
             num_real=reals,
             num_fake=fakes,
             seeds=[self.seed],
@@ -355,6 +366,7 @@ class Evaluation(L.Callback):
             seconds=time.perf_counter() - self._started,
             settings={
                 "stage": "test" if trainer.testing else "val",
+                "within_fit": fitting,
                 "images_seen": getattr(pl_module, "images_seen", None),
                 "batches_seen": getattr(pl_module, "batches_seen", None),
                 "precision": str(trainer.precision),
@@ -370,6 +382,25 @@ class Evaluation(L.Callback):
     @staticmethod
     def _is_trial(trainer: L.Trainer) -> bool:
         return bool(trainer.sanity_checking or trainer.fast_dev_run)  # type: ignore[attr-defined]
+
+
+def forget_reports(path: Path, evaluated_at: int) -> None:
+    """Take away the reports that a run has written, while it trained, after the evaluation at this many batches."""
+    if not path.is_file():
+        return
+    lines.mend(path)
+
+    def stays(line: str) -> bool:
+        try:
+            settings = json.loads(line)["settings"]
+            return not settings["within_fit"] or settings["batches_seen"] <= evaluated_at
+        except (ValueError, KeyError, TypeError):
+            return True  # it is none of the run's
+
+    there = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in there if stays(line)]
+    if len(kept) < len(there):
+        lines.replace(path, kept)
 
 
 def _loader(trainer: L.Trainer) -> Any:

@@ -3,59 +3,42 @@
 import os
 import signal
 import subprocess
-from pathlib import Path
-from types import FrameType
-from typing import Any
+import sys
+from typing import ClassVar
 
 import lightning as L
-from lightning.pytorch.utilities import rank_zero_info
+
+from gan_lightning.callbacks.checkpoints import LastCheckpoint
 
 
-class SlurmRequeue(L.Callback):
-    """On SLURM's warning signal: finish the batch, save `last.ckpt`, requeue the job, stop.
+class SlurmRequeue(LastCheckpoint):
+    """Also on SLURM's warning signal, SIGUSR1: finish the batch, save `last.ckpt`, requeue the job, stop.
 
     Lightning's own handler saves in the middle of a step, between the two players' turns; this one waits for the end of
     it.
-    The job is to ask for the signal by `#SBATCH --signal=USR1@300` and to start with `--ckpt_path last`.
-
-    Args:
-        check_every: batches between looks at whether any process has been warned (a look is a message between
-            processes).
+    The job is to ask for the signal by `#SBATCH --signal=USR1@300` and to start with `--ckpt_path last`. It takes the
+    place of the command line's `LastCheckpoint`, and its arguments are the same.
     """
 
-    def __init__(self, check_every: int = 20) -> None:
-        if check_every < 1:
-            raise ValueError(f"check_every counts batches from 1, not {check_every}")
-        self.check_every = check_every
-        self.warned = False
-        self._previous: Any = None
+    signals: ClassVar[tuple[signal.Signals, ...]] = (*LastCheckpoint.signals, signal.SIGUSR1)
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen for the signal, which would end the process: from an evaluation before training on."""
-        if self._previous is None:
-            self._previous = signal.signal(signal.SIGUSR1, self._on_signal)
+    def exit_code(self, trainer: L.Trainer, why: signal.Signals) -> int:
+        """Of the warning 0, once the job is queued again."""
+        if why != signal.SIGUSR1:
+            return super().exit_code(trainer, why)
+        return 0 if not trainer.is_global_zero or self._requeue() else super().exit_code(trainer, why)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.warned = True
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save and requeue, if any process was warned."""
-        if (batch_idx + 1) % self.check_every or not trainer.strategy.reduce_boolean_decision(self.warned, all=False):
-            return
-        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
-        trainer.should_stop = True
-        if not trainer.is_global_zero:
-            return
+    @staticmethod
+    def _requeue() -> bool:
+        """Whether it has been done, as far as there is a job."""
         job = os.environ.get("SLURM_JOB_ID")
         if job is None:
-            rank_zero_info("warned by SIGUSR1 outside a SLURM job: saved last.ckpt and stopped; nothing to requeue")
-            return
+            print("this is no SLURM job: there is nothing to requeue", file=sys.stderr)
+            return True
         array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-        subprocess.run(["scontrol", "requeue", f"{array}_{task}" if array else job], check=True)
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop listening."""
-        signal.signal(signal.SIGUSR1, self._previous)
-        self._previous = None
+        try:
+            subprocess.run(["scontrol", "requeue", f"{array}_{task}" if array else job], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"the job could not be queued again ({error}): submit it anew", file=sys.stderr)
+            return False
+        return True

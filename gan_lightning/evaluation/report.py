@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Self
 
+from gan_lightning import lines
+
 
 @dataclass(frozen=True)
 class Report:
@@ -69,20 +71,18 @@ class Report:
 
     def append_to(self, path: Path) -> None:
         """Add the line to a file of such lines."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write(self.as_json() + "\n")
+        lines.append(path, self.as_json())
 
     def table(self) -> str:
         """What a person reads: the recipe above, a metric a row."""
         width = max(map(len, self.values), default=0)
         seeds = ", ".join(map(str, self.seeds))
-        lines = [
+        rows = [
             f"{self.recipe}: {self.num_fake:,} images of {self.fake}",
             f"against {self.num_real:,} of {self.real}",
             f"features by {self.extractor} ({self.preprocessing}), {self.fingerprint[:12]}; seed {seeds}",
         ]
         for name in self.values:
             spread = self.deviation(name)
-            lines.append(f"  {name:{width}}  {self.mean(name):.6g}" + ("" if spread is None else f" ± {spread:.2g}"))
-        return "\n".join(lines)
+            rows.append(f"  {name:{width}}  {self.mean(name):.6g}" + ("" if spread is None else f" ± {spread:.2g}"))
+        return "\n".join(rows)

@@ -23,6 +23,11 @@ class Features(NamedTuple):
         """The same features on another device."""
         return Features(*(None if field is None else field.to(device) for field in self))  # type: ignore[arg-type]
 
+    def split(self, count: int) -> "list[Features]":
+        """The same features in parts of `count` images; the last may have fewer."""
+        parts = range(0, len(self.pooled), count)
+        return [Features(*(None if field is None else field[i : i + count] for field in self)) for i in parts]  # type: ignore[arg-type]
+
 
 class FeatureExtractor(nn.Module):
     """Base of all extractors: fixed weights, always in eval mode, full float32, no gradients.

@@ -1,0 +1,157 @@
+"""Which checkpoints a run keeps: the newest, always; the best, wherever the run's folder is moved to."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch import callbacks
+from torch import Tensor
+
+from gan_lightning.callbacks.stopping import StopOnSignal
+
+LAST = "last"
+
+
+class ModelCheckpoint(callbacks.ModelCheckpoint):
+    """Lightning's, whose state in a checkpoint holds names of files and no paths.
+
+    So a run's folder can be moved, and its best checkpoint stays the best. What a checkpoint says is believed only of
+    plain files in this callback's own folder, with names that this callback gives: no other file is ever removed.
+    Several of them can be told apart by their file names as well as by what they monitor.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """Tells the state of this callback in a checkpoint from that of others."""
+        return self._generate_state_key(
+            filename=self.filename,
+            monitor=self.monitor,
+            mode=self.mode,
+            save_top_k=self.save_top_k,
+            every_n_train_steps=self._every_n_train_steps,
+            every_n_epochs=self._every_n_epochs,
+            train_time_interval=self._train_time_interval,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The names of the best checkpoints with their scores, and of the last."""
+        return {
+            "best": {Path(path).name: float(score) for path, score in self.best_k_models.items()},
+            "newest": Path(self.best_model_path).name,
+            "last": Path(self.last_model_path).name,
+            "current_score": None if self.current_score is None else float(self.current_score),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back the names of files that are there."""
+        named = state_dict.get("best", state_dict.get("best_k_models"))
+        scores = {
+            path: float(score)
+            for name, score in (named if isinstance(named, dict) else {}).items()
+            if _is_number(score) and (path := self._own_file(name, self._pattern()))
+        }
+        better = sorted(scores, key=lambda path: scores[path], reverse=self.mode == "max")
+        if self.save_top_k > -1:
+            better = better[: self.save_top_k]
+        self.best_k_models = {path: _exact(scores[path]) for path in better}
+        if better:
+            self.best_model_path, self.kth_best_model_path = better[0], better[-1]
+            self.best_model_score, self.kth_value = self.best_k_models[better[0]], self.best_k_models[better[-1]]
+        elif self.monitor is None:
+            newest = state_dict.get("newest", state_dict.get("best_model_path"))
+            self.best_model_path = self._own_file(newest, self._pattern()) or ""
+        last = state_dict.get("last", state_dict.get("last_model_path"))
+        self.last_model_path = self._own_file(last, re.escape(self.CHECKPOINT_NAME_LAST)) or ""
+        current: Any = state_dict.get("current_score")
+        self.current_score = _exact(current) if _is_number(current) else None
+
+    def _pattern(self) -> str:
+        """A regular expression of the names that this callback gives to files, without their endings."""
+        template = self.filename or "{epoch}-{step}"
+        return ".+".join(re.escape(part) for part in re.split(r"\{.*?\}", template))
+
+    def _own_file(self, name: Any, pattern: str) -> str | None:
+        """The path of a file that this callback may have written. None = there is none of that name."""
+        if not isinstance(name, str) or self.dirpath is None:
+            return None
+        name = re.split(r"[/\\]", name)[-1]  # earlier versions kept whole paths
+        path = Path(self.dirpath, name)
+        fits = re.fullmatch(rf"{pattern}(-v\d+)?{re.escape(self.FILE_EXTENSION)}", name, re.DOTALL)
+        return str(path) if fits and path.is_file() and not path.is_symlink() else None
+
+
+class LastCheckpoint(StopOnSignal, ModelCheckpoint):
+    """Keeps `last.ckpt`, from which `--ckpt_path last` goes on exactly: the command line gives it to every run.
+
+    It is written after each epoch, every few minutes, and when the run is asked to stop (SIGTERM, Ctrl-C), after the
+    batch in flight. So a run that is stopped loses nothing, and one that is killed loses minutes.
+
+    Args:
+        every_minutes: how often to save within an epoch. 0, or None, turns it off.
+        check_every: with several processes, the training batches between looks at whether one of them has been asked
+            to stop, or the minutes are over.
+        dirpath: the folder. None = Lightning's default, `checkpoints` under the logger's folder.
+    """
+
+    def __init__(
+        self, every_minutes: float | None = 10, check_every: int = 20, dirpath: str | Path | None = None
+    ) -> None:
+        StopOnSignal.__init__(self, check_every)
+        callbacks.ModelCheckpoint.__init__(
+            self, dirpath, LAST, save_top_k=0, enable_version_counter=False, save_on_train_epoch_end=True
+        )
+        if every_minutes is not None and not 0 <= every_minutes < float("inf"):
+            raise ValueError(f"every_minutes={every_minutes}: make it 0 or more, 0 for saving after epochs only")
+        self.every_minutes = every_minutes
+        self._saved = 0.0  # on the clock
+
+    @property
+    def state_key(self) -> str:
+        """There is one in a run."""
+        return type(self).__qualname__
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the file's name is always the same."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing is kept."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._saved = time.monotonic()
+        super().on_train_start(trainer, pl_module)
+
+    def is_save_due(self, trainer: L.Trainer) -> bool:
+        """Whether the minutes are over, by the clock of the first process."""
+        minutes = (time.monotonic() - self._saved) / 60
+        return (
+            bool(self.every_minutes and minutes >= self.every_minutes) and trainer.training and trainer.is_global_zero
+        )
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save."""
+        self.save(trainer)
+
+    def save(self, trainer: L.Trainer) -> str | None:
+        """Write `last.ckpt`, unless this is a trial run (`fast_dev_run`)."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return None
+        assert self.dirpath is not None
+        path = str(Path(self.dirpath, f"{LAST}{self.FILE_EXTENSION}"))
+        trainer.save_checkpoint(path)
+        self.best_model_path = self.last_model_path = path
+        self._saved = time.monotonic()
+        return path
+
+
+def _exact(score: Any) -> Tensor:
+    """Metrics may be float64."""
+    return torch.tensor(float(score), dtype=torch.float64)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)

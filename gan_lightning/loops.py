@@ -1,0 +1,113 @@
+"""Where a run stands in Lightning's loops: noted in checkpoints, and found again on a resume.
+
+Lightning counts four stages of each batch and epoch, and infers from the counts which hook wrote a checkpoint. It takes
+an epoch that was left early for a finished one, and loses the evaluation, or trains a batch too many, where a run was
+stopped at an epoch's last batch. Here a checkpoint says outright how many epochs are over and how many batches of the
+next are done. All of Lightning's private names for its loops are in this file.
+"""
+
+from typing import Any, TypedDict
+
+import lightning as L
+from lightning.pytorch.loops.evaluation_loop import RestartStage
+
+
+class Standing(TypedDict):
+    """Where a run stands."""
+
+    epoch: int
+    """Epochs that are over."""
+    batch: int
+    """Batches of the next epoch that are done. All of them: the end of the epoch is still to come."""
+    logged: int
+    """Steps that loggers will have counted when the last of these batches is over."""
+    due: bool
+    """Whether an evaluation that belongs to the last batch is still to come, or was left unfinished."""
+
+
+def standing(trainer: L.Trainer, evaluated: bool) -> Standing:
+    """Where a run stands now, in any hook between the end of one training step and the start of the next.
+
+    Args:
+        trainer: the run's.
+        evaluated: whether the model has been evaluated since its last training step.
+    """
+    fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
+    epochs: Any
+    batches: Any
+    epochs, batches = fit.epoch_progress.current, loop.batch_progress.current
+    over = epochs.processed
+    done = batches.processed if epochs.started == epochs.ready else 0  # the counts of an epoch last until the next one
+    if epochs.processed == epochs.ready:
+        complete = loop.batch_progress.is_last_batch or done >= trainer.num_training_batches
+        over, done = (over, 0) if complete or not done else (over - 1, done)  # it was left early: it will go on
+    within = batches.completed < batches.processed or trainer.validating  # the last batch is not over yet
+    return {
+        "epoch": over,
+        "batch": done,
+        "logged": loop._batches_that_stepped + (within and not loop._should_accumulate()),
+        "due": within and not evaluated and loop._should_check_val_fx(fit._data_fetcher),  # type: ignore[arg-type]
+    }
+
+
+def put_back(loops: dict[str, Any], where: Standing) -> None:
+    """Change the state of Lightning's loops in a checkpoint, `loops`, so that they go on as `where` says."""
+    fit = loops["fit_loop"]
+    begun = where["epoch"] + (where["batch"] > 0)
+    counts = {"ready": begun, "started": begun, "processed": where["epoch"], "completed": where["epoch"]}
+    total = fit["epoch_loop.batch_progress"]["total"]["processed"]
+    fit["epoch_progress"] = {"total": counts, "current": dict(counts)}
+    fit["epoch_loop.batch_progress"] = _batches(total, where["batch"])
+    fit["epoch_loop.val_loop.batch_progress"] = _batches(0, 0)
+    fit["epoch_loop.state_dict"] = {"_batches_that_stepped": where["logged"]}
+
+
+def _batches(total: int, current: int) -> dict[str, Any]:
+    total_counts, counts = (
+        dict.fromkeys(("ready", "started", "processed", "completed"), count) for count in (total, current)
+    )
+    return {"total": total_counts, "current": counts, "is_last_batch": False}
+
+
+def go_on(trainer: L.Trainer, evaluated: bool) -> bool:
+    """Let the loops of a resumed run go on where it stands; called in `on_train_start`.
+
+    Args:
+        trainer: the run's.
+        evaluated: whether the evaluation that may belong to the last batch has been finished.
+
+    Returns:
+        Whether that evaluation comes next.
+    """
+    fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
+    counts: Any = loop.batch_progress.current
+    done = counts.processed
+    if fit._combined_loader_states_to_load and fit._combined_loader is not None:  # dropped between two epochs
+        fit._combined_loader._load_state_dicts(fit._combined_loader_states_to_load)
+    if not done:
+        loop.restarting = False  # a new epoch: there is none to go on with
+        return False
+    last = loop.batch_progress.is_last_batch = done >= trainer.num_training_batches
+    assert fit._data_fetcher is not None
+    due = loop._should_check_val_fx(fit._data_fetcher)
+    if due:  # the loop returns to the end of the last batch, evaluates or not, and counts the step
+        loop._batches_that_stepped -= not loop._should_accumulate()
+    elif last:
+        fit._data_fetcher.done = True  # there is no batch left: on to the end of the epoch
+    if due and not evaluated:
+        loop.val_loop._restart_stage = RestartStage.RESTARTED_MID_EVALUATION
+        return True
+    return False
+
+
+def row_to_log(trainer: L.Trainer) -> tuple[int, dict[str, float]] | None:
+    """The step and the values that Lightning is about to log of the batch that is ending. None = nothing."""
+    loop = trainer.fit_loop.epoch_loop
+    batches: Any = loop.batch_progress.current
+    connector = trainer._logger_connector
+    at_end = trainer.training and batches.completed < batches.processed
+    if not at_end or not trainer.loggers or not connector.should_update_logs or loop._should_accumulate():
+        return None
+    values = {name: float(value) for name, value in connector.metrics["log"].items()}
+    step = int(values.pop("step", loop._batches_that_stepped))
+    return (step, values | {"epoch": trainer.current_epoch}) if values else None
