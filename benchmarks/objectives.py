@@ -106,7 +106,7 @@ class Method:
 
     def arguments(self, factor: float = 1) -> Part:
         """The model, as the command line takes it, with a factor on all learning rates."""
-        common: Part = {"generator": generator(), "ema_half_life": 2000, "channels_last": True}
+        common: Part = {"generator": generator(), "ema_half_life": 2000}
         if self.solo:
             common |= {"optimizer": self.optimizer, "schedule": DECAY}
         else:

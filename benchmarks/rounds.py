@@ -12,7 +12,7 @@ from statistics import median
 
 import torch
 
-BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16")  # of x86; on others the table just does not name any
+from gan_lightning.devices import has_bfloat16_units
 
 
 def parser(description: str, batches: int) -> ArgumentParser:
@@ -41,6 +41,21 @@ def quieten_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def machine() -> dict[str, object]:
+    """What speed depends on beside the code; the environment variables may hold the CPU to less than it has."""
+    limits = {name: os.environ[name] for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA") if name in os.environ}
+    return {
+        "torch": torch.__version__,
+        "cpu": torch.cpu.get_capabilities().get("cpu_name"),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16_units": has_bfloat16_units(torch.device("cpu")),
+        **limits,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load_before": os.getloadavg(),
+    }
+
+
 def compare(variants: dict[str, Callable[[], float]], arguments: Namespace) -> dict[str, list[float]]:
     """Measure every variant once a round, starting a round with the next one each time; print a table, write the JSON.
 
@@ -52,14 +67,7 @@ def compare(variants: dict[str, Callable[[], float]], arguments: Namespace) -> d
         Batches per second by variant, one value a round.
     """
     torch.set_num_threads(arguments.threads)
-    capabilities = torch.cpu.get_capabilities()
-    machine = {
-        "torch": torch.__version__,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "bfloat16_units": [unit for unit in BFLOAT16_UNITS if capabilities.get(unit)],
-        "load_before": os.getloadavg(),
-    }
+    here = machine()
     rates: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(arguments.rounds):
         names = list(variants)
@@ -67,13 +75,13 @@ def compare(variants: dict[str, Callable[[], float]], arguments: Namespace) -> d
         for name in names[first:] + names[:first]:
             rates[name].append(variants[name]())
             print(f"round {number + 1} of {arguments.rounds}: {name}: {rates[name][-1]:.2f}", file=sys.stderr)
-    machine["load_after"] = os.getloadavg()
+    here["load_after"] = os.getloadavg()
 
-    print(f"batches of {arguments.batch_size} per second; {machine}")
+    print(f"batches of {arguments.batch_size} per second; {here}")
     print(table(rates))
     if arguments.json:
         settings = {name: str(value) for name, value in vars(arguments).items()}
-        arguments.json.write_text(json.dumps({"machine": machine, "arguments": settings, "rates": rates}, indent=2))
+        arguments.json.write_text(json.dumps({"machine": here, "arguments": settings, "rates": rates}, indent=2))
     return rates
 
 

@@ -23,6 +23,7 @@ from torchvision.transforms import Compose, Normalize, Pad, ToTensor
 
 from benchmarks.rounds import compare, parser, quieten_lightning
 from gan_lightning.cli import main as command_line
+from gan_lightning.devices import has_bfloat16_units
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 
 CONFIG = Path(__file__).parents[1] / "configs/dcgan/mnist.yaml"
@@ -30,7 +31,7 @@ LATENT_DIM = 100
 WARM_UP = 5  # batches before the clock starts: kernels are chosen, buffers allocated, the model checks its first batch
 LOG_INTERVAL = 50  # batches: Lightning's default, and that of our command line
 
-WITH_LAYOUT = ["--model.init_args.channels_last=true"]
+WITH_FLOAT32 = ["--trainer.precision=32-true"]
 WITH_AVERAGE = ["--model.init_args.ema_half_life=10000"]
 WITH_BFLOAT16 = ["--trainer.precision=bf16-mixed"]
 
@@ -121,12 +122,13 @@ def main(args: list[str] | None = None) -> None:
     variants: dict[str, Callable[[], float]] = {
         "plain loop, fp32, 2 workers": partial(plain, *size, 2),
         "plain loop, fp32, 0 workers": partial(plain, *size, 0),
-        "ours, fp32, channels_last off": partial(ours, *size, []),
-        "ours, fp32": partial(ours, *size, WITH_LAYOUT),
-        "ours, fp32, EMA": partial(ours, *size, WITH_LAYOUT + WITH_AVERAGE),
-        "ours, bf16-mixed": partial(ours, *size, WITH_LAYOUT + WITH_BFLOAT16),
-        "ours, bf16-mixed, EMA": partial(ours, *size, WITH_LAYOUT + WITH_BFLOAT16 + WITH_AVERAGE),
+        "ours, fp32, channels_last off": partial(ours, *size, [*WITH_FLOAT32, "--model.init_args.channels_last=false"]),
+        "ours, fp32": partial(ours, *size, WITH_FLOAT32),
+        "ours, fp32, EMA": partial(ours, *size, WITH_FLOAT32 + WITH_AVERAGE),
     }
+    if has_bfloat16_units(torch.device("cpu")):
+        variants["ours, bf16-mixed"] = partial(ours, *size, WITH_BFLOAT16)
+        variants["ours, bf16-mixed, EMA"] = partial(ours, *size, WITH_BFLOAT16 + WITH_AVERAGE)
     compare(variants, arguments)
 
 

@@ -38,6 +38,7 @@ from torchvision.transforms import (
 from benchmarks.rounds import compare, quieten_lightning
 from benchmarks.training import Stopwatch
 from gan_lightning.cli import main as command_line
+from gan_lightning.devices import has_bfloat16_units
 from gan_lightning.files import image_files
 from gan_lightning.image_pool import ImagePool
 from gan_lightning.networks import PatchGAN, ResNetGenerator, UNetGenerator
@@ -200,13 +201,12 @@ def our_pix2pix(overrides: list[str], folder: Path, count: int) -> list[float]:
     return ours("pix2pix/facades.yaml", data, overrides, folder, count)
 
 
-WITH_LAYOUT = ["--model.init_args.channels_last=true"]
-WITH_BFLOAT16 = ["--trainer.precision=bf16-mixed"]
+LAYOUTS = {"": "auto", ", channels_last": "true", ", channels_last off": "false"}
+PRECISIONS = {"fp32": "32-true"} | ({"bf16-mixed": "bf16-mixed"} if has_bfloat16_units(torch.device("cpu")) else {})
 OURS = {
-    "ours, fp32": [],
-    "ours, fp32, channels_last": WITH_LAYOUT,
-    "ours, bf16-mixed": WITH_BFLOAT16,
-    "ours, bf16-mixed, channels_last": [*WITH_BFLOAT16, *WITH_LAYOUT],
+    f"ours, {name}{layout}": [f"--trainer.precision={precision}", f"--model.init_args.channels_last={stated}"]
+    for name, precision in PRECISIONS.items()
+    for layout, stated in LAYOUTS.items()
 }
 
 Variants = dict[str, Callable[[Path, int], list[float]]]

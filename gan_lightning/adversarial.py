@@ -69,7 +69,8 @@ class AdversarialModule(GenerativeModule):
             `gan_lightning.augmentation`). None = none.
         regularizers: terms of either player beside the paper's own (see `gan_lightning.regularizers`). None = none.
         compile: compile both networks with torch.compile. Gradient penalties stay eager.
-        channels_last: keep the networks' weights in channels-last layout, which is faster for convolutions.
+        channels_last: keep the networks' weights in channels-last layout. "auto" = where training was measured to be
+            faster so with such a generator on such a device (`gan_lightning.layouts`).
     """
 
     totals: ClassVar[Sequence[str]] = [f"loss/{player}" for player in PLAYERS]
@@ -99,14 +100,14 @@ class AdversarialModule(GenerativeModule):
         augmentation: nn.Module | None = None,
         regularizers: list[Regularizer] | None = None,
         compile: bool = False,
-        channels_last: bool = False,
+        channels_last: bool | Literal["auto"] = "auto",
     ) -> None:
         super().__init__(generator, ema_half_life, ema_warm_up, ema_schedule, compile, channels_last)
         if n_critic < 1 or accumulate < 1:
             raise ValueError(f"n_critic and accumulate count from 1, but are {n_critic} and {accumulate}")
         self.automatic_optimization = False
 
-        self.discriminator = discriminator.to(memory_format=self.memory_format)
+        self.discriminator = discriminator
         self.augmentation = augmentation or nn.Identity()
         self.regularizers = nn.ModuleList(regularizers or [])
 

@@ -199,7 +199,7 @@ def _check_standing(run: dict[Any, Any]) -> None:
         and isinstance(where.get("due"), bool)
         and isinstance(run.get("evaluated_at"), int)
         and (run.get("rows") is None or _is_count(run["rows"]))
-        and _is_dict(terms)
+        and isinstance(terms, dict)
         and all(isinstance(value, Tensor) for value in terms.values()),
         "gan_lightning",
         "it does not say where the run stands",

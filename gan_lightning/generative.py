@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import lightning as L
 import torch
@@ -31,6 +31,7 @@ from gan_lightning.checkpoint_content import (
 )
 from gan_lightning.checkpoint_io import read_checkpoint
 from gan_lightning.draws import ImageDraws, SharedDraws
+from gan_lightning.layouts import is_faster_in_channels_last
 from gan_lightning.loggers import RunCSVLogger, cut_back
 from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
@@ -55,7 +56,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
         ema_schedule: factor on the half-life over time. None = constant.
         compile: compile all networks that learn with torch.compile.
-        channels_last: keep the networks' weights in channels-last layout, which is faster for convolutions.
+        channels_last: keep the networks' weights in channels-last layout. "auto" = where training was measured to be
+            faster so with such a generator on such a device (`gan_lightning.layouts`).
     """
 
     batch_type: ClassVar[type[Batch]] = ImageBatch
@@ -74,12 +76,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         ema_warm_up: float = 0.05,
         ema_schedule: Schedule | None = None,
         compile: bool = False,
-        channels_last: bool = False,
+        channels_last: bool | Literal["auto"] = "auto",
     ) -> None:
         super().__init__()
         self.save_hyperparameters({"_class_path": path_of(type(self)), **describe(self.init_args)})
-        self.memory_format = torch.channels_last if channels_last else torch.preserve_format  # of all networks
-        self.generator = generator.to(memory_format=self.memory_format)
+        self.channels_last = channels_last
+        self.generator = generator
         self.average = AveragedNetwork(generator, ema_half_life, ema_warm_up) if ema_half_life else None
         self.ema_schedule = ema_schedule or Constant()
         self.compiles = compile
@@ -128,6 +130,13 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def averaged_generator(self) -> nn.Module:
         """The generator to make images with: the moving average where there is one, else the generator itself."""
         return self.generator if self.average is None else self.average.network
+
+    def lay_out(self, device: torch.device) -> None:
+        """Bring all networks into the memory layout that `channels_last` asks for on a device."""
+        wanted = self.channels_last
+        last = is_faster_in_channels_last(self.generator, device) if wanted == "auto" else wanted
+        for network in (*self.learners(), self.averaged_generator):
+            network.to(memory_format=torch.channels_last if last else torch.contiguous_format)
 
     def _count_batch(self, batch: Batch) -> None:
         self.batches_seen += 1
@@ -260,6 +269,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                     )
 
     # ------------------------------------------------------------------ hooks of Lightning
+
+    def setup(self, stage: str) -> None:
+        """Lay out the networks' weights as suits the device."""
+        self.lay_out(self.trainer.strategy.root_device)
 
     def on_fit_start(self) -> None:
         """One random stream for all processes, and compiled networks."""
@@ -596,7 +609,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         model = model_class(**recorded, **replaced)
         model.on_load_checkpoint(checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
-        return model.to(map_location) if map_location is not None else model
+        if map_location is not None:
+            model.to(map_location)
+        model.lay_out(model.device)
+        return model
 
 
 @contextmanager

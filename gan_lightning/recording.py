@@ -10,7 +10,7 @@ import importlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from torch import nn
@@ -43,6 +43,9 @@ class Recorded:
 
 class Network(Recorded, nn.Module):
     """Base of all networks here: an `nn.Module` that a checkpoint can record and rebuild."""
+
+    architecture: ClassVar[str | None] = None
+    """The name of networks built alike in the table of `gan_lightning.layouts`; None = none of them was measured."""
 
 
 def path_of(thing: Any) -> str:

@@ -50,7 +50,7 @@ class VAE(FromLatents, SoloModule):
         **base: Any,
     ) -> None:
         super().__init__(generator or VAEDecoder(), **base)
-        self.encoder = (encoder or VAEEncoder()).to(memory_format=self.memory_format)
+        self.encoder = encoder or VAEEncoder()
         if self.encoder.latent_dim != self.latent_dim:
             raise ValueError(
                 f"the encoder's z has {self.encoder.latent_dim} components and the generator's {self.latent_dim}: set "

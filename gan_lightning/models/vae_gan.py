@@ -73,7 +73,7 @@ class VAEGAN(FromLatents, AdversarialModule):
         **base: Any,
     ) -> None:
         super().__init__(generator or VAEGANDecoder(), discriminator=discriminator or VAEGANDiscriminator(), **base)
-        self.encoder = (encoder or VAEGANEncoder()).to(memory_format=self.memory_format)
+        self.encoder = encoder or VAEGANEncoder()
         if self.encoder.latent_dim != self.latent_dim:
             raise ValueError(
                 f"the encoder's z has {self.encoder.latent_dim} components and the generator's {self.latent_dim}: set "

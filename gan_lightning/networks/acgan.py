@@ -28,6 +28,8 @@ class ACGANGenerator(Network):
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
     """
 
+    architecture = "dcgan"
+
     def __init__(
         self, latent_dim: int = 100, image_size: int = 32, channels: int = 3, width: int = 96, num_classes: int = 10
     ) -> None:

@@ -73,6 +73,8 @@ class BEGANGenerator(Network):
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
     """
 
+    architecture = "began"
+
     def __init__(
         self, latent_dim: int = 64, image_size: int = 64, channels: int = 3, width: int = 128, num_classes: int = 0
     ) -> None:

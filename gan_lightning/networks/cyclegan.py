@@ -14,6 +14,7 @@ from gan_lightning.layers import InstanceNorm2d, check_sides
 from gan_lightning.networks.antialiasing import BlurDownsample
 from gan_lightning.networks.initialisation import Initialisation, initialise
 from gan_lightning.recording import Network
+from gan_lightning.winograd import ReflectedConv2d
 
 
 class ResidualBlock(nn.Module):
@@ -26,10 +27,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            ReflectedConv2d(channels, channels),
             InstanceNorm2d(channels),
             nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            ReflectedConv2d(channels, channels),
             InstanceNorm2d(channels),
         )
 
@@ -59,6 +60,7 @@ class ResNetGenerator(Network):
         init: how weights start, see `initialise`.
     """
 
+    architecture = "resnet"
     multiple = 4
     minimum = 8
 

@@ -59,6 +59,8 @@ class DCGANGenerator(Network):
             "Deconvolution and Checkerboard Artifacts", Distill, 2016).
     """
 
+    architecture = "dcgan"
+
     def __init__(
         self,
         latent_dim: int = 100,

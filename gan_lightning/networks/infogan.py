@@ -30,6 +30,8 @@ class InfoGANGenerator(Network):
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
     """
 
+    architecture = "dcgan"
+
     def __init__(
         self,
         latent_dim: int = 74,

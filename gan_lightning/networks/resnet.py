@@ -36,6 +36,8 @@ class ResidualGenerator(Network):
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
     """
 
+    architecture = "residual"
+
     def __init__(
         self, latent_dim: int = 128, image_size: int = 32, channels: int = 3, width: int = 128, num_classes: int = 0
     ) -> None:

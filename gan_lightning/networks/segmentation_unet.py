@@ -54,6 +54,7 @@ class SegmentationUNet(Network):
         multiple: it takes any larger ones.
     """
 
+    architecture = "segmentation_unet"
     multiple = 1
 
     def __init__(

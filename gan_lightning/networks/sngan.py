@@ -46,6 +46,8 @@ class ConditionalResidualGenerator(Network):
         width: channels of every block.
     """
 
+    architecture = "residual"
+
     def __init__(
         self, num_classes: int, latent_dim: int = 128, image_size: int = 32, channels: int = 3, width: int = 256
     ) -> None:

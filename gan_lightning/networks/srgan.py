@@ -66,6 +66,7 @@ class SRResNetGenerator(Network):
             interpolation, which the untrained network is then: short trainings start from there.
     """
 
+    architecture = "super_resolution"
     multiple = minimum = 1
 
     def __init__(
@@ -159,6 +160,7 @@ class RRDBGenerator(Network):
         scale: the image's height and width in those of the source: 2, 4 or 8.
     """
 
+    architecture = "super_resolution"
     multiple = minimum = 1
 
     def __init__(self, channels: int = 3, width: int = 64, growth: int = 32, blocks: int = 23, scale: int = 4) -> None:

@@ -74,6 +74,8 @@ class UNetGenerator(Network):
         norm: "batch" (pix2pix), behind convolutions without biases; "instance" (CycleGAN); "layer" or "none".
     """
 
+    architecture = "unet"
+
     def __init__(
         self,
         in_channels: int = 3,

@@ -64,6 +64,8 @@ class VAEDecoder(Network):
         width: channels before the last layer; the two layers before it have four times and twice as many.
     """
 
+    architecture = "dcgan"
+
     def __init__(self, latent_dim: int = 32, channels: int = 1, width: int = 64) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, 0
@@ -127,6 +129,8 @@ class VAEGANDecoder(Network):
         channels: channels of an image.
         width: channels of the largest hidden maps; those before have 4, 8 and 8 times as many.
     """
+
+    architecture = "dcgan"
 
     def __init__(self, latent_dim: int = 128, image_size: int = 64, channels: int = 3, width: int = 32) -> None:
         super().__init__()

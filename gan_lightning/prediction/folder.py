@@ -162,11 +162,12 @@ class FolderTranslation(L.LightningModule):
     # ------------------------------------------------------------------ hooks of Lightning
 
     def setup(self, stage: str) -> None:
-        """Take possession of the output, for all processes."""
+        """Take possession of the output, for all processes; lay out the networks' weights as suits the device."""
         refusal = self._claim() if self.trainer.is_global_zero else None
         refusal = self.trainer.strategy.broadcast(refusal)
         if refusal is not None:
             raise FileExistsError(refusal)
+        self.model.lay_out(self.trainer.strategy.root_device)
         self._summary = Summary(0, 0, self.unreadable if self.trainer.is_global_zero else [])
 
     def _claim(self) -> str | None:

@@ -108,7 +108,9 @@ def test_vgg19_layers_are_named_as_in_the_papers(vgg19, monkeypatch):
     loss.load()
     with torch.no_grad():
         for features, end in zip(loss._loaded[0](x), ends.values(), strict=True):
-            torch.testing.assert_close(features, network[:end](((x + 1) / 2 - mean) / std))
+            wanted = network[:end](((x + 1) / 2 - mean) / std)
+            # up to 16 sums of up to 512 · 9 products, each in an order of its own: 16 · √4608 · 6e-8
+            assert (features - wanted).norm() < 1e-4 * wanted.norm()
     grey = images(0, channels=1)
     assert VGG19Loss({"relu1_1": 1.0})(grey, grey.expand(-1, 3, -1, -1)).item() == 0
 
