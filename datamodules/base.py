@@ -12,6 +12,7 @@ from datamodules.loader import ReferenceLoader, TrainingLoader
 from datamodules.storage import ImageStorage, PartlyLabelledStorage, Storage
 from gan_lightning.batches import Batch, ImageBatch, batch_length
 from gan_lightning.images import to_float
+from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 
 SPLIT_SEED = 0  # of hold-outs and reference subsets: they stay the same whatever `seed` is, so that scores compare
 
@@ -60,7 +61,7 @@ def partly_labelled(storage: ImageStorage, per_class: int) -> PartlyLabelledStor
     return PartlyLabelledStorage(storage.images, hidden)
 
 
-class ImageDataModule(L.LightningDataModule, ABC):
+class ImageDataModule(Checked, L.LightningDataModule, ABC):
     """A training set that is shuffled and augmented, and a reference set to evaluate against, whole and as it is.
 
     Validation, test and prediction all run over the reference set. Batches hold integers until they are on the device;
@@ -88,14 +89,14 @@ class ImageDataModule(L.LightningDataModule, ABC):
 
     def __init__(
         self,
-        image_size: int | tuple[int, int],
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt],
         *,
-        batch_size: int = 64,
-        eval_batch_size: int = 256,
+        batch_size: PositiveInt = 64,
+        eval_batch_size: PositiveInt = 256,
         reference_split: Literal["test", "train"] = "test",
-        num_reference: int | None = None,
+        num_reference: PositiveInt | None = None,
         flip: bool = False,
-        seed: int = 0,
+        seed: NonNegativeInt = 0,
     ):
         super().__init__()
         self.image_size = height_and_width(image_size)

@@ -11,6 +11,7 @@ from datamodules.cache import decode_cached
 from datamodules.decode import Decoder
 from datamodules.storage import ImageStorage, Pixels
 from datamodules.torchvision_sets import obtain
+from gan_lightning.ranges import PositiveInt
 
 
 class CelebA(ImageDataModule):
@@ -36,9 +37,9 @@ class CelebA(ImageDataModule):
         self,
         root: Path,
         *,
-        crop: int = 178,
-        image_size: int | tuple[int, int] = 64,
-        load_size: int | tuple[int, int] | None = None,
+        crop: PositiveInt = 178,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 64,
+        load_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         reference: Literal["train", "valid", "test"] = "test",
         download: bool = True,
         cache_dir: Path | None = None,

@@ -10,6 +10,7 @@ from torchvision import datasets
 from datamodules.base import ImageDataModule
 from datamodules.storage import ImageStorage, Pixels
 from datamodules.torchvision_sets import obtain, resized
+from gan_lightning.ranges import PositiveInt
 
 
 class CIFAR(ImageDataModule):
@@ -34,7 +35,7 @@ class CIFAR(ImageDataModule):
         name: Literal["CIFAR10", "CIFAR100"] = "CIFAR10",
         reference: Literal["train", "test"] = "test",
         download: bool = True,
-        image_size: int | tuple[int, int] = 32,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 32,
         **kwargs: Any,
     ):
         super().__init__(image_size, **kwargs)

@@ -9,6 +9,7 @@ import torch
 from datamodules.base import ImageDataModule
 from datamodules.storage import ImageStorage, Pixels
 from datamodules.torchvision_sets import padded
+from gan_lightning.ranges import PositiveInt
 
 ASSET = files("datamodules") / "assets" / "digits.npz"
 
@@ -24,7 +25,13 @@ class Digits(ImageDataModule):
             `ImageDataModule`.
     """
 
-    def __init__(self, image_size: int | tuple[int, int] = 32, *, labels_per_class: int | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 32,
+        *,
+        labels_per_class: PositiveInt | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(image_size, **kwargs)
         self.labels_per_class = labels_per_class
 

@@ -22,6 +22,7 @@ from datamodules.decode import Channels, Decoder, Fit, Region, TileDecoder
 from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
 from gan_lightning.batches import PairedBatch, UnpairedBatch
 from gan_lightning.files import Page, composed, matched, open_image, pages, shown
+from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
 Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)
 
@@ -31,7 +32,13 @@ _SHOWN = 5  # names that an error lists
 class _FolderModule(ImageDataModule):
     """What the three kinds of folders share: the hold-out and the cache."""
 
-    def __init__(self, image_size: int | tuple[int, int], holdout: float, cache_dir: Path | None, **kwargs: Any):
+    def __init__(
+        self,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt],
+        holdout: ShareBelowOne,
+        cache_dir: Path | None,
+        **kwargs: Any,
+    ):
         super().__init__(image_size, **kwargs)
         if not 0 <= holdout < 1:
             raise ValueError(f"holdout={holdout} is no share: make it at least 0 (evaluate on all) and less than 1")
@@ -83,11 +90,11 @@ class ImageFolder(_FolderModule):
         train: Path,
         *,
         test: Path | None = None,
-        holdout: float = 0.1,
+        holdout: ShareBelowOne = 0.1,
         labelled: bool = False,
         class_names: Sequence[str] | None = None,
-        image_size: int | tuple[int, int] = 64,
-        load_size: int | tuple[int, int] | None = None,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 64,
+        load_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         fit: Fit = "crop",
         channels: Channels = 3,
         bits: Literal[8, 16] = 8,
@@ -196,10 +203,10 @@ class PairedFolder(_FolderModule):
         test_b: Path | None = None,
         direction: Literal["AtoB", "BtoA"] = "AtoB",
         held_out: Sequence[str] | None = None,
-        holdout: float = 0.1,
-        image_size: int | tuple[int, int] = 256,
-        load_size: int | tuple[int, int] | None = None,
-        tiles: int | None = None,
+        holdout: ShareBelowOne = 0.1,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 256,
+        load_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
+        tiles: PositiveInt | None = None,
         fit: Fit = "crop",
         channels_source: Channels = 3,
         channels_target: Channels = 3,
@@ -307,9 +314,9 @@ class UnpairedFolder(_FolderModule):
         *,
         test_a: Path | None = None,
         test_b: Path | None = None,
-        holdout: float = 0.1,
-        image_size: int | tuple[int, int] = 256,
-        load_size: int | tuple[int, int] | None = None,
+        holdout: ShareBelowOne = 0.1,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 256,
+        load_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         fit: Fit = "crop",
         channels_a: Channels = 3,
         channels_b: Channels = 3,

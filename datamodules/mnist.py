@@ -9,6 +9,7 @@ from torchvision import datasets
 from datamodules.base import ImageDataModule
 from datamodules.storage import ImageStorage, Pixels
 from datamodules.torchvision_sets import obtain, padded
+from gan_lightning.ranges import PositiveInt
 
 EMNIST_CLASSES = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "digits": 10, "mnist": 10}
 
@@ -41,8 +42,8 @@ class MNIST(ImageDataModule):
         emnist_split: Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"] = "balanced",
         reference: Literal["train", "test"] = "test",
         download: bool = True,
-        image_size: int | tuple[int, int] = 32,
-        labels_per_class: int | None = None,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 32,
+        labels_per_class: PositiveInt | None = None,
         **kwargs: Any,
     ):
         super().__init__(image_size, **kwargs)

@@ -23,6 +23,7 @@ from datamodules.storage import PairedStorage
 from gan_lightning.batches import Batch, PairedBatch
 from gan_lightning.files import matched
 from gan_lightning.images import to_float
+from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, ShareBelowOne
 
 _COARSE = 3  # displacement vectors along each side of an image
 
@@ -146,18 +147,18 @@ class SegmentationFolder(PairedFolder):
         test: Path | None = None,
         test_masks: Path | None = None,
         held_out: Sequence[str] | None = None,
-        holdout: float = 0.2,
-        levels: Sequence[int] = (0, 255),
-        image_size: int | tuple[int, int] = 512,
-        tile_size: int | tuple[int, int] = 256,
-        tiles_per_image: int = 1,
-        border: int = 0,
+        holdout: ShareBelowOne = 0.2,
+        levels: Sequence[NonNegativeInt] = (0, 255),
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 512,
+        tile_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 256,
+        tiles_per_image: PositiveInt = 1,
+        border: NonNegativeInt = 0,
         fit: Literal["crop", "stretch"] = "crop",
         channels: Channels = 1,
         flip: bool = True,
         turn: bool = True,
-        elastic: float = 10.0,
-        grey: float = 0.2,
+        elastic: NonNegativeFloat = 10.0,
+        grey: NonNegativeFloat = 0.2,
         bits: Literal[8, 16] = 8,
         cache_dir: Path | None = None,
         **kwargs: Any,

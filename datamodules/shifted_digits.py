@@ -16,6 +16,7 @@ from datamodules.digits import Digits
 from datamodules.storage import ImageStorage, Pixels, Storage, UnpairedStorage, digest
 from datamodules.torchvision_sets import resized
 from gan_lightning.batches import Batch, DomainBatch
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 CELLS = 7  # of a texture in each direction: about as coarse as the strokes of a digit
 
@@ -81,13 +82,13 @@ class ShiftedDigits(ImageDataModule):
 
     def __init__(
         self,
-        image_size: int | tuple[int, int] = 28,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 28,
         *,
-        batch_size: int = 64,
-        eval_batch_size: int = 256,
+        batch_size: PositiveInt = 64,
+        eval_batch_size: PositiveInt = 256,
         reference_split: Literal["test", "train"] = "test",
-        num_reference: int | None = None,
-        seed: int = 0,
+        num_reference: PositiveInt | None = None,
+        seed: NonNegativeInt = 0,
     ):
         super().__init__(
             image_size,

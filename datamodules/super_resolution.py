@@ -16,6 +16,7 @@ from datamodules.storage import ImageStorage, Pixels
 from gan_lightning.batches import ImageBatch, PairedBatch
 from gan_lightning.files import pages
 from gan_lightning.images import to_float, to_uint8
+from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
 
 class SuperResolutionFolder(_FolderModule):
@@ -51,11 +52,11 @@ class SuperResolutionFolder(_FolderModule):
         train: Path,
         *,
         test: Path | None = None,
-        holdout: float = 0.1,
-        scale: int = 4,
-        image_size: int | tuple[int, int] = 128,
-        crop_size: int | tuple[int, int] | None = None,
-        tiles: int = 1,
+        holdout: ShareBelowOne = 0.1,
+        scale: PositiveInt = 4,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 128,
+        crop_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
+        tiles: PositiveInt = 1,
         channels: Literal[1, 3] = 3,
         flip: bool = True,
         rotate: bool = False,

@@ -27,6 +27,7 @@ from gan_lightning.generative import (
     evaluating,
 )
 from gan_lightning.losses import AdversarialLoss
+from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from gan_lightning.regularizers import Regularizer, Terms
 from gan_lightning.schedules import Constant, Schedule
 
@@ -90,12 +91,12 @@ class AdversarialModule(GenerativeModule):
         discriminator_optimizer: OptimizerFactory | None = None,
         generator_schedule: Schedule | None = None,
         discriminator_schedule: Schedule | None = None,
-        generator_clip_norm: float | None = None,
-        discriminator_clip_norm: float | None = None,
-        n_critic: int = 1,
-        accumulate: int = 1,
-        ema_half_life: float = 0,
-        ema_warm_up: float = 0.05,
+        generator_clip_norm: PositiveFloat | None = None,
+        discriminator_clip_norm: PositiveFloat | None = None,
+        n_critic: PositiveInt = 1,
+        accumulate: PositiveInt = 1,
+        ema_half_life: NonNegativeFloat = 0,
+        ema_warm_up: NonNegativeFloat = 0.05,
         ema_schedule: Schedule | None = None,
         augmentation: nn.Module | None = None,
         regularizers: list[Regularizer] | None = None,
@@ -103,8 +104,6 @@ class AdversarialModule(GenerativeModule):
         channels_last: bool | Literal["auto"] = "auto",
     ) -> None:
         super().__init__(generator, ema_half_life, ema_warm_up, ema_schedule, compile, channels_last)
-        if n_critic < 1 or accumulate < 1:
-            raise ValueError(f"n_critic and accumulate count from 1, but are {n_critic} and {accumulate}")
         self.automatic_optimization = False
 
         self.discriminator = discriminator

@@ -33,6 +33,7 @@ from gan_lightning.checkpoint_io import read_checkpoint
 from gan_lightning.draws import ImageDraws, SharedDraws
 from gan_lightning.layouts import is_faster_in_channels_last
 from gan_lightning.loggers import RunCSVLogger, cut_back
+from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
@@ -72,8 +73,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def __init__(
         self,
         generator: nn.Module,
-        ema_half_life: float = 0,
-        ema_warm_up: float = 0.05,
+        ema_half_life: NonNegativeFloat = 0,
+        ema_warm_up: NonNegativeFloat = 0.05,
         ema_schedule: Schedule | None = None,
         compile: bool = False,
         channels_last: bool | Literal["auto"] = "auto",

@@ -16,28 +16,21 @@ import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 
+from gan_lightning.ranges import Checked, given_to
+
 UNRECORDED = "unrecorded"
 PARTIAL = "partial"
 NETWORKED = frozenset({"download"})  # arguments that let a class fetch what is missing
 
 
-class Recorded:
-    """Mixin: an instance keeps the arguments it was constructed with, by name, in `init_args`."""
+class Recorded(Checked):
+    """Mixin: an instance keeps the arguments it was constructed with, by name, in `init_args`; it is `Checked` too."""
 
     init_args: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102 (what it takes, __init__ says)
-        if cls.__init__ is object.__init__ and (args or kwargs):  # which object checks only without a __new__ like this
-            raise TypeError(f"{cls.__name__}() takes no arguments")
-        self = super().__new__(cls)
-        signature = inspect.signature(cls.__init__)
-        # partial: copy.deepcopy makes an empty instance with no arguments at all, and then fills its __dict__
-        given = dict(signature.bind_partial(self, *args, **kwargs).arguments)
-        given.pop(next(iter(signature.parameters)))
-        for name, parameter in signature.parameters.items():
-            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                given.update(given.pop(name, {}))
-        object.__setattr__(self, "init_args", given)
+        self = super().__new__(cls, *args, **kwargs)
+        object.__setattr__(self, "init_args", given_to(cls, args, kwargs))
         return self
 
 

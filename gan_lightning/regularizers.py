@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.losses.feature_matching import feature_matching
+from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.recording import Recorded
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class FeatureMatching(Regularizer):
         TypeError: in the first step, where the model is no noise-to-image one or its discriminator has no `features`.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: NonNegativeFloat = 1.0) -> None:
         super().__init__()
         self.weight = weight
 
@@ -77,7 +78,7 @@ class HistoricalAveraging(Regularizer):
         weight: factor on the term. The paper names none.
     """
 
-    def __init__(self, player: Literal["generator", "discriminator"], weight: float = 1.0) -> None:
+    def __init__(self, player: Literal["generator", "discriminator"], weight: NonNegativeFloat = 1.0) -> None:
         super().__init__()
         self.player = player
         self.weight = weight

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Literal, Self, get_args
 
+from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, Share
 from gan_lightning.recording import Recorded
 
 Unit = Literal["epoch", "batch", "image"]
@@ -58,9 +59,7 @@ class EndingSchedule(Schedule):
         ValueError: the end is not after 0.
     """
 
-    def __init__(self, end: float | None, unit: Unit = "epoch") -> None:
-        if end is not None and end <= 0:
-            raise ValueError(f"{type(self).__name__} needs an end after 0, not {end}, or null for the run's own end")
+    def __init__(self, end: PositiveFloat | None, unit: Unit = "epoch") -> None:
         super().__init__(unit)
         self.given_end = end
 
@@ -103,7 +102,7 @@ class LinearToZero(EndingSchedule):
         unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
     """
 
-    def __init__(self, start: float, end: float | None = None, unit: Unit = "epoch") -> None:
+    def __init__(self, start: NonNegativeFloat, end: PositiveFloat | None = None, unit: Unit = "epoch") -> None:
         if start < 0 or (end is not None and end <= start):
             raise ValueError(f"a linear decay needs 0 <= start < end, not start={start} and end={end}")
         super().__init__(end, unit)
@@ -127,7 +126,11 @@ class Cosine(EndingSchedule):
     """
 
     def __init__(
-        self, end: float | None = None, final: float = 0.0, unit: Unit = "epoch", initial: float = 1.0
+        self,
+        end: PositiveFloat | None = None,
+        final: NonNegativeFloat = 0.0,
+        unit: Unit = "epoch",
+        initial: NonNegativeFloat = 1.0,
     ) -> None:
         super().__init__(end, unit)
         self.final, self.initial = final, initial
@@ -147,12 +150,9 @@ class Steps(Schedule):
         unit: what is counted: "epoch", "batch" or "image".
     """
 
-    def __init__(self, milestones: Sequence[float], factor: float = 0.5, unit: Unit = "epoch") -> None:
-        if list(milestones) != sorted(milestones) or not 0 <= factor <= 1:
-            raise ValueError(
-                f"steps need ascending milestones and a factor from 0 to 1, not milestones={list(milestones)} and "
-                f"factor={factor}"
-            )
+    def __init__(self, milestones: Sequence[NonNegativeFloat], factor: Share = 0.5, unit: Unit = "epoch") -> None:
+        if list(milestones) != sorted(milestones):
+            raise ValueError(f"milestones={list(milestones)} are not in ascending order: sort them")
         super().__init__(unit)
         self.milestones, self.factor = milestones, factor
 
@@ -169,7 +169,7 @@ class InversePower(EndingSchedule):
         unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
     """
 
-    def __init__(self, end: float | None = None, unit: Unit = "epoch") -> None:
+    def __init__(self, end: PositiveFloat | None = None, unit: Unit = "epoch") -> None:
         super().__init__(end, unit)
 
     def __call__(self, progress: float) -> float:
@@ -187,7 +187,7 @@ class SigmoidRamp(EndingSchedule):
         unit: what is counted: "epoch" (the factor changes between epochs), "batch" or "image".
     """
 
-    def __init__(self, end: float | None = None, unit: Unit = "epoch") -> None:
+    def __init__(self, end: PositiveFloat | None = None, unit: Unit = "epoch") -> None:
         super().__init__(end, unit)
 
     def __call__(self, progress: float) -> float:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -69,7 +70,7 @@ class VirtualBatchNormGenerator(Network):
         ValueError: where the generator has no batch norm.
     """
 
-    def __init__(self, generator: nn.Module, reference_size: int = 64) -> None:
+    def __init__(self, generator: nn.Module, reference_size: PositiveInt = 64) -> None:
         super().__init__()
         norms = [name for name, module in generator.named_modules() if isinstance(module, _BatchNorm)]
         if not norms:

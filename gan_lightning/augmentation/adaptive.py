@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_lightning.augmentation.base import Augmentation
+from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
 
 # The low-pass filter of the wavelet sym6 (Daubechies, 1992), of unit norm: it is orthogonal to its shifts by even
 # numbers, so that upsampling with it and then downsampling with it changes nothing.
@@ -87,29 +88,24 @@ class AdaptiveAugmentation(Augmentation):
 
     def __init__(
         self,
-        p: float = 0.0,
-        target: float | None = 0.6,
-        interval: int = 4,
-        adjustment: float = 500_000,
-        x_flip: float = 1.0,
-        rotation_90: float = 1.0,
-        integer_translation: float = 1.0,
-        scale: float = 1.0,
-        rotation: float = 1.0,
-        anisotropic_scale: float = 1.0,
-        fractional_translation: float = 1.0,
-        brightness: float = 1.0,
-        contrast: float = 1.0,
-        luma_flip: float = 1.0,
-        hue: float = 1.0,
-        saturation: float = 1.0,
+        p: NonNegativeFloat = 0.0,
+        target: Finite | None = 0.6,
+        interval: PositiveInt = 4,
+        adjustment: PositiveFloat = 500_000,
+        x_flip: NonNegativeFloat = 1.0,
+        rotation_90: NonNegativeFloat = 1.0,
+        integer_translation: NonNegativeFloat = 1.0,
+        scale: NonNegativeFloat = 1.0,
+        rotation: NonNegativeFloat = 1.0,
+        anisotropic_scale: NonNegativeFloat = 1.0,
+        fractional_translation: NonNegativeFloat = 1.0,
+        brightness: NonNegativeFloat = 1.0,
+        contrast: NonNegativeFloat = 1.0,
+        luma_flip: NonNegativeFloat = 1.0,
+        hue: NonNegativeFloat = 1.0,
+        saturation: NonNegativeFloat = 1.0,
     ) -> None:
         super().__init__()
-        if p < 0 or interval < 1 or adjustment <= 0:
-            raise ValueError(
-                f"p is 0 or more, interval 1 batch or more and adjustment a number of images, but they are {p}, "
-                f"{interval} and {adjustment}"
-            )
         self.target, self.interval, self.adjustment = target, interval, adjustment
         self.x_flip, self.rotation_90, self.integer_translation = x_flip, rotation_90, integer_translation
         self.scale, self.rotation, self.anisotropic_scale = scale, rotation, anisotropic_scale

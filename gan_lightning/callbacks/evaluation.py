@@ -25,6 +25,7 @@ from gan_lightning.evaluation.cache import CACHE_VERSION
 from gan_lightning.evaluation.recipes import SUITE
 from gan_lightning.images import to_uint8
 from gan_lightning.metrics import FeatureExtractor, Features, TooFewSamplesError, make_extractor
+from gan_lightning.ranges import Checked, NonNegativeInt
 
 REPORTS = "evaluations.jsonl"
 
@@ -50,7 +51,7 @@ class ReferenceSet(Protocol):
     num_items: int
 
 
-class Evaluation(L.Callback):
+class Evaluation(Checked, L.Callback):
     """Makes a validation (or test) run an evaluation: per batch, its share of the images to generate is made.
 
     The loader is the reference set, its progress bar the progress. What `validation_step` returns are the generated
@@ -100,7 +101,7 @@ class Evaluation(L.Callback):
         recipe: str | None = None,
         extractor: FeatureExtractor | None = None,
         metrics: list[MetricChoice] | None = None,
-        seed: int = 0,
+        seed: NonNegativeInt = 0,
         cache_dir: Path | None = None,
     ) -> None:
         if recipe is None and extractor is None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import lightning as L
 import torch
@@ -16,6 +16,7 @@ from gan_lightning.batches import first
 from gan_lightning.images import to_uint8
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.metrics import FeatureExtractor
+from gan_lightning.ranges import Checked, NonNegativeFloat, PositiveInt, Range
 
 Trouble = Literal["won", "still", "collapsed"]
 TROUBLES: tuple[Trouble, ...] = ("won", "still", "collapsed")  # an earlier one explains the later ones
@@ -43,7 +44,7 @@ ADVICE: dict[Trouble, str] = {
 }
 
 
-class Health(L.Callback):
+class Health(Checked, L.Callback):
     """Shows what the losses of a GAN hide, and says in plain words when the game has gone wrong, and what to try.
 
     The losses of a GAN need not fall: each player's is measured by the other, who is learning too. What is logged here,
@@ -105,16 +106,12 @@ class Health(L.Callback):
     def __init__(
         self,
         extractor: FeatureExtractor | None = None,
-        count: int = 64,
-        patience: int = 500,
-        won_below: float = 0.02,
-        collapsed_below: float = 0.2,
-        still_below: float = 1e-6,
+        count: Annotated[int, Range(2)] = 64,
+        patience: PositiveInt = 500,
+        won_below: NonNegativeFloat = 0.02,
+        collapsed_below: NonNegativeFloat = 0.2,
+        still_below: NonNegativeFloat = 1e-6,
     ) -> None:
-        if count < 2 or patience < 1:
-            raise ValueError(
-                f"count is of 2 images or more, and patience of 1 batch or more, but they are {count} and {patience}"
-            )
         self.extractor = extractor
         self.count = count
         self.patience = patience

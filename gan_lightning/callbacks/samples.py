@@ -12,9 +12,10 @@ from torch import Tensor
 from gan_lightning.batches import Batch, first
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.images import image_grid, write_png
+from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 
 
-class SampleGrid(L.Callback):
+class SampleGrid(Checked, L.Callback):
     """A grid of images from fixed latents (or of fixed sources, for translation) at each evaluation.
 
     It is written as `samples/images-<images seen>.png` under the run's folder, and to TensorBoard and Weights & Biases
@@ -25,9 +26,7 @@ class SampleGrid(L.Callback):
         seed: of the random draws while the grid is made (dropout, where it is the model's noise).
     """
 
-    def __init__(self, count: int = 64, seed: int = 0) -> None:
-        if count < 1:
-            raise ValueError(f"a grid shows 1 image or more, not {count}")
+    def __init__(self, count: PositiveInt = 64, seed: NonNegativeInt = 0) -> None:
         self.count = count
         self.seed = seed
         self._batch: Batch | None = None

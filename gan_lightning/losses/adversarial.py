@@ -11,6 +11,7 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_lightning.ranges import Finite, NonNegativeFloat, Share
 from gan_lightning.recording import Recorded
 
 
@@ -65,7 +66,7 @@ class NonSaturating(AdversarialLoss):
 
     threshold = 0.0
 
-    def __init__(self, real_label: float = 1.0) -> None:
+    def __init__(self, real_label: Share = 1.0) -> None:
         self.real_label = real_label
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -97,11 +98,11 @@ class LeastSquares(AdversarialLoss):
 
     def __init__(
         self,
-        fake_label: float = 0.0,
-        real_label: float = 1.0,
-        generator_label: float = 1.0,
-        discriminator_scale: float = 0.5,
-        generator_scale: float = 0.5,
+        fake_label: Finite = 0.0,
+        real_label: Finite = 1.0,
+        generator_label: Finite = 1.0,
+        discriminator_scale: NonNegativeFloat = 0.5,
+        generator_scale: NonNegativeFloat = 0.5,
     ) -> None:
         self.fake_label, self.real_label, self.generator_label = fake_label, real_label, generator_label
         self.discriminator_scale, self.generator_scale = discriminator_scale, generator_scale

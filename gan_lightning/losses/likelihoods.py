@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_lightning.ranges import PositiveFloat
 from gan_lightning.recording import Recorded
 
 
@@ -55,9 +56,7 @@ class Gaussian(Likelihood):
         std: that deviation, in the units of images in [-1, 1]: the smaller, the more the reconstruction counts.
     """
 
-    def __init__(self, std: float = 1.0) -> None:
-        if std <= 0:
-            raise ValueError(f"a standard deviation is more than 0, not {std}")
+    def __init__(self, std: PositiveFloat = 1.0) -> None:
         self.std = std
 
     def surprise(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:

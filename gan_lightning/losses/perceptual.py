@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
 from gan_lightning.features import LayerFeatures, pretrained_convolutions
+from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
 from gan_lightning.recording import Recorded
 
 Distance = Literal["l1", "mse"]
@@ -38,7 +39,7 @@ class PerceptualLoss(Recorded, nn.Module, ABC):
         distance: d, "l1" or "mse": the mean of absolute or of squared differences.
     """
 
-    def __init__(self, layers: Mapping[str, float], distance: Distance) -> None:
+    def __init__(self, layers: Mapping[str, NonNegativeFloat], distance: Distance) -> None:
         super().__init__()
         if not layers or min(layers.values()) <= 0:
             raise ValueError(f"a perceptual loss compares layers by positive weights, not {dict(layers)}: name some")
@@ -90,11 +91,11 @@ class FeatureLoss(PerceptualLoss):
     def __init__(
         self,
         network: nn.Module,
-        layers: Mapping[str, float],
+        layers: Mapping[str, NonNegativeFloat],
         distance: Distance = "l1",
-        mean: Sequence[float] = (0.0,),
-        std: Sequence[float] = (1.0,),
-        smallest: int = 1,
+        mean: Sequence[Finite] = (0.0,),
+        std: Sequence[PositiveFloat] = (1.0,),
+        smallest: PositiveInt = 1,
     ) -> None:
         super().__init__(layers, distance)
         self._network = [network]  # out of sight of nn.Module
@@ -121,7 +122,7 @@ class VGG19Loss(PerceptualLoss):
 
     def __init__(
         self,
-        layers: Mapping[str, float],
+        layers: Mapping[str, NonNegativeFloat],
         distance: Distance = "l1",
         weights: Path | None = None,
         download: bool = False,

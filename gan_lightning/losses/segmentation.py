@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.functional import center_crop
 
+from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from gan_lightning.recording import Recorded
 
 
@@ -64,10 +65,10 @@ class PixelCrossEntropy(Recorded):
 
     def __init__(
         self,
-        class_weights: Sequence[float] | None = None,
-        border_weight: float = 10.0,
-        border_sigma: float = 5.0,
-        cell_class: int = 1,
+        class_weights: Sequence[NonNegativeFloat] | None = None,
+        border_weight: NonNegativeFloat = 10.0,
+        border_sigma: PositiveFloat = 5.0,
+        cell_class: NonNegativeInt = 1,
     ) -> None:
         self.class_weights = class_weights
         self.border_weight = border_weight

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from gan_lightning.losses.adversarial import AdversarialLoss
+from gan_lightning.ranges import NonNegativeFloat
 
 
 class WeightedGenerator(AdversarialLoss):
@@ -18,7 +19,7 @@ class WeightedGenerator(AdversarialLoss):
         weight: factor on the generator's side.
     """
 
-    def __init__(self, loss: AdversarialLoss, weight: float) -> None:
+    def __init__(self, loss: AdversarialLoss, weight: NonNegativeFloat) -> None:
         self.loss = loss
         self.weight = weight
 

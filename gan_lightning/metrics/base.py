@@ -11,6 +11,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from gan_lightning.metrics.extractors import Features
+from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Recorded
 
 _DTYPES = (torch.float32, torch.float64, torch.uint8, torch.int64)  # of what is gathered in lists
@@ -68,7 +69,7 @@ class FeatureMetric(EvaluationMetric):
         num_features: width d of the extractor's features.
     """
 
-    def __init__(self, num_features: int, **kwargs: Any) -> None:
+    def __init__(self, num_features: PositiveInt, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_features = num_features
 
@@ -179,7 +180,7 @@ class PooledFeatureMetric(FeatureMetric):
     real_features: list[Tensor]
     fake_features: list[Tensor]
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: PositiveInt) -> None:
         super().__init__(num_features)
         self.add_state("real_features", [], dist_reduce_fx="cat")
         self.add_state("fake_features", [], dist_reduce_fx="cat")

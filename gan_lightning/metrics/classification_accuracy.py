@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gan_lightning.images import to_float
 from gan_lightning.metrics.image_sets import ImageSet, PooledImageMetric, own_random_state
 from gan_lightning.metrics.progress import progress
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 0.05
@@ -51,9 +52,9 @@ class ClassificationAccuracy(PooledImageMetric):
     def __init__(
         self,
         network: Callable[[int, int], nn.Module] = SmallClassifier,
-        epochs: int = 20,
-        batch_size: int = 128,
-        seed: int = 0,
+        epochs: PositiveInt = 20,
+        batch_size: PositiveInt = 128,
+        seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.network = network

@@ -13,6 +13,7 @@ from gan_lightning.metrics.base import PooledFeatureMetric
 from gan_lightning.metrics.image_sets import PooledImageMetric
 from gan_lightning.metrics.neighbours import nearest_neighbours
 from gan_lightning.metrics.progress import progress
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 ROWS = 2048  # images or features compared with as many at a time
 VALUES = 2**18  # pixels of as many images as stay in a processor's cache, where that is faster by half
@@ -33,7 +34,7 @@ class FeatureDistance(PooledFeatureMetric):
         seed: of the pairs; no global generator is touched.
     """
 
-    def __init__(self, num_features: int, pairs: int = 10_000, seed: int = 0) -> None:
+    def __init__(self, num_features: PositiveInt, pairs: PositiveInt = 10_000, seed: NonNegativeInt = 0) -> None:
         super().__init__(num_features)
         self.pairs = pairs
         self.seed = seed
@@ -77,7 +78,7 @@ class PixelDistance(PooledImageMetric):
         seed: of the pairs; no global generator is touched.
     """
 
-    def __init__(self, pairs: int = 10_000, seed: int = 0) -> None:
+    def __init__(self, pairs: PositiveInt = 10_000, seed: NonNegativeInt = 0) -> None:
         super().__init__()
         self.pairs = pairs
         self.seed = seed

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gan_lightning.images import as_uint8, to_channels
 from gan_lightning.metrics.resizing import resize_bilinear
+from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt
 
 
 class Features(NamedTuple):
@@ -110,12 +111,12 @@ class ModuleExtractor(FeatureExtractor):
     def __init__(
         self,
         module: nn.Module,
-        num_features: int,
+        num_features: PositiveInt,
         *,
-        channels: int = 3,
-        size: int | None = None,
-        mean: Sequence[float] = (0.5,),
-        std: Sequence[float] = (0.5,),
+        channels: PositiveInt = 3,
+        size: PositiveInt | None = None,
+        mean: Sequence[Finite] = (0.5,),
+        std: Sequence[PositiveFloat] = (0.5,),
         head: nn.Module | None = None,
     ) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from gan_lightning.metrics.base import FeatureMetric, PooledFeatureMetric
 from gan_lightning.metrics.extractors import Features
 from gan_lightning.metrics.extrapolation import SPAN, at_infinity
 from gan_lightning.metrics.memo import Memo
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 ROWS = 4096  # features brought to float64 at once
 
@@ -22,7 +23,7 @@ class _ToRealMoments(FeatureMetric):
 
     real_moments: Tensor
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: PositiveInt) -> None:
         super().__init__(num_features)
         self.add_state("real_moments", _no_moments(num_features), dist_reduce_fx=_merged)
         self._root_of_reals = Memo()
@@ -50,7 +51,7 @@ class FrechetInceptionDistance(_ToRealMoments):
 
     fake_moments: Tensor
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: PositiveInt) -> None:
         super().__init__(num_features)
         self.add_state("fake_moments", _no_moments(num_features), dist_reduce_fx=_merged)
 
@@ -80,7 +81,7 @@ class FIDInfinity(_ToRealMoments):
 
     fake_features: list[Tensor]
 
-    def __init__(self, num_features: int, seed: int = 2020) -> None:
+    def __init__(self, num_features: PositiveInt, seed: NonNegativeInt = 2020) -> None:
         super().__init__(num_features)
         self.seed = seed
         self.add_state("fake_features", [], dist_reduce_fx="cat")
@@ -128,7 +129,7 @@ class ClasswiseFID(PooledFeatureMetric):
     real_classes: list[Tensor]
     fake_classes: list[Tensor]
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: PositiveInt) -> None:
         super().__init__(num_features)
         # columns (N, 1) of floats: what a rank without images has to gather is known to be a float32 matrix
         self.add_state("real_classes", [], dist_reduce_fx="cat")

@@ -11,6 +11,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 from gan_lightning.metrics.base import FeatureMetric
 from gan_lightning.metrics.extractors import Features
 from gan_lightning.metrics.extrapolation import SPAN, at_infinity
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 
 class _OfFakeLogits(FeatureMetric):
@@ -18,7 +19,7 @@ class _OfFakeLogits(FeatureMetric):
 
     fake_logits: list[Tensor]
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: PositiveInt) -> None:
         super().__init__(num_features)
         self.add_state("fake_logits", [], dist_reduce_fx="cat")
 
@@ -45,7 +46,7 @@ class InceptionScore(_OfFakeLogits):
         seed: of the shuffle; no global generator is touched.
     """
 
-    def __init__(self, num_features: int, splits: int = 10, seed: int = 2020) -> None:
+    def __init__(self, num_features: PositiveInt, splits: PositiveInt = 10, seed: NonNegativeInt = 2020) -> None:
         super().__init__(num_features)
         self.splits = splits
         self.seed = seed
@@ -74,7 +75,7 @@ class InceptionScoreInfinity(_OfFakeLogits):
         seed: of the subsets; no global generator is touched.
     """
 
-    def __init__(self, num_features: int, seed: int = 2020) -> None:
+    def __init__(self, num_features: PositiveInt, seed: NonNegativeInt = 2020) -> None:
         super().__init__(num_features)
         self.seed = seed
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gan_lightning.metrics.base import PooledFeatureMetric
 from gan_lightning.metrics.memo import Memo
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 BLOCK = 256  # rows of a kernel in memory at once; of a symmetric one, blocks below the diagonal are never computed
 
@@ -28,7 +29,13 @@ class KernelInceptionDistance(PooledFeatureMetric):
         seed: of the draws; no global generator is touched.
     """
 
-    def __init__(self, num_features: int, subsets: int = 100, subset_size: int | None = 1000, seed: int = 2020) -> None:
+    def __init__(
+        self,
+        num_features: PositiveInt,
+        subsets: PositiveInt = 100,
+        subset_size: PositiveInt | None = 1000,
+        seed: NonNegativeInt = 2020,
+    ) -> None:
         super().__init__(num_features)
         if subsets < 1 or (subset_size is not None and subset_size < 2):
             raise ValueError(

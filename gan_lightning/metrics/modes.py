@@ -8,6 +8,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from gan_lightning.metrics.base import FeatureMetric, TooFewSamplesError
 from gan_lightning.metrics.extractors import Features
+from gan_lightning.ranges import PositiveInt
 
 STRAY = 3  # a mode with less than its share divided by this may be hit by strays only
 RADIUS = 3  # standard deviations around a mode that count as high quality
@@ -35,7 +36,7 @@ class ModesCovered(FeatureMetric):
     real_counts: list[Tensor]
     fake_counts: list[Tensor]
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: PositiveInt) -> None:
         super().__init__(num_features)
         # rows (1, K) of floats: K is known from the first logits on, which a rank without images never sees
         self.add_state("real_counts", [], dist_reduce_fx="cat")

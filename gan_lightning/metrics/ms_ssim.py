@@ -5,6 +5,7 @@ from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from gan_lightning.metrics.image_sets import ImageSet, PooledImageMetric, disjoint_pairs, over_pairs
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first: Wang et al. 2003
 SMALLEST = {5: 176, 4: 99, 3: 44, 2: 22, 1: 11}  # side in pixels that so many scales need
@@ -31,7 +32,7 @@ class MultiScaleSSIM(PooledImageMetric):
         seed: of the draw of pairs.
     """
 
-    def __init__(self, num_pairs: int = 10_000, seed: int = 0) -> None:
+    def __init__(self, num_pairs: PositiveInt = 10_000, seed: NonNegativeInt = 0) -> None:
         super().__init__()
         self.num_pairs = num_pairs
         self.seed = seed

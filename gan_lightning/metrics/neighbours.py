@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gan_lightning.metrics.base import PooledFeatureMetric
 from gan_lightning.metrics.progress import progress
+from gan_lightning.ranges import PositiveInt
 
 BLOCK = 2048  # rows and columns of the matrix of distances at a time: 32 MiB
 ROUNDING = 1e-12  # of a squared distance, relative to the squared norms: float64, up to 4096 features
@@ -35,7 +36,7 @@ class PrecisionRecall(PooledFeatureMetric):
         k: the neighbour a ball reaches to.
     """
 
-    def __init__(self, num_features: int, k: int = 3) -> None:
+    def __init__(self, num_features: PositiveInt, k: PositiveInt = 3) -> None:
         super().__init__(num_features)
         self.k = k
 
@@ -63,7 +64,7 @@ class DensityCoverage(PooledFeatureMetric):
         k: the neighbour a ball reaches to.
     """
 
-    def __init__(self, num_features: int, k: int = 5) -> None:
+    def __init__(self, num_features: PositiveInt, k: PositiveInt = 5) -> None:
         super().__init__(num_features)
         self.k = k
 

@@ -13,6 +13,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from gan_lightning.images import to_channels, to_float
 from gan_lightning.metrics.base import PairMetric
 from gan_lightning.metrics.perceptual import LPIPS, PairDistance
+from gan_lightning.ranges import NonNegativeInt
 
 Channels = Literal["rgb", "y"]
 
@@ -31,7 +32,7 @@ class PSNR(PairMetric):
         border: pixels that are left out on each side; super-resolution by 4 is published with 4.
     """
 
-    def __init__(self, channels: Channels = "rgb", border: int = 0) -> None:
+    def __init__(self, channels: Channels = "rgb", border: NonNegativeInt = 0) -> None:
         super().__init__(_name("psnr", channels))
         self.channels: Channels = channels
         self.border = border
@@ -54,7 +55,7 @@ class SSIM(PairMetric):
         border: see `PSNR`.
     """
 
-    def __init__(self, channels: Channels = "rgb", border: int = 0) -> None:
+    def __init__(self, channels: Channels = "rgb", border: NonNegativeInt = 0) -> None:
         super().__init__(_name("ssim", channels))
         self.channels: Channels = channels
         self.border = border

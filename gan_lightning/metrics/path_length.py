@@ -12,6 +12,7 @@ from gan_lightning.draws import ImageDraws
 from gan_lightning.metrics.base import GeneratorMetric
 from gan_lightning.metrics.perceptual import LPIPS, PairDistance
 from gan_lightning.metrics.progress import progress, rank_and_world
+from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 
 LARGEST = 256  # pixels: larger images are averaged down
 OUTLIERS = (0.01, 0.99)  # quantiles beyond which distances do not count
@@ -84,12 +85,12 @@ class PerceptualPathLength(GeneratorMetric):
         self,
         space: Literal["z", "w"] = "z",
         sampling: Literal["end", "full"] = "end",
-        num_pairs: int = 50_000,
-        epsilon: float = 1e-4,
+        num_pairs: PositiveInt = 50_000,
+        epsilon: PositiveFloat = 1e-4,
         crop: bool = False,
         distance: PairDistance | None = None,
-        batch_size: int = 16,
-        seed: int = 0,
+        batch_size: PositiveInt = 16,
+        seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         if space not in ("z", "w") or sampling not in ("end", "full"):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gan_lightning.features import LayerFeatures, pretrained_convolutions
 from gan_lightning.images import to_float
 from gan_lightning.metrics.image_sets import PooledImageMetric, disjoint_pairs, over_pairs
+from gan_lightning.ranges import Finite, NonNegativeInt, PositiveFloat, PositiveInt
 from gan_lightning.weights import read_weights
 
 PairDistance = Callable[[Tensor, Tensor], Tensor]
@@ -46,9 +47,9 @@ class PerceptualDistance(nn.Module):
         network: nn.Module,
         layers: Sequence[str],
         linear: Sequence[Tensor] | None = None,
-        mean: Sequence[float] = (0.0,),
-        std: Sequence[float] = (1.0,),
-        smallest: int = 1,
+        mean: Sequence[Finite] = (0.0,),
+        std: Sequence[PositiveFloat] = (1.0,),
+        smallest: PositiveInt = 1,
     ) -> None:
         super().__init__()
         self.features = LayerFeatures(network, layers, mean, std, smallest)
@@ -155,7 +156,11 @@ class LPIPSDiversity(PooledImageMetric):
     """
 
     def __init__(
-        self, distance: PairDistance | None = None, num_pairs: int = 10_000, batch_size: int = 64, seed: int = 0
+        self,
+        distance: PairDistance | None = None,
+        num_pairs: PositiveInt = 10_000,
+        batch_size: PositiveInt = 64,
+        seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.distance = distance or LPIPS("alex")

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from gan_lightning.metrics.image_sets import PooledImageMetric
 from gan_lightning.metrics.progress import progress
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 PATCH = 7  # pixels, height and width
 COARSEST = 16  # pixels of the smaller side
@@ -38,7 +39,7 @@ class SlicedWasserstein(PooledImageMetric):
         seed: of all draws.
     """
 
-    def __init__(self, patches: int = 128, directions: int = 512, seed: int = 0) -> None:
+    def __init__(self, patches: PositiveInt = 128, directions: PositiveInt = 512, seed: NonNegativeInt = 0) -> None:
         super().__init__()
         self.patches = patches
         self.directions = directions

@@ -22,6 +22,7 @@ from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import ACGANDiscriminator, ACGANGenerator
 from gan_lightning.networks.acgan import AuxiliaryClassifier
 from gan_lightning.networks.discriminator import Discriminator
+from gan_lightning.ranges import NonNegativeFloat
 
 
 class ACGAN(NoiseToImage):
@@ -50,7 +51,7 @@ class ACGAN(NoiseToImage):
         generator: nn.Module | None = None,
         discriminator: Discriminator | None = None,
         loss: AdversarialLoss | None = None,
-        lambda_class: float = 1.0,
+        lambda_class: NonNegativeFloat = 1.0,
         **base: Any,
     ) -> None:
         generator, discriminator = generator or ACGANGenerator(), discriminator or ACGANDiscriminator()

@@ -23,6 +23,7 @@ from gan_lightning.adversarial import OptimizerFactory, Player, Terms
 from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator
+from gan_lightning.ranges import NonNegativeFloat
 
 
 class BEGAN(NoiseToImage):
@@ -50,8 +51,8 @@ class BEGAN(NoiseToImage):
         self,
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
-        gamma: float = 0.5,
-        lambda_k: float = 0.001,
+        gamma: NonNegativeFloat = 0.5,
+        lambda_k: NonNegativeFloat = 0.001,
         **base: Any,
     ) -> None:
         super().__init__(generator or BEGANGenerator(), discriminator or BEGANAutoencoder(), **base)

@@ -23,6 +23,7 @@ from gan_lightning.families import OneWayTranslation
 from gan_lightning.losses import AdversarialLoss, LeastSquares, patch_nce
 from gan_lightning.networks import PatchGAN, ResNetGenerator
 from gan_lightning.networks.patch_sampler import PatchSampler, SamplerFactory
+from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 
 class Fakes(NamedTuple):
@@ -60,10 +61,10 @@ class CUT(OneWayTranslation):
         discriminator: nn.Module | None = None,
         sampler: SamplerFactory = PatchSampler,
         loss: AdversarialLoss | None = None,
-        layers: Sequence[int] = (0, 4, 8, 12, 16),
-        lambda_nce: float = 0.5,
-        lambda_identity: float = 0.5,
-        temperature: float = 0.07,
+        layers: Sequence[NonNegativeInt] = (0, 4, 8, 12, 16),
+        lambda_nce: NonNegativeFloat = 0.5,
+        lambda_identity: NonNegativeFloat = 0.5,
+        temperature: PositiveFloat = 0.07,
         flip_equivariance: bool = False,
         **base: Any,
     ) -> None:

@@ -24,6 +24,7 @@ from gan_lightning.families import PoolsFakes, UnpairedTranslation
 from gan_lightning.image_pool import ImagePool
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks import PatchGAN, ResNetGenerator
+from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt
 
 
 class Fakes(NamedTuple):
@@ -64,9 +65,9 @@ class CycleGAN(PoolsFakes, UnpairedTranslation):
         discriminator_a: nn.Module | None = None,
         discriminator_b: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        lambda_cycle: float = 10.0,
-        lambda_identity: float = 0.5,
-        pool_size: int = 50,
+        lambda_cycle: NonNegativeFloat = 10.0,
+        lambda_identity: NonNegativeFloat = 0.5,
+        pool_size: NonNegativeInt = 50,
         **base: Any,
     ) -> None:
         generators = {"a_to_b": generator_a_to_b or ResNetGenerator(), "b_to_a": generator_b_to_a or ResNetGenerator()}

@@ -26,6 +26,7 @@ from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.batches import DomainBatch, detach, split
 from gan_lightning.domains import DomainInvariance
 from gan_lightning.networks import DomainClassifier, LeNetClassifier
+from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.schedules import Constant, Schedule
 
 
@@ -50,7 +51,7 @@ class DANN(DomainInvariance):
         self,
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
-        lambda_domain: float = 1.0,
+        lambda_domain: NonNegativeFloat = 1.0,
         lambda_schedule: Schedule | None = None,
         **base: Any,
     ) -> None:

@@ -23,6 +23,7 @@ from gan_lightning.families import FromLatents
 from gan_lightning.generative import OptimizerFactory
 from gan_lightning.losses.kernels import mmd2, safe_sqrt
 from gan_lightning.networks import MLPGenerator
+from gan_lightning.ranges import PositiveFloat
 from gan_lightning.regularizers import Terms
 from gan_lightning.solo import SoloModule
 
@@ -47,7 +48,7 @@ class GMMN(FromLatents, SoloModule):
     def __init__(
         self,
         generator: nn.Module | None = None,
-        bandwidths: Sequence[float] = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0),
+        bandwidths: Sequence[PositiveFloat] = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0),
         **base: Any,
     ) -> None:
         super().__init__(generator or MLPGenerator(latent_dim=10, hidden=(64, 256, 256, 1024)), **base)

@@ -27,6 +27,7 @@ from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.losses.information import Codes
 from gan_lightning.networks.discriminator import Discriminator
 from gan_lightning.networks.infogan import CodeHead, InfoGANDiscriminator, InfoGANGenerator
+from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 class Fakes(NamedTuple):
@@ -67,9 +68,9 @@ class InfoGAN(NoiseToImage):
         discriminator: Discriminator | None = None,
         recognition: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        categories: int = 10,
-        continuous: int = 2,
-        lambda_information: float = 1.0,
+        categories: PositiveInt = 10,
+        continuous: NonNegativeInt = 2,
+        lambda_information: NonNegativeFloat = 1.0,
         generator_optimizer: OptimizerFactory | None = None,
         **base: Any,
     ) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from gan_lightning.domains import DomainInvariance
 from gan_lightning.networks import DomainClassifier, LeNetClassifier
+from gan_lightning.ranges import NonNegativeFloat
 
 
 class ControllableInvariance(DomainInvariance):
@@ -35,7 +36,7 @@ class ControllableInvariance(DomainInvariance):
         self,
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
-        gamma: float = 1.0,
+        gamma: NonNegativeFloat = 1.0,
         **base: Any,
     ) -> None:
         super().__init__(generator or LeNetClassifier(num_domains=2), discriminator or DomainClassifier(), **base)

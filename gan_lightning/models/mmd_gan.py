@@ -28,6 +28,7 @@ from gan_lightning.families import NoiseToImage
 from gan_lightning.losses.kernels import mmd2, safe_sqrt
 from gan_lightning.networks import DCGANGenerator
 from gan_lightning.networks.autoencoder import Autoencoder, DCGANAutoencoder
+from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 class MMDGAN(NoiseToImage):
@@ -55,11 +56,11 @@ class MMDGAN(NoiseToImage):
         self,
         generator: nn.Module | None = None,
         discriminator: Autoencoder | None = None,
-        bandwidths: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0),
-        lambda_autoencoder: float = 8.0,
-        lambda_rank: float = 16.0,
-        clip: float = 0.01,
-        n_critic: int = 5,
+        bandwidths: Sequence[PositiveFloat] = (1.0, 2.0, 4.0, 8.0, 16.0),
+        lambda_autoencoder: NonNegativeFloat = 8.0,
+        lambda_rank: NonNegativeFloat = 16.0,
+        clip: PositiveFloat = 0.01,
+        n_critic: PositiveInt = 5,
         **base: Any,
     ) -> None:
         super().__init__(

@@ -22,6 +22,7 @@ from gan_lightning.families import PairedTranslation
 from gan_lightning.inference import activate_dropout, instance_statistics
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import PatchGAN, UNetGenerator
+from gan_lightning.ranges import NonNegativeFloat
 
 
 class Pix2Pix(PairedTranslation):
@@ -49,7 +50,7 @@ class Pix2Pix(PairedTranslation):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        lambda_l1: float = 100.0,
+        lambda_l1: NonNegativeFloat = 100.0,
         test_dropout: bool = True,
         test_instance_statistics: bool = True,
         **base: Any,

@@ -22,6 +22,7 @@ from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Hinge
 from gan_lightning.networks import ConditionalResidualGenerator, SNResidualDiscriminator
+from gan_lightning.ranges import PositiveInt
 
 
 class ProjectionGAN(NoiseToImage):
@@ -50,7 +51,7 @@ class ProjectionGAN(NoiseToImage):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        n_critic: int = 5,
+        n_critic: PositiveInt = 5,
         **base: Any,
     ) -> None:
         super().__init__(

@@ -23,6 +23,7 @@ from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, RelativisticPairing, r1, r2
 from gan_lightning.networks import ResidualDiscriminator, ResidualGenerator
+from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.schedules import Constant, Schedule
 
 
@@ -55,7 +56,7 @@ class R3GAN(NoiseToImage):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        gamma: float = 0.05,
+        gamma: NonNegativeFloat = 0.05,
         gamma_schedule: Schedule | None = None,
         **base: Any,
     ) -> None:

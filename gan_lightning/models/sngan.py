@@ -21,6 +21,7 @@ from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Hinge
 from gan_lightning.networks import ResidualGenerator, SNResidualDiscriminator
+from gan_lightning.ranges import PositiveInt
 
 
 class SNGAN(NoiseToImage):
@@ -46,7 +47,7 @@ class SNGAN(NoiseToImage):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        n_critic: int = 5,
+        n_critic: PositiveInt = 5,
         **base: Any,
     ) -> None:
         super().__init__(

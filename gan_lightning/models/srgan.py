@@ -27,6 +27,7 @@ from gan_lightning.families import PairedTranslation, SuperResolution
 from gan_lightning.losses import AdversarialLoss, NonSaturating, PerceptualLoss, VGG19Loss
 from gan_lightning.networks import SRResNetGenerator, VGGDiscriminator
 from gan_lightning.pretrained import load_generator
+from gan_lightning.ranges import NonNegativeFloat
 
 
 class SRGAN(SuperResolution, PairedTranslation):
@@ -60,9 +61,9 @@ class SRGAN(SuperResolution, PairedTranslation):
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
         content: PerceptualLoss | None = None,
-        lambda_content: float = 0.006,
-        lambda_adversarial: float = 1e-3,
-        lambda_l1: float = 0.0,
+        lambda_content: NonNegativeFloat = 0.006,
+        lambda_adversarial: NonNegativeFloat = 1e-3,
+        lambda_l1: NonNegativeFloat = 0.0,
         pretrained: Path | None = None,
         **base: Any,
     ) -> None:

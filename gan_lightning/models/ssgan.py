@@ -26,6 +26,7 @@ from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, NonSaturating, feature_matching
 from gan_lightning.networks.discriminator import Discriminator
 from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
+from gan_lightning.ranges import NonNegativeFloat
 
 UNKNOWN = -1  # the label of an image without one
 
@@ -55,7 +56,7 @@ class SSGAN(NoiseToImage):
         generator: nn.Module | None = None,
         discriminator: Discriminator | None = None,
         loss: AdversarialLoss | None = None,
-        lambda_unlabelled: float = 1.0,
+        lambda_unlabelled: NonNegativeFloat = 1.0,
         **base: Any,
     ) -> None:
         discriminator = discriminator or NoisyDiscriminator(head=partial(nn.Linear, out_features=10))

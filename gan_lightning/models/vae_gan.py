@@ -30,6 +30,7 @@ from gan_lightning.families import FromLatents
 from gan_lightning.gradients import scale_gradient
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
+from gan_lightning.ranges import NonNegativeFloat
 
 
 class Fakes(NamedTuple):
@@ -69,7 +70,7 @@ class VAEGAN(FromLatents, AdversarialModule):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        gamma: float = 1e-6,
+        gamma: NonNegativeFloat = 1e-6,
         **base: Any,
     ) -> None:
         super().__init__(generator or VAEGANDecoder(), discriminator=discriminator or VAEGANDiscriminator(), **base)

@@ -23,6 +23,7 @@ from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Wasserstein
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 
 EARLY, ROUND = 25, 500  # steps of the generator
 
@@ -54,9 +55,9 @@ class WGAN(NoiseToImage):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        clip: float = 0.01,
-        n_critic: int = 5,
-        head_start: int = 20,
+        clip: PositiveFloat = 0.01,
+        n_critic: PositiveInt = 5,
+        head_start: NonNegativeInt = 20,
         **base: Any,
     ) -> None:
         super().__init__(

@@ -20,6 +20,7 @@ from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Wasserstein, gradient_penalty
 from gan_lightning.networks import ResidualDiscriminator, ResidualGenerator
+from gan_lightning.ranges import NonNegativeFloat, PositiveInt
 
 
 class WGANGP(NoiseToImage):
@@ -49,8 +50,8 @@ class WGANGP(NoiseToImage):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        lambda_gp: float = 10.0,
-        n_critic: int = 5,
+        lambda_gp: NonNegativeFloat = 10.0,
+        n_critic: PositiveInt = 5,
         **base: Any,
     ) -> None:
         super().__init__(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_lightning.layers import append_labels, check_images, check_latent, check_no_labels, halvings, init_normal
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import NonNegativeInt, PositiveInt, Share
 from gan_lightning.recording import Network
 
 
@@ -31,7 +32,12 @@ class ACGANGenerator(Network):
     architecture = "dcgan"
 
     def __init__(
-        self, latent_dim: int = 100, image_size: int = 32, channels: int = 3, width: int = 96, num_classes: int = 10
+        self,
+        latent_dim: PositiveInt = 100,
+        image_size: PositiveInt = 32,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 96,
+        num_classes: NonNegativeInt = 10,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -66,10 +72,10 @@ class ACGANDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
-        width: int = 16,
-        dropout: float = 0.5,
+        image_size: PositiveInt = 32,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 16,
+        dropout: Share = 0.5,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
@@ -102,7 +108,7 @@ class AuxiliaryClassifier(Discriminator):
         num_classes: number of classes that it tells apart.
     """
 
-    def __init__(self, discriminator: Discriminator, num_classes: int) -> None:
+    def __init__(self, discriminator: Discriminator, num_classes: PositiveInt) -> None:
         super().__init__()
         self.num_classes, self.num_features = num_classes, discriminator.num_features
         self.judge = discriminator

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gan_lightning.layers import append_labels, check_images, check_latent, halvings
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -46,7 +47,13 @@ class DCGANAutoencoder(Autoencoder):
         width: channels next to the image; doubled at each smaller size, up to 8 times this.
     """
 
-    def __init__(self, code_dim: int = 128, image_size: int = 32, channels: int = 3, width: int = 64) -> None:
+    def __init__(
+        self,
+        code_dim: PositiveInt = 128,
+        image_size: PositiveInt = 32,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+    ) -> None:
         super().__init__()
         self.code_dim = code_dim
         head = functools.partial(nn.Linear, out_features=code_dim, bias=False)
@@ -76,7 +83,12 @@ class BEGANGenerator(Network):
     architecture = "began"
 
     def __init__(
-        self, latent_dim: int = 64, image_size: int = 64, channels: int = 3, width: int = 128, num_classes: int = 0
+        self,
+        latent_dim: PositiveInt = 64,
+        image_size: PositiveInt = 64,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 128,
+        num_classes: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -103,7 +115,13 @@ class BEGANAutoencoder(Autoencoder):
         width: filters next to the image, and of every layer of the decoder.
     """
 
-    def __init__(self, code_dim: int = 64, image_size: int = 64, channels: int = 3, width: int = 128) -> None:
+    def __init__(
+        self,
+        code_dim: PositiveInt = 64,
+        image_size: PositiveInt = 64,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 128,
+    ) -> None:
         super().__init__()
         self.code_dim = code_dim
         self.image_shape = (channels, image_size, image_size)

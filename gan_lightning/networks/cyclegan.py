@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gan_lightning.layers import InstanceNorm2d, check_sides
 from gan_lightning.networks.antialiasing import BlurDownsample
 from gan_lightning.networks.initialisation import Initialisation, initialise
+from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 from gan_lightning.winograd import ReflectedConv2d
 
@@ -66,10 +67,10 @@ class ResNetGenerator(Network):
 
     def __init__(
         self,
-        in_channels: int = 3,
-        out_channels: int = 3,
-        width: int = 64,
-        blocks: int = 9,
+        in_channels: PositiveInt = 3,
+        out_channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+        blocks: PositiveInt = 9,
         antialias: bool = False,
         init: Initialisation = "normal",
     ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from gan_lightning.layers import append_labels, check_images
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -29,12 +30,12 @@ class LeNetClassifier(Network):
 
     def __init__(
         self,
-        image_size: int = 28,
-        channels: int = 3,
-        widths: tuple[int, int] = (32, 48),
-        hidden: Sequence[int] = (100, 100),
-        classes: int = 10,
-        num_domains: int = 0,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 3,
+        widths: tuple[PositiveInt, PositiveInt] = (32, 48),
+        hidden: Sequence[PositiveInt] = (100, 100),
+        classes: PositiveInt = 10,
+        num_domains: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         if image_size < 16 or image_size % 4:
@@ -68,7 +69,7 @@ class DomainClassifier(Network):
         hidden: units of each hidden layer, first to last.
     """
 
-    def __init__(self, num_features: int = 768, hidden: Sequence[int] = (100,)) -> None:
+    def __init__(self, num_features: PositiveInt = 768, hidden: Sequence[PositiveInt] = (100,)) -> None:
         super().__init__()
         self.num_features = num_features
         self.net = _perceptron([num_features, *hidden, 1])

@@ -26,6 +26,7 @@ from gan_lightning.layers import (
     normalise_spectrally,
 )
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
 
 Upsampling = Literal["transposed", "nearest", "bilinear"]
@@ -63,11 +64,11 @@ class DCGANGenerator(Network):
 
     def __init__(
         self,
-        latent_dim: int = 100,
-        image_size: int = 64,
-        channels: int = 3,
-        width: int = 64,
-        num_classes: int = 0,
+        latent_dim: PositiveInt = 100,
+        image_size: PositiveInt = 64,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+        num_classes: NonNegativeInt = 0,
         upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
@@ -107,10 +108,10 @@ class DCGANDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 64,
-        channels: int = 3,
-        width: int = 64,
-        num_classes: int = 0,
+        image_size: PositiveInt = 64,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+        num_classes: NonNegativeInt = 0,
         norm: Norm | Literal["spectral"] = "batch",
         head: HeadFactory | None = None,
     ) -> None:

@@ -18,6 +18,8 @@ such as WGAN-GP's, lose their meaning, as they do with batch norm.
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.ranges import PositiveInt
+
 
 class MinibatchDiscrimination(nn.Module):
     """Minibatch discrimination, then a linear layer.
@@ -39,7 +41,7 @@ class MinibatchDiscrimination(nn.Module):
         kernel_dims: C, dimensions in which a kernel measures distance.
     """
 
-    def __init__(self, num_features: int, kernels: int = 100, kernel_dims: int = 5) -> None:
+    def __init__(self, num_features: PositiveInt, kernels: PositiveInt = 100, kernel_dims: PositiveInt = 5) -> None:
         super().__init__()
         self.kernels = kernels
         self.kernel = nn.Linear(num_features, kernels * kernel_dims, bias=False)
@@ -70,7 +72,7 @@ class MinibatchStdDev(nn.Module):
         group_size: images in a group.
     """
 
-    def __init__(self, num_features: int, group_size: int = 4) -> None:
+    def __init__(self, num_features: PositiveInt, group_size: PositiveInt = 4) -> None:
         super().__init__()
         self.group_size = group_size
         self.linear = nn.Linear(num_features + 1, 1)

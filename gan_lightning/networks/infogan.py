@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan_lightning.layers import append_labels, check_images, check_latent, init_normal
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
 
 LEAK = 0.01  # of the authors' code; the paper says 0.1
@@ -34,12 +35,12 @@ class InfoGANGenerator(Network):
 
     def __init__(
         self,
-        latent_dim: int = 74,
-        image_size: int = 28,
-        channels: int = 1,
-        hidden: int = 1024,
-        width: int = 64,
-        num_classes: int = 0,
+        latent_dim: PositiveInt = 74,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
+        hidden: PositiveInt = 1024,
+        width: PositiveInt = 64,
+        num_classes: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -76,10 +77,10 @@ class InfoGANDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 28,
-        channels: int = 1,
-        hidden: int = 1024,
-        width: int = 64,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
+        hidden: PositiveInt = 1024,
+        width: PositiveInt = 64,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ class CodeHead(Network):
         hidden: units of the hidden layer.
     """
 
-    def __init__(self, num_features: int, num_codes: int, hidden: int = 128) -> None:
+    def __init__(self, num_features: PositiveInt, num_codes: PositiveInt, hidden: PositiveInt = 128) -> None:
         super().__init__()
         self.net = nn.Sequential(
             *(nn.Linear(num_features, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(LEAK, inplace=True)),

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from gan_lightning.layers import Maxout, append_labels, check_images, check_latent, init_uniform, one_hot
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import NonNegativeInt, PositiveInt, Share
 from gan_lightning.recording import Network
 
 
@@ -49,11 +50,11 @@ class MLPGenerator(Network):
 
     def __init__(
         self,
-        latent_dim: int = 100,
-        image_size: int = 28,
-        channels: int = 1,
-        hidden: Sequence[int] = (1200, 1200),
-        num_classes: int = 0,
+        latent_dim: PositiveInt = 100,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
+        hidden: Sequence[PositiveInt] = (1200, 1200),
+        num_classes: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -91,14 +92,14 @@ class MLPDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 28,
-        channels: int = 1,
-        hidden: Sequence[int] = (240, 240),
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
+        hidden: Sequence[PositiveInt] = (240, 240),
         *,
-        pieces: int = 5,
-        input_dropout: float = 0.2,
-        dropout: float = 0.5,
-        num_classes: int = 0,
+        pieces: PositiveInt = 5,
+        input_dropout: Share = 0.2,
+        dropout: Share = 0.5,
+        num_classes: PositiveInt = 0,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
@@ -139,15 +140,15 @@ class ConditionalMLPGenerator(Network):
 
     def __init__(
         self,
-        num_classes: int = 10,
-        latent_dim: int = 100,
-        image_size: int = 28,
-        channels: int = 1,
+        num_classes: NonNegativeInt = 10,
+        latent_dim: PositiveInt = 100,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
         *,
-        latent_units: int = 200,
-        label_units: int = 1000,
-        joint_units: int = 1200,
-        dropout: float = 0.5,
+        latent_units: PositiveInt = 200,
+        label_units: PositiveInt = 1000,
+        joint_units: PositiveInt = 1200,
+        dropout: Share = 0.5,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -185,14 +186,14 @@ class ConditionalMLPDiscriminator(Network):
 
     def __init__(
         self,
-        num_classes: int = 10,
-        image_size: int = 28,
-        channels: int = 1,
+        num_classes: NonNegativeInt = 10,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
         *,
-        image_units: int = 240,
-        label_units: int = 50,
-        joint_units: int = 240,
-        dropout: float = 0.5,
+        image_units: PositiveInt = 240,
+        label_units: PositiveInt = 50,
+        joint_units: PositiveInt = 240,
+        dropout: Share = 0.5,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.networks.initialisation import initialise
+from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -29,7 +30,7 @@ class PatchSampler(Network):
     NOTE: the authors scale embeddings to length 1 here, and we in the loss, where they are float32.
     """
 
-    def __init__(self, channels: Sequence[int], width: int = 256, patches: int = 256) -> None:
+    def __init__(self, channels: Sequence[PositiveInt], width: PositiveInt = 256, patches: PositiveInt = 256) -> None:
         super().__init__()
         if not channels:
             raise ValueError("a patch sampler needs the channels of one feature map or more: name a layer")

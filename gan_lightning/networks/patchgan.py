@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gan_lightning.layers import Norm, check_sides, norm2d
 from gan_lightning.networks.antialiasing import BlurDownsample
 from gan_lightning.networks.initialisation import Initialisation, initialise
+from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 
 # receptive field -> convolutions of stride 2
@@ -39,8 +40,8 @@ class PatchGAN(Network):
 
     def __init__(
         self,
-        in_channels: int = 6,
-        width: int = 64,
+        in_channels: PositiveInt = 6,
+        width: PositiveInt = 64,
         receptive_field: Literal[1, 16, 34, 70, 142, 286] = 70,
         norm: Norm = "batch",
         antialias: bool = False,

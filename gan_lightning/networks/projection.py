@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan_lightning.layers import check_labels, normalise_spectrally
 from gan_lightning.networks.discriminator import Discriminator
+from gan_lightning.ranges import PositiveInt
 
 
 class Projection(Discriminator):
@@ -31,7 +32,7 @@ class Projection(Discriminator):
         ValueError: where the discriminator takes labels itself.
     """
 
-    def __init__(self, discriminator: Discriminator, num_classes: int) -> None:
+    def __init__(self, discriminator: Discriminator, num_classes: PositiveInt) -> None:
         super().__init__()
         if discriminator.num_classes:
             raise ValueError(

@@ -20,6 +20,7 @@ from gan_lightning.layers import (
     init_glorot,
 )
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -39,7 +40,12 @@ class ResidualGenerator(Network):
     architecture = "residual"
 
     def __init__(
-        self, latent_dim: int = 128, image_size: int = 32, channels: int = 3, width: int = 128, num_classes: int = 0
+        self,
+        latent_dim: PositiveInt = 128,
+        image_size: PositiveInt = 32,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 128,
+        num_classes: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -73,10 +79,10 @@ class ResidualDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
-        width: int = 128,
-        num_classes: int = 0,
+        image_size: PositiveInt = 32,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 128,
+        num_classes: NonNegativeInt = 0,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import center_crop
 
 from gan_lightning.layers import Norm, check_sides, norm2d
+from gan_lightning.ranges import PositiveInt, Share
 from gan_lightning.recording import Network
 
 
@@ -59,13 +60,13 @@ class SegmentationUNet(Network):
 
     def __init__(
         self,
-        in_channels: int = 1,
-        classes: int = 2,
-        width: int = 64,
-        depth: int = 4,
+        in_channels: PositiveInt = 1,
+        classes: PositiveInt = 2,
+        width: PositiveInt = 64,
+        depth: PositiveInt = 4,
         padded: bool = False,
         norm: Norm = "none",
-        dropout: float = 0.5,
+        dropout: Share = 0.5,
     ) -> None:
         super().__init__()
         if classes < 2 or depth < 1:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from gan_lightning.layers import append_labels, check_images, check_latent
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -32,11 +33,11 @@ class SoftplusGenerator(Network):
 
     def __init__(
         self,
-        latent_dim: int = 100,
-        image_size: int = 28,
-        channels: int = 1,
-        hidden: Sequence[int] = (500, 500),
-        num_classes: int = 0,
+        latent_dim: PositiveInt = 100,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
+        hidden: Sequence[PositiveInt] = (500, 500),
+        num_classes: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -76,13 +77,13 @@ class NoisyDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 28,
-        channels: int = 1,
-        hidden: Sequence[int] = (1000, 500, 250, 250, 250),
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
+        hidden: Sequence[PositiveInt] = (1000, 500, 250, 250, 250),
         *,
-        input_noise: float = 0.3,
-        noise: float = 0.5,
-        num_classes: int = 0,
+        input_noise: NonNegativeFloat = 0.3,
+        noise: NonNegativeFloat = 0.5,
+        num_classes: PositiveInt = 0,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()

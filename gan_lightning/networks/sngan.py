@@ -30,6 +30,7 @@ from gan_lightning.layers import (
     normalise_spectrally,
 )
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -49,7 +50,12 @@ class ConditionalResidualGenerator(Network):
     architecture = "residual"
 
     def __init__(
-        self, num_classes: int, latent_dim: int = 128, image_size: int = 32, channels: int = 3, width: int = 256
+        self,
+        num_classes: PositiveInt,
+        latent_dim: PositiveInt = 128,
+        image_size: PositiveInt = 32,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 256,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -91,10 +97,10 @@ class SNResidualDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
-        width: int = 128,
-        num_classes: int = 0,
+        image_size: PositiveInt = 32,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 128,
+        num_classes: NonNegativeInt = 0,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
@@ -150,7 +156,11 @@ class SNDCGANDiscriminator(Discriminator):
     """
 
     def __init__(
-        self, image_size: int = 32, channels: int = 3, width: int = 64, head: HeadFactory | None = None
+        self,
+        image_size: PositiveInt = 32,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+        head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
         self.image_shape = (channels, image_size, image_size)

@@ -20,6 +20,7 @@ from torch.nn.functional import interpolate
 
 from gan_lightning.layers import Norm, check_sides, norm2d
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -71,10 +72,10 @@ class SRResNetGenerator(Network):
 
     def __init__(
         self,
-        channels: int = 3,
-        width: int = 64,
-        blocks: int = 16,
-        scale: int = 4,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+        blocks: PositiveInt = 16,
+        scale: PositiveInt = 4,
         norm: Norm = "batch",
         skip: Literal["none", "bicubic"] = "none",
     ) -> None:
@@ -163,7 +164,14 @@ class RRDBGenerator(Network):
     architecture = "super_resolution"
     multiple = minimum = 1
 
-    def __init__(self, channels: int = 3, width: int = 64, growth: int = 32, blocks: int = 23, scale: int = 4) -> None:
+    def __init__(
+        self,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+        growth: PositiveInt = 32,
+        blocks: PositiveInt = 23,
+        scale: PositiveInt = 4,
+    ) -> None:
         super().__init__()
         self.in_channels, self.scale = channels, scale
         self.first = nn.Conv2d(channels, width, 3, padding=1)
@@ -199,7 +207,7 @@ class Bicubic(Network):
 
     multiple = minimum = 1
 
-    def __init__(self, channels: int = 3, scale: int = 4) -> None:
+    def __init__(self, channels: PositiveInt = 3, scale: PositiveInt = 4) -> None:
         super().__init__()
         self.in_channels, self.scale = channels, scale
 
@@ -230,12 +238,12 @@ class VGGDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 96,
-        channels: int = 3,
-        width: int = 64,
-        stages: int = 4,
-        kernel_size: int = 3,
-        hidden: int = 1024,
+        image_size: PositiveInt = 96,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+        stages: PositiveInt = 4,
+        kernel_size: PositiveInt = 3,
+        hidden: PositiveInt = 1024,
         bias: bool = True,
         head: HeadFactory | None = None,
     ) -> None:

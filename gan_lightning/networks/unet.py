@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_lightning.layers import Norm, check_sides, halvings, init_normal, norm2d
+from gan_lightning.ranges import PositiveInt, Share
 from gan_lightning.recording import Network
 
 _SMALL = 32 * 32  # pixels of a map
@@ -78,11 +79,11 @@ class UNetGenerator(Network):
 
     def __init__(
         self,
-        in_channels: int = 3,
-        out_channels: int = 3,
-        image_size: int = 256,
-        width: int = 64,
-        dropout: float = 0.5,
+        in_channels: PositiveInt = 3,
+        out_channels: PositiveInt = 3,
+        image_size: PositiveInt = 256,
+        width: PositiveInt = 64,
+        dropout: Share = 0.5,
         norm: Norm = "batch",
     ) -> None:
         super().__init__()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gan_lightning.layers import check_images, check_latent, init_normal
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 
 
@@ -36,7 +37,7 @@ class VAEEncoder(Network):
         width: channels after the first layer; the second has twice as many.
     """
 
-    def __init__(self, latent_dim: int = 32, channels: int = 1, width: int = 16) -> None:
+    def __init__(self, latent_dim: PositiveInt = 32, channels: PositiveInt = 1, width: PositiveInt = 16) -> None:
         super().__init__()
         self.latent_dim = latent_dim
         self.image_shape = (channels, 28, 28)
@@ -66,7 +67,7 @@ class VAEDecoder(Network):
 
     architecture = "dcgan"
 
-    def __init__(self, latent_dim: int = 32, channels: int = 1, width: int = 64) -> None:
+    def __init__(self, latent_dim: PositiveInt = 32, channels: PositiveInt = 1, width: PositiveInt = 64) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, 0
         layers: list[nn.Module] = []
@@ -98,7 +99,12 @@ class VAEGANEncoder(Network):
     """
 
     def __init__(
-        self, latent_dim: int = 128, image_size: int = 64, channels: int = 3, width: int = 64, hidden: int = 1024
+        self,
+        latent_dim: PositiveInt = 128,
+        image_size: PositiveInt = 64,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 64,
+        hidden: PositiveInt = 1024,
     ) -> None:
         super().__init__()
         _check_size(image_size)
@@ -132,7 +138,13 @@ class VAEGANDecoder(Network):
 
     architecture = "dcgan"
 
-    def __init__(self, latent_dim: int = 128, image_size: int = 64, channels: int = 3, width: int = 32) -> None:
+    def __init__(
+        self,
+        latent_dim: PositiveInt = 128,
+        image_size: PositiveInt = 64,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 32,
+    ) -> None:
         super().__init__()
         _check_size(image_size)
         self.latent_dim, self.num_classes = latent_dim, 0
@@ -170,10 +182,10 @@ class VAEGANDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: int = 64,
-        channels: int = 3,
-        width: int = 32,
-        hidden: int = 512,
+        image_size: PositiveInt = 64,
+        channels: PositiveInt = 3,
+        width: PositiveInt = 32,
+        hidden: PositiveInt = 512,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()

@@ -1,0 +1,164 @@
+"""The ranges of arguments, stated in their types and checked wherever an object is built, from YAML and Python alike.
+
+    def __init__(self, width: PositiveInt = 64, dropout: Share = 0.5, clip: PositiveFloat | None = None) -> None: ...
+
+A class that derives from `Checked` (all networks, models, losses, callbacks and datamodules do) refuses what lies
+outside, and so does a function under `@checked`. A type checker sees the plain `int` or `float`; `--help` shows the
+range.
+"""
+
+import collections.abc
+import functools
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Annotated, Any, ParamSpec, Self, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, repr=False)
+class Range:
+    """The numbers from `low` to `high`, without these two where `open` says so; never NaN, never infinite."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return math.isfinite(value) and above and below
+
+    def __repr__(self) -> str:
+        low = f"above {self.low:g}" if self.open_low else f"{self.low:g}"
+        high = f"below {self.high:g}" if self.open_high else f"{self.high:g}"
+        if self.low == -math.inf:
+            return "a finite number" if self.high == math.inf else f"{'' if self.open_high else 'up to '}{high}"
+        if self.high == math.inf:
+            return low if self.open_low else f"{low} or more"
+        return f"{low} {'and' if self.open_low else 'to'} {high}"
+
+
+PositiveInt = Annotated[int, Range(1)]
+"""1, 2, 3, ..."""
+NonNegativeInt = Annotated[int, Range(0)]
+"""0, 1, 2, ..."""
+Finite = Annotated[float, Range()]
+"""Any number but NaN and infinity."""
+PositiveFloat = Annotated[float, Range(0, open_low=True)]
+"""Above 0."""
+NonNegativeFloat = Annotated[float, Range(0)]
+"""0 or more."""
+Share = Annotated[float, Range(0, 1)]
+"""0 to 1, both included."""
+ShareBelowOne = Annotated[float, Range(0, 1, open_high=True)]
+"""0 to 1, without 1."""
+
+
+class Checked:
+    """Mixin: an instance is only made of arguments that lie in the ranges of their types.
+
+    Raises:
+        ValueError: one lies outside.
+        TypeError: one is no number, or no whole one, where its range asks for it.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102 (what it takes, __init__ says)
+        if cls.__init__ is object.__init__ and (args or kwargs):  # which object checks only without a __new__ like this
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        check_arguments(cls, given_to(cls, args, kwargs))
+        return super().__new__(cls)
+
+
+def given_to(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a constructor by name, those that stand for others (`**base`) among them; no defaults."""
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    # partial: copy.deepcopy makes an empty instance with no arguments at all, and then fills its __dict__
+    given = dict(signature.bind_partial(None, *args, **kwargs).arguments)
+    given.pop(next(iter(signature.parameters)))
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            given.update(given.pop(name, {}))
+    return given
+
+
+def checked(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator: arguments outside of the ranges of their types are refused as `Checked` says."""
+
+    @functools.wraps(function)
+    def within_ranges(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+        for name, value in given.items():
+            _check(function.__name__, name, value, _types_of(function).get(name))
+        return function(*args, **kwargs)
+
+    return within_ranges
+
+
+def check_arguments(cls: type, given: Mapping[str, Any]) -> None:
+    """Check arguments of a constructor by name against the ranges that it, or the base that takes them, states."""
+    ranges = _ranges_of(cls)
+    for name, value in given.items():
+        if name in ranges:
+            _check(cls.__name__, name, value, ranges[name])
+
+
+@functools.cache
+def _ranges_of(cls: type) -> dict[str, Any]:
+    """The types of all arguments of a constructor: its own before those that its bases take over from it."""
+    found: dict[str, Any] = {}
+    for base in inspect.getmro(cls):
+        if base.__module__.partition(".")[0] in ("torch", "lightning", "builtins", "abc"):
+            continue
+        if "__init__" in vars(base):
+            found = _types_of(vars(base)["__init__"]) | found
+    return found
+
+
+def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except NameError:  # of a class that is only imported for type checkers
+        return {name: kind for name, kind in function.__annotations__.items() if not isinstance(kind, str)}
+
+
+def _check(owner: str, name: str, value: Any, kind: Any) -> None:
+    """Raise unless the value, or each that it contains, lies in the range that its type states, if any."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        for limits in kind.__metadata__:
+            if isinstance(limits, Range):
+                _check_number(owner, name, value, parts[0], limits)
+    elif origin in (typing.Union, types.UnionType):
+        numbers = [part for part in parts if typing.get_origin(part) is Annotated]
+        several = [part for part in parts if typing.get_origin(part) in (list, tuple, Sequence)]
+        if isinstance(value, Real):
+            chosen = numbers if not any(part in (int, float) for part in parts) else []
+        else:
+            chosen = several if isinstance(value, list | tuple) else []
+        for part in chosen[:1]:
+            _check(owner, name, value, part)
+    elif origin is collections.abc.Mapping and isinstance(value, Mapping):
+        for key, item in value.items():
+            _check(owner, f"{name}[{key!r}]", item, parts[1])
+    elif origin in (list, tuple, Sequence) and isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            same = origin is not tuple or (len(parts) == 2 and parts[1] is Ellipsis)
+            if same or i < len(parts):
+                _check(owner, f"{name}[{i}]", item, parts[0 if same else i])
+
+
+def _check_number(owner: str, name: str, value: Any, kind: type, limits: Range) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
+        raise TypeError(
+            f"{owner}: {name}={value!r} is not {'a whole' if kind is int else 'a'} number: make it {limits!r}"
+        )
+    if float(value) not in limits:
+        raise ValueError(f"{owner}: {name}={value!r} is out of range: make it {limits!r}")
