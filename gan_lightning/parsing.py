@@ -5,10 +5,12 @@ inside a class the same again. `boil_down` follows the nest to where it is deepe
 """
 
 import difflib
+import functools
 import importlib
 import inspect
 import re
 import sys
+import types
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,6 +37,10 @@ _UNKNOWN = re.compile(
 )
 _EXPECTED = re.compile(
     r"^Expected an? (?P<type>(?:<class|typing|collections|Literal).*?)(?:\. Got value: (?P<value>.*))?$"
+)
+_OTHER_CLASS = re.compile(
+    r"Expected '(?P<path>[\w.]+)' to be a subclass of <class '(?P<base>[\w.]+)'>|"
+    r"Import path (?P<given>[\w.]+) does not correspond to a subclass of (?P<wanted>[\w.]+)"
 )
 _CHOICE = re.compile(r"[^\s,'\"\]]+")
 _REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
@@ -74,10 +80,12 @@ class Parser(ArgumentParser):
         """Build the objects of a config. The first error of a constructor is raised as it is, and not in a nest.
 
         Raises:
+            PermissionError: the config names something to call that is no class.
             ValueError: a class refuses its settings with an error that names neither; the sentence does.
         """
         if _failed.get() is not None:  # for a part of an object: whoever builds the whole takes care
             return super().instantiate(namespace, instantiate_groups, **others)
+        _refuse_functions(namespace)
         failed: list[Exception] = []
         token = _failed.set(failed)
 
@@ -95,6 +103,36 @@ class Parser(ArgumentParser):
             raise (failed[0] if failed else error)  # noqa: B904
         finally:
             _failed.reset(token)
+
+
+def _refuse_functions(value: Any, key: str = "") -> None:
+    """Go through a config before anything of it is built.
+
+    jsonargparse sees to it that a class is of the kind that its argument wants. But where an argument is a callable, it
+    takes any function that does not say what it returns, such as os.system.
+
+    Raises:
+        PermissionError: a function is named, or anything else that is called and is no class.
+    """
+    if isinstance(value, Namespace | dict):
+        items = vars(value) if isinstance(value, Namespace) else value
+        path = items.get("class_path")
+        if isinstance(path, str) and not inspect.isclass(_imported(path)):
+            raise _no_class(key, path)
+        for name, item in items.items():
+            _refuse_functions(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _refuse_functions(item, f"{key}[{i}]")
+    elif isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType | functools.partial):
+        raise _no_class(key, f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}")
+
+
+def _no_class(key: str, path: str) -> PermissionError:
+    return PermissionError(
+        f"{key.replace('.init_args', '')}: {path} is no class, and a config names classes only, since a function might "
+        "do anything: name a class, or a partial setting of one by class_path and init_args"
+    )
 
 
 @contextmanager
@@ -231,6 +269,10 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
         return f"{where}{reason.owner} needs {match['names']}: give it under init_args"
     expected = [match for text in texts if (match := _EXPECTED.match(text)) is not None]
     given = next((match["value"] for match in expected if match["value"]), reason.value)
+    for text in texts:
+        if (match := _OTHER_CLASS.search(text)) is not None:
+            path, base = match["path"] or match["given"], (match["base"] or match["wanted"]).rpartition(".")[2]
+            return f"{where}{path} is no {base}: name a class of that kind{_place_in_files(reason.keys[-1], parser)}"
     bases = [base for path in re.findall(r"[\w.]+\.\w+", reason.types) if (base := _kind_of_class(path)) is not None]
     if bases and given is not None and re.fullmatch(r"[A-Za-z_][\w.]*", given):
         return f"{where}{_no_such_class(given, bases[-1], reason.text)}{_place_in_files(reason.keys[-1], parser)}"
@@ -298,14 +340,18 @@ def _no_such_class(given: str, base: type, text: str) -> str:
     if "abstract" in text:
         return f"{given} only says what its subclasses have in common{_did_you_mean(sorted(names)[:5])}"
     kind = _public_path(base)
-    found = "there is no class" if _imported(given) is None else f"a {base.__name__} is wanted, not"
+    found = "there is no class" if _imported(given) is None else f"{_an(base.__name__)} is wanted, not"
     return f"{found} {given!r}{_nearest(given, names) or f' (a subclass of {kind} is wanted)'}"
+
+
+def _an(name: str) -> str:
+    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def _kind(text: str) -> str:
     """A type as jsonargparse writes it, in words."""
     name = text.removeprefix("<class '").removesuffix("'>").partition("[")[0].rpartition(".")[2]
-    return _KINDS.get(name, f"a {name}")
+    return _KINDS.get(name, _an(name))
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
