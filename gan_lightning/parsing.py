@@ -253,7 +253,7 @@ def _leaves(nodes: list[Any], within: _Reason) -> Iterator[_Reason]:
 # ---------------------------------------------------------------------- sentences
 
 
-def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:
+def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:  # noqa: PLR0911 (one for each kind)
     """The sentence for a reason; `texts` are its own and those of the other types that the value could have had."""
     key = ".".join(reason.keys)
     where = f"{key}: " if key else ""

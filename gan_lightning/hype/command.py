@@ -3,6 +3,8 @@
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from jsonargparse.typing import PositiveInt
+
 from gan_lightning.hype.answers import AnswersFile, read_answers
 from gan_lightning.hype.pictures import Pictures
 from gan_lightning.hype.report import report
@@ -19,6 +21,8 @@ def hype(
     tutorial: int = 0,
     host: str = "127.0.0.1",
     port: int = 8000,
+    names: tuple[str, ...] = (),
+    most_people: PositiveInt = 1000,
     seed: int = 0,
 ) -> None:
     """Ask people which images are real, on a web page served from here: HYPE, Zhou et al. 2019 (arXiv 1904.01121).
@@ -47,6 +51,9 @@ def hype(
             here they are from FAKE, so that the better they are, the fewer people pass. 0 = no tutorial.
         host: Address to serve on; 0.0.0.0 lets in other machines and phones of the network.
         port: Port to serve on; 0 = any that is free.
+        names: Further names under which browsers reach this server, of a proxy before it, say. An address, localhost
+            and the name of this machine need no mention; requests for any other name are refused.
+        most_people: Refuse to let more people join.
         seed: Of which images a person sees and in which order, and of the bootstrap.
 
     Raises:
@@ -60,7 +67,7 @@ def hype(
         file = stack.enter_context(AnswersFile(answers, design))
         study = Study(design, pictures.real, pictures.fake, file)
         study.restore(file.recorded.people, file.recorded.answers)
-        server = stack.enter_context(HypeServer(host, port, study, pictures))
+        server = stack.enter_context(HypeServer(host, port, study, pictures, names, most_people))
         pictures.check()
         height, width = pictures.size
         print(f"HYPE-{protocol}: {server.url}, images of {width}x{height} pixels. Ctrl-C ends it.", flush=True)

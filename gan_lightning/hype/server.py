@@ -1,10 +1,14 @@
 """The web server of a study: a page, two questions that the page may ask, and images without a name."""
 
 import hmac
+import ipaddress
 import json
+import re
 import secrets
+import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from html import escape
 from http import HTTPStatus
@@ -25,6 +29,7 @@ from gan_lightning.hype.study import (
 )
 
 LARGEST_BODY = 4096  # bytes
+MOST_CONNECTIONS = 200  # at a time, a thread each
 LONGEST_SHOWN = 3_600_000  # ms, an hour: a browser that was put to sleep
 
 _ASSETS = files("gan_lightning.hype") / "assets"
@@ -56,11 +61,16 @@ class HypeServer(ThreadingHTTPServer):
 
     What a person is shown next, and whether they were right, is decided here: the page is never told which is which.
 
+    A request is answered only if it was meant for this server: its Host header is an address, "localhost", the name of
+    this machine, or one of `names`. So a page elsewhere, whose name was made to lead here, cannot read the study.
+
     Args:
         host: an address of this machine.
         port: 0 takes a free one.
         study: the people and their answers.
         pictures: the images, of which `check` has run before the first request.
+        names: further names under which browsers reach this server.
+        most_people: joins beyond this number are refused.
 
     Raises:
         OSError: the address is taken, or no address of this machine.
@@ -68,7 +78,19 @@ class HypeServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, study: Study, pictures: Pictures) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        study: Study,
+        pictures: Pictures,
+        names: Sequence[str] = (),
+        most_people: int = 1000,
+    ) -> None:
+        own = (host, "localhost", socket.gethostname(), socket.getfqdn(), *names)
+        self._names = {name.lower().rstrip(".") for name in own}
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self.most_people = most_people
         self.study = study
         self.pictures = pictures
         self._key = secrets.token_bytes(32)
@@ -113,6 +135,32 @@ class HypeServer(ThreadingHTTPServer):
         """The scores so far."""
         return report(self.study.design, self.study.people(), self.study.answers())
 
+    def is_meant(self, host: str | None) -> bool:
+        """Whether a request with this Host header was meant for this server."""
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:@/\s]+)(:\d{1,5})?", host or "")
+        if match is None:
+            return False
+        name = match[1].strip("[]").lower().rstrip(".")
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name in self._names
+        return True  # nobody else can make an address lead here
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Close the connection at once where there are too many."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Make room for another connection at the end of this one."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing where a browser went away in the middle, which is its right."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
@@ -147,6 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond(self, handle: Callable[[str], tuple[bytes, str]]) -> None:
         path = self.path.partition("?")[0]
         try:
+            if len(self.headers.get_all("Host", [])) != 1 or not self.server.is_meant(self.headers["Host"]):
+                raise _RefusedError(HTTPStatus.MISDIRECTED_REQUEST, "This server has another name (see --names).")
             status, (content, kind) = HTTPStatus.OK, handle(path)
         except _RefusedError as refused:
             self.close_connection = True  # what is left of the body was not read
@@ -206,7 +256,10 @@ class _Handler(BaseHTTPRequestHandler):
         if given == "":
             given = f"guest-{secrets.token_hex(3)}"
         person = self._person(given)
-        return self.server.state(person, self.server.study.join(person))
+        try:
+            return self.server.state(person, self.server.study.join(person, self.server.most_people))
+        except OverflowError as error:
+            raise _RefusedError(HTTPStatus.FORBIDDEN, str(error)) from None
 
     def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
         person, index, said, shown = (body.get(name) for name in ("person", "index", "answer", "shown"))

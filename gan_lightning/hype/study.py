@@ -223,10 +223,20 @@ class Study:
                 )
             given.append(answer)
 
-    def join(self, person: str) -> Step:
-        """A person agrees to take part, or comes back: where they are."""
+    def join(self, person: str, most_people: int | None = None) -> Step:
+        """A person agrees to take part, or comes back: where they are.
+
+        Args:
+            person: their name.
+            most_people: how many may take part. None = any number.
+
+        Raises:
+            OverflowError: a new person would be one too many.
+        """
         with self._lock:
             if person not in self._plans:
+                if most_people is not None and len(self._plans) >= most_people:
+                    raise OverflowError("As many people take part as this study is for. Thank you all the same.")
                 self._record.add_person(person, now())
                 self._admit(person)
             return self._step(person)

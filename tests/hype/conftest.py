@@ -2,7 +2,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -48,13 +48,13 @@ def serve(folders: Folders, tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Starts a server for a design, on a free port and in a thread, until the test ends."""
     with ExitStack() as stack:
 
-        def start(design: Design) -> Served:
+        def start(design: Design, **settings: Any) -> Served:
             pictures = Pictures(*folders, design.seed)
             path = tmp_path / "answers.jsonl"
             file = stack.enter_context(AnswersFile(path, design))
             study = Study(design, pictures.real, pictures.fake, file)
             study.restore(file.recorded.people, file.recorded.answers)
-            server = stack.enter_context(HypeServer("127.0.0.1", 0, study, pictures))
+            server = stack.enter_context(HypeServer("127.0.0.1", 0, study, pictures, **settings))
             pictures.check()
             thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()

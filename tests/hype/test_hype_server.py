@@ -165,7 +165,7 @@ def test_results_name_nobody(serve: Callable) -> None:
 def test_nothing_else_is_served(serve: Callable, path: str, capfd: pytest.CaptureFixture) -> None:
     server = serve(INFINITY).server
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as connection:
-        connection.sendall(b"GET " + path.encode("latin-1") + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(b"GET " + path.encode("latin-1") + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert connection.recv(65_536).split()[1] == b"404"
     assert capfd.readouterr().err == ""
 
@@ -306,3 +306,27 @@ def test_taken_port(serve: Callable, tmp_path: Path) -> None:
     for host, port in (("127.0.0.1", served.server.server_address[1]), ("127.0.0.1", 70_000), ("203.0.113.1", 0)):
         with pytest.raises(OSError, match=r"cannot serve on .*: give another host or port"):
             HypeServer(host, port, served.study, served.server.pictures)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "a b", "localhost@evil"]
+)
+def test_a_request_for_another_name_is_refused(serve: Callable, host: str) -> None:
+    server = serve(INFINITY).server
+    assert request(server, "GET", "/", headers={"Host": host})[0] == 421
+    body = json.dumps({"person": "eve"}).encode()
+    assert request(server, "POST", "/join", body, {"Content-Type": "application/json", "Host": host})[0] == 421
+    assert server.study.people() == []
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9", "localhost", "LOCALHOST.:80", "[::1]:8000", "192.168.1.7", "study.example"]
+)
+def test_a_request_for_this_server_is_answered(serve: Callable, host: str) -> None:
+    assert request(serve(INFINITY, names=["study.example"]).server, "GET", "/", headers={"Host": host})[0] == 200
+
+
+def test_no_more_people_join_than_the_study_is_for(serve: Callable) -> None:
+    server = serve(INFINITY, most_people=2).server
+    assert [post(server, "/join", {"person": name})[0] for name in ("ann", "bob", "eve", "ann")] == [200, 200, 403, 200]
+    assert server.study.people() == ["ann", "bob"]
