@@ -99,7 +99,7 @@ class MLPDiscriminator(Discriminator):
         pieces: PositiveInt = 5,
         input_dropout: Share = 0.2,
         dropout: Share = 0.5,
-        num_classes: PositiveInt = 0,
+        num_classes: NonNegativeInt = 0,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()

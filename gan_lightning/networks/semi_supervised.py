@@ -83,7 +83,7 @@ class NoisyDiscriminator(Discriminator):
         *,
         input_noise: NonNegativeFloat = 0.3,
         noise: NonNegativeFloat = 0.5,
-        num_classes: PositiveInt = 0,
+        num_classes: NonNegativeInt = 0,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()

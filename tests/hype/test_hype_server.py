@@ -165,7 +165,9 @@ def test_results_name_nobody(serve: Callable) -> None:
 def test_nothing_else_is_served(serve: Callable, path: str, capfd: pytest.CaptureFixture) -> None:
     server = serve(INFINITY).server
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as connection:
-        connection.sendall(b"GET " + path.encode("latin-1") + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        connection.sendall(
+            b"GET " + path.encode("latin-1") + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
         assert connection.recv(65_536).split()[1] == b"404"
     assert capfd.readouterr().err == ""
 
