@@ -26,6 +26,7 @@ from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
 Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)
 
+_FEWEST_HELD = 10  # images, of a set of 40 or more: metrics of neighbours need as many
 _SHOWN = 5  # names that an error lists
 
 
@@ -54,9 +55,12 @@ class _FolderModule(ImageDataModule):
         """What is trained on, and what is held out of it as the reference set."""
         if not self.holdout:
             return items, items
-        count = max(1, round(len(items) * self.holdout))
-        if count == len(items):
-            raise ValueError(f"holdout={self.holdout} of {count} images leaves none to train on: give more images")
+        count = max(round(len(items) * self.holdout), min(_FEWEST_HELD, len(items) // 4), min(2, len(items) - 1))
+        if not 0 < count < len(items):
+            raise ValueError(
+                f"holdout={self.holdout} of {len(items)} images leaves none to train on or none to evaluate against: "
+                "give more images, or set holdout to 0 to evaluate against those that are trained on"
+            )
         held = random_rows(len(items), count)
         return items.subset(np.setdiff1d(np.arange(len(items)), held)), items.subset(held)
 

@@ -126,7 +126,25 @@ class FromLatents(GenerativeModule):
                     f"the classes 0 to {self.num_classes - 1}: set num_classes of both networks to the data's number "
                     "of classes"
                 )
+        self._check_classes()
         super().check_batch(batch)
+
+    def _check_classes(self) -> None:
+        """The classes of the whole data set, whichever a batch happens to have.
+
+        Raises:
+            ValueError: the networks know more of them, or fewer.
+        """
+        data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
+        classes = getattr(data, "num_classes", None)
+        if not self.num_classes or classes is None or classes == self.num_classes:
+            return
+        fix = f"set num_classes of both networks to {classes}"
+        if classes < self.num_classes:
+            fix += ", or, where further classes are to have no images (yet), name all of them by the data's class_names"
+        raise ValueError(
+            f"the data have {classes} classes, and the networks of {type(self).__name__} know {self.num_classes}: {fix}"
+        )
 
 
 class NoiseToImage(FromLatents, AdversarialModule):

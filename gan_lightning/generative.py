@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from gan_lightning import loops, random_state
 from gan_lightning.averaging import AveragedNetwork
-from gan_lightning.batches import Batch, ImageBatch, batch_length, item_numbers
+from gan_lightning.batches import Batch, ImageBatch, batch_length, item_numbers, split
 from gan_lightning.checkpoint_content import (
     CheckpointError,
     check_callbacks,
@@ -298,7 +298,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """The first batch is checked against the networks; on a resume, the random state is put back."""
-        self._check_batch(batch)
+        if not self._checked_batch:
+            self._check_batch(batch)
+            self._check_training(batch)
         if self._resume_state is not None:
             state, self._resume_state = self._resume_state, None
             self.load_resume_state(state)
@@ -518,6 +520,30 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             ):
                 self.check_batch(batch)
             self._checked_batch = True
+
+    def _check_training(self, batch: Any) -> None:
+        """Where networks train on one image at a time, try whether they can; nothing of it stays.
+
+        Raises:
+            ValueError: they cannot, since batch norm needs more values of a channel than one.
+        """
+        part = split(batch, self.accumulate)[0]
+        if batch_length(part) > 1:
+            return
+        state, buffers = self.resume_state(), [b.clone() for b in self.buffers()]
+        try:
+            with torch.no_grad():
+                self.try_out(part)
+        except ValueError as error:  # torch's own, of batch norm
+            raise ValueError(
+                f"{type(self).__name__} gets one image at a time, and its networks normalise over a batch, which takes "
+                f"two or more ({error}): make data.batch_size at least {2 * self.trainer.world_size * self.accumulate} "
+                "(it counts the images of all processes, and of all parts of model.accumulate), or choose networks "
+                "without batch norm"
+            ) from error
+        finally:
+            torch._foreach_copy_(list(self.buffers()), buffers)
+            self.load_resume_state(state)
 
     def check_batch(self, batch: Any) -> None:
         """Try the networks on two images of a batch, before the first step.

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import callbacks
 from torch import Tensor
 
+from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.stopping import StopOnSignal
 
 LAST = "last"
@@ -67,6 +68,15 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
         self.last_model_path = self._own_file(last, re.escape(self.CHECKPOINT_NAME_LAST)) or ""
         current: Any = state_dict.get("current_score")
         self.current_score = _exact(current) if _is_number(current) else None
+
+    def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        """Save if it is among the best; not, where the evaluation has left the metric out, which it warns of."""
+        if self.monitor is None or self.monitor in monitor_candidates or not self._is_left_out(trainer):
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
+
+    def _is_left_out(self, trainer: L.Trainer) -> bool:
+        evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
+        return any(each.left_out for each in evaluations)
 
     def _pattern(self) -> str:
         """A regular expression of the names that this callback gives to files, without their endings."""

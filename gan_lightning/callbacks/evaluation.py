@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
@@ -64,6 +64,8 @@ class Evaluation(Checked, L.Callback):
     of the loader's fingerprint, the extractor's, and this rank's share. Without a fingerprint, or when the trainer cuts
     the pass short (`limit_val_batches`), they are computed each time and nothing is kept: like is compared with like.
 
+    A metric that needs more images than there are is left out, and a warning says so, once; the run goes on.
+
     Metrics of pairs (PSNR, SSIM, ...) are of models that learn from a `PairedBatch`: each of its images as generated is
     held against the batch's own reference, both rounded to 8 bits as they are saved.
 
@@ -86,10 +88,9 @@ class Evaluation(Checked, L.Callback):
 
     Attributes:
         reports: of the evaluations of this process so far.
+        left_out: sentences about the metrics that were left out of them.
 
     Raises:
-        TooFewSamplesError: at the end of a validation that has fewer images than a metric needs. One that was cut short
-            (sanity check, `fast_dev_run`, `limit_val_batches`) leaves such a metric out and says so.
         ValueError: where generated images hold NaN or infinite values, there is more than one loader, or the data do
             not serve what the recipe compares with.
         TypeError: where `validation_step` returns no images, or the model has no `reference`; before all else, where a
@@ -115,6 +116,7 @@ class Evaluation(Checked, L.Callback):
         self.reports: list[Report] = []
         self._random_state = contextlib.ExitStack()
         self._image_draws = contextlib.ExitStack()
+        self.left_out: set[str] = set()  # sentences about metrics that need more images
         self._numbers, self._counts = torch.tensor([]), torch.tensor([])  # of this batch: see `_plan`
         self._held: str | None = None  # name of the real images that the metrics hold, when they are a whole set
         self._name: str | None = None  # of those of this pass, where they have one
@@ -218,9 +220,11 @@ class Evaluation(Checked, L.Callback):
         self._missing = None
 
         def leave_out(error: TooFewSamplesError) -> None:
-            if not self._is_short(trainer):
-                raise error
-            rank_zero_info(f"not computed in this short {stage} run: {error}")
+            if self._is_short(trainer):
+                rank_zero_info(f"not computed in this short {stage} run: {error}")
+            elif str(error) not in self.left_out:  # once a run
+                rank_zero_warn(f"left out of evaluations: {error}")
+            self.left_out.add(str(error))
 
         self.evaluator.probe(pl_module)
         values = self.evaluator.compute(leave_out)
