@@ -87,6 +87,12 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
     batch_type: ClassVar[type[Batch]] = ImageBatch
     labels_per_class: int | None = None
 
+    @property
+    def bits(self) -> int:
+        """Of each channel of the stored images: 8 or 16."""
+        decoder = next(iter(getattr(self, "decoders", [])), getattr(self, "decoder", None))
+        return getattr(decoder, "bits", 8)
+
     def __init__(
         self,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt],

@@ -83,7 +83,7 @@ class GANCommandLine(LightningCLI):
         parser.add_argument(
             "--save_every_minutes",
             type=float | None,
-            default=10,
+            default=10.0,
             help="fit: write checkpoints/last.ckpt so often within an epoch, too. 0 = after each epoch only.",
         )
         parser.add_argument(
@@ -98,6 +98,12 @@ class GANCommandLine(LightningCLI):
             default=None,
             help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `python -m gan_lightning recipes` "
             "lists them) instead of the Evaluation callback's own.",
+        )
+        parser.add_argument(
+            "--download_weights",
+            type=bool,
+            default=False,
+            help="Fetch the weights of the recipe's feature extractor where they are missing.",
         )
         parser.add_argument(
             "--seeds",
@@ -243,7 +249,7 @@ class GANCommandLine(LightningCLI):
             callbacks = [*(c for c in callbacks if c is not keeper), keeper]
         if trainer.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
             # each refresh costs as much as half a small step
-            callbacks.append(TQDMProgressBar(refresh_rate=1 if self._translates() else 20))
+            callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -274,6 +280,13 @@ class GANCommandLine(LightningCLI):
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
             self.trainer.validate(self.model, datamodule=self.datamodule)
 
+    def after_fit(self) -> None:
+        """End with an evaluation of the weights that the run has ended with, if its last one was of earlier ones."""
+        trainer = self.trainer
+        evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
+        if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
+            trainer.validate(self.model, datamodule=self.datamodule)
+
     def after_validate(self) -> None:
         """Evaluate again with other seeds, where asked; say the numbers together with how they were made."""
         config = self.config[self.subcommand]
@@ -283,6 +296,8 @@ class GANCommandLine(LightningCLI):
                 for _ in range(config.seeds - 1):
                     evaluation.seed += 1
                     evaluate(self.model, datamodule=self.datamodule, verbose=False)
+                if not evaluation.reports[-1].values:
+                    raise ValueError(f"nothing can be measured: {'; '.join(sorted(evaluation.left_out))}")
                 if self.trainer.is_global_zero:
                     print(Report.of_seeds(evaluation.reports).table())
 
@@ -327,7 +342,9 @@ class GANCommandLine(LightningCLI):
             CheckpointError: it is no checkpoint, or of another model.
             FileNotFoundError: there is no such file.
         """
-        self.model.load_state_dict(read_checkpoint(path)["state_dict"])
+        checkpoint = read_checkpoint(path)
+        self.model.check_checkpoint(checkpoint, path)
+        self.model.load_state_dict(checkpoint["state_dict"])
 
 
 def _follow_recipe(config: Namespace) -> None:
@@ -340,6 +357,8 @@ def _follow_recipe(config: Namespace) -> None:
         )
     for evaluation in evaluations:
         settings = evaluation.init_args
+        if config.download_weights:
+            settings.download_weights = True
         if config.recipe is not None:
             settings.recipe, settings.extractor, settings.metrics = config.recipe, None, None
         if settings.recipe is None or "reference_split" not in config.data.init_args:
@@ -360,6 +379,18 @@ def _place(logger: Namespace, root: Path) -> None:
             root.mkdir(parents=True, exist_ok=True)
             kept.write_text(secrets.token_hex(4))
         logger.init_args.id = kept.read_text() if kept.exists() else None
+
+
+class Bar(TQDMProgressBar):
+    """Lightning's progress bar, which shows scores with four digits."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """The values behind the bar."""
+        shown = super().get_metrics(trainer, pl_module)
+        return {
+            name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
+            for name, value in shown.items()
+        }
 
 
 class SaveConfig(SaveConfigCallback):

@@ -139,6 +139,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         for network in (*self.learners(), self.averaged_generator):
             network.to(memory_format=torch.channels_last if last else torch.contiguous_format)
 
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the model has been evaluated since its last training step."""
+        return self._evaluated_at == self.batches_seen
+
     def _count_batch(self, batch: Batch) -> None:
         self.batches_seen += 1
         self.images_seen += batch_length(batch) * self.trainer.world_size
@@ -320,7 +325,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 logger.log_metrics(noted["row"][1], step=noted["row"][0])
                 logger.save()
         self._terms = {name: value.to(self.device) for name, value in noted["terms"].items()}
-        if not loops.go_on(self.trainer, evaluated=self._evaluated_at == self.batches_seen):
+        if not loops.go_on(self.trainer, evaluated=self.is_evaluated):
             self._end_at_max_steps()
 
     def _end_at_max_steps(self) -> None:
@@ -402,7 +407,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             logger.save()
         rows = [logger.rows for logger in self.trainer.loggers if isinstance(logger, RunCSVLogger)]
         return {
-            "standing": dict(loops.standing(self.trainer, evaluated=self._evaluated_at == self.batches_seen)),
+            "standing": dict(loops.standing(self.trainer, evaluated=self.is_evaluated)),
             "evaluated_at": self._evaluated_at,
             "rows": rows[0] if rows else None,
             "row": loops.row_to_log(self.trainer),
@@ -415,7 +420,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Raises:
             CheckpointError: the checkpoint is of another model, or holds what no run writes.
         """
-        self._check_checkpoint(checkpoint)
+        self.check_checkpoint(checkpoint)
         then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY], dict(self.hparams)
         changed = [
             f"{key}: {now[key]} now, {then[key]} in the checkpoint"
@@ -458,10 +463,18 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 "--init_from instead of --ckpt_path"
             )
 
-    def _check_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check all of it, and replace it by what may be believed, before Lightning restores anything from it."""
+    def check_checkpoint(self, checkpoint: dict[str, Any], path: Any = None) -> None:
+        """Check all of it, and replace it by what may be believed, before anything is restored from it.
+
+        Args:
+            checkpoint: what was read.
+            path: of its file. None = the one that the trainer resumes from.
+
+        Raises:
+            CheckpointError: it is of another model, or holds what no run writes.
+        """
         trainer = self._trainer
-        path = None if trainer is None else trainer.ckpt_path
+        path = trainer.ckpt_path if path is None and trainer is not None else path
         local = path is not None and "://" not in str(path)
         content = checked(checkpoint, Path(str(path)).absolute().parent if local else None)
         checkpoint.clear()

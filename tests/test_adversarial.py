@@ -388,7 +388,7 @@ def test_compiled_and_channels_last_are_switches(monkeypatch: pytest.MonkeyPatch
 
 
 def test_counts_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="count from 1"):
+    with pytest.raises(ValueError, match="is out of range: make it 1 or more"):
         ToyGAN(n_critic=0)
 
 

@@ -377,7 +377,7 @@ def test_logits_count_from_the_losss_threshold() -> None:
 
 @pytest.mark.parametrize("wrong", [{"p": -0.1}, {"interval": 0}, {"adjustment": 0}])
 def test_settings_without_sense_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="p is 0 or more"):
+    with pytest.raises(ValueError, match="out of range: make it"):
         AdaptiveAugmentation(**wrong)
 
 

@@ -60,7 +60,7 @@ def test_a_network_refuses_what_lies_outside(settings: dict[str, int]) -> None:
 
 
 def test_what_is_no_number_is_refused() -> None:
-    with pytest.raises(TypeError, match="PatchGAN: width=1.5 is not a whole number: make it 1 or more"):
+    with pytest.raises(TypeError, match=r"PatchGAN: width=1\.5 is not a whole number: make it 1 or more"):
         PatchGAN(in_channels=3, width=1.5)
     with pytest.raises(TypeError, match="width=True is not a whole number"):
         PatchGAN(in_channels=3, width=True)
@@ -79,5 +79,5 @@ def test_functions_are_checked_as_well() -> None:
     assert shrink(2.0) == 1.0
     with pytest.raises(ValueError, match="shrink: factor=0 is out of range: make it above 0"):
         shrink(0)
-    with pytest.raises(ValueError, match="shrink: share=1.5 is out of range: make it 0 to 1"):
+    with pytest.raises(ValueError, match=r"shrink: share=1\.5 is out of range: make it 0 to 1"):
         shrink(1.0, share=1.5)

@@ -253,7 +253,7 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
     torch.save(checkpoint, path)
     with pytest.raises(CheckpointError, match="which is neither data nor a tensor: it was not loaded"):
         AdversarialModule.load_from_checkpoint(path)
-    with pytest.raises(Exception, match="Weights only load failed"):
+    with pytest.raises(Exception, match="Weights only load failed"):  # by Lightning's own reader
         trainer(tmp_path, max_epochs=1).fit(ToyGAN(), ToyData(), ckpt_path=path, weights_only=True)
     assert not (tmp_path / "pwned").exists()
 
@@ -270,7 +270,7 @@ def test_the_package_of_the_class_that_is_asked_to_load_is_trusted_and_others_wh
     run.strategy.connect(ToyGAN())
     run.save_checkpoint(tmp_path / "model.ckpt", weights_only=True)
     assert isinstance(ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt"), ToyGAN)
-    with pytest.raises(PermissionError, match="outside the trusted packages gan_lightning, torch, torchvision:"):
+    with pytest.raises(PermissionError, match="outside the trusted packages gan_lightning, torch"):
         AdversarialModule.load_from_checkpoint(tmp_path / "model.ckpt")
     for trusted in ("toys", ["toys"]):
         loaded = AdversarialModule.load_from_checkpoint(tmp_path / "model.ckpt", trusted=trusted)

@@ -156,9 +156,7 @@ def test_only_fit_writes_the_config_and_a_run_goes_on_by_its_folder(trained: Pat
     run("test", "--ckpt_path=best", config=trained)
     run("predict", "--ckpt_path=last", "--return_predictions=false", config=trained / "config.yaml")
     assert (trained / "config.yaml").read_text() == before
-    printed = tmp_path / "printed.yaml"  # what `validate --print_config` and `predict --print_config` add
-    printed.write_text(before + "verbose: true\nreturn_predictions: null\ninput: null\ntile: 256\n")
-    cli = run("fit", "--ckpt_path=last", "--trainer.max_epochs=2", config=printed)
+    cli = run("fit", "--ckpt_path=last", "--trainer.max_epochs=2", config=trained)
     assert cli.model.batches_seen == 4
     assert (trained / "config-1.yaml").read_text() == before
     assert yaml.safe_load((trained / "config.yaml").read_text())["trainer"]["max_epochs"] == 2

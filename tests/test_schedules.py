@@ -58,7 +58,7 @@ def test_steps_multiply_at_each_milestone() -> None:
 
 @pytest.mark.parametrize(("milestones", "factor"), [([20, 10], 0.5), ([10], 1.5), ([10], -1)])
 def test_steps_that_do_not_go_down_in_time_are_refused(milestones: list[float], factor: float) -> None:
-    with pytest.raises(ValueError, match="ascending milestones and a factor from 0 to 1"):
+    with pytest.raises(ValueError, match=r"not in ascending order|factor=.* is out of range: make it 0 to 1"):
         Steps(milestones, factor)
 
 
@@ -71,13 +71,13 @@ def test_factors_are_within_bounds_and_never_rise(schedule: Schedule) -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (6, 5), (-1, 5)])
 def test_a_decay_that_ends_before_it_begins_is_refused(start: float, end: float) -> None:
-    with pytest.raises(ValueError, match=f"0 <= start < end, not start={start} and end={end}"):
+    with pytest.raises(ValueError, match=f"0 <= start < end, not start={start} and end={end}|start=-1 is out of range"):
         LinearToZero(start, end)
 
 
 @pytest.mark.parametrize("end", [0, -3])
 def test_a_cosine_without_length_is_refused(end: float) -> None:
-    with pytest.raises(ValueError, match=f"an end after 0, not {end}"):
+    with pytest.raises(ValueError, match=f"end={end} is out of range: make it above 0"):
         Cosine(end)
 
 

@@ -87,7 +87,8 @@ def test_a_checkpoint_restores_the_reference_batch_and_makes_the_same_images(tmp
     run.save_checkpoint(tmp_path / "a.ckpt", weights_only=True)
     loaded = AdversarialModule.load_from_checkpoint(tmp_path / "a.ckpt")
     assert equal(dict(loaded.state_dict()), dict(model.state_dict()))
-    assert torch.equal(loaded.sample(3, seed=1), model.sample(3, seed=1))  # type: ignore[attr-defined]
+    # weights lie elsewhere in memory, which may decide the order of sums
+    torch.testing.assert_close(loaded.sample(3, seed=1), model.sample(3, seed=1))  # type: ignore[attr-defined]
 
 
 def test_described_in_plain_data_and_rebuilt_from_it() -> None:

@@ -24,7 +24,8 @@ from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Reci
 from gan_lightning.evaluation.cache import CACHE_VERSION
 from gan_lightning.evaluation.recipes import SUITE
 from gan_lightning.images import to_uint8
-from gan_lightning.metrics import FeatureExtractor, Features, TooFewSamplesError, make_extractor
+from gan_lightning.metrics import FeatureExtractor, Features, NoFeatures, TooFewSamplesError, make_extractor
+from gan_lightning.metrics.base import EvaluationMetric
 from gan_lightning.ranges import Checked, NonNegativeInt
 
 REPORTS = "evaluations.jsonl"
@@ -83,6 +84,7 @@ class Evaluation(Checked, L.Callback):
             to a `FeatureMetric`, or objects of the other metrics. None: the recipe's; without one, FID, inception
             score, KID, precision and recall.
         seed: of an evaluation's draws.
+        download_weights: fetch the weights of the recipe's extractor where they are missing.
         cache_dir: folder for real features, 4 bytes a number: 0.4 GB for 50,000 images by Inception. None: the
             environment variable GAN_LIGHTNING_CACHE, else ~/.cache/gan_lightning.
 
@@ -103,6 +105,7 @@ class Evaluation(Checked, L.Callback):
         extractor: FeatureExtractor | None = None,
         metrics: list[MetricChoice] | None = None,
         seed: NonNegativeInt = 0,
+        download_weights: bool = False,
         cache_dir: Path | None = None,
     ) -> None:
         if recipe is None and extractor is None:
@@ -110,13 +113,18 @@ class Evaluation(Checked, L.Callback):
         self.recipe = find_recipe(recipe) if recipe else Recipe("custom", SUITE, type(extractor).__name__)
         if metrics is not None:
             self.recipe = replace(self.recipe, metrics=tuple(metrics))
-        self.evaluator = Evaluator(extractor or make_extractor(self.recipe.extractor), self.recipe.metrics)
+        self.left_out: set[str] = set()
+        extractor = extractor or make_extractor(self.recipe.extractor, download=download_weights)
+        if isinstance(extractor, NoFeatures) and self.recipe.extractor == "auto":
+            kept = tuple(choice for choice in self.recipe.metrics if isinstance(choice, EvaluationMetric))
+            self.recipe = replace(self.recipe, metrics=kept)  # those that need no features
+            self.left_out.add("metrics of features need an extractor, and there is none")
+        self.evaluator = Evaluator(extractor, self.recipe.metrics)
         self.cache = FeatureCache(cache_dir)
         self.seed = seed
         self.reports: list[Report] = []
         self._random_state = contextlib.ExitStack()
         self._image_draws = contextlib.ExitStack()
-        self.left_out: set[str] = set()  # sentences about metrics that need more images
         self._numbers, self._counts = torch.tensor([]), torch.tensor([])  # of this batch: see `_plan`
         self._held: str | None = None  # name of the real images that the metrics hold, when they are a whole set
         self._name: str | None = None  # of those of this pass, where they have one

@@ -7,11 +7,14 @@ import lightning as L
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from gan_lightning.images import to_channels, to_uint8, write_png
+from gan_lightning.batches import item_numbers
+from gan_lightning.images import to_channels, to_uint8, to_uint16, write_png
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Writes each image that `predict` makes as a PNG named by its number, in the order of the data.
+    """Writes each image that `predict` makes as a PNG file named by its number, in the order of the data.
+
+    Files have the channels of the images (grey, grey and alpha, RGB, RGBA), and 16 bits a channel where the data do.
 
     Args:
         folder: where to. None = `predictions` under the run's folder.
@@ -20,11 +23,11 @@ class PredictionWriter(BasePredictionWriter):
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(write_interval="batch")
         self.folder = folder
-        self._next = 0
+        self._before = 0  # images of this process
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Each process numbers its own images: rank 1 of 4 writes 1, 5, 9 ..."""
-        self._next = trainer.global_rank
+        """Number the images from 0."""
+        self._before = 0
 
     def write_on_batch_end(
         self,
@@ -38,7 +41,13 @@ class PredictionWriter(BasePredictionWriter):
     ) -> None:
         """Write the images of one batch."""
         folder = self.folder or Path(trainer.default_root_dir) / "predictions"
-        images = to_channels(to_uint8(prediction), 1 if prediction.shape[1] == 1 else 3).cpu()
-        for image in images:
-            write_png(image, folder / f"{self._next:06d}.png")
-            self._next += trainer.world_size
+        deep = getattr(getattr(trainer, "datamodule", None), "bits", 8) == 16
+        images = (to_uint16 if deep else to_uint8)(prediction).cpu()
+        if images.shape[1] > 4:
+            images = to_channels(images, 3)
+        rank, ranks = trainer.global_rank, trainer.world_size
+        loader = trainer.predict_dataloaders
+        numbers = item_numbers(loader, batch_idx, len(images), self._before, rank, ranks)
+        for number, image in zip(numbers, images, strict=True):
+            write_png(image, folder / f"{number:06d}.png")
+        self._before += len(images)

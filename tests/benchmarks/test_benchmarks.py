@@ -49,7 +49,7 @@ def test_the_warm_up_is_not_timed():
 
 
 def test_both_ways_of_training_run(real_data):
-    overrides = training.WITH_LAYOUT + training.WITH_AVERAGE
+    overrides = training.WITH_AVERAGE
     assert training.ours(real_data / "mnist", 1, 4, overrides) > 0
     assert training.plain(real_data / "mnist", 1, 4, workers=0) > 0
 

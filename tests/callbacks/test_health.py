@@ -299,7 +299,7 @@ def test_a_model_without_an_adversarial_loss_is_looked_at_as_far_as_it_goes() ->
 
 @pytest.mark.parametrize("wrong", [{"count": 1}, {"patience": 0}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="count is of 2 images or more"):
+    with pytest.raises(ValueError, match="out of range: make it"):
         Health(**wrong)
 
 
@@ -517,6 +517,9 @@ class Pause(Schedule):
 
     def __call__(self, progress: float) -> float:
         return float(130 <= progress < 150)
+
+    def zero_from(self, length: float) -> None:
+        """Not told of at start."""
 
 
 def test_each_episode_is_told_once() -> None:

@@ -114,7 +114,7 @@ def test_nothing_is_written_while_checking(tmp_path: Path) -> None:
 
 
 def test_an_empty_grid_is_refused() -> None:
-    with pytest.raises(ValueError, match="1 image or more, not 0"):
+    with pytest.raises(ValueError, match="count=0 is out of range: make it 1 or more"):
         SampleGrid(count=0)
 
 

@@ -154,7 +154,7 @@ def test_real_features_are_computed_once_and_real_images_not_even_decoded(digits
     def decoded(*arguments):
         read.clear()
         values = result(tmp_path / "r.json", real, digits / "fake", *arguments)["values"]
-        return sum(file.is_relative_to(real) for file in read), values
+        return sum(page.file.is_relative_to(real) for page in read), values
 
     fid = ("--recipe", "fidfull@digits")
     count, first = decoded(*fid)

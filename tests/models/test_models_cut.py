@@ -249,7 +249,7 @@ def test_the_configs_are_as_published(name: str, weights: dict[str, Any], epochs
     constant, falling = epochs
     assert config["trainer"]["max_epochs"] == constant + falling
     for player in ("generator", "discriminator"):
-        factor = LinearToZero(**settings[f"{player}_schedule"]["init_args"])
+        factor = LinearToZero(**settings[f"{player}_schedule"]["init_args"]).over(sum(epochs))
         # the authors' rule, epochs counted from 0: 1 - max(0, epoch + 1 - constant) / (falling + 1)
         for epoch in (0, constant - 1, constant, constant + falling // 2, constant + falling - 1):
             assert factor(epoch) == pytest.approx(1 - max(0, epoch + 1 - constant) / (falling + 1))

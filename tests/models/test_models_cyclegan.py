@@ -252,7 +252,7 @@ def test_the_config_decays_as_published() -> None:
     config = Path(__file__).parents[2] / "configs" / "cyclegan" / "horse2zebra.yaml"
     settings = yaml.safe_load(config.read_text())["model"]["init_args"]
     for player in ("generator", "discriminator"):
-        schedule = LinearToZero(**settings[f"{player}_schedule"]["init_args"])
+        schedule = LinearToZero(**settings[f"{player}_schedule"]["init_args"]).over(200)
         assert schedule.unit == "epoch"
         published = {0: 1.0, 98: 1.0, 99: 1.0, 100: 100 / 101, 150: 50 / 101, 199: 1 / 101}
         assert {epoch: schedule(epoch) for epoch in published} == pytest.approx(published)

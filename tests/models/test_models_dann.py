@@ -107,7 +107,7 @@ def test_the_adversary_comes_in_by_the_papers_schedule() -> None:
     trainer(max_epochs=1, limit_val_batches=0).fit(model, Batches([batch()] * 3))
     assert seen == [2 * math.tanh(5 * i / 4) for i in range(3)]
     for schedule in (SigmoidRamp, InversePower):
-        with pytest.raises(ValueError, match="end after 0"):
+        with pytest.raises(ValueError, match="end=0 is out of range"):
             schedule(0)
 
 

@@ -65,5 +65,5 @@ def test_terms_can_be_turned_off() -> None:
 
 
 def test_a_box_of_no_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="clip must be above 0, not 0"):
+    with pytest.raises(ValueError, match="clip=0 is out of range"):
         mmd_gan(clip=0)

@@ -79,7 +79,7 @@ def test_a_gaussian_likelihood_is_that_of_the_normal_distribution() -> None:
     for std in (1.0, 0.1):
         expected = -torch.distributions.Normal(0.25, std).log_prob(data).sum((1, 2, 3))
         torch.testing.assert_close(Gaussian(std).surprise(Constant(0.25), torch.zeros(4, 1), data), expected)
-    with pytest.raises(ValueError, match="more than 0"):
+    with pytest.raises(ValueError, match="out of range: make it above 0"):
         Gaussian(0)
 
 

@@ -105,12 +105,12 @@ def test_several_processes_share_a_folder_and_say_together_what_was_skipped(plac
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--input={place}/absent", "--ckpt_path=last"], "absent is not a folder"),
+        (["--input={place}/absent", "--ckpt_path=last"], "absent: name a folder of images"),
         (["--input={place}/photos", "--output={place}/photos/out", "--ckpt_path=last"], "lies in the input"),
         (["--input={place}/photos", "--ckpt_path=last", "--direction=AtoB"], "CycleGAN has no direction 'AtoB'"),
         (["--input={place}/photos"], "--input needs --ckpt_path"),
         (["--input={place}/photos", "--ckpt_path={place}/absent.ckpt"], "absent.ckpt"),
-        (["--input={place}/photos", "--ckpt_path={place}/other.ckpt"], "other.ckpt is not of the config's model"),
+        (["--input={place}/photos", "--ckpt_path={place}/other.ckpt"], "other.ckpt is of the model"),
         (["--output={place}/out", "--ckpt_path=last"], "--output is for translating a folder: give --input"),
         (["--direction=a_to_b", "--ckpt_path=last"], "--direction is for translating a folder: give --input"),
     ],

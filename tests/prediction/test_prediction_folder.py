@@ -189,7 +189,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(photos: Path, tmp_
     for model, source, target, direction, said in [
         (cyclegan(), photos, photos / "out", None, "lies in the input"),
         (cyclegan(), photos, photos, None, "lies in the input"),
-        (cyclegan(), tmp_path / "absent", out, None, "absent is not a folder"),
+        (cyclegan(), tmp_path / "absent", out, None, "absent: name a folder of images"),
         (cyclegan(), tmp_path / "empty", out, None, "holds no images"),
         (dcgan(), photos, out, None, "DCGAN does not translate images"),
         (pix2pix(), photos, out, "a_to_b", "it has one direction only"),
@@ -217,5 +217,5 @@ def test_processes_share_the_files(photos: Path, tmp_path: Path) -> None:
     shares = []
     for rank in range(2):
         translation._trainer = Process(rank)  # type: ignore[assignment]
-        shares.append([job.source.name for job in translation.predict_dataloader()])
+        shares.append([job.pages[0].file.name for job in translation.predict_dataloader()])
     assert shares == [["a.png", "c.png", "e.png"], ["a.png", "d.png"]]
