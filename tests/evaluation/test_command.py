@@ -543,18 +543,17 @@ def test_the_program_compares_two_folders_without_lightning(digits, tmp_path):
 
 
 def test_an_interrupted_program_says_so_and_harms_nothing(digits, tmp_path, cache):
-    pipe = tmp_path / "fake/00.png"
-    pipe.parent.mkdir()
-    os.mkfifo(pipe)  # reading this image waits for ever
-    process = program(
-        "evaluate", digits / "real", pipe.parent, "--recipe", "fidfull@digits", "--json", tmp_path / "r.json"
-    )
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    image = next((digits / "fake").rglob("*.png")).read_bytes()
+    for number in range(3000):  # one at a time, so that it takes a while
+        (fake / f"{number}.png").write_bytes(image)
+    how = "--recipe", "fidfull@digits", "--batch_size", "1", "--json", tmp_path / "r.json"
+    process = program("evaluate", digits / "real", fake, *how)
     deadline = time.monotonic() + 60
     while not list(cache.glob("*.safetensors")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.2)
-    os.close(os.open(pipe, os.O_WRONLY))
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
