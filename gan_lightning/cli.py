@@ -12,11 +12,11 @@ from typing import Any
 import lightning as L
 from jsonargparse import DefaultHelpFormatter, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.plugins.io import CheckpointIO
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning import models
@@ -250,6 +250,8 @@ class GANCommandLine(LightningCLI):
         if trainer.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
             # each refresh costs as much as half a small step
             callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
+        if trainer.enable_model_summary is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
+            callbacks.append(Summary())
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -379,6 +381,19 @@ def _place(logger: Namespace, root: Path) -> None:
             root.mkdir(parents=True, exist_ok=True)
             kept.write_text(secrets.token_hex(4))
         logger.init_args.id = kept.read_text() if kept.exists() else None
+
+
+class Summary(ModelSummary):
+    """A line for each part of the model: its name, class and number of parameters."""
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print it."""
+        parts = [(name, type(part).__name__, part) for name, part in pl_module.named_children()]
+        counts = {name: sum(p.numel() for p in part.parameters()) for name, _, part in parts}
+        shown = [(name, kind, f"{counts[name]:,}") for name, kind, _ in parts if counts[name]]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+        for name, kind, count in shown:
+            rank_zero_info(f"  {name:{widths[0]}}  {kind:{widths[1]}}  {count:>{widths[2]}} parameters")
 
 
 class Bar(TQDMProgressBar):

@@ -1,5 +1,6 @@
 """The trainer: Lightning's, with a precision that the device decides."""
 
+import logging
 from typing import Any, Literal
 
 import lightning as L
@@ -13,6 +14,17 @@ PrecisionName = Literal[
     "auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true",
     "transformer-engine", "transformer-engine-float16", "bf16", "16", "32", "64", 16, 32, 64,
 ]  # fmt: skip
+
+
+class _NoAdvertisement(logging.Filter):
+    """Lightning recommends services of its maker before each run."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is printed."""
+        return "Tip:" not in str(record.msg)[:10]
+
+
+logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_NoAdvertisement())
 
 
 class Trainer(L.Trainer):

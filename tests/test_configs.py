@@ -47,6 +47,7 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                     "--data=datamodules.ImageFolder",
                     f"--data.train={folder}",
                     "--data.labelled=true",
+                    f"--data.class_names=[{','.join('abcdefghij')}]",
                     f"--data.image_size={size}",
                     "--data.num_reference=null",
                 ]

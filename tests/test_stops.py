@@ -29,7 +29,7 @@ from models.test_models_srgan import srresnet
 from models.test_models_unet import unet
 from models.test_models_vae import batch as digits
 from models.test_models_vae import vae
-from tiny import BUILDERS, CLASSES, SIZE, batch_for
+from tiny import BUILDERS, CLASSES, SIZE, batch_for, ssgan
 from toys import trainer
 
 BATCHES, EPOCHS, COUNT = 3, 3, 4  # batches an epoch, epochs, images a batch
@@ -176,10 +176,11 @@ def test_a_run_stopped_within_an_epoch_and_at_its_end_ends_as_one_never_stopped(
 @pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
 def test_stops_anywhere(build: Any, tmp_path: Path) -> None:
     draw, made = random.Random(build.__name__), settings_of(build)
+    each = 2 * BATCHES if build is ssgan else BATCHES  # batches an epoch: labelled images come again
     ways = {
-        "three random batches": [(batch, False) for batch in sorted(draw.sample(range(1, 9), 3))],
-        "an epoch's end, twice": [(3, False), (6, False)],
-        "in a validation": [(3, True), (6, True)],
+        "three random batches": [(batch, False) for batch in sorted(draw.sample(range(1, EPOCHS * each), 3))],
+        "an epoch's end, twice": [(each, False), (2 * each, False)],
+        "in a validation": [(each, True), (2 * each, True)],
         "before the first epoch's end": [(1, False)],
         "twice in a row": [(4, False), (5, False)],
     }

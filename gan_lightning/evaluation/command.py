@@ -57,7 +57,7 @@ def evaluate(
         recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`python -m gan_lightning
             recipes` lists them). From a folder with more images than NUMBER a random choice is taken, and `full` is all
             of it; of a checkpoint `full` is as many images as REAL has. SPLIT only says what REAL is.
-        metrics: Instead of the recipe's: classes from gan_lightning.metrics, with settings as in a config.
+        metrics: Further ones beside the recipe's: classes from gan_lightning.metrics, with settings as in a config.
         seeds: Evaluate so many times, for mean and standard deviation. Seed 0, 1, ... draws other latents for a
             checkpoint, and other images from a folder that holds more than NUMBER. What a metric draws itself (subsets,
             splits) is by the metric's own seed the first time, and by the next number each further time.
@@ -92,7 +92,7 @@ def evaluate(
     num_real, num_fake = _counts(chosen, every_real, fakes)
     reals = every_real.draw(num_real, seed=0)  # the same for all seeds
 
-    choices = chosen.metrics if metrics is None else metrics
+    choices = (*chosen.metrics, *(metrics or ()))
     evaluator = Evaluator(make_extractor(chosen.extractor, weights, download), choices).to(place)
     _check(evaluator, reals, fakes, fake, truncation)
     partners = dict(zip(*matched(fake, real), strict=True)) if evaluator.compares_pairs else {}
