@@ -26,7 +26,7 @@ from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
 Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)
 
-_FEWEST_HELD = 10  # images, of a set of 40 or more: metrics of neighbours need as many
+_FEWEST_HELD = 4  # images, of a set of 16 or more: precision and recall look at three neighbours
 _SHOWN = 5  # names that an error lists
 
 
@@ -55,7 +55,7 @@ class _FolderModule(ImageDataModule):
         """What is trained on, and what is held out of it as the reference set."""
         if not self.holdout:
             return items, items
-        count = max(round(len(items) * self.holdout), min(_FEWEST_HELD, len(items) // 4), min(2, len(items) - 1))
+        count = max(round(len(items) * self.holdout), min(_FEWEST_HELD, len(items) // 4), min(2, len(items) // 3), 1)
         if not 0 < count < len(items):
             raise ValueError(
                 f"holdout={self.holdout} of {len(items)} images leaves none to train on or none to evaluate against: "

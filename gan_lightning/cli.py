@@ -280,7 +280,12 @@ class GANCommandLine(LightningCLI):
         if config.init_from is not None and not resumes:
             self._load_weights(config.init_from)
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
+            listeners = [c for c in self.trainer.callbacks if isinstance(c, StopOnSignal)]  # type: ignore[attr-defined]
+            for listener in listeners:
+                listener.goes_on = True
             self.trainer.validate(self.model, datamodule=self.datamodule)
+            for listener in listeners:
+                listener.goes_on = False
 
     def after_fit(self) -> None:
         """End with an evaluation of the weights that the run has ended with, if its last one was of earlier ones."""

@@ -555,7 +555,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 "without batch norm"
             ) from error
         finally:
-            torch._foreach_copy_(list(self.buffers()), buffers)
+            for buffer, before in zip(self.buffers(), buffers, strict=True):
+                buffer.copy_(before)
             self.load_resume_state(state)
 
     def check_batch(self, batch: Any) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +227,10 @@ def test_a_warned_cluster_job_saves_requeues_and_goes_on(tmp_path: Path) -> None
     forever = [f"--config={overlay}", "--trainer.devices=1", "--trainer.max_epochs=100000", "--ckpt_path=last"]
     forever += ["--trainer.limit_train_batches=null", "--trainer.check_val_every_n_epoch=100000"]
     process = start(tmp_path / "run", *forever, **job)
-    wait_for(tmp_path / "run" / "metrics.csv", process)
+    metrics = tmp_path / "run" / "metrics.csv"
+    wait_for(metrics, process)
+    while "loss/generator" not in metrics.read_text() and process.poll() is None:  # the evaluation before it is there
+        time.sleep(0.1)
     process.send_signal(signal.SIGUSR1)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output

@@ -35,6 +35,7 @@ class StopOnSignal(L.Callback):
         if check_every < 1:
             raise ValueError(f"check_every counts batches from 1, not {check_every}")
         self.check_every = check_every
+        self.goes_on = False  # whether a run begins after what ends now: signals between the two are heard too
         self.received = 0  # number of the first signal
         self._before: dict[signal.Signals, Any] = {}  # handlers
         self._trainer: L.Trainer | None = None
@@ -73,9 +74,10 @@ class StopOnSignal(L.Callback):
             self._trainer = None
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen no more."""
+        """Listen no more, unless the run is still to begin."""
         super().teardown(trainer, pl_module, stage)
-        self._listen_no_more()
+        if not self.goes_on:
+            self._listen_no_more()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Listen no more."""

@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import lightning as L
 import numpy as np
@@ -32,7 +33,6 @@ from gan_lightning.metrics import (
     ImageMetric,
     InceptionScore,
     PrecisionRecall,
-    TooFewSamplesError,
 )
 
 METRICS = [FrechetInceptionDistance, InceptionScore, PrecisionRecall]
@@ -244,14 +244,19 @@ def test_short_passes_compare_like_with_like_and_keep_nothing(tmp_path, evaluati
     assert validate(tmp_path, evaluation, NamedLoader()) == (same(whole), 30)
 
 
-def test_too_few_images_stop_a_validation_but_not_a_short_trial(tmp_path, capsys, caplog):
+def test_a_metric_of_more_images_is_left_out_and_named_once(tmp_path, caplog, capsys):
     evaluation = make_evaluation(tmp_path, [FrechetInceptionDistance, DensityCoverage])
     few = NamedLoader(size=2, batches=2)
-    with pytest.raises(TooFewSamplesError, match="DensityCoverage needs at least 6 images"):
+    with pytest.warns(UserWarning, match="left out of evaluations: DensityCoverage needs at least 6 images"):
+        values, _ = validate(tmp_path, evaluation, few)
+    assert set(values) == {"val/fid"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="left out")
         validate(tmp_path, evaluation, few)
     for short in ({"fast_dev_run": 2}, {"limit_val_batches": 1}):
         with caplog.at_level("INFO"):
-            values, _ = validate(tmp_path, evaluation, few, **short)
+            fresh = make_evaluation(tmp_path, [FrechetInceptionDistance, DensityCoverage])
+            values, _ = validate(tmp_path, fresh, few, **short)
         assert set(values) == {"val/fid"}
         assert "DensityCoverage needs at least 6 images" in caplog.text + capsys.readouterr().out
         caplog.clear()

@@ -107,10 +107,22 @@ def test_training_is_the_same_with_and_without(tmp_path: Path) -> None:
 
 def test_nothing_is_written_while_checking(tmp_path: Path) -> None:
     fit(tmp_path, fast_dev_run=True)
-    trainer(tmp_path, num_sanity_val_steps=1, limit_val_batches=0, max_epochs=1, callbacks=[SampleGrid()]).fit(
-        ToyGAN(), ToyData()
-    )
     assert not (tmp_path / "samples").exists()
+
+
+def test_a_run_without_evaluations_ends_with_a_picture(tmp_path: Path) -> None:
+    trainer(tmp_path, limit_val_batches=0, max_epochs=2, callbacks=[SampleGrid(4)]).fit(ToyGAN(), ToyData())
+    assert [file.name for file in (tmp_path / "samples").iterdir()] == ["images-000000064.png"]
+
+
+@pytest.mark.parametrize(("interval", "seen"), [({"every_batches": 3}, (24, 48, 64)), ({"every_epochs": 1}, (32, 64))])
+def test_pictures_have_an_interval_of_their_own(
+    tmp_path: Path, interval: dict[str, int], seen: tuple[int, ...]
+) -> None:
+    run = trainer(tmp_path, limit_val_batches=0, max_epochs=2, callbacks=[SampleGrid(4, **interval)])
+    run.fit(ToyGAN(), ToyData())
+    found = sorted(file.name for file in (tmp_path / "samples").iterdir())
+    assert found == [f"images-{images:09d}.png" for images in seen]
 
 
 def test_an_empty_grid_is_refused() -> None:

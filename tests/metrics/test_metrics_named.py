@@ -85,7 +85,7 @@ def from_yaml(class_name, **arguments):
     return parser.instantiate(parser.parse_object({"extractor": given})).extractor
 
 
-@pytest.mark.parametrize("name", [name for name in EXTRACTORS if "/" not in name and name not in COMPLETE])
+@pytest.mark.parametrize("name", [name for name in EXTRACTORS if "/" not in name and name not in (*COMPLETE, "auto")])
 def test_absent_weights_are_named_with_every_mend_and_not_fetched(name, tmp_path, monkeypatch):
     if name.startswith("dinov2"):
         pytest.importorskip("timm")

@@ -464,8 +464,9 @@ def test_the_check_draws_nothing_from_the_random_state_of_training(
     draw = model.draw_fakes
     monkeypatch.setattr(model, "draw_fakes", lambda batch: (states.append(torch.get_rng_state()), draw(batch))[1])
     with isolate_rng():
+        seed = random_state.run_seed()
         trainer(max_epochs=1).fit(model, data_for(model))
-        random_state.start(random_state.run_seed(), batches_seen=0)
+        random_state.start(seed, batches_seen=0)
         expected = torch.get_rng_state()
     assert len(states) >= 2  # the check's, and training's
     assert torch.equal(states[1], expected)

@@ -138,7 +138,7 @@ def test_what_it_cannot_start_from_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"text\.ckpt is no checkpoint"):
         srgan(pretrained=tmp_path / "text.ckpt")
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.ckpt")
-    with pytest.raises(ValueError, match=r"other\.ckpt is no checkpoint"):
+    with pytest.raises(ValueError, match=r"other\.ckpt holds weights alone"):
         srgan(pretrained=tmp_path / "other.ckpt")
     rrdb = fitted(SRResNet(RRDBGenerator(3, width=4, growth=2, blocks=1, scale=2)), tmp_path)
     with pytest.raises(ValueError, match=r"last\.ckpt is another network than the SRResNetGenerator"):
