@@ -20,6 +20,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning import models
+from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.callbacks import Evaluation, LastCheckpoint, StopOnSignal
 from gan_lightning.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from gan_lightning.evaluation import Report, find_recipe
@@ -27,7 +28,7 @@ from gan_lightning.files import shown
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
 from gan_lightning.own_modules import find_own_modules
-from gan_lightning.parsing import Parser, settings_of
+from gan_lightning.parsing import Parser, help_of, settings_of
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.translation import TILE
 from gan_lightning.run_folder import CONFIG, RunFolder, describe_device
@@ -178,6 +179,8 @@ class GANCommandLine(LightningCLI):
                 _place(logger, root)
         _follow_recipe(config)
         if config.evaluate_every_images is not None:
+            if config.evaluate_every_images < 1:
+                raise ValueError(f"--evaluate_every_images counts images from 1, not {config.evaluate_every_images}")
             batch_size = config.data.init_args.batch_size
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
             config.trainer.check_val_every_n_epoch = None
@@ -271,6 +274,7 @@ class GANCommandLine(LightningCLI):
     def before_fit(self) -> None:
         """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
         self.model.check_schedules(self.trainer)
+        self._refuse_the_trainers_optimization()
         if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer = self.trainer
             ranks = {"processes": trainer.world_size, "nodes": trainer.num_nodes}
@@ -286,6 +290,27 @@ class GANCommandLine(LightningCLI):
             self.trainer.validate(self.model, datamodule=self.datamodule)
             for listener in listeners:
                 listener.goes_on = False
+
+    def _refuse_the_trainers_optimization(self) -> None:
+        """Point from the trainer's arguments to the model's own, where two players take turns.
+
+        Raises:
+            ValueError: one of the trainer's is set.
+        """
+        trainer, model = self.trainer, self.model
+        if trainer.limit_train_batches == 0:
+            raise ValueError("trainer.limit_train_batches=0 leaves nothing to train on: make it 1 or more, or null")
+        if isinstance(model, AdversarialModule):
+            if trainer.gradient_clip_val:
+                raise ValueError(
+                    "trainer.gradient_clip_val is for models of one player: set model.generator_clip_norm and "
+                    "model.discriminator_clip_norm instead"
+                )
+            if trainer.accumulate_grad_batches > 1:
+                raise ValueError(
+                    "trainer.accumulate_grad_batches is for models of one player: set model.accumulate, into how many "
+                    "parts each batch is cut, instead"
+                )
 
     def after_fit(self) -> None:
         """End with an evaluation of the weights that the run has ended with, if its last one was of earlier ones."""
@@ -413,6 +438,16 @@ class Bar(TQDMProgressBar):
         }
 
 
+def _class_to_explain(args: list[str]) -> str | None:
+    """The class that `--model.help CLASS` asks about, or another such flag."""
+    for i, word in enumerate(args):
+        flag, _, value = word.partition("=")
+        if flag.startswith("--") and flag.endswith(".help"):
+            value = value or next(iter(args[i + 1 :]), "")
+            return value if value and not value.startswith("-") else None
+    return None
+
+
 class SaveConfig(SaveConfigCallback):
     """Write the run's config into its folder, once, and keep those of earlier starts."""
 
@@ -463,6 +498,10 @@ def main(args: list[str] | None = None) -> GANCommandLine:
         args: the arguments. None = those that the program was started with.
     """
     find_own_modules()
+    given = sys.argv[1:] if args is None else args
+    if (asked := _class_to_explain(given)) is not None:
+        print(help_of(asked))
+        sys.exit()
     # what says nothing to a user of this command line
     warnings.filterwarnings("ignore", message=".*LeafSpec")
     warnings.filterwarnings("ignore", message=r"Precision [\w-]+ is not supported by the model summary")

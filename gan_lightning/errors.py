@@ -19,6 +19,7 @@ import os
 import re
 import sys
 import sysconfig
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,6 +57,10 @@ _ADVICE = {
 _MEMORY = re.compile(r"out of memory|can't allocate memory|Unable to allocate|not enough memory", re.IGNORECASE)
 
 
+_LOST = re.compile(r"Connection (closed|reset) by peer|remote (worker|process) |NCCL.*(aborted|closed)", re.IGNORECASE)
+_FAREWELL = 3  # seconds
+
+
 class UsageError(ValueError):
     """A command line that cannot be understood."""
 
@@ -81,7 +86,10 @@ def run(main: Callable[[], Any]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
     except Exception as error:
-        return report(error)
+        code = report(error)
+        if _rank() > 0:
+            time.sleep(2 * _FAREWELL)  # Lightning kills the first process where another ends before it
+        return code
     return code if isinstance(code, int) else 0
 
 
@@ -91,6 +99,13 @@ def report(error: Exception) -> int:
     Returns:
         The exit code.
     """
+    if getattr(error, "everywhere", False) and _rank() > 0:
+        return MISTAKE  # the first process says it
+    if _LOST.search(str(error)) is not None:
+        if _rank() == 0:  # at once, so that the sentence of the process which failed comes after it
+            _say("another process of this run has ended; why, it says itself, unless it was killed", FAULT)
+            time.sleep(_FAREWELL)
+        return FAULT
     mistake = mistake_in(error)
     own = next((place for link in chain(error) if (place := own_place(link)) is not None), None)
     if mistake is None or own is not None or os.environ.get(DEBUG, "0") not in ("", "0"):
@@ -174,6 +189,10 @@ def own_place(error: BaseException) -> str | None:
         if os.path.isabs((code := frame.f_code).co_filename) and not code.co_filename.startswith((*_OURS, *_INSTALLED))
     ]
     return places[-1] if places else None
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or os.environ.get("LOCAL_RANK") or 0)
 
 
 def _is_memory(error: BaseException) -> bool:

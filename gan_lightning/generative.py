@@ -44,7 +44,9 @@ TRIED = 2  # images of the first batch that the networks are tried on
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss term, or a weight, became NaN or infinite."""
+    """A loss term, or a weight, became NaN or infinite; raised on all processes alike."""
+
+    everywhere = True
 
 
 class GenerativeModule(Recorded, L.LightningModule, ABC):
@@ -258,21 +260,35 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self.check_finite()
 
     def check_finite(self) -> None:
-        """Look at the losses since the last look.
+        """Look at the losses since the last look; all processes look at the same time, and end together.
 
         Raises:
             NonFiniteLossError: one of them was NaN or infinite; the message names the term and the batch.
         """
+        found = self._first_not_finite()
+        if self._trainer is not None and self.trainer.world_size > 1:
+            told: list[str | None] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(told, found)
+            found = next((each for each in told if each is not None), None)
+        if found is not None:
+            raise NonFiniteLossError(
+                f"{found}, after {self.images_seen:,} images: training stops here, and no checkpoint is written any "
+                "more; the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning "
+                f"rate, gradient clipping ({self.clipping}) or full precision (trainer.precision: 32-true)"
+            )
+
+    def _first_not_finite(self) -> str | None:
         unchecked, self._unchecked = self._unchecked, []
         for batch, names, values in unchecked:
             for name, value in zip(names, values.tolist(), strict=True):
                 if not math.isfinite(value):
-                    raise NonFiniteLossError(
-                        f"{name} was {value} at batch {batch}, after {self.images_seen:,} images: training stops "
-                        "here, and no checkpoint is written any more; the last one on disk is from before. Go on "
-                        "from it with --ckpt_path last and a lower learning rate, gradient clipping "
-                        f"({self.clipping}) or full precision (trainer.precision: 32-true)"
+                    where = (
+                        ""
+                        if self._trainer is None or self.trainer.world_size == 1
+                        else f" on process {self.global_rank}"
                     )
+                    return f"{name} was {value} at batch {batch}{where}"
+        return None
 
     # ------------------------------------------------------------------ hooks of Lightning
 

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+import docstring_parser
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
@@ -42,6 +44,7 @@ _OTHER_CLASS = re.compile(
     r"Expected '(?P<path>[\w.]+)' to be a subclass of <class '(?P<base>[\w.]+)'>|"
     r"Import path (?P<given>[\w.]+) does not correspond to a subclass of (?P<wanted>[\w.]+)"
 )
+_UNRECOGNISED = re.compile(r"^unrecognized arguments: --(?P<option>\w+)")
 _CHOICE = re.compile(r"[^\s,'\"\]]+")
 _REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
 _KINDS = {
@@ -55,6 +58,8 @@ _KINDS = {
     "Iterable": "a list",
     "Sequence": "a list",
 }
+
+_DEEP = " " * 6
 
 _failed: ContextVar[list[Exception] | None] = ContextVar("failed", default=None)
 
@@ -193,6 +198,36 @@ def arguments_of(path: str) -> list[str]:
     return names
 
 
+def help_of(path: str) -> str:
+    """The arguments of a class: name, type, default, and what its docstring says of it, those of its bases behind.
+
+    Raises:
+        ValueError: there is no such class.
+    """
+    found = _imported(path)
+    if not inspect.isclass(found):
+        raise ValueError(f"there is no class {path!r}: name it with its module, as in gan_lightning.models.DCGAN")
+    lines = [f"{path}: {(inspect.getdoc(found) or '').partition(chr(10))[0]}", ""]
+    known: set[str] = set()
+    for owner in inspect.getmro(found):
+        function = vars(owner).get("__init__")
+        if function is None or owner is object or owner.__module__.startswith(("torch.nn.modules", "lightning.")):
+            continue
+        told = {each.arg_name: each.description or "" for each in docstring_parser.parse(owner.__doc__ or "").params}
+        for each in inspect.signature(function).parameters.values():
+            if each.name in {"self"} | known or each.kind in (each.VAR_KEYWORD, each.VAR_POSITIONAL):
+                continue
+            known.add(each.name)
+            kind = each.annotation if isinstance(each.annotation, str) else inspect.formatannotation(each.annotation)
+            kind = re.sub(r"Annotated\[(\w+), (.*?)\](?= \||$|,|\])", r"\1, \2", re.sub(r"\b(\w+\.)+(?=\w)", "", kind))
+            default = "" if each.default is each.empty else f", default {each.default!r}"
+            lines.append(f"  {each.name}  ({kind}{default})")
+            lines += textwrap.wrap(
+                one_line(told.get(each.name, "")), 112, initial_indent=" " * 6, subsequent_indent=" " * 6
+            )
+    return "\n".join(lines)
+
+
 # ---------------------------------------------------------------------- the nest
 
 
@@ -265,6 +300,9 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
         others = "" if _close(match["option"], names) else f" (it takes {', '.join(names) or 'none'})"
         option, found = match["option"], _place_in_files(match["option"], parser)
         return f"{where}{reason.owner} has no argument {option!r}{_nearest(option, names)}{others}{found}"
+    if reason.owner is not None and (match := _UNRECOGNISED.match(reason.text)) is not None:
+        option, names = match["option"], arguments_of(reason.owner)
+        return f"{where}{reason.owner} has no argument {option!r}{_nearest(option, names)}"
     if (match := _REQUIRED.match(reason.text)) is not None:
         return f"{where}{reason.owner} needs {match['names']}: give it under init_args"
     expected = [match for text in texts if (match := _EXPECTED.match(text)) is not None]
