@@ -19,7 +19,6 @@ import os
 import re
 import sys
 import sysconfig
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,7 +57,6 @@ _MEMORY = re.compile(r"out of memory|can't allocate memory|Unable to allocate|no
 
 
 _LOST = re.compile(r"Connection (closed|reset) by peer|remote (worker|process) |NCCL.*(aborted|closed)", re.IGNORECASE)
-_FAREWELL = 3  # seconds
 
 
 class UsageError(ValueError):
@@ -87,8 +85,11 @@ def run(main: Callable[[], Any]) -> int:
         return FAULT
     except Exception as error:
         code = report(error)
-        if _rank() > 0:
-            time.sleep(2 * _FAREWELL)  # Lightning kills the first process where another ends before it
+        if _is_one_of_several():
+            # at once: Lightning would have the first process wait for the others, and then kill it
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
         return code
     return code if isinstance(code, int) else 0
 
@@ -102,9 +103,8 @@ def report(error: Exception) -> int:
     if getattr(error, "everywhere", False) and _rank() > 0:
         return MISTAKE  # the first process says it
     if _LOST.search(str(error)) is not None:
-        if _rank() == 0:  # at once, so that the sentence of the process which failed comes after it
+        if _rank() == 0:
             _say("another process of this run has ended; why, it says itself, unless it was killed", FAULT)
-            time.sleep(_FAREWELL)
         return FAULT
     mistake = mistake_in(error)
     own = next((place for link in chain(error) if (place := own_place(link)) is not None), None)
@@ -193,6 +193,10 @@ def own_place(error: BaseException) -> str | None:
 
 def _rank() -> int:
     return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or os.environ.get("LOCAL_RANK") or 0)
+
+
+def _is_one_of_several() -> bool:
+    return "MASTER_PORT" in os.environ  # Lightning and all launchers set it
 
 
 def _is_memory(error: BaseException) -> bool:
