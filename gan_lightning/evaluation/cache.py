@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from gan_lightning.metrics import FeatureExtractor, Features
@@ -40,10 +40,9 @@ class FeatureCache:
     def load(self, name: str, extractor: FeatureExtractor) -> Features | None:
         """The features of that name; None where there are none, or other things than were written."""
         try:
-            with safe_open(self.path(name), "pt") as file:
-                tensors = {field: file.get_tensor(field) for field in file.keys()}  # noqa: SIM118 (it is no dictionary)
-                if (file.metadata() or {}).get("blake2b") != _hash(tensors):
-                    return None
+            tensors = load(self.path(name).read_bytes())  # at once: another process may put a new file in its place
+            if not torch.equal(tensors.pop("blake2b"), _hash(tensors)):
+                return None
             features = Features(**tensors)
         except Exception:  # whatever a damaged file makes of its reader: features are computed anew
             return None
@@ -60,7 +59,7 @@ class FeatureCache:
         unfinished = self.folder / f"{name}.{secrets.token_hex(4)}.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, unfinished, {"blake2b": _hash(tensors)})
+            save_file(tensors | {"blake2b": _hash(tensors)}, unfinished)
             unfinished.replace(self.path(name))
         except (OSError, SafetensorError) as error:
             warnings.warn(
@@ -71,11 +70,11 @@ class FeatureCache:
                 unfinished.unlink()
 
 
-def _hash(tensors: Mapping[str, Tensor]) -> str:
-    """Of names, shapes, types and numbers."""
+def _hash(tensors: Mapping[str, Tensor]) -> Tensor:
+    """Of names, shapes, types and numbers; uint8 (16,)."""
     content = hashlib.blake2b(digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         content.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\0".encode())
         content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return content.hexdigest()
+    return torch.tensor(list(content.digest()), dtype=torch.uint8)

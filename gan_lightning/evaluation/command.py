@@ -57,7 +57,8 @@ def evaluate(
         recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`python -m gan_lightning
             recipes` lists them). From a folder with more images than NUMBER a random choice is taken, and `full` is all
             of it; of a checkpoint `full` is as many images as REAL has. SPLIT only says what REAL is.
-        metrics: Further ones beside the recipe's: classes from gan_lightning.metrics, with settings as in a config.
+        metrics: Instead of the recipe's, of which its number, split and extractor still count: classes from
+            gan_lightning.metrics, with settings as in a config.
         seeds: Evaluate so many times, for mean and standard deviation. Seed 0, 1, ... draws other latents for a
             checkpoint, and other images from a folder that holds more than NUMBER. What a metric draws itself (subsets,
             splits) is by the metric's own seed the first time, and by the next number each further time.
@@ -92,7 +93,7 @@ def evaluate(
     num_real, num_fake = _counts(chosen, every_real, fakes)
     reals = every_real.draw(num_real, seed=0)  # the same for all seeds
 
-    choices = (*chosen.metrics, *(metrics or ()))
+    choices = chosen.metrics if metrics is None else metrics
     evaluator = Evaluator(make_extractor(chosen.extractor, weights, download), choices).to(place)
     _check(evaluator, reals, fakes, fake, truncation)
     partners = dict(zip(*matched(fake, real), strict=True)) if evaluator.compares_pairs else {}
@@ -125,7 +126,7 @@ def evaluate(
         raise TooFewSamplesError("; ".join(left_out))
 
     report = Report(
-        recipe=chosen.name,
+        recipe=chosen.name if metrics is None else f"{chosen.name}, its metrics replaced",
         extractor=type(evaluator.extractor).__name__,
         fingerprint=evaluator.extractor.fingerprint,
         preprocessing=evaluator.extractor.preprocessing,

@@ -66,8 +66,8 @@ def test_a_process_killed_while_it_writes_leaves_what_was_there(tmp_path, monkey
         kept.save("a", [features(3, 1.0)])
     save_file = cache.save_file
 
-    def die_half_way(tensors, path, metadata):
-        save_file(tensors, path, metadata)
+    def die_half_way(tensors, path):
+        save_file(tensors, path)
         os.truncate(path, path.stat().st_size // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 
