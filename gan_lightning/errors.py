@@ -102,7 +102,7 @@ def report(error: Exception) -> int:
     """
     if getattr(error, "everywhere", False) and _rank() > 0:
         return MISTAKE  # the first process says it
-    if _LOST.search(str(error)) is not None:
+    if _is_one_of_several() and not isinstance(error, OSError) and _LOST.search(str(error)) is not None:
         if _rank() == 0:
             _say("another process of this run has ended; why, it says itself, unless it was killed", FAULT)
         return FAULT

@@ -48,6 +48,8 @@ class EvaluationMetric(Recorded, Metric):
 
     def reset(self, keep_real: bool = False) -> None:
         """Forget the images seen; with `keep_real` only the generated ones."""
+        if self._is_synced:  # `compute` has raised: torchmetrics still holds what it gathered from all processes
+            self.unsync()
         kept = {name: copy.copy(getattr(self, name)) for name in self._defaults if name.startswith("real_")}
         super().reset()
         if keep_real:
