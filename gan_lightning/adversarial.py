@@ -5,6 +5,7 @@ step needs (whose turn it is, freezing the other player, backward, averaging ove
 schedules, the moving average, counting, logging, the guard against NaN, exact resume) is written here, once.
 """
 
+import functools
 import itertools
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,8 +26,10 @@ from gan_lightning.generative import (
     NonFiniteLossError,
     OptimizerFactory,
     evaluating,
+    learnable,
 )
 from gan_lightning.losses import AdversarialLoss
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from gan_lightning.regularizers import Regularizer, Terms
 from gan_lightning.schedules import Constant, Schedule
@@ -44,6 +47,8 @@ __all__ = [
 
 Player = Literal["discriminator", "generator"]
 PLAYERS: tuple[Player, ...] = ("discriminator", "generator")  # also the order of the optimizers in a checkpoint
+Listener = Callable[[Tensor, Tensor], None]
+"""Of the discriminator's logits of real images and of fakes."""
 
 
 class AdversarialModule(GenerativeModule):
@@ -128,6 +133,8 @@ class AdversarialModule(GenerativeModule):
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
         self._learning_rates: dict[Player, list[float]] = {}
         self.playing: Player = "discriminator"  # whose turn it is, or was last
+        self.turns: dict[Player, int] = dict.fromkeys(PLAYERS, 0)  # that each player has had since the run's start
+        self.listeners: list[Listener] = []  # of what `adversarial_loss` is given
         self._has_stepped = False
 
     # ------------------------------------------------------------------ what a model states
@@ -136,13 +143,37 @@ class AdversarialModule(GenerativeModule):
     def draw_fakes(self, batch: Any) -> Any:
         """What the generator makes for this batch: a tensor, or a nest of them, passed on to both losses."""
 
-    @abstractmethod
-    def discriminator_loss(self, batch: Any, fake: Any) -> Terms:
-        """Named terms whose sum the discriminator minimises. `fake` is detached from the generator."""
+    def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
+        """What the discriminator answers on real or fake images (N, C, H, W), given what else it sees of the batch.
 
-    @abstractmethod
+        Args:
+            batch: that the images are of, or were made for.
+            images: float (N, C, H, W) in [-1, 1].
+            asked: passed on to `discriminate`: `with_features`, `with_logits`.
+        """
+        return self.discriminate(images, **asked)
+
+    def fake_images(self, fake: Any) -> Tensor:
+        """The images (N, C, H, W) among what `draw_fakes` made, which stand against the batch's `reference`."""
+        return fake
+
+    def discriminator_loss(self, batch: Any, fake: Any) -> Terms:
+        """Named terms whose sum the discriminator minimises. `fake` is detached from the generator.
+
+        The common form: the adversarial loss of real images and fakes, which pass the discriminator one after the
+        other, each with batch statistics of their own.
+        """
+        real = self.verdict(batch, self.reference(batch))
+        return {"adversarial": self.adversarial_loss(real, self.verdict(batch, self.fake_images(fake)))}
+
     def generator_loss(self, batch: Any, fake: Any) -> Terms:
-        """Named terms whose sum the generator minimises, through `fake`. The discriminator is frozen."""
+        """Named terms whose sum the generator minimises, through `fake`. The discriminator is frozen.
+
+        The common form: the adversarial loss of the fakes, and of real images where it compares the two.
+        """
+        verdict = self.verdict(batch, self.fake_images(fake))
+        real = partial(self.verdict, batch, self.reference(batch))
+        return {"adversarial": self.generator_adversarial_loss(verdict, real)}
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """The modules that each player learns, in the order of `PLAYERS`."""
@@ -207,6 +238,7 @@ class AdversarialModule(GenerativeModule):
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
         """One optimizer step of a player on the mean of the losses, with the other player frozen."""
         self.playing = player
+        self.turns[player] += 1
         optimizer = self.optimizer_of(player)
         optimizer.zero_grad()
         parts: list[Terms] = []
@@ -226,8 +258,8 @@ class AdversarialModule(GenerativeModule):
         self._has_stepped = True
         optimizer.step()
         for name in parts[-1]:
-            self._terms[f"loss/{player}/{name}"] = torch.stack([terms[name] for terms in parts]).mean()
-        self._terms[f"loss/{player}"] = torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts)
+            self.record(f"loss/{player}/{name}", torch.stack([terms[name] for terms in parts]).mean())
+        self.record(f"loss/{player}", torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts))
 
     def finish_step(self, batch: Batch, averaged: bool) -> None:
         """What ends every training step: counting, the moving average (if the generator has stepped), ADA, logging."""
@@ -243,27 +275,66 @@ class AdversarialModule(GenerativeModule):
     def lazily(self, name: str, every: int, term: Callable[[], Tensor]) -> Terms:
         """A term that is computed on a player's every `every`-th turn only, `every` times as strong then.
 
-        It is the lazy regularisation of Karras et al. 2019 (arXiv 1912.04958).
+        It is the lazy regularisation of Karras et al. 2019 (arXiv 1912.04958). Its clock counts the player's turns,
+        the first of which is due, whatever `n_critic` and `accumulate` are.
 
         Returns:
             {name: every * term()} when it is due, and no term at all otherwise; so `**self.lazily(...)` fits into a
             hook's dictionary. A logged value is that of the last time it was due.
         """
-        turn = self.batches_seen if self.playing == "discriminator" else self.batches_seen // self.n_critic
+        turn = max(self.turns[self.playing] - 1, 0)
         return {name: every * term()} if turn % every == 0 else {}
 
-    def tell_apart(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """What the discriminator minimises, by the model's adversarial loss.
+    def discriminate(
+        self,
+        images: Tensor,
+        *conditions: Tensor | None,
+        by: nn.Module | None = None,
+        with_features: bool = False,
+        with_logits: bool = True,
+    ) -> DiscriminatorOutput:
+        """What a discriminator answers on images, seen through the augmentation; logits in float32.
 
-        All that D says of real and fake images in its turn passes through here, where it can be seen.
+        Args:
+            images: float (N, C, H, W) in [-1, 1].
+            conditions: what else the discriminator is called with, such as labels.
+            by: the discriminator. None = the model's only one.
+            with_features: ask for its features too; it has to be a `gan_lightning.networks.discriminator.Discriminator`
+                then, or another that takes this argument.
+            with_logits: False = for its features alone, so that the rest of it need not run.
         """
-        if isinstance(self.augmentation, AdaptiveAugmentation):
-            self.augmentation.observe(real_logits, self.loss.threshold)
-        return self.loss.discriminator(real_logits, fake_logits)
+        asked = {"with_features": True, "with_logits": with_logits} if with_features else {}
+        network = self.discriminator if by is None else by
+        return DiscriminatorOutput.of(network(self.augmentation(images), *conditions, **asked)).float()
 
-    def discriminate(self, images: Tensor, *conditions: Tensor | None) -> Tensor:
-        """The discriminator's logits of images, seen through the augmentation; in float32, as losses want them."""
-        return self.discriminator(self.augmentation(images), *conditions).float()
+    def adversarial_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
+        """What the discriminator minimises, by the model's adversarial loss: a scalar, the mean over its scales.
+
+        All that discriminators say of real and fake images in their turn passes through here, where ADA and
+        `listeners` take note of it.
+        """
+        scales = list(zip(real.logits, fake.logits, strict=True))
+        for real_logits, fake_logits in scales:
+            if isinstance(self.augmentation, AdaptiveAugmentation):
+                self.augmentation.observe(real_logits, self.loss.threshold)
+            for listener in self.listeners if self.training else ():
+                listener(real_logits, fake_logits)
+        return _mean([self.loss.discriminator(*logits) for logits in scales])
+
+    def generator_adversarial_loss(self, fake: DiscriminatorOutput, real: Callable[[], DiscriminatorOutput]) -> Tensor:
+        """What the generator minimises, by the model's adversarial loss: a scalar, the mean over scales.
+
+        Args:
+            fake: the discriminator's answer on fakes, through which the generator learns.
+            real: gives its answer on real images; called only by losses that compare the two.
+        """
+        once = functools.cache(real)
+        return _mean(
+            [
+                self.loss.generator(logits, lambda scale=scale: once().logits[scale])  # type: ignore[misc]
+                for scale, logits in enumerate(fake.logits)
+            ]
+        )
 
     # ------------------------------------------------------------------ its parts
 
@@ -279,14 +350,14 @@ class AdversarialModule(GenerativeModule):
 
     @contextmanager
     def frozen(self, players: Iterable[Player]) -> Iterator[None]:
-        """These players' parameters need no gradient for as long as the context lasts."""
-        parameters = [p for player in players for p in self._parameters_of[player]]
-        for p in parameters:
+        """These players' parameters need no gradient for as long as the context lasts; then each is as it was."""
+        learning = [p for player in players for p in self._parameters_of[player] if p.requires_grad]
+        for p in learning:
             p.requires_grad_(False)
         try:
             yield
         finally:
-            for p in parameters:
+            for p in learning:
                 p.requires_grad_(True)
 
     # ------------------------------------------------------------------ hooks of Lightning
@@ -295,7 +366,7 @@ class AdversarialModule(GenerativeModule):
         """The players' optimizers, in the order of `PLAYERS`."""
         optimizers = []
         for player, modules in self.players().items():
-            self._parameters_of[player] = [p for module in modules for p in module.parameters() if p.requires_grad]
+            self._parameters_of[player] = learnable(modules)
             optimizer = self.optimizer_factories[player](self._parameters_of[player])
             # Kept here and not read back from the optimizer, whose groups a resume overwrites with those of the
             # checkpoint: the learning rate is the one that the user asks for now.
@@ -325,12 +396,18 @@ class AdversarialModule(GenerativeModule):
                     f"the {player}'s optimizer is fused, which unscales fp16 gradients inside its step, where they "
                     f"can no longer be clipped: take `fused` away from it, or {player}_clip_norm, or use bf16-mixed"
                 )
+        for regularizer in self.regularizers:
+            regularizer.check(self)  # type: ignore[operator]
         super().on_fit_start()
 
     @staticmethod
     def _trains_in_turns(strategy: DDPStrategy) -> bool:
         wrapped = isinstance(strategy.model, nn.parallel.DistributedDataParallel)
         return not wrapped or strategy._ddp_kwargs.get("find_unused_parameters", False)
+
+
+def _mean(losses: list[Tensor]) -> Tensor:
+    return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
 
 def _do_nothing() -> None:

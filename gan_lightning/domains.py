@@ -17,6 +17,7 @@ from gan_lightning.adversarial import AdversarialModule, Terms, evaluating
 from gan_lightning.batches import Batch, DomainBatch, first
 from gan_lightning.images import to_channels
 from gan_lightning.losses import Minimax
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 
 SOURCE, TARGET = 0, 1  # domains, as a conditional classifier knows them
 
@@ -70,7 +71,7 @@ class DomainInvariance(AdversarialModule):
 
     def discriminator_loss(self, batch: DomainBatch, fake: Features) -> Terms:
         """Tell the source's features from the target's: the mean cross-entropy over both."""
-        return {"domain": self.tell_apart(*self._verdicts(fake)) / 2}
+        return {"domain": self.adversarial_loss(*map(DiscriminatorOutput.of, self._verdicts(fake))) / 2}
 
     def generator_loss(self, batch: DomainBatch, fake: Features) -> Terms:
         """Read the source's labels; keep the discriminator from telling the domains apart."""

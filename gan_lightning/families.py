@@ -16,6 +16,7 @@ from gan_lightning.draws import ImageDraws
 from gan_lightning.generative import GenerativeModule, evaluating
 from gan_lightning.image_pool import ImagePool
 from gan_lightning.images import to_channels
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 
 Direction = Literal["a_to_b", "b_to_a"]
 
@@ -166,6 +167,10 @@ class NoiseToImage(FromLatents, AdversarialModule):
         """A fake for each real image, of the same class where the model knows classes."""
         return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
 
+    def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
+        """Given the labels of a conditional model."""
+        return self.discriminate(images, *self.conditions(batch.labels), **asked)
+
 
 class FromSources(GenerativeModule):
     """A generator that turns a source image into the target that it is paired with, with an adversary or without."""
@@ -278,10 +283,6 @@ class UnpairedTranslation(AdversarialModule):
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """The networks one by one: each is called, and compiled, by itself."""
         return {"discriminator": [*self.discriminator.values()], "generator": [*self.generator.values()]}
-
-    def judge(self, domain: str, images: Tensor) -> Tensor:
-        """What the discriminator of a domain, "a" or "b", says of images seen through the augmentation; float32."""
-        return self.discriminator[domain](self.augmentation(images)).float()
 
     @torch.no_grad()
     def translate(self, images: Tensor, direction: Direction = "a_to_b") -> Tensor:

@@ -161,6 +161,21 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """A schedule's factor now."""
         return schedule.over(self._length(schedule.unit, self._trainer))(self._progress(schedule.unit))
 
+    def record(self, name: str, value: Tensor) -> None:
+        """Note a scalar, to be logged under this name with the next losses."""
+        self._terms[name] = value.detach()
+
+    @property
+    def records(self) -> Mapping[str, Tensor]:
+        """The losses, and what `record` was given, as noted last, by the names that they are logged under."""
+        return self._terms
+
+    def mean_over_processes(self, tensor: Tensor) -> Tensor:
+        """The mean of a tensor over all processes, the same on each."""
+        mean = tensor.detach().clone()
+        self._average_over_processes([mean])
+        return mean
+
     def rate_schedules(self) -> dict[str, Schedule]:
         """The schedules of learning rates, by the names of their arguments."""
         return {}
@@ -670,6 +685,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             model.to(map_location)
         model.lay_out(model.device)
         return model
+
+
+def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """The parameters that modules learn, each once, also where modules share it."""
+    return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Terms that any model here can take beside its paper's own: `model.regularizers` in YAML, a list."""
 
+import inspect
+import itertools
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -22,6 +24,9 @@ class Regularizer(Recorded, nn.Module):
     are in the checkpoint.
     """
 
+    def check(self, model: "AdversarialModule") -> None:
+        """Called before training starts: raise an error with a sentence where the model is none that this fits."""
+
     def discriminator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
         """Named terms for the discriminator's turn; what `model.discriminator_loss` is given."""
         return {}
@@ -35,7 +40,8 @@ class FeatureMatching(Regularizer):
     """Feature matching for the generator: weight · ‖E f(x) - E f(G(z))‖².
 
     Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016, arXiv
-    1606.03498, section 3.1. f is what the discriminator's head sees (`features`); means are over a batch.
+    1606.03498, section 3.1. f are the features that the discriminator has on request; means are over a batch, and of
+    several scales or layers the terms are added up.
 
     It is added to the adversarial term. To put it in that term's place, as the paper does, give the model
     `loss: gan_lightning.losses.WeightedGenerator` with weight 0.
@@ -44,26 +50,32 @@ class FeatureMatching(Regularizer):
         weight: factor on the term.
 
     Raises:
-        TypeError: in the first step, where the model is no noise-to-image one or its discriminator has no `features`.
+        TypeError: before the first step, where the model's discriminator has no features on request.
     """
 
     def __init__(self, weight: NonNegativeFloat = 1.0) -> None:
         super().__init__()
         self.weight = weight
 
+    def check(self, model: "AdversarialModule") -> None:
+        """The discriminator has features on request."""
+        if "with_features" not in inspect.signature(model.discriminator.forward).parameters:
+            raise TypeError(
+                f"FeatureMatching compares features of the discriminator, and {type(model).__name__}'s "
+                f"{type(model.discriminator).__name__} has none on request: take FeatureMatching out of "
+                "model.regularizers, or choose a discriminator that is a head on features "
+                "(gan_lightning.networks.discriminator.Discriminator)"
+            )
+
     def generator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
         """`feature_matching`, of images seen through the model's augmentation."""
-        features, conditions = getattr(model.discriminator, "features", None), getattr(model, "conditions", None)
-        if features is None or conditions is None:
-            raise TypeError(
-                f"feature matching compares discriminator.features of images made from noise, and "
-                f"{type(model).__name__} with a {type(model.discriminator).__name__} has no such thing: take "
-                "FeatureMatching from model.regularizers, or choose a discriminator that is a head on features"
-            )
-        labels = conditions(batch.labels)
+        asked = {"with_features": True, "with_logits": False}
         with torch.no_grad():
-            real = features(model.augmentation(batch.images), *labels)
-        return {"feature_matching": self.weight * feature_matching(real, features(model.augmentation(fake), *labels))}
+            real = model.verdict(batch, model.reference(batch), **asked).features
+        made = model.verdict(batch, model.fake_images(fake), **asked).features
+        pairs = zip(itertools.chain(*real), itertools.chain(*made), strict=True)
+        terms = [feature_matching(one.flatten(1), other.flatten(1)) for one, other in pairs]
+        return {"feature_matching": self.weight * torch.stack(terms).sum()}
 
 
 class HistoricalAveraging(Regularizer):

@@ -1,4 +1,4 @@
-"""Run as a script, once for each version that is released: a small checkpoint of every model, for later versions' tests.
+"""Run as a script for each version that is released: a small checkpoint of every model, for later versions' tests.
 
     python tests/store_checkpoints.py tests/stored/VERSION
 

@@ -1,5 +1,6 @@
 """The engine: turns, freezing, stepping, counting, averaging, guarding."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,11 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch.optim import SGD, Adam
 
-from gan_lightning.adversarial import NonFiniteLossError
+from gan_lightning.adversarial import NonFiniteLossError, Player
 from gan_lightning.augmentation import AdaptiveAugmentation
-from gan_lightning.batches import ImageBatch, PairedBatch
+from gan_lightning.batches import ImageBatch, PairedBatch, split
+from gan_lightning.losses import NonSaturating
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.schedules import Cosine, LinearToZero
 from toys import DeterministicGAN, ToyData, ToyDiscriminator, ToyGAN, ToyGenerator, equal, trainer, weights
 
@@ -25,7 +28,7 @@ class Watched(ToyGAN):
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)
         self.forwards = 0
-        self.turns: list[str] = []
+        self.taken: list[str] = []
         self.generator.register_forward_hook(self._count)
 
     def _count(self, *_: Any) -> None:
@@ -39,7 +42,7 @@ class Watched(ToyGAN):
         moved = {name.split(".")[0] for name in after if not torch.equal(before[name], after[name])}
         assert moved == {player}, f"the {player}'s turn moved {moved}"
         assert all(p.requires_grad for p in self.parameters_of_players()), f"{other} was left frozen"
-        self.turns.append(player)
+        self.taken.append(player)
 
     def parameters_of_players(self) -> list[nn.Parameter]:
         return [*self.generator.parameters(), *self.discriminator.parameters()]
@@ -48,7 +51,7 @@ class Watched(ToyGAN):
 def test_each_turn_moves_its_player_only_and_one_forward_serves_both() -> None:
     model = Watched()
     trainer(max_epochs=1).fit(model, ToyData(batches=4))
-    assert model.turns == ["discriminator", "generator"] * 4
+    assert model.taken == ["discriminator", "generator"] * 4
     assert model.forwards == 4
 
 
@@ -56,7 +59,7 @@ def test_n_critic_gives_the_generator_every_nth_turn_across_epochs() -> None:
     model = Watched(n_critic=3)
     trainer(max_epochs=2).fit(model, ToyData(batches=4))
     turns = ["discriminator", "discriminator", "discriminator", "generator"]
-    assert model.turns == [*turns, *turns, "discriminator", "discriminator"]
+    assert model.taken == [*turns, *turns, "discriminator", "discriminator"]
 
 
 def test_a_model_that_redraws_gives_the_generator_other_fakes() -> None:
@@ -74,7 +77,7 @@ def test_a_model_that_redraws_gives_the_generator_other_fakes() -> None:
 
     model = Redrawing()
     trainer(max_epochs=1).fit(model, ToyData(batches=2))
-    assert model.turns == ["discriminator", "generator"] * 2
+    assert model.taken == ["discriminator", "generator"] * 2
 
 
 def test_the_discriminators_fakes_carry_no_graph() -> None:
@@ -186,7 +189,7 @@ def test_lazy_terms_come_every_nth_batch_that_much_stronger() -> None:
     class Lazy(ToyGAN):
         def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
             terms = super().discriminator_loss(batch, fake)
-            terms |= self.lazily("extra", 3, lambda: self.discriminate(batch.images).square().mean())
+            terms |= self.lazily("extra", 3, lambda: self.discriminate(batch.images).logits[0].square().mean())
             if self._trainer is not None and self.training:
                 seen.append("extra" in terms)
             return terms
@@ -230,7 +233,7 @@ def test_the_probability_of_an_adaptive_augmentation_is_logged_as_it_moves(tmp_p
 
     class Told(ToyGAN):
         def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
-            return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+            return {"adversarial": self.adversarial_loss(self.discriminate(batch.images), self.discriminate(fake))}
 
     # every r_t is above the target: 2 batches of 8 images move p by 16 / 160
     model = Told(augmentation=AdaptiveAugmentation(target=-1.1, interval=2, adjustment=160), n_critic=3, accumulate=2)
@@ -419,7 +422,9 @@ def test_an_fp16_overflow_skips_that_players_step_only() -> None:
         def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
             terms = super().discriminator_loss(batch, fake)
             if self._trainer is not None and self.training and self.batches_seen == 1:
-                terms["huge"] = self.discriminate(batch.images).sum() * 1e35  # its scaled gradient is infinite
+                terms["huge"] = (
+                    self.discriminate(batch.images).logits[0].sum() * 1e35
+                )  # its scaled gradient is infinite
             return terms
 
         def minimize(self, player: Any, *losses: Any) -> None:
@@ -440,3 +445,94 @@ def test_fused_optimizers_and_clipping_are_refused_under_fp16() -> None:
     with pytest.raises(ValueError, match="the generator's optimizer is fused"):
         trainer(max_epochs=1, plugins=half_precision()).fit(model, ToyData())
     trainer(max_epochs=1, precision="bf16-mixed").fit(model, ToyData())
+
+
+def test_parameters_that_modules_share_step_once() -> None:
+    class Shared(DeterministicGAN):
+        """Its generator plays twice over."""
+
+        def players(self) -> dict[Player, Sequence[nn.Module]]:
+            return super().players() | {"generator": [self.generator, self.generator.net]}
+
+    def trained(kind: type[DeterministicGAN]) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        model = kind(generator_optimizer=SGD_01, discriminator_optimizer=SGD_01)
+        trainer(max_epochs=1).fit(model, ToyData(batches=1))
+        return model.state_dict()
+
+    assert equal(trained(Shared), trained(DeterministicGAN))
+
+
+def test_what_a_model_has_frozen_stays_frozen() -> None:
+    class Transfer(ToyGAN):
+        """Freezes a layer of its discriminator when training has begun."""
+
+        def on_train_batch_start(self, batch: ImageBatch, batch_idx: int) -> None:
+            super().on_train_batch_start(batch, batch_idx)
+            self.discriminator.net[1].requires_grad_(False)
+
+    model = Transfer(generator_optimizer=SGD_01, discriminator_optimizer=SGD_01)
+    before = model.discriminator.net[1].weight.clone()
+    trainer(max_epochs=1).fit(model, ToyData(batches=2))
+    assert not any(p.requires_grad for p in model.discriminator.net[1].parameters())
+    assert torch.equal(model.discriminator.net[1].weight, before)
+    assert all(p.requires_grad for p in model.discriminator.net[3].parameters())
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_clock_of_lazy_terms_counts_turns(accumulate: int) -> None:
+    """Whatever parts a batch is cut into, and however many turns a player has on a batch."""
+
+    class Lazy(ToyGAN):
+        def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+            terms = super().discriminator_loss(batch, fake)
+            terms |= self.lazily("extra", 3, lambda: fake.square().mean())
+            if self.training:
+                seen.append("extra" in terms)
+            return terms
+
+        def training_step(self, batch: ImageBatch, batch_idx: int) -> None:
+            parts = split(batch, self.accumulate)
+            for _ in range(2):
+                self.minimize("discriminator", *(partial(self._discriminator_terms, p, p.images) for p in parts))
+            self.finish_step(batch, averaged=False)
+
+    seen: list[bool] = []
+    trainer(max_epochs=1).fit(Lazy(accumulate=accumulate), ToyData(batches=3))
+    due = [True, False, False, True, False, False]
+    assert seen == [each for each in due for _ in range(accumulate)]
+
+
+def test_the_adversarial_losses_are_means_over_scales() -> None:
+    class Multiscale(nn.Module):
+        """Judges images, and images made small."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.nets = nn.ModuleList([nn.Linear(16, 1), nn.Linear(4, 1)])
+
+        def forward(self, images: torch.Tensor) -> DiscriminatorOutput:
+            small = nn.functional.avg_pool2d(images, 2)
+            return DiscriminatorOutput([net(x.flatten(1)) for net, x in zip(self.nets, (images, small), strict=True)])
+
+    model = ToyGAN(discriminator=Multiscale(), loss=Pairs())
+    real, fake = (torch.rand(4, 1, 4, 4) for _ in range(2))
+    heard: list[int] = []
+    model.listeners.append(lambda real_logits, fake_logits: heard.append(len(real_logits)))
+    (told,) = model.discriminator_loss(ImageBatch(real), fake).values()
+    (made,) = model.generator_loss(ImageBatch(real), fake).values()
+    pairs = list(zip(model.discriminator(real).logits, model.discriminator(fake).logits, strict=True))
+    torch.testing.assert_close(told, sum(((r - f) ** 2).mean() for r, f in pairs) / 2)
+    torch.testing.assert_close(made, sum((r * f).mean() for r, f in pairs) / 2)
+    assert heard == [4, 4]
+    assert all(logits.dtype == torch.float32 for logits in model.discriminate(real).logits)
+
+
+class Pairs(NonSaturating):
+    """A loss that shows which logits meet."""
+
+    def discriminator(self, real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
+        return (real_logits - fake_logits).square().mean()
+
+    def generator(self, fake_logits: torch.Tensor, real_logits: Callable[[], torch.Tensor]) -> torch.Tensor:
+        return (fake_logits * real_logits()).mean()

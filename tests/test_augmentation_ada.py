@@ -393,7 +393,7 @@ class Sure(ToyGAN):
         torch.nn.init.constant_(self.discriminator.net[-1].bias, 100.0)
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+        return {"adversarial": self.adversarial_loss(self.discriminate(batch.images), self.discriminate(fake))}
 
 
 @pytest.mark.parametrize(
@@ -422,9 +422,9 @@ def test_a_loss_without_a_threshold_is_refused() -> None:
 def test_a_model_that_hides_its_logits_is_refused() -> None:
     class Hidden(Sure):
         def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
-            return {"own": self.discriminate(fake).mean() - self.discriminate(batch.images).mean()}
+            return {"own": self.discriminate(fake).logits[0].mean() - self.discriminate(batch.images).logits[0].mean()}
 
-    with pytest.raises(RuntimeError, match=r"no logits of real images.*call self\.tell_apart"):
+    with pytest.raises(RuntimeError, match=r"no logits of real images.*call self\.adversarial_loss"):
         trainer(max_epochs=1).fit(Hidden(augmentation=AdaptiveAugmentation()), ToyData())
 
 

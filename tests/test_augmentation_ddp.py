@@ -13,6 +13,7 @@ import torch
 
 from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.batches import ImageBatch
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from toys import ToyData, ToyGAN, trainer
 
 HERE = Path(__file__).parent
@@ -35,11 +36,12 @@ class Scripted(ToyGAN):
     """Each process has a discriminator with a mind of its own."""
 
     def discriminator_loss(self, batch: ImageBatch, fake: Any) -> Any:
-        terms = {"adversarial": self.loss.discriminator(self.discriminate(batch.images), self.discriminate(fake))}
+        real, made = self.discriminate(batch.images).logits[0], self.discriminate(fake).logits[0]
+        terms = {"adversarial": self.loss.discriminator(real, made)}
         logits = torch.ones(8)
         if self.global_rank == 1:
             logits[: 4 if self.batches_seen < 4 else 8] = -1
-        self.tell_apart(logits, logits)
+        self.adversarial_loss(DiscriminatorOutput.of(logits), DiscriminatorOutput.of(logits))
         return terms
 
 

@@ -14,6 +14,8 @@ from gan_lightning.losses import NonSaturating, WeightedGenerator, feature_match
 from gan_lightning.models import CGAN, DCGAN, Pix2Pix
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, PatchGAN, UNetGenerator
 from gan_lightning.regularizers import FeatureMatching, HistoricalAveraging
+from tiny import BUILDERS, cut, cyclegan, data_for
+from tiny import pix2pix as pix2pix_
 from toys import ToyData, ToyGAN, equal, trainer, weights
 
 SMALL: dict[str, Any] = {"image_size": 16, "channels": 1, "width": 4}
@@ -92,10 +94,21 @@ def test_feature_matching_in_the_place_of_the_adversarial_term() -> None:
 
 
 def test_feature_matching_needs_features() -> None:
-    with pytest.raises(TypeError, match=r"ToyGAN with a ToyDiscriminator has no such thing: take"):
+    with pytest.raises(TypeError, match=r"ToyGAN's ToyDiscriminator has none on request: take"):
         trainer(max_epochs=1).fit(ToyGAN(regularizers=[FeatureMatching()]), ToyData())
-    with pytest.raises(TypeError, match=r"Pix2Pix with a PatchGAN has no such thing: take"):
+    with pytest.raises(TypeError, match=r"Pix2Pix's PatchGAN has none on request: take"):
         fit(pix2pix(regularizers=[FeatureMatching()]))
+
+
+@pytest.mark.parametrize("build", [build for build in BUILDERS if build not in (pix2pix_, cyclegan, cut)])
+def test_feature_matching_stands_beside_every_model_whose_discriminator_has_features(build: Any) -> None:
+    model = build(regularizers=[FeatureMatching()])
+    if model.discriminator.__class__.__name__ in ("DCGANAutoencoder", "BEGANAutoencoder"):
+        with pytest.raises(TypeError, match="has none on request"):
+            FeatureMatching().check(model)
+        return
+    trainer(max_epochs=1).fit(model, data_for(model, batches=model.n_critic))
+    assert float(model.records["loss/generator/feature_matching"]) > 0
 
 
 def flat(model: AdversarialModule, player: str) -> Tensor:

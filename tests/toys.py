@@ -52,12 +52,6 @@ class ToyGAN(NoiseToImage):
         super().__init__(generator or ToyGenerator(), discriminator or ToyDiscriminator(), **base)
         self.loss = loss or NonSaturating()
 
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}
-
 
 class DeterministicGAN(ToyGAN):
     """Its latents are pixels of the batch, so that runs cut up differently can be compared."""

@@ -152,7 +152,7 @@ class AdaptiveAugmentation(Augmentation):
         if not self._observed:
             raise RuntimeError(
                 "ADA has seen no logits of real images in this batch, by which p moves: let the model's "
-                "discriminator_loss call self.tell_apart(real_logits, fake_logits), or set p for good "
+                "discriminator_loss call self.adversarial_loss(real, fake), or set p for good "
                 "(model.init_args.augmentation.init_args: target: null, p: 0.3)"
             )
         mean = torch.stack(self._observed).mean()

@@ -143,6 +143,7 @@ class Health(Checked, L.Callback):
                 "remove it from trainer.callbacks"
             )
         self._forget()
+        pl_module.listeners.append(self._listen)
         if self.extractor is not None:
             self.extractor.to(pl_module.device)
         if _loss_of(pl_module) is None:
@@ -156,23 +157,10 @@ class Health(Checked, L.Callback):
     ) -> None:
         """In a batch that will be logged, listen to what D's loss is given."""
         self._due = trainer._logger_connector.should_update_logs
-        loss = _loss_of(pl_module)
-        if not self._due or loss is None:
-            return
-        tell_apart = loss.discriminator
 
-        def listen(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-            # some losses call it in G's turn too, the other way round; the first batch is tried in evaluation mode
-            if pl_module.training and pl_module.playing == "discriminator":
-                self._logits.append((real_logits.detach().float(), fake_logits.detach().float()))
-            return tell_apart(real_logits, fake_logits)
-
-        vars(loss)["discriminator"] = listen  # in front of the method, for this batch
-
-    def _stop_listening(self, pl_module: L.LightningModule) -> None:
-        loss = _loss_of(pl_module)
-        if loss is not None:
-            vars(loss).pop("discriminator", None)
+    def _listen(self, real_logits: Tensor, fake_logits: Tensor) -> None:
+        if self._due and real_logits.requires_grad:  # not where the first batch is tried out
+            self._logits.append((real_logits.detach().clone(), fake_logits.detach().clone()))
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
         """The gradient's norm: averaged over processes by now, and not yet clipped."""
@@ -193,7 +181,6 @@ class Health(Checked, L.Callback):
         assert isinstance(pl_module, AdversarialModule)
         if not self._due:
             return
-        self._stop_listening(pl_module)
         seen = {f"{player}_gradient_norm": norm for player, norm in self._norms.items()}
         seen |= self._seen_in_logits(_loss_of(pl_module))
         seen["diversity"] = self._diversity(pl_module, batch)
@@ -202,9 +189,17 @@ class Health(Checked, L.Callback):
         pl_module.log_dict({f"health/{name}": value for name, value in known.items()})
         self._judge(pl_module, known)
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Leave the loss as it was, should the exception have come in the middle of a batch."""
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen no more."""
         self._stop_listening(pl_module)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Listen no more."""
+        self._stop_listening(pl_module)
+
+    def _stop_listening(self, pl_module: L.LightningModule) -> None:
+        if isinstance(pl_module, AdversarialModule) and self._listen in pl_module.listeners:
+            pl_module.listeners.remove(self._listen)
 
     # ------------------------------------------------------------------ what is seen
 

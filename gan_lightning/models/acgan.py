@@ -21,7 +21,7 @@ from gan_lightning.layers import check_labels
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import ACGANDiscriminator, ACGANGenerator
 from gan_lightning.networks.acgan import AuxiliaryClassifier
-from gan_lightning.networks.discriminator import Discriminator
+from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
 
 
@@ -66,28 +66,28 @@ class ACGAN(NoiseToImage):
         self.loss = loss or NonSaturating()
         self.lambda_class = lambda_class
 
-    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What D says of images, seen through the augmentation: logits (N,) and classes' logits (N, num_classes)."""
-        logits, class_logits = self.discriminator.judge_and_classify(self.augmentation(images))
-        return logits.float(), class_logits.float()
+    def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
+        """D is given no labels."""
+        return self.discriminate(images, **asked)
 
-    def class_loss(self, class_logits: Tensor, labels: Tensor | None) -> Tensor:
-        """Minus one half of L_C, weighted: the cross-entropy of logits (N, num_classes) to labels int64 (N,)."""
-        return self.lambda_class * F.cross_entropy(class_logits, check_labels(labels, self.num_classes))
+    def class_loss(self, verdict: DiscriminatorOutput, labels: Tensor | None) -> Tensor:
+        """Minus one half of L_C, weighted: the cross-entropy of D's class logits to labels int64 (N,)."""
+        assert verdict.class_logits is not None  # D is an AuxiliaryClassifier
+        return self.lambda_class * F.cross_entropy(verdict.class_logits, check_labels(labels, self.num_classes))
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Minus L_S and minus the two halves of L_C."""
-        (real_logits, real_classes), (fake_logits, fake_classes) = self.judge(batch.images), self.judge(fake)
+        real, made = self.discriminate(batch.images), self.discriminate(fake)
         return {
-            "adversarial": self.tell_apart(real_logits, fake_logits),
-            "class_real": self.class_loss(real_classes, batch.labels),
-            "class_fake": self.class_loss(fake_classes, batch.labels),
+            "adversarial": self.adversarial_loss(real, made),  # equation 2
+            "class_real": self.class_loss(real, batch.labels),  # equation 3
+            "class_fake": self.class_loss(made, batch.labels),
         }
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Have G(z, c) taken for real, and for one of class c."""
-        fake_logits, fake_classes = self.judge(fake)
+        made = self.discriminate(fake)
         return {
-            "adversarial": self.loss.generator(fake_logits, lambda: self.judge(batch.images)[0]),
-            "class": self.class_loss(fake_classes, batch.labels),
+            "adversarial": self.generator_adversarial_loss(made, lambda: self.discriminate(batch.images)),
+            "class": self.class_loss(made, batch.labels),
         }

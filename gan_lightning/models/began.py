@@ -67,28 +67,28 @@ class BEGAN(NoiseToImage):
         bound = 1.0 if truncation is None else min(truncation, 1.0)
         return torch.empty(count, self.latent_dim, device=self.device).uniform_(-bound, bound, generator=generator)
 
-    def error(self, images: Tensor) -> Tensor:
-        """L: how badly D reconstructs images, a scalar."""
+    def reconstruction_error(self, images: Tensor) -> Tensor:
+        """L(v) = |v - D(v)| of images v seen through the augmentation, a scalar."""
         images = self.augmentation(images)
         return (images.float() - self.discriminator(images).float()).abs().mean()
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Reconstruct real images, and fakes as badly as k says."""
-        return {"real": self.error(batch.images), "fake": -self.k * self.error(fake)}
+        return {"real": self.reconstruction_error(batch.images), "fake": -self.k * self.reconstruction_error(fake)}
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Make what D reconstructs well."""
-        return {"adversarial": self.error(fake)}
+        return {"adversarial": self.reconstruction_error(fake)}
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
-        """As ever; after the generator's turn the controller moves k, alike on all processes."""
+        """Step; after the generator's turn, move k, alike on all processes."""
         super().minimize(player, *losses)
         if player == "generator":
-            balance = self.gamma * self._terms["loss/discriminator/real"] - self._terms["loss/generator"]
-            self._average_over_processes([balance])
+            real = self.records["loss/discriminator/real"]
+            balance = self.mean_over_processes(self.gamma * real - self.records["loss/generator"])
             self.k.add_(self.lambda_k * balance).clamp_(0, 1)
-            self._terms["convergence"] = self._terms["loss/discriminator/real"] + balance.abs()
-            self._terms["k"] = self.k.clone()
+            self.record("convergence", real + balance.abs())
+            self.record("k", self.k.clone())
 
     def images_of(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """As ever, clipped to [-1, 1], which G's linear output may leave."""

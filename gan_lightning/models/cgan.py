@@ -10,10 +10,8 @@ the very label that G was given.
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from gan_lightning.adversarial import Terms
-from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
@@ -48,13 +46,3 @@ class CGAN(NoiseToImage):
                 "CGAN needs networks that take labels: give both the data's number of classes as num_classes"
             )
         self.loss = loss or NonSaturating()
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Tell x|y from G(z|y), given y."""
-        real_logits = self.discriminate(batch.images, batch.labels)
-        return {"adversarial": self.tell_apart(real_logits, self.discriminate(fake, batch.labels))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Have G(z|y) taken for a real image of class y."""
-        fake_logits = self.discriminate(fake, batch.labels)
-        return {"adversarial": self.loss.generator(fake_logits, lambda: self.discriminate(batch.images, batch.labels))}

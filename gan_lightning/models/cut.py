@@ -96,14 +96,13 @@ class CUT(OneWayTranslation):
         fake_b, idt_b = self.generator(images.flip(3) if mirrored else images).tensor_split([len(batch.real_a)])
         return Fakes(fake_b, idt_b, mirrored)
 
-    def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
-        """Tell b from G(a)."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.real_b), self.discriminate(fake.fake_b))}
+    def fake_images(self, fake: Fakes) -> Tensor:
+        """G(a)."""
+        return fake.fake_b
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Have G(a) taken for real, and the places of a recognised in it; and those of b in G(b)."""
-        fake_logits = self.discriminate(fake.fake_b)
-        terms = {"adversarial": self.loss.generator(fake_logits, lambda: self.discriminate(batch.real_b))}
+        terms = super().generator_loss(batch, fake)
         if self.lambda_nce:
             terms["nce"] = self.lambda_nce * self.contrast(batch.real_a, fake.fake_b, fake.mirrored)
         if self.lambda_identity:

@@ -13,6 +13,7 @@ Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, wi
 D learns from a pool of the last 50 fakes rather than from the newest (Shrivastava et al. 2017).
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -100,17 +101,18 @@ class CycleGAN(PoolsFakes, UnpairedTranslation):
         terms = {}
         for domain, real, made in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
             shown = self.exchanged(domain, made)
-            terms[domain] = self.tell_apart(self.judge(domain, real), self.judge(domain, shown))
+            judge = partial(self.discriminate, by=self.discriminator[domain])
+            terms[domain] = self.adversarial_loss(judge(real), judge(shown))
         return terms
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Fool both discriminators; come back to where each image started; leave images of the wanted domain alone."""
         (real_a, real_b), (fake_b, fake_a) = batch, fake
         a_to_b, b_to_a = self.generator["a_to_b"], self.generator["b_to_a"]
-        terms = {
-            "adversarial_a": self.loss.generator(self.judge("a", fake_a), lambda: self.judge("a", real_a)),
-            "adversarial_b": self.loss.generator(self.judge("b", fake_b), lambda: self.judge("b", real_b)),
-        }
+        terms = {}
+        for domain, real, made in (("a", real_a, fake_a), ("b", real_b, fake_b)):
+            judge = partial(self.discriminate, by=self.discriminator[domain])
+            terms[f"adversarial_{domain}"] = self.generator_adversarial_loss(judge(made), partial(judge, real))
         if self.lambda_cycle:
             terms["cycle_a"] = self.lambda_cycle * l1_loss(b_to_a(fake_b), real_a)
             terms["cycle_b"] = self.lambda_cycle * l1_loss(a_to_b(fake_a), real_b)

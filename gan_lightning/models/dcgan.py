@@ -13,10 +13,8 @@ output and D's input, no fully connected layers, ReLU in G and leaky ReLU in D; 
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from gan_lightning.adversarial import Terms
-from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
@@ -45,11 +43,3 @@ class DCGAN(NoiseToImage):
     ) -> None:
         super().__init__(generator or DCGANGenerator(), discriminator or DCGANDiscriminator(), **base)
         self.loss = loss or NonSaturating()
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Tell x from G(z): real and fake images in passes of their own, each with its own batch statistics."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Have G(z) taken for real."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

@@ -14,10 +14,8 @@ GAN's, total variation.
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from gan_lightning.adversarial import Terms
-from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import KL, AdversarialLoss, AlternativeUpdate
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
@@ -50,11 +48,3 @@ class FGAN(NoiseToImage):
     ) -> None:
         super().__init__(generator or DCGANGenerator(), discriminator or DCGANDiscriminator(), **base)
         self.loss = loss or AlternativeUpdate(KL())
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Raise the bound to the divergence."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Lower the divergence, as the bound shows it."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

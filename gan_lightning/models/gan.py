@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from gan_lightning.adversarial import OptimizerFactory, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import MLPDiscriminator, MLPGenerator
@@ -52,11 +51,3 @@ class GAN(NoiseToImage):
         bound = 3**0.5 if truncation is None else min(truncation, 3**0.5)
         z = torch.empty(count, self.latent_dim, device=self.device)
         return z.uniform_(-bound, bound, generator=generator)
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Maximise log D(x) + log(1 - D(G(z)))."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Maximise log D(G(z))."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

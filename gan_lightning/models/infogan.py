@@ -25,7 +25,7 @@ from gan_lightning.draws import ImageDraws
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.losses.information import Codes
-from gan_lightning.networks.discriminator import Discriminator
+from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.networks.infogan import CodeHead, InfoGANDiscriminator, InfoGANGenerator
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt
 
@@ -119,25 +119,30 @@ class InfoGAN(NoiseToImage):
         z = self.latents(len(batch.images))
         return Fakes(self.generator(z), z)
 
+    def fake_images(self, fake: Fakes) -> Tensor:
+        """Without their latents."""
+        return fake.images
+
     def discriminator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
         """Tell x from G(z, c), and read c."""
-        fake_logits, information = self._read(fake)
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), fake_logits), **information}
+        made = self.discriminate(fake.images, with_features=True)
+        information = self.information(made, fake.latents)
+        return {"adversarial": self.adversarial_loss(self.discriminate(batch.images), made), **information}
 
     def generator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
         """Have G(z, c) taken for real, and c read."""
-        fake_logits, information = self._read(fake)
-        adversarial = self.loss.generator(fake_logits, lambda: self.discriminate(batch.images))
+        made = self.discriminate(fake.images, with_features=True)
+        information = self.information(made, fake.latents)
+        adversarial = self.generator_adversarial_loss(made, lambda: self.discriminate(batch.images))
         return {"adversarial": adversarial, **information}
 
-    def _read(self, fake: Fakes) -> tuple[Tensor, Terms]:
-        """D's logits of fakes (N,), and -λ L_I by one pass through what D and Q share."""
-        features = self.discriminator.features(self.augmentation(fake.images))
-        read = self.recognition(features).float()
-        bounds = self.codes.information(read, fake.latents)
-        self._terms |= {f"mutual_information/{name}": bound.detach() for name, bound in bounds.items()}
-        weighted = {f"information_{name}": -self.lambda_information * bound for name, bound in bounds.items()}
-        return self.discriminator.head(features).flatten().float(), weighted
+    def information(self, verdict: DiscriminatorOutput, latents: Tensor) -> Terms:
+        """-λ L_I (equation 5), a term for each kind of code, read by Q from the features that D judged fakes by."""
+        ((features,),) = verdict.features
+        bounds = self.codes.information(self.recognition(features).float(), latents)
+        for name, bound in bounds.items():
+            self.record(f"mutual_information/{name}", bound)
+        return {f"information_{name}": -self.lambda_information * bound for name, bound in bounds.items()}
 
     @torch.no_grad()
     def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:

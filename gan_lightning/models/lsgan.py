@@ -15,11 +15,10 @@ minimises the Pearson χ² divergence between p + q and 2q, of data p and fakes 
 from functools import partial
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
@@ -50,11 +49,3 @@ class LSGAN(NoiseToImage):
     ) -> None:
         super().__init__(generator or DCGANGenerator(), discriminator or DCGANDiscriminator(), **base)
         self.loss = loss or LeastSquares()
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Pull D(x) to b and D(G(z)) to a."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Pull D(G(z)) to c."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

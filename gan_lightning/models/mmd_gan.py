@@ -76,8 +76,12 @@ class MMDGAN(NoiseToImage):
         self.lambda_rank = lambda_rank
         self.clip = clip
 
+    def players(self) -> dict[Player, Sequence[nn.Module]]:
+        """Encoder and decoder one by one: each is called, and compiled, by itself."""
+        return super().players() | {"discriminator": [self.discriminator.encoder, self.discriminator.decoder]}
+
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
-        """As ever; then the encoder's parameters go back into their box. The decoder has none."""
+        """Step; then clip the encoder's weights to [-c, c]. Those of the decoder are free."""
         super().minimize(player, *losses)
         if player == "discriminator":
             with torch.no_grad():

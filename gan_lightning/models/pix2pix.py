@@ -22,6 +22,7 @@ from gan_lightning.families import PairedTranslation
 from gan_lightning.inference import activate_dropout, instance_statistics
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import PatchGAN, UNetGenerator
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
 
 
@@ -61,22 +62,13 @@ class Pix2Pix(PairedTranslation):
         self.test_dropout = test_dropout
         self.test_instance_statistics = test_instance_statistics
 
-    def judge(self, source: Tensor, target: Tensor) -> Tensor:
+    def verdict(self, batch: PairedBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
         """D(x, y): a map of logits, one for each patch. Both images go through the augmentation together."""
-        return self.discriminate(torch.cat([source, target], dim=1))
-
-    def discriminator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
-        """Tell the pair (x, y) from (x, G(x))."""
-        real_logits, fake_logits = self.judge(batch.source, batch.target), self.judge(batch.source, fake)
-        return {"adversarial": self.tell_apart(real_logits, fake_logits)}
+        return self.discriminate(torch.cat([batch.source, images], dim=1), **asked)
 
     def generator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
-        """Have (x, G(x)) taken for a real pair, and stay near y."""
-        fake_logits = self.judge(batch.source, fake)
-        return {
-            "adversarial": self.loss.generator(fake_logits, lambda: self.judge(batch.source, batch.target)),
-            "l1": self.lambda_l1 * l1_loss(fake, batch.target),
-        }
+        """Have (x, G(x)) taken for a real pair, and stay near y: equation 4."""
+        return super().generator_loss(batch, fake) | {"l1": self.lambda_l1 * l1_loss(fake, batch.target)}
 
     @torch.no_grad()
     def translate(self, images: Tensor) -> Tensor:

@@ -14,11 +14,10 @@ nowhere else, and G by the gains and biases of its batch norm. The game is SN-GA
 from functools import partial
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Hinge
 from gan_lightning.networks import ConditionalResidualGenerator, SNResidualDiscriminator
@@ -65,13 +64,3 @@ class ProjectionGAN(NoiseToImage):
                 "ProjectionGAN needs networks that take labels: give both the data's number of classes as num_classes"
             )
         self.loss = loss or Hinge()
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Tell (x, y) from (G(z, y), y)."""
-        real_logits = self.discriminate(batch.images, batch.labels)
-        return {"adversarial": self.tell_apart(real_logits, self.discriminate(fake, batch.labels))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Raise what D says of G(z, y) and y."""
-        fake_logits = self.discriminate(fake, batch.labels)
-        return {"adversarial": self.loss.generator(fake_logits, lambda: self.discriminate(batch.images, batch.labels))}

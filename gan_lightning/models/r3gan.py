@@ -67,17 +67,13 @@ class R3GAN(NoiseToImage):
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Find each x more real than its G(z), with small gradients at both."""
-        terms = {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+        terms = super().discriminator_loss(batch, fake)
         if self.gamma:
             half_gamma = self.gamma / 2 * self.at(self.gamma_schedule)
-            terms["r1"] = half_gamma * r1(self._judge, batch.images)
-            terms["r2"] = half_gamma * r2(self._judge, fake)
+            terms["r1"] = half_gamma * r1(self._eager_logits, batch.images)
+            terms["r2"] = half_gamma * r2(self._eager_logits, fake)
         return terms
 
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Have each G(z) found more real than its x."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}
-
-    def _judge(self, images: Tensor) -> Tensor:
-        """Eager, as no compiled module is differentiable twice; with the augmentation inside what is differentiated."""
+    def _eager_logits(self, images: Tensor) -> Tensor:
+        """Not by a compiled module, which is not differentiable twice; through the augmentation, as all that D sees."""
         return self.discriminator.forward(self.augmentation(images))

@@ -13,10 +13,8 @@ G lowers what D says of real images as it raises what D says of its own, which i
 
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from gan_lightning.adversarial import Terms
-from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, RelativisticAverage
 from gan_lightning.networks import DCGANGenerator, SNDCGANDiscriminator
@@ -49,11 +47,3 @@ class RaGAN(NoiseToImage):
             generator or DCGANGenerator(latent_dim=128, image_size=32), discriminator or SNDCGANDiscriminator(), **base
         )
         self.loss = loss or RelativisticAverage()
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Find x more real than fakes are on average, and G(z) less real than real images are."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """The other way round, with real images in their part."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

@@ -13,11 +13,10 @@ too, and its singular vectors u and v count as constants in the gradient.
 from functools import partial
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Hinge
 from gan_lightning.networks import ResidualGenerator, SNResidualDiscriminator
@@ -57,11 +56,3 @@ class SNGAN(NoiseToImage):
             **base,
         )
         self.loss = loss or Hinge()
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Equation 16."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Equation 17."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

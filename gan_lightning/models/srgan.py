@@ -84,14 +84,9 @@ class SRGAN(SuperResolution, PairedTranslation):
         if self.lambda_content:
             self.content.load()
 
-    def discriminator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
-        """Tell I_HR from G(I_LR)."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.target), self.discriminate(fake))}
-
     def generator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
         """Look like I_HR to VGG, and like any photograph to D."""
-        adversarial = self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.target))
-        terms = {"adversarial": self.lambda_adversarial * adversarial}
+        terms = {"adversarial": self.lambda_adversarial * super().generator_loss(batch, fake)["adversarial"]}
         if self.lambda_content:
             terms["content"] = self.lambda_content * self.content(fake, batch.target)
         if self.lambda_l1:

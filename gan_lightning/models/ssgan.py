@@ -24,7 +24,7 @@ from gan_lightning.adversarial import OptimizerFactory, Terms, evaluating
 from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, NonSaturating, feature_matching
-from gan_lightning.networks.discriminator import Discriminator
+from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
 from gan_lightning.ranges import NonNegativeFloat
 
@@ -74,19 +74,31 @@ class SSGAN(NoiseToImage):
         logits = self.classify(self.augmentation(batch.images))
         terms = {"labelled": F.cross_entropy(logits[labelled], labels[labelled], ignore_index=UNKNOWN)}
         if self.lambda_unlabelled:
-            fake_logits = self.classify(self.augmentation(fake))
-            log_z, fake_log_z = logits[unlabelled].logsumexp(dim=1), fake_logits.logsumexp(dim=1)
-            terms["unlabelled"] = self.lambda_unlabelled * 0.5 * self.tell_apart(log_z, fake_log_z)
+            real, made = (
+                self._real_or_fake(logits[unlabelled]),
+                self._real_or_fake(self.classify(self.augmentation(fake))),
+            )
+            terms["unlabelled"] = self.lambda_unlabelled * 0.5 * self.adversarial_loss(real, made)
         return terms
+
+    @staticmethod
+    def _real_or_fake(class_logits: Tensor) -> DiscriminatorOutput:
+        """log Z (N,), the logit of being real, from class logits (N, K)."""
+        return DiscriminatorOutput((class_logits.logsumexp(dim=1),), class_logits=class_logits)
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Match the mean features of the unlabelled half."""
         with torch.no_grad():
-            real = self.discriminator.features(self.augmentation(batch.images[_halves(batch)[1]]))
-        return {"feature_matching": feature_matching(real, self.discriminator.features(self.augmentation(fake)))}
+            real = self._features(batch.images[_halves(batch)[1]])
+        return {"feature_matching": feature_matching(real, self._features(fake))}
+
+    def _features(self, images: Tensor) -> Tensor:
+        """f of images (N, C, H, W) seen through the augmentation, (N, F)."""
+        ((features,),) = self.discriminate(images, with_features=True, with_logits=False).features
+        return features
 
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
-        """Classify the reference images; then evaluation, as ever."""
+        """Classify the reference images, and generate those that are evaluated."""
         right = (self.classify(batch.images).argmax(dim=1) == _halves(batch)[0]).float()
         name = "test/accuracy" if self.trainer.testing else "val/accuracy"
         self.log(name, right.mean(), prog_bar=True, sync_dist=True, batch_size=len(right))

@@ -30,6 +30,7 @@ from gan_lightning.families import FromLatents
 from gan_lightning.gradients import scale_gradient
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
 
 
@@ -97,25 +98,35 @@ class VAEGAN(FromLatents, AdversarialModule):
         reconstructed = self.generator(scale_gradient(z, 1 / self.gamma))
         return Fakes(mean, std, z, reconstructed, self.generator(self.latents(len(z))))
 
+    def fake_images(self, fake: Fakes) -> Tensor:
+        """Those from the prior."""
+        return fake.sampled
+
     def discriminator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
         """-L_GAN: tell x from x̃ and x_p, in passes of their own."""
-        fake_logits = torch.cat([self.discriminate(fake.reconstructed), self.discriminate(fake.sampled)])
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), fake_logits)}
+        made = self._verdict_on_both(fake.reconstructed, fake.sampled)
+        return {"adversarial": self.adversarial_loss(self.discriminate(batch.images), made)}
 
     def generator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
         """L_prior and L_rec for the encoder, γ L_rec and L_GAN for the decoder, from one sum of terms."""
         prior = kl_divergence(Normal(fake.mean, fake.std, validate_args=False), Normal(0.0, 1.0)).sum(1).mean()
         with torch.no_grad():
-            seen = self._compared(batch.images)
-        difference = self._compared(scale_gradient(fake.reconstructed, self.gamma)) - seen
+            seen = self._layer(batch.images)
+        difference = self._layer(scale_gradient(fake.reconstructed, self.gamma)) - seen
         reconstruction = 0.5 * difference.square().sum(1).mean()
 
         # x̃ once more, from a z that ends the gradient: Enc learns nothing from L_GAN
         reconstructed = self.generator(fake.z.detach())
-        fake_logits = torch.cat([self.discriminate(reconstructed), self.discriminate(fake.sampled)])
-        adversarial = self.loss.generator(fake_logits, lambda: self.discriminate(batch.images))
+        made = self._verdict_on_both(reconstructed, fake.sampled)
+        adversarial = self.generator_adversarial_loss(made, lambda: self.discriminate(batch.images))
         return {"prior": prior, "reconstruction": reconstruction, "adversarial": adversarial}
 
-    def _compared(self, images: Tensor) -> Tensor:
-        """Dis_l of images, (N, F), in float32."""
-        return self.discriminator.features(images).float()  # type: ignore[operator]
+    def _layer(self, images: Tensor) -> Tensor:
+        """Dis_l of images as they are, not augmented, (N, F), in float32."""
+        ((features,),) = self.discriminator(images, with_features=True, with_logits=False).features
+        return features.float()
+
+    def _verdict_on_both(self, reconstructed: Tensor, sampled: Tensor) -> DiscriminatorOutput:
+        """Dis of x̃ and of x_p, in passes of their own, as the answer on one batch."""
+        (first,), (second,) = self.discriminate(reconstructed).logits, self.discriminate(sampled).logits
+        return DiscriminatorOutput((torch.cat([first, second]),))

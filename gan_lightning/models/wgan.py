@@ -15,11 +15,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import RMSprop
 
 from gan_lightning.adversarial import OptimizerFactory, Player, Terms
-from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Wasserstein
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
@@ -81,18 +80,10 @@ class WGAN(NoiseToImage):
         return (late + self.head_start + EARLY - 2) % (self.head_start + ROUND - 1) >= self.head_start - 1
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
-        """As ever; then the critic's parameters go back into their box."""
+        """Step; then clip the critic's weights to [-c, c]."""
         super().minimize(player, *losses)
         if player == "discriminator":
             with torch.no_grad():
                 for parameter in self.discriminator.parameters():
                     parameter.clamp_(-self.clip, self.clip)
-            self._terms["wasserstein_estimate"] = -self._terms["loss/discriminator/adversarial"]
-
-    def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Minus the estimate of the Wasserstein distance."""
-        return {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Raise the critic's score of what G makes."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}
+            self.record("wasserstein_estimate", -self.records["loss/discriminator/adversarial"])

@@ -62,12 +62,8 @@ class WGANGP(NoiseToImage):
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
         """Equation 3. The penalty calls the critic's `forward`, as no compiled module is differentiable twice."""
-        terms = {"adversarial": self.tell_apart(self.discriminate(batch.images), self.discriminate(fake))}
+        terms = super().discriminator_loss(batch, fake)
         if self.lambda_gp:
             penalty = gradient_penalty(self.discriminator.forward, batch.images, fake)
             terms["gradient_penalty"] = self.lambda_gp * penalty
         return terms
-
-    def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Raise the critic's score of what G makes."""
-        return {"adversarial": self.loss.generator(self.discriminate(fake), lambda: self.discriminate(batch.images))}

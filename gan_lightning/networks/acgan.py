@@ -13,7 +13,7 @@ import itertools
 from torch import Tensor, nn
 
 from gan_lightning.layers import append_labels, check_images, check_latent, check_no_labels, halvings, init_normal
-from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput, HeadFactory
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, Share
 from gan_lightning.recording import Network
 
@@ -98,10 +98,8 @@ class ACGANDiscriminator(Discriminator):
         return self.net(images).flatten(1)
 
 
-class AuxiliaryClassifier(Discriminator):
+class AuxiliaryClassifier(Network):
     """A discriminator that also tells the class, by a linear layer on the features that it judges images by.
-
-    Called as a discriminator, it is the one that it is made of.
 
     Args:
         discriminator: D, which takes no labels.
@@ -115,15 +113,10 @@ class AuxiliaryClassifier(Discriminator):
         self.classifier = nn.Linear(self.num_features, num_classes)
         init_normal(self.classifier)
 
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] to the discriminator's features, (N, F)."""
-        return self.judge.features(images, labels)
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] to the discriminator's logits, (N,)."""
-        return self.judge(images, labels)
-
-    def judge_and_classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) in [-1, 1] to logits (N,) and the classes' logits (N, num_classes), in one pass."""
-        features = self.features(images)
-        return self.judge.head(features).flatten(), self.classifier(features)
+    def forward(self, images: Tensor, with_features: bool = False, with_logits: bool = True) -> DiscriminatorOutput:
+        """Images (N, C, H, W) in [-1, 1] to the discriminator's logits (N,) and class logits (N, num_classes)."""
+        features = self.judge.features(images)
+        answer = DiscriminatorOutput((), ((features,),) if with_features else ())
+        if not with_logits:
+            return answer
+        return answer._replace(logits=(self.judge.judge(features),), class_logits=self.classifier(features))

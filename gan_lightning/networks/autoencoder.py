@@ -62,7 +62,7 @@ class DCGANAutoencoder(Autoencoder):
 
     def encode(self, images: Tensor) -> Tensor:
         """Images (N, C, S, S) in [-1, 1] to codes (N, code_dim)."""
-        return self.encoder.head(self.encoder.features(images))
+        return self.encoder(images).view(len(images), -1)
 
 
 class BEGANGenerator(Network):

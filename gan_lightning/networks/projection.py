@@ -54,8 +54,7 @@ class Projection(Discriminator):
         """Images (N, C, H, W) in [-1, 1] to φ, (N, F); labels have no part in it."""
         return self.discriminator.features(images)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] and labels int64 (N,) to logits (N,)."""
-        features = self.features(images)
+    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """φ (N, F) and labels int64 (N,) to logits (N,)."""
         embedded = self.embedding(check_labels(labels, self.num_classes))
-        return self.head(features).flatten() + (embedded * features).sum(dim=1)
+        return super().judge(features) + (embedded * features).sum(dim=1)

@@ -131,10 +131,9 @@ class SNResidualDiscriminator(Discriminator):
         check_images(images, self.image_shape)
         return F.relu(self.blocks(images)).sum(dim=(2, 3))  # over (N, width, 8, 8)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
-        features = self.features(images)
-        logits = self.head(features).flatten()
+    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """φ (N, width) and labels int64 (N,) to logits (N,)."""
+        logits = super().judge(features)
         if self.embedding is None:
             check_no_labels(labels)
             return logits

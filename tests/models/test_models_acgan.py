@@ -29,10 +29,10 @@ def test_all_terms_by_hand(weight: float) -> None:
     model = acgan(lambda_class=weight).eval()
     batch = batch_for(model)
     fake = model.draw_fakes(batch)
-    features = [model.discriminator.features(images) for images in (batch.images, fake)]
+    features = [model.discriminator.judge.features(images) for images in (batch.images, fake)]
     real_logits, fake_logits = (model.discriminator.judge.head(f).flatten() for f in features)
     real_classes, fake_classes = (model.discriminator.classifier(f) for f in features)
-    assert torch.equal(model.discriminate(fake), fake_logits)
+    assert torch.equal(model.discriminate(fake).logits[0], fake_logits)
     torch.testing.assert_close(
         model.discriminator_loss(batch, fake),
         {
@@ -75,7 +75,7 @@ def test_the_augmentation_stands_in_front_of_both_answers() -> None:
             return torch.zeros_like(images)
 
     model = acgan(augmentation=Black()).eval()
-    logits, classes = model.judge(batch_for(model).images)
+    (logits,), _, classes = model.discriminate(batch_for(model).images)
     assert (logits == logits[0]).all()
     assert (classes == classes[0]).all()
 

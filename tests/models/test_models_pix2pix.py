@@ -75,9 +75,9 @@ def test_the_augmentation_treats_source_and_target_alike() -> None:
 
     model = pix2pix().eval()
     batch = batch_for(model)
-    plain = model.judge(batch.source.flip(-1), batch.target.flip(-1))
+    (plain,) = model.verdict(PairedBatch(*(each.flip(-1) for each in batch)), batch.target.flip(-1)).logits
     model.augmentation = Mirror()
-    torch.testing.assert_close(model.judge(batch.source, batch.target), plain)
+    torch.testing.assert_close(model.verdict(batch, batch.target).logits, [plain])
 
 
 def test_dropout_is_the_noise_of_training_and_of_use() -> None:

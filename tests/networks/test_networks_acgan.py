@@ -42,14 +42,14 @@ def test_a_classifier_on_any_discriminators_features(network):
     judge = network(image_size=16, channels=1, width=4)
     net = AuxiliaryClassifier(judge, num_classes=5).eval()
     images = torch.randn(3, 1, 16, 16)
-    logits, class_logits = net.judge_and_classify(images)
+    (logits,), ((features,),), class_logits = net(images, with_features=True)
     assert torch.equal(logits, judge(images))
-    assert torch.equal(logits, net(images))
     assert class_logits.shape == (3, 5)
     torch.testing.assert_close(
         class_logits, judge.features(images) @ net.classifier.weight.T + net.classifier.bias, rtol=1e-4, atol=1e-6
     )
-    assert torch.equal(net.features(images), judge.features(images))
+    assert torch.equal(features, judge.features(images))
+    assert net(images, with_features=True, with_logits=False).logits == ()
     assert net.num_features == judge.num_features
 
 
