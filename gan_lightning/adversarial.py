@@ -25,7 +25,6 @@ from gan_lightning.generative import (
     GenerativeModule,
     NonFiniteLossError,
     OptimizerFactory,
-    evaluating,
     learnable,
 )
 from gan_lightning.losses import AdversarialLoss
@@ -42,7 +41,6 @@ __all__ = [
     "OptimizerFactory",
     "Player",
     "Terms",
-    "evaluating",
 ]
 
 Player = Literal["discriminator", "generator"]

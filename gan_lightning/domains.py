@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
-from gan_lightning.adversarial import AdversarialModule, Terms, evaluating
+from gan_lightning.adversarial import AdversarialModule, Terms
 from gan_lightning.batches import Batch, DomainBatch, first
 from gan_lightning.images import to_channels
+from gan_lightning.inference import evaluating
 from gan_lightning.losses import Minimax
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 

@@ -1,9 +1,6 @@
 """What the models of a family share besides the game: how fakes are drawn, images made, and progress shown."""
 
-import math
-from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -12,10 +9,10 @@ from torch.nn.functional import interpolate, l1_loss
 
 from gan_lightning.adversarial import AdversarialModule, Player
 from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch, first
-from gan_lightning.draws import ImageDraws
-from gan_lightning.generative import GenerativeModule, evaluating
+from gan_lightning.generative import GenerativeModule
 from gan_lightning.image_pool import ImagePool
 from gan_lightning.images import to_channels
+from gan_lightning.inference import LatentSampler, NormalPrior, Prior, Translator
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 
 Direction = Literal["a_to_b", "b_to_a"]
@@ -29,38 +26,32 @@ class FromLatents(GenerativeModule):
 
     Batch norm uses its running statistics whenever images are made (in previews, evaluation and prediction alike), and
     the statistics of the batch in training only.
+
+    Args:
+        generator: the network.
+        prior: the distribution of latents. None = the paper's.
+        base: the other arguments of the model's base.
     """
 
-    def __init__(self, generator: nn.Module, **base: Any) -> None:
+    paper_prior: ClassVar[Prior] = NormalPrior()
+    """The distribution of latents where none is given."""
+    clamps: ClassVar[bool] = False
+    """Whether images are limited to [-1, 1], since the paper's generator may leave it."""
+
+    def __init__(self, generator: nn.Module, prior: Prior | None = None, **base: Any) -> None:
         super().__init__(generator, **base)
-        for name, stated, least in (
-            ("latent_dim", getattr(generator, "latent_dim", None), 1),
-            ("num_classes", getattr(generator, "num_classes", 0), 0),
-        ):
-            if not isinstance(stated, int) or stated < least:
-                raise TypeError(
-                    f"the generator {type(generator).__name__} does not say its {name} (it is {stated!r}): give it an "
-                    f"int attribute of this name, {least} or more"
-                )
-        self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
-        self.num_classes: int = getattr(generator, "num_classes", 0)
+        self.prior = prior or self.paper_prior
+        self.latent_dim: int = self.sampler.latent_dim
+        self.num_classes: int = self.sampler.num_classes
 
-    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """`count` latent vectors (count, latent_dim) from the prior, a standard normal.
+    @property
+    def sampler(self) -> LatentSampler:
+        """Makes images, with the averaged weights."""
+        return LatentSampler(self.averaged_generator, self.prior, self.clamps)
 
-        Args:
-            count: how many.
-            truncation: largest magnitude of a component, as if larger ones were redrawn (Brock et al. 2018). None =
-                any.
-            generator: the random number generator to draw from, on this module's device. None = the global one.
-        """
-        z = torch.empty(count, self.latent_dim, device=self.device)
-        if truncation is None:
-            return z.normal_(generator=generator)
-        # by the inverse of the distribution function: one number for each component, where redrawing takes any number
-        bound = math.erf(truncation / math.sqrt(2))
-        z.uniform_(-bound, bound, generator=generator).erfinv_().mul_(math.sqrt(2))
-        return z.clamp_(-truncation, truncation)  # rounding aside, it is within
+    def latents(self, count: int) -> Tensor:
+        """Latent vectors (count, latent_dim) from the prior, on this module's device."""
+        return self.prior.draw(count, self.latent_dim, self.device)
 
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
         """What the networks take besides their first argument: the labels of a conditional model, else nothing."""
@@ -74,31 +65,8 @@ class FromLatents(GenerativeModule):
         seed: int | None = None,
         first: int = 0,
     ) -> Tensor:
-        """Generate images with the averaged weights.
-
-        Args:
-            n: how many.
-            labels: class of each, int64 (n,), for a conditional model. None = it goes through its classes in turn.
-            truncation: see `latents`.
-            seed: image k of a seed is the same whatever `n` and the device, up to the rounding of sums, also where
-                the generator draws noise of its own. None = drawn from the global random state.
-            first: number of the first image, where there is a seed.
-
-        Returns:
-            float32 (n, C, H, W) in [-1, 1].
-        """
-        if labels is not None and not self.num_classes:
-            raise ValueError("this model takes no labels: its networks have num_classes: 0")
-        if self.num_classes and labels is None:
-            labels = torch.arange(first, first + n, device=self.device) % self.num_classes
-        with nullcontext() if seed is None else ImageDraws(seed, range(first, first + n)):
-            return self.images_of(self.latents(n, truncation), labels)
-
-    @torch.no_grad()
-    def images_of(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Latents (N, latent_dim), and labels of a conditional model, to float32 images (N, C, H, W) in [-1, 1]."""
-        with evaluating(self.averaged_generator), torch.autocast(self.device.type, enabled=False):
-            return self.averaged_generator(z, *self.conditions(labels))
+        """Generate images float32 (n, C, H, W) in [-1, 1] with the averaged weights; see `LatentSampler.sample`."""
+        return self.sampler.sample(n, labels, truncation, seed, first)
 
     def generate(self, batch: ImageBatch) -> Tensor:
         """As many images as the batch has, of its classes."""
@@ -172,16 +140,23 @@ class NoiseToImage(FromLatents, AdversarialModule):
         return self.discriminate(images, *self.conditions(batch.labels), **asked)
 
 
-class FromSources(GenerativeModule):
+class Translates(GenerativeModule):
+    """A generator that turns images into others."""
+
+    @property
+    def translator(self) -> Translator:
+        """Makes images, with the averaged weights."""
+        return Translator(self.averaged_generator)
+
+    def translate(self, images: Tensor, direction: str | None = None) -> Tensor:
+        """Images float (N, C, H, W) in [-1, 1] to others, as a user gets them; see `Translator.translate`."""
+        return self.translator.translate(images, direction)
+
+
+class FromSources(Translates):
     """A generator that turns a source image into the target that it is paired with, with an adversary or without."""
 
     batch_type: ClassVar[type[Batch]] = PairedBatch
-    directions: ClassVar[tuple[str, ...]] = ()
-    """The directions that `translate` is asked for by name; none where there is only one."""
-
-    @abstractmethod
-    def translate(self, images: Tensor) -> Tensor:
-        """Source images float (N, C_source, H, W) in [-1, 1] to targets float (N, C_target, H', W') in [-1, 1]."""
 
     def generate(self, batch: PairedBatch) -> Tensor:
         """The translated sources, as a user gets them."""
@@ -204,12 +179,10 @@ class SuperResolution(FromSources):
     batch nor on how it is cut into tiles.
     """
 
-    @torch.no_grad()
-    def translate(self, images: Tensor) -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1], enlarged: float32 (N, C, scale · H, scale · W), clamped to [-1, 1]."""
-        network = self.averaged_generator
-        with evaluating(network), torch.autocast(self.device.type, enabled=False):
-            return network(images).clamp(-1, 1)
+    @property
+    def translator(self) -> Translator:
+        """From images (N, C, H, W) to (N, C, scale · H, scale · W), limited to [-1, 1]."""
+        return Translator(self.averaged_generator, clamp=True)
 
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
         """Rows of source | source enlarged by bicubic interpolation | fake | target."""
@@ -226,19 +199,10 @@ class PairedTranslation(FromSources, AdversarialModule):
         return self.generator(batch.source)
 
 
-class OneWayTranslation(AdversarialModule):
+class OneWayTranslation(Translates, AdversarialModule):
     """One generator that turns images of domain A into domain B, with no pairs to learn from; it takes B as well."""
 
     batch_type: ClassVar[type[Batch]] = UnpairedBatch
-    directions: ClassVar[tuple[str, ...]] = ()
-    """The directions that `translate` is asked for by name; none where there is only one."""
-
-    @torch.no_grad()
-    def translate(self, images: Tensor) -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1] of either domain to images of B float32 (N, C, H, W) in [-1, 1]."""
-        network = self.averaged_generator
-        with evaluating(network), torch.autocast(self.device.type, enabled=False):
-            return network(images)
 
     def generate(self, batch: UnpairedBatch) -> Tensor:
         """The images of A as images of B."""
@@ -254,7 +218,7 @@ class OneWayTranslation(AdversarialModule):
         return side_by_side(real_a, self.translate(real_a), real_b, self.translate(real_b)), 4
 
 
-class UnpairedTranslation(AdversarialModule):
+class UnpairedTranslation(Translates, AdversarialModule):
     """Two generators that turn images of domain A into domain B and back, with no pairs to learn from.
 
     Args:
@@ -268,8 +232,6 @@ class UnpairedTranslation(AdversarialModule):
     """
 
     batch_type: ClassVar[type[Batch]] = UnpairedBatch
-    directions: ClassVar[tuple[str, ...]] = ("a_to_b", "b_to_a")
-    """The directions that `translate` is asked for by name; none where there is only one."""
     generator: nn.ModuleDict
     discriminator: nn.ModuleDict
 
@@ -278,18 +240,17 @@ class UnpairedTranslation(AdversarialModule):
     ) -> None:
         super().__init__(generator, discriminator, **base)
         self.evaluated: Direction = evaluated
+        self.pools: dict[str, ImagePool] = {}  # of earlier fakes, for a model whose discriminators learn from them
         self._cycle_errors: list[Tensor] = []  # sums of both, and how many images, of each batch of this evaluation
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """The networks one by one: each is called, and compiled, by itself."""
         return {"discriminator": [*self.discriminator.values()], "generator": [*self.generator.values()]}
 
-    @torch.no_grad()
-    def translate(self, images: Tensor, direction: Direction = "a_to_b") -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1] of one domain to the other; `direction` is "a_to_b" or "b_to_a"."""
-        network = self.averaged_generator[direction]  # type: ignore[index]
-        with evaluating(network), torch.autocast(self.device.type, enabled=False):
-            return network(images)
+    @property
+    def translator(self) -> Translator:
+        """In both directions, "a_to_b" and "b_to_a"."""
+        return Translator(self.averaged_generator)
 
     def generate(self, batch: UnpairedBatch) -> Tensor:
         """The images of one domain as images of the other, in the direction that is evaluated."""
@@ -298,6 +259,29 @@ class UnpairedTranslation(AdversarialModule):
     def reference(self, batch: UnpairedBatch) -> Tensor:
         """The images of the domain that the evaluated direction leads to."""
         return batch.real_b if self.evaluated == "a_to_b" else batch.real_a
+
+    def exchanged(self, pool: ImagePool, images: Tensor) -> Tensor:
+        """Fakes (N, C, H, W) given to a pool in training, for as many of the same shape, new and old.
+
+        The pool takes in the fakes of all processes, in the order that one process alone would have made them in. So it
+        is the same on each, whatever their number.
+        """
+        if not self.training:
+            return images
+        if self._trainer is None or self.trainer.world_size == 1:
+            return pool.exchange(images)
+        gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
+        return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]
+
+    def resume_state(self) -> dict[str, Any]:
+        """The pools beside the rest."""
+        return super().resume_state() | {"pools": {name: pool.state() for name, pool in self.pools.items()}}
+
+    def load_resume_state(self, state: dict[str, Any]) -> None:
+        """Take back a `resume_state`."""
+        super().load_resume_state(state)
+        for name, pool in self.pools.items():
+            pool.load_state(state["pools"][name])
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """The images that are evaluated; all are also translated there and back."""
@@ -325,36 +309,6 @@ class UnpairedTranslation(AdversarialModule):
         fake_b, fake_a = self.translate(shown.real_a, "a_to_b"), self.translate(shown.real_b, "b_to_a")
         rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
         return side_by_side(shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b), 6
-
-
-class PoolsFakes(AdversarialModule):
-    """Mixin for a model whose discriminators learn from pools of earlier fakes, `pools`, each under a name.
-
-    A pool takes in the fakes of all processes, in the order that one process alone would have made them in. So it is
-    the same on each, whatever their number.
-    """
-
-    pools: dict[str, ImagePool]
-
-    def exchanged(self, name: str, images: Tensor) -> Tensor:
-        """Fakes (N, C, H, W) given to a pool in training, for as many of the same shape, new and old."""
-        if not self.training:
-            return images
-        if self._trainer is None or self.trainer.world_size == 1:
-            return self.pools[name].exchange(images)
-        gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
-        out = self.pools[name].exchange(gathered.flatten(0, 1))
-        return out.view_as(gathered)[self.global_rank]
-
-    def resume_state(self) -> dict[str, Any]:
-        """The pools beside the rest."""
-        return super().resume_state() | {"pools": {name: pool.state() for name, pool in self.pools.items()}}
-
-    def load_resume_state(self, state: dict[str, Any]) -> None:
-        """Take back a `resume_state`."""
-        super().load_resume_state(state)
-        for name, pool in self.pools.items():
-            pool.load_state(state["pools"][name])
 
 
 def side_by_side(*columns: Tensor) -> Tensor:

@@ -6,8 +6,7 @@
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -31,8 +30,10 @@ from gan_lightning.checkpoint_content import (
 )
 from gan_lightning.checkpoint_io import read_checkpoint
 from gan_lightning.draws import ImageDraws, SharedDraws
+from gan_lightning.inference import Sampler, Translator, evaluating
 from gan_lightning.layouts import is_faster_in_channels_last
 from gan_lightning.loggers import RunCSVLogger, cut_back
+from gan_lightning.migrations import migrate
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
@@ -128,6 +129,16 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Compute a loss of a batch, and let go of it: whatever does not fit shows."""
 
     # ------------------------------------------------------------------ its parts
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """Makes images from nothing, with the averaged weights. None = the model needs images to make others."""
+        return None
+
+    @property
+    def translator(self) -> Translator | None:
+        """Makes images from images, with the averaged weights. None = the model takes none."""
+        return None
 
     @property
     def averaged_generator(self) -> nn.Module:
@@ -510,6 +521,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         content = checked(checkpoint, Path(str(path)).absolute().parent if local else None)
         checkpoint.clear()
         checkpoint.update(content)
+        migrate(checkpoint)
         then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["_class_path"], path_of(type(self))
         if then.rpartition(".")[2] != now.rpartition(".")[2]:  # the module may have moved
             raise CheckpointError(
@@ -667,6 +679,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             TypeError: it holds a model that is not a `cls`.
         """
         checkpoint = read_checkpoint(checkpoint_path, map_location)
+        migrate(checkpoint)
         own = cls.__module__.partition(".")[0]
         trusted = [*dict.fromkeys((*TRUSTED, own, *([trusted] if isinstance(trusted, str) else trusted)))]
         arguments = dict(checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY])
@@ -690,15 +703,3 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
     """The parameters that modules learn, each once, also where modules share it."""
     return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """The module is in evaluation mode for as long as the context lasts; then each part is back in its own."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode

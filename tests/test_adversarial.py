@@ -374,7 +374,7 @@ def test_sampling_is_seeded_and_leaves_no_trace() -> None:
 
 
 def test_truncated_latents_stay_within_bounds() -> None:
-    z = ToyGAN().latents(1000, truncation=0.5)
+    z = ToyGAN().sampler.draw(1000, truncation=0.5)
     assert z.abs().max() <= 0.5
     assert z.std() > 0.2
 

@@ -1,11 +1,14 @@
-"""Dropout and batch norm at the time of use."""
+"""Samplers and translators; dropout and batch norm at the time of use."""
+
+import subprocess
+import sys
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from gan_lightning.adversarial import evaluating
-from gan_lightning.inference import SharedStatistics, activate_dropout, instance_statistics
+from gan_lightning.inference import LatentSampler, Translator, evaluating
+from gan_lightning.inference.statistics import InstanceStatistics, SharedStatistics, activate_dropout
 from toys import equal
 
 
@@ -29,7 +32,7 @@ def test_each_image_has_its_own_statistics() -> None:
     images = torch.randn(3, 2, 6, 6) * torch.tensor([0.1, 1, 10]).view(3, 1, 1, 1)
     before = {name: value.clone() for name, value in made.named_buffers()}
     plain = made(images)
-    with instance_statistics(made):
+    with InstanceStatistics():
         together = made(images)
         alone = torch.cat([made(one[None]) for one in images])
     torch.testing.assert_close(together, alone)
@@ -45,7 +48,7 @@ def test_batch_norm_is_itself_again_after_an_error() -> None:
     made = network()
 
     def fail() -> None:
-        with instance_statistics(made):
+        with InstanceStatistics():
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -57,11 +60,11 @@ def test_batch_norm_is_itself_again_after_an_error() -> None:
 def test_the_statistics_need_no_affine_parameters_and_no_batch_norm() -> None:
     bare = nn.BatchNorm2d(2, affine=False).eval()
     images = torch.randn(2, 2, 5, 5) * 7 + 3
-    with instance_statistics(bare):
+    with InstanceStatistics():
         out = bare(images)
     torch.testing.assert_close(out.mean(dim=(2, 3)), torch.zeros(2, 2), atol=1e-5, rtol=0)
     torch.testing.assert_close(out.var(dim=(2, 3), unbiased=False), torch.ones(2, 2), atol=1e-3, rtol=0)
-    with instance_statistics(nn.ReLU()):
+    with InstanceStatistics():
         pass
 
 
@@ -94,17 +97,17 @@ def deep() -> nn.Sequential:
 
 def test_one_part_is_normalised_as_it_would_be_alone() -> None:
     made, images = deep(), torch.randn(1, 2, 8, 8) * 3 + 1
-    with instance_statistics(made):
+    with InstanceStatistics():
         expected = made(images)
-        statistics = SharedStatistics()
-        with statistics:
-            first = made(images)
-        statistics.fix()
-        assert len(statistics) == 2
-        with statistics:
-            again = made(images)
-        with statistics:
-            part = made(images[:, :, :3])
+    statistics = SharedStatistics()
+    with statistics, InstanceStatistics():
+        first = made(images)
+    statistics.fix()
+    assert len(statistics) == 2
+    with statistics, InstanceStatistics():
+        again = made(images)
+    with statistics, InstanceStatistics():
+        part = made(images[:, :, :3])
     torch.testing.assert_close(first, expected)
     torch.testing.assert_close(again, expected)
     torch.testing.assert_close(part, expected[:, :, :3])  # as a part of the whole, not for itself
@@ -136,3 +139,110 @@ def test_fixed_running_averages_are_left_alone() -> None:
     with statistics:
         assert torch.equal(tracked(images), images / (1 + 1e-5) ** 0.5)
     assert len(statistics) == 0
+
+
+# ---------------------------------------------------------------------- samplers
+
+
+class Noisy(nn.Module):
+    """A conditional generator with a space of styles, which draws noise of its own."""
+
+    latent_dim, num_classes = 5, 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mapping = nn.Linear(5, 4)
+        self.classes = nn.Embedding(3, 4)
+        self.to_images = nn.Sequential(
+            nn.Linear(4, 12), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Unflatten(1, (3, 2, 2))
+        )
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.synthesis(self.mapping(z)) + self.classes(labels).mean()
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        images = self.to_images(w)
+        return images + torch.randn_like(images)
+
+
+def plain() -> nn.Module:
+    """A generator whose only space is z, and which draws noise."""
+
+    class Plain(nn.Module):
+        latent_dim = 5
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(5, 12), nn.Unflatten(1, (3, 2, 2)))
+
+        def forward(self, z: Tensor) -> Tensor:
+            return self.net(z) + torch.randn(len(z), 1, 2, 2)
+
+    torch.manual_seed(0)
+    return Plain()
+
+
+@pytest.mark.parametrize("truncation", [None, 0.5])
+def test_an_image_of_a_seed_is_the_same_whatever_is_made_with_it(truncation: float | None) -> None:
+    sampler = LatentSampler(plain())
+    whole = sampler.sample(7, seed=3, truncation=truncation)
+    state = torch.get_rng_state()
+    parts = [sampler.sample(n, seed=3, first=first, truncation=truncation) for first, n in ((0, 2), (2, 4), (6, 1))]
+    torch.testing.assert_close(torch.cat(parts), whole)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.allclose(sampler.sample(7, seed=4, truncation=truncation), whole)
+    z = sampler.latents(range(2, 6), 3, truncation)
+    torch.testing.assert_close(sampler.images(z, seed=3, first=2), whole[2:6])  # by the way of its latents
+    assert truncation is None or z.abs().max() <= truncation
+
+
+def test_a_generator_with_styles_has_both_spaces_and_gradients() -> None:
+    torch.manual_seed(0)
+    network = Noisy().train()
+    sampler = LatentSampler(network)
+    assert (sampler.spaces, LatentSampler(plain()).spaces) == (("z", "w"), ("z",))
+    z = sampler.draw(4).requires_grad_()
+    w = sampler.map(z)
+    assert w.shape == (4, 4)
+    first, again, other = (sampler.synthesize(w, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again)  # noise fixed by the seed, and no dropout
+    assert not torch.equal(first, other)
+    (gradient,) = torch.autograd.grad(first.sum(), z)
+    assert gradient.abs().sum() > 0
+    assert all(part.training for part in network.modules())  # and every part is in its own mode again
+    assert not sampler.sample(2, seed=0).requires_grad
+    bare = LatentSampler(plain())
+    assert bare.map(z) is z
+
+
+def test_precision_outside_does_not_reach_images() -> None:
+    sampler = LatentSampler(plain())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert sampler.sample(2, seed=0).dtype == torch.float32
+        assert Translator(nn.Conv2d(3, 3, 1)).translate(torch.zeros(1, 3, 4, 4)).dtype == torch.float32
+
+
+def test_classes_come_in_turn_or_as_asked() -> None:
+    torch.manual_seed(0)
+    sampler = LatentSampler(Noisy())
+    assert sampler.classes(4, first=2).tolist() == [2, 0, 1, 2]
+    assert torch.equal(sampler.sample(4, seed=0), sampler.sample(4, torch.tensor([0, 1, 2, 0]), seed=0))
+    with pytest.raises(ValueError, match="takes no labels"):
+        LatentSampler(plain()).sample(1, torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(TypeError, match=r"does not say its latent_dim \(it is None\)"):
+        LatentSampler(nn.Linear(3, 3))
+
+
+def test_directions_by_name() -> None:
+    both = Translator(nn.ModuleDict({"a_to_b": nn.Flatten(), "b_to_a": nn.Identity()}))
+    assert both.directions == ("a_to_b", "b_to_a")
+    assert both.translate(torch.zeros(1, 3, 2, 2), "b_to_a").shape == (1, 3, 2, 2)
+    assert both.translate(torch.zeros(1, 3, 2, 2)).shape == (1, 12)
+    assert Translator(nn.Identity(), clamp=True).translate(torch.full((1, 1, 2, 2), 3.0)).max() == 1
+    with pytest.raises(ValueError, match="no direction 'c': choose a_to_b or b_to_a"):
+        both.translate(torch.zeros(1, 3, 2, 2), "c")
+
+
+def test_nothing_here_needs_lightning() -> None:
+    script = "import sys, gan_lightning.inference; sys.exit('lightning' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)

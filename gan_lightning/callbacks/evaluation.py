@@ -234,7 +234,7 @@ class Evaluation(Checked, L.Callback):
                 rank_zero_warn(f"left out of evaluations: {error}")
             self.left_out.add(str(error))
 
-        self.evaluator.probe(pl_module)
+        self.evaluator.probe(pl_module.sampler)
         values = self.evaluator.compute(leave_out)
         for name, value in values.items():
             pl_module.log(f"{stage}/{name}", value, prog_bar=name == "fid", sync_dist=True)

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -16,16 +15,21 @@ from gan_lightning.evaluation.cache import CACHE_VERSION, FeatureCache
 from gan_lightning.evaluation.evaluator import Evaluator, MetricChoice
 from gan_lightning.evaluation.recipes import FAMILIES, Recipe, find_recipe
 from gan_lightning.evaluation.report import Report
-from gan_lightning.evaluation.sources import Device, FolderImages, GeneratedImages, Images, find_device, load_generator
+from gan_lightning.evaluation.sources import (
+    Device,
+    FolderImages,
+    GeneratedImages,
+    Images,
+    Loaded,
+    find_device,
+    load_sampler,
+)
 from gan_lightning.files import matched, write_whole
 from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.recording import describe
 
-if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
-    from gan_lightning.families import FromLatents
-
-Fakes = Union[FolderImages, "FromLatents"]
+Fakes = FolderImages | Loaded
 
 
 def evaluate(
@@ -88,7 +92,7 @@ def evaluate(
     place = find_device(device)
     every_real = FolderImages(real, batch_size, labelled, size)
     fakes: Fakes = (
-        load_generator(fake, place, trusted or ()) if fake.is_file() else FolderImages(fake, batch_size, labelled, size)
+        load_sampler(fake, place, trusted or ()) if fake.is_file() else FolderImages(fake, batch_size, labelled, size)
     )
     num_real, num_fake = _counts(chosen, every_real, fakes)
     reals = every_real.draw(num_real, seed=0)  # the same for all seeds
@@ -107,12 +111,12 @@ def evaluate(
         images: Images = (
             fakes.draw(num_fake, seed)
             if isinstance(fakes, FolderImages)
-            else GeneratedImages(fakes, num_fake, seed, batch_size, truncation)
+            else GeneratedImages(fakes.sampler, num_fake, seed, batch_size, truncation)
         )
         features = _take_in(evaluator, images, False, place, known=features if images is before else None)
         before = images
         if isinstance(images, GeneratedImages):
-            evaluator.probe(images.model)
+            evaluator.probe(images.sampler)
         elif evaluator.compares_pairs:
             _compare(evaluator, images, every_real.only([partners[file] for file in images.files]), place)
         left_out.clear()
@@ -211,9 +215,10 @@ def _check(evaluator: Evaluator, reals: FolderImages, fakes: Fakes, fake: Path, 
     if reals.classes is None:
         return
     if not isinstance(fakes, FolderImages):
-        if fakes.num_classes != len(reals.classes):
+        known = fakes.sampler.num_classes
+        if known != len(reals.classes):
             raise ValueError(
-                f"{reals.folder} has {len(reals.classes)} classes, and the model of {fake} knows {fakes.num_classes}: "
+                f"{reals.folder} has {len(reals.classes)} classes, and the model of {fake} knows {known}: "
                 "give the folder of its training images, or set --labelled false"
             )
     elif alone := set(reals.classes) ^ set(fakes.classes or ()):

@@ -88,11 +88,11 @@ class Evaluator:
             if isinstance(metric, PairMetric):
                 metric.update(made, wanted)
 
-    def probe(self, model: Any) -> None:
-        """Let the metrics of generators probe the model."""
+    def probe(self, sampler: Any) -> None:
+        """Let the metrics of generators probe a model's sampler."""
         for metric in self.metrics:
             if isinstance(metric, GeneratorMetric):
-                metric.update(model)
+                metric.update(sampler)
 
     def compute(self, leave_out: Callable[[TooFewSamplesError], None] | None = None) -> dict[str, Tensor]:
         """The values of all metrics by name; of two metrics with the same names, the later's.

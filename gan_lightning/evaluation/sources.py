@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, NamedTuple
 
 import torch
 from PIL import Image, ImageOps
@@ -20,9 +20,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from gan_lightning.batches import ImageBatch
 from gan_lightning.files import Page, open_file, pages, read_image, reason, shown
 from gan_lightning.images import as_uint8, to_channels, to_uint8
-
-if TYPE_CHECKING:  # importing Lightning takes seconds, and two folders do without it
-    from gan_lightning.families import FromLatents
+from gan_lightning.inference import Sampler
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -160,12 +158,12 @@ class GeneratedImages:
     """Images that a model generates, as batches of uint8 (N, C, H, W).
 
     Args:
-        model: makes them with its averaged weights; a conditional one goes through its classes in turn.
+        sampler: makes them; a conditional one goes through its classes in turn.
         count: how many.
         seed: of all that is drawn: image k of a seed is the same whatever the batch size, the number of images and the
             device, up to the rounding of sums. No global generator is touched.
         batch_size: images of a batch.
-        truncation: see `FromLatents.sample`.
+        truncation: see `gan_lightning.inference.Prior.draw`.
 
     Raises:
         ValueError: while iterating, if it generates NaN or infinite pixels.
@@ -173,13 +171,13 @@ class GeneratedImages:
 
     def __init__(
         self,
-        model: "FromLatents",
+        sampler: Sampler,
         count: int,
         seed: int = 0,
         batch_size: int = 64,
         truncation: float | None = None,
     ) -> None:
-        self.model = model
+        self.sampler = sampler
         self.count = count
         self.seed = seed
         self.batch_size = batch_size
@@ -192,13 +190,13 @@ class GeneratedImages:
     def __iter__(self) -> Iterator[ImageBatch]:
         for start in range(0, self.count, self.batch_size):
             length = min(self.batch_size, self.count - start)
-            images = self.model.sample(length, truncation=self.truncation, seed=self.seed, first=start)
-            classes = self.model.num_classes
+            images = self.sampler.sample(length, truncation=self.truncation, seed=self.seed, first=start)
+            classes = self.sampler.num_classes
             labels = torch.arange(start, start + length, device=images.device) % classes if classes else None
             if not images.isfinite().all():
                 raise ValueError(
-                    f"{type(self.model).__name__} generated NaN or infinite pixels: its training had diverged; "
-                    "evaluate an earlier checkpoint"
+                    "the model generated NaN or infinite pixels: its training had diverged; evaluate an earlier "
+                    "checkpoint"
                 )
             yield ImageBatch(to_uint8(images), labels)
 
@@ -206,8 +204,15 @@ class GeneratedImages:
 Images = FolderImages | GeneratedImages
 
 
-def load_generator(path: Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> "FromLatents":
-    """The model of a checkpoint, if it makes images from noise. Runs no code that the file brings along.
+class Loaded(NamedTuple):
+    """What a checkpoint makes images with, and how far it had been trained."""
+
+    sampler: Sampler
+    images_seen: int
+
+
+def load_sampler(path: Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Loaded:
+    """The sampler of a checkpoint's model, if it makes images from noise. Runs no code that the file brings along.
 
     Args:
         path: the checkpoint.
@@ -218,8 +223,7 @@ def load_generator(path: Path, device: torch.device | str = "cpu", trusted: str 
         ValueError: the file is no such checkpoint, or its model translates images.
         PermissionError: it names a class outside the trusted packages.
     """
-    from gan_lightning.families import FromLatents  # noqa: PLC0415
-    from gan_lightning.generative import GenerativeModule  # noqa: PLC0415 (see above)
+    from gan_lightning.generative import GenerativeModule  # noqa: PLC0415 (importing Lightning takes seconds, and two folders do without it)
 
     try:
         model = GenerativeModule.load_from_checkpoint(path, device, trusted)
@@ -228,12 +232,12 @@ def load_generator(path: Path, device: torch.device | str = "cpu", trusted: str 
             f"{path} is of another version of gan_lightning ({str(error).splitlines()[0]}): give a checkpoint that "
             "`python train.py fit` wrote"
         ) from error
-    if not isinstance(model, FromLatents):
+    if model.sampler is None:
         raise ValueError(
             f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `python train.py "
             "validate`, or let `python train.py predict` write its images and give their folder"
         )
-    return model
+    return Loaded(model.sampler, model.images_seen)
 
 
 def _hash(file: Path) -> str:

@@ -171,8 +171,8 @@ class PairMetric(EvaluationMetric):
 class GeneratorMetric(EvaluationMetric):
     """Base of the metrics that probe the generator itself, with latents of their own."""
 
-    def update(self, model: Any) -> None:
-        """Probe a model, a `gan_lightning.families.NoiseToImage`; each rank does its share."""
+    def update(self, sampler: Any) -> None:
+        """Probe a model's `gan_lightning.inference.Sampler`; each rank does its share."""
         raise NotImplementedError
 
 

@@ -1,14 +1,15 @@
 """Perceptual path length: how much the image changes for a small step through latent space."""
 
 import copy
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
 from gan_lightning.draws import ImageDraws
+from gan_lightning.inference import LatentSampler
 from gan_lightning.metrics.base import GeneratorMetric
 from gan_lightning.metrics.perceptual import LPIPS, PairDistance
 from gan_lightning.metrics.progress import progress, rank_and_world
@@ -16,40 +17,7 @@ from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 
 LARGEST = 256  # pixels: larger images are averaged down
 OUTLIERS = (0.01, 0.99)  # quantiles beyond which distances do not count
-_PATHS, _NOISE = 1, 2  # names of streams of random numbers
-
-
-@runtime_checkable
-class LatentModel(Protocol):
-    """What is asked of a model: latents from its prior, and a generator of them, as `NoiseToImage` models have."""
-
-    num_classes: int  # 0: it takes no labels
-    device: torch.device
-
-    @property
-    def averaged_generator(self) -> nn.Module:
-        """From latents (N, d), and what `conditions` gives, to images (N, C, H, W) in [-1, 1]."""
-        ...
-
-    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """`count` latents (count, d) from the prior."""
-        ...
-
-    def conditions(self, labels: Tensor | None) -> list[Tensor]:
-        """What the generator takes besides latents, for classes (N,)."""
-        ...
-
-
-class StyleBased(Protocol):
-    """A generator in two parts, which has a space of styles between them; both may be modules."""
-
-    def mapping(self, z: Tensor, *labels: Tensor) -> Tensor:
-        """Latents (N, d) to styles w (N, ...)."""
-        ...
-
-    def synthesis(self, w: Tensor) -> Tensor:
-        """Styles to images (N, C, H, W) in [-1, 1]."""
-        ...
+_PATHS = 1  # the name of a stream of random numbers
 
 
 class PerceptualPathLength(GeneratorMetric):
@@ -65,7 +33,7 @@ class PerceptualPathLength(GeneratorMetric):
     pixels are averaged down by a whole factor.
 
     Args:
-        space: "z" or "w": the latter needs a `StyleBased` generator.
+        space: "z" or "w": the latter needs a generator with styles, see `gan_lightning.inference.LatentSampler`.
         sampling: where on its path a step begins: "end" (t = 0) or "full" (t uniform in [0, 1]).
         num_pairs: steps, of all ranks together.
         epsilon: length of a step, as a share of its path.
@@ -108,53 +76,54 @@ class PerceptualPathLength(GeneratorMetric):
         self.add_state("fake_distances", [], dist_reduce_fx="cat")
 
     @torch.no_grad()
-    def update(self, model: Any) -> None:
+    def update(self, sampler: Any) -> None:
         """Walk this rank's share of paths.
 
         Args:
-            model: a `LatentModel`, such as any `gan_lightning.families.NoiseToImage`.
+            sampler: the `LatentSampler` of a model.
 
         Raises:
-            TypeError: for a model without latents, or a generator without the space asked for.
-            ValueError: where it makes NaN or infinite images.
+            TypeError: the model makes its images from no latents.
+            ValueError: the generator has not the space asked for, or makes NaN or infinite images.
         """
-        if not isinstance(model, LatentModel):
+        if not isinstance(sampler, LatentSampler):
             raise TypeError(
-                f"PerceptualPathLength walks between latents, and {type(model).__name__} makes its images from none: "
-                "leave it out"
+                "PerceptualPathLength walks between latents, and this model makes its images from none: leave it out"
             )
-        generator = copy.deepcopy(model.averaged_generator).eval().float()
-        if self.space == "w" and not all(callable(getattr(generator, part, None)) for part in ("mapping", "synthesis")):
-            raise TypeError(
-                f"{type(generator).__name__} has no space 'w', that is, no mapping(z) and synthesis(w): set space: z"
+        if self.space not in sampler.spaces:
+            raise ValueError(
+                f"{type(sampler.network).__name__} has no space {self.space!r}, that is, no mapping(z) and "
+                "synthesis(w): set space: z"
             )
+        sampler = copy.copy(sampler)
+        sampler.network = copy.deepcopy(sampler.network).float()
         rank, world = rank_and_world()
         paths = range(self.num_pairs * rank // world, self.num_pairs * (rank + 1) // world)
         for start in progress("path length", range(0, len(paths), self.batch_size)):
-            self.fake_distances.append(self._steps(model, generator, paths[start : start + self.batch_size]))
+            self.fake_distances.append(self._steps(sampler, paths[start : start + self.batch_size]))
 
-    def _steps(self, model: LatentModel, generator: Any, paths: range) -> Tensor:
+    def _steps(self, sampler: LatentSampler, paths: range) -> Tensor:
         """Distances (len(paths),) over steps of these paths, divided by ε²; each path is drawn by its number."""
-        count = len(paths)
+        count, device = len(paths), sampler.device
         with ImageDraws((self.seed, int(self.update_count), _PATHS), paths):
-            a, b = model.latents(2 * count).chunk(2)
-            classes = torch.randint(model.num_classes, (count,), device=model.device) if model.num_classes else None
-            t = torch.rand(count, device=model.device, dtype=torch.float64)
-        conditions = model.conditions(classes)
+            a, b = sampler.draw(2 * count).chunk(2)
+            labels = torch.randint(sampler.num_classes, (count,), device=device) if sampler.num_classes else None
+            t = torch.rand(count, device=device, dtype=torch.float64)
         t = t if self.sampling == "full" else torch.zeros_like(t)
+        styles = [sampler.map(end, labels) for end in (a, b)] if self.space == "w" else None
 
         def images(t: Tensor) -> Tensor:
-            noise = ImageDraws((self.seed, int(self.update_count), _NOISE), paths)  # at both ends of a step the same
-            with noise, torch.autocast(model.device.type, enabled=False):
-                if self.space == "z":
-                    return generator((a.shape[1] ** 0.5 * slerp(a, b, t)).float(), *conditions)
-                first, second = (generator.mapping(end, *conditions) for end in (a, b))
-                return generator.synthesis(_lerp(first, second, t).float())
+            if styles is None:
+                w = sampler.map((a.shape[1] ** 0.5 * slerp(a, b, t)).float(), labels)
+            else:
+                w = _lerp(styles[0], styles[1], t).float()
+            noise = (self.seed, int(self.update_count))  # at both ends of a step the same
+            return sampler.synthesize(w, labels, noise, paths.start)
 
         before, after = (self._seen(images(at)) for at in (t, t + self.epsilon))
         if not (before.isfinite().all() and after.isfinite().all()):
             raise ValueError(
-                f"{type(generator).__name__} makes NaN or infinite pixels: training has diverged; go back to an "
+                f"{type(sampler.network).__name__} makes NaN or infinite pixels: training has diverged; go back to an "
                 "earlier checkpoint"
             )
         return self.distance(before, after) / self.epsilon**2

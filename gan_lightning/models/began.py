@@ -22,6 +22,7 @@ from torch.optim import Adam
 from gan_lightning.adversarial import OptimizerFactory, Player, Terms
 from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
+from gan_lightning.inference import Prior, UniformPrior
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator
 from gan_lightning.ranges import NonNegativeFloat
 
@@ -45,6 +46,8 @@ class BEGAN(NoiseToImage):
     """
 
     k: Tensor
+    clamps: ClassVar[bool] = True
+    paper_prior: ClassVar[Prior] = UniformPrior()
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=1e-4, betas=(0.5, 0.999))
 
     def __init__(
@@ -61,11 +64,6 @@ class BEGAN(NoiseToImage):
         self.gamma = gamma
         self.lambda_k = lambda_k
         self.register_buffer("k", torch.zeros(()))
-
-    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Latent vectors (count, latent_dim), uniform on [-1, 1]."""
-        bound = 1.0 if truncation is None else min(truncation, 1.0)
-        return torch.empty(count, self.latent_dim, device=self.device).uniform_(-bound, bound, generator=generator)
 
     def reconstruction_error(self, images: Tensor) -> Tensor:
         """L(v) = |v - D(v)| of images v seen through the augmentation, a scalar."""
@@ -89,7 +87,3 @@ class BEGAN(NoiseToImage):
             self.k.add_(self.lambda_k * balance).clamp_(0, 1)
             self.record("convergence", real + balance.abs())
             self.record("k", self.k.clone())
-
-    def images_of(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """As ever, clipped to [-1, 1], which G's linear output may leave."""
-        return super().images_of(z, labels).clamp(-1, 1)

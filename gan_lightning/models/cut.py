@@ -75,14 +75,14 @@ class CUT(OneWayTranslation):
                 f"CUT compares features of its generator, but {type(generator).__name__} shows none: give it the "
                 "methods features(images, layers) and feature_channels(layers), or take ResNetGenerator"
             )
-        self.sampler = sampler(self.generator.feature_channels(layers))
+        self.patch_sampler = sampler(self.generator.feature_channels(layers))
         self.loss = loss or LeastSquares(discriminator_scale=0.5, generator_scale=1.0)
         self.lambda_nce, self.lambda_identity = lambda_nce, lambda_identity
         self.layers, self.temperature, self.flip_equivariance = layers, temperature, flip_equivariance
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """H learns in the generator's turn, by the same optimizer; the authors' code gives it its own, set alike."""
-        return {"discriminator": [self.discriminator], "generator": [self.generator, self.sampler]}
+        return {"discriminator": [self.discriminator], "generator": [self.generator, self.patch_sampler]}
 
     def try_out(self, batch: UnpairedBatch) -> None:
         """Also: G looks at what it makes."""
@@ -113,8 +113,8 @@ class CUT(OneWayTranslation):
         """PatchNCE of images (N, C, H, W) and what G made of them, or of their mirror images; the mean of layers."""
         with torch.no_grad():
             features = self.generator.features(source, self.layers)
-            positions = self.sampler.positions(features)
-            keys = self.sampler(features, positions)
+            positions = self.patch_sampler.positions(features)
+            keys = self.patch_sampler(features, positions)
         features = [x.flip(3) if mirrored else x for x in self.generator.features(made, self.layers)]
-        pairs = zip(self.sampler(features, positions), keys, strict=True)
+        pairs = zip(self.patch_sampler(features, positions), keys, strict=True)
         return torch.stack([patch_nce(query, key, self.temperature) for query, key in pairs]).mean()

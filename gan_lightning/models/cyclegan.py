@@ -21,7 +21,7 @@ from torch.nn.functional import l1_loss
 
 from gan_lightning.adversarial import Terms
 from gan_lightning.batches import UnpairedBatch
-from gan_lightning.families import PoolsFakes, UnpairedTranslation
+from gan_lightning.families import UnpairedTranslation
 from gan_lightning.image_pool import ImagePool
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks import PatchGAN, ResNetGenerator
@@ -35,7 +35,7 @@ class Fakes(NamedTuple):
     fake_a: Tensor  # F(b)
 
 
-class CycleGAN(PoolsFakes, UnpairedTranslation):
+class CycleGAN(UnpairedTranslation):
     """Unpaired image translation, in both directions.
 
     Args:
@@ -100,7 +100,7 @@ class CycleGAN(PoolsFakes, UnpairedTranslation):
         """Each domain's discriminator tells its real images from earlier fakes."""
         terms = {}
         for domain, real, made in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
-            shown = self.exchanged(domain, made)
+            shown = self.exchanged(self.pools[domain], made)
             judge = partial(self.discriminate, by=self.discriminator[domain])
             terms[domain] = self.adversarial_loss(judge(real), judge(shown))
         return terms

@@ -11,12 +11,12 @@ the default here. `loss: Minimax` is equation 1 to the letter.
 from functools import partial
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD
 
 from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.families import NoiseToImage
+from gan_lightning.inference import Prior, UniformPrior
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import MLPDiscriminator, MLPGenerator
 
@@ -34,6 +34,7 @@ class GAN(NoiseToImage):
         here both are constant unless a schedule (of the learning rate) is given.
     """
 
+    paper_prior: ClassVar[Prior] = UniformPrior(3**0.5)
     paper_optimizer: ClassVar[OptimizerFactory] = partial(SGD, lr=0.1, momentum=0.5)
 
     def __init__(
@@ -45,9 +46,3 @@ class GAN(NoiseToImage):
     ) -> None:
         super().__init__(generator or MLPGenerator(), discriminator or MLPDiscriminator(), **base)
         self.loss = loss or NonSaturating()
-
-    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Latent vectors (count, latent_dim), uniform on [-sqrt 3, sqrt 3], as in the original code."""
-        bound = 3**0.5 if truncation is None else min(truncation, 3**0.5)
-        z = torch.empty(count, self.latent_dim, device=self.device)
-        return z.uniform_(-bound, bound, generator=generator)

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD
 
 from gan_lightning.batches import ImageBatch
 from gan_lightning.families import FromLatents
 from gan_lightning.generative import OptimizerFactory
+from gan_lightning.inference import Prior, UniformPrior
 from gan_lightning.losses.kernels import mmd2, safe_sqrt
 from gan_lightning.networks import MLPGenerator
 from gan_lightning.ranges import PositiveFloat
@@ -43,6 +43,7 @@ class GMMN(FromLatents, SoloModule):
         trained before, is left out.
     """
 
+    paper_prior: ClassVar[Prior] = UniformPrior()
     paper_optimizer: ClassVar[OptimizerFactory] = partial(SGD, lr=2000.0, momentum=0.9)
 
     def __init__(
@@ -53,11 +54,6 @@ class GMMN(FromLatents, SoloModule):
     ) -> None:
         super().__init__(generator or MLPGenerator(latent_dim=10, hidden=(64, 256, 256, 1024)), **base)
         self.bandwidths = bandwidths
-
-    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Latent vectors (count, latent_dim), uniform on [-1, 1]."""
-        bound = 1.0 if truncation is None else min(truncation, 1.0)
-        return torch.empty(count, self.latent_dim, device=self.device).uniform_(-bound, bound, generator=generator)
 
     def losses(self, batch: ImageBatch) -> Terms:
         """The distance of a batch of fakes from the batch."""

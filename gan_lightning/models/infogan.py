@@ -11,7 +11,6 @@ For digits: one categorical code of 10 values, two continuous ones uniform on [-
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,10 +20,10 @@ from torch.optim import Adam
 
 from gan_lightning.adversarial import OptimizerFactory, Player, Terms
 from gan_lightning.batches import ImageBatch
-from gan_lightning.draws import ImageDraws
 from gan_lightning.families import NoiseToImage
+from gan_lightning.inference import CodesPrior
 from gan_lightning.losses import AdversarialLoss, NonSaturating
-from gan_lightning.losses.information import Codes
+from gan_lightning.losses.information import mutual_information
 from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.networks.infogan import CodeHead, InfoGANDiscriminator, InfoGANGenerator
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt
@@ -80,8 +79,8 @@ class InfoGAN(NoiseToImage):
             generator_optimizer=generator_optimizer or partial(Adam, lr=1e-3, betas=(0.5, 0.999)),
             **base,
         )
-        self.codes = Codes(self.latent_dim - categories - continuous, categories, continuous)
-        if min(self.codes) < 0 or categories + continuous == 0:
+        self.prior: CodesPrior = CodesPrior(categories, continuous)
+        if not 0 < categories + continuous <= self.latent_dim:
             raise ValueError(
                 f"{categories} categories and {continuous} continuous codes do not fit into the {self.latent_dim} "
                 "latents of the generator, or there is no code at all: set categories, continuous and latent_dim"
@@ -93,10 +92,6 @@ class InfoGAN(NoiseToImage):
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """Q learns in the discriminator's turn."""
         return {"discriminator": [self.discriminator, self.recognition], "generator": [self.generator]}
-
-    def latents(self, count: int, truncation: float | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Noise, uniform on [-1, 1] (within `truncation`), and codes from their priors; (count, latent_dim)."""
-        return self.codes.draw(count, 1.0 if truncation is None else min(truncation, 1.0), self.device, generator)
 
     def sample(
         self,
@@ -111,8 +106,9 @@ class InfoGAN(NoiseToImage):
         """Generate images, with these codes, int64 (n,) and float (n, continuous), where they are given."""
         if labels is not None:
             raise ValueError("InfoGAN takes no labels: give the categories that it has found as `category`")
-        with nullcontext() if seed is None else ImageDraws(seed, range(first, first + n)):
-            return self.images_of(self.codes.replace(self.latents(n, truncation), category, continuous))
+        sampler, numbers = self.sampler, range(first, first + n)
+        z = sampler.draw(n, truncation) if seed is None else sampler.latents(numbers, seed, truncation)
+        return sampler.images(self.prior.replace(z, category, continuous), seed=seed, first=first)
 
     def draw_fakes(self, batch: ImageBatch) -> Fakes:  # type: ignore[override]
         """A fake for each real image, with the latents that it was made from."""
@@ -139,16 +135,17 @@ class InfoGAN(NoiseToImage):
     def information(self, verdict: DiscriminatorOutput, latents: Tensor) -> Terms:
         """-λ L_I (equation 5), a term for each kind of code, read by Q from the features that D judged fakes by."""
         ((features,),) = verdict.features
-        bounds = self.codes.information(self.recognition(features).float(), latents)
+        _, category, continuous = self.prior.parts(latents)
+        bounds = mutual_information(self.recognition(features).float(), category, continuous)
         for name, bound in bounds.items():
             self.record(f"mutual_information/{name}", bound)
         return {f"information_{name}": -self.lambda_information * bound for name, bound in bounds.items()}
 
     @torch.no_grad()
     def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
-        """What each code does, in a block of rows each (see `Codes.sweep`); about `count` images are shown."""
-        columns = self.codes.categories or round(count**0.5)
-        blocks = (self.codes.categories > 0) + self.codes.continuous
+        """What each code does, in a block of rows each (see `CodesPrior.sweep`); about `count` images are shown."""
+        columns = self.prior.categories or round(count**0.5)
+        blocks = (self.prior.categories > 0) + self.prior.continuous
         rows = max(1, count // columns // blocks)
-        noise = self.latents(rows, generator=torch.Generator(self.device).manual_seed(0))
-        return torch.cat([self.images_of(z) for z in self.codes.sweep(noise, columns)]), columns
+        noise = self.sampler.draw(rows, generator=torch.Generator(self.device).manual_seed(0))
+        return torch.cat([self.sampler.images(z) for z in self.prior.sweep(noise, columns)]), columns

@@ -9,17 +9,16 @@ Isola, Zhu, Zhou, Efros, 2016. arXiv 1611.07004.
 There is no z: the noise is dropout in G's decoder, in training and in use (section 3.2).
 """
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lightning.adversarial import Terms, evaluating
+from gan_lightning.adversarial import Terms
 from gan_lightning.batches import PairedBatch
 from gan_lightning.families import PairedTranslation
-from gan_lightning.inference import activate_dropout, instance_statistics
+from gan_lightning.inference import Policy, Translator
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import PatchGAN, UNetGenerator
 from gan_lightning.networks.discriminator import DiscriminatorOutput
@@ -35,10 +34,9 @@ class Pix2Pix(PairedTranslation):
             None = the 70x70 PatchGAN.
         loss: the adversarial loss. None = non-saturating.
         lambda_l1: weight λ of the L1 term. 0 turns it off.
-        test_dropout: dropout stays on when images are made, as published: it is the model's noise.
-        test_instance_statistics: when images are made, batch norm takes each image's own statistics: what the paper
-            does, who trains and tests with batches of one. False = the running averages of training, better after
-            training with larger batches. Either way the picture does not depend on which others are in its batch.
+        policy: how dropout and batch norm behave when images are made. None = as published: dropout stays on, for it is
+            the model's noise, and batch norm takes each image's own statistics, for the paper trains and tests with
+            batches of one; after training with larger ones the running averages are better.
         base: the arguments of `AdversarialModule`.
 
     NOTE: G steps against the D of after its step, as in the authors' PyTorch code; in Torch G reused D's output of
@@ -52,15 +50,13 @@ class Pix2Pix(PairedTranslation):
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
         lambda_l1: NonNegativeFloat = 100.0,
-        test_dropout: bool = True,
-        test_instance_statistics: bool = True,
+        policy: Policy | None = None,
         **base: Any,
     ) -> None:
         super().__init__(generator or UNetGenerator(), discriminator or PatchGAN(), **base)
         self.loss = loss or NonSaturating()
         self.lambda_l1 = lambda_l1
-        self.test_dropout = test_dropout
-        self.test_instance_statistics = test_instance_statistics
+        self.policy = policy or Policy(dropout=True, batch_norm="instance")
 
     def verdict(self, batch: PairedBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
         """D(x, y): a map of logits, one for each patch. Both images go through the augmentation together."""
@@ -70,12 +66,7 @@ class Pix2Pix(PairedTranslation):
         """Have (x, G(x)) taken for a real pair, and stay near y: equation 4."""
         return super().generator_loss(batch, fake) | {"l1": self.lambda_l1 * l1_loss(fake, batch.target)}
 
-    @torch.no_grad()
-    def translate(self, images: Tensor) -> Tensor:
-        """Source images float (N, C_source, H, W) in [-1, 1] to targets float32 (N, C_target, H, W) in [-1, 1]."""
-        network = self.averaged_generator
-        with evaluating(network), torch.autocast(self.device.type, enabled=False):
-            if self.test_dropout:
-                activate_dropout(network)
-            with instance_statistics(network) if self.test_instance_statistics else nullcontext():
-                return network(images)
+    @property
+    def translator(self) -> Translator:
+        """With the noise and the statistics of the policy."""
+        return Translator(self.averaged_generator, self.policy)

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Terms, evaluating
+from gan_lightning.adversarial import OptimizerFactory, Terms
 from gan_lightning.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
+from gan_lightning.inference import evaluating
 from gan_lightning.losses import AdversarialLoss, NonSaturating, feature_matching
 from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator

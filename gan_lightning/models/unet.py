@@ -20,12 +20,21 @@ from torch.optim import SGD
 
 from gan_lightning.batches import PairedBatch
 from gan_lightning.families import FromSources
-from gan_lightning.generative import OptimizerFactory, evaluating
+from gan_lightning.generative import OptimizerFactory
+from gan_lightning.inference import Translator
 from gan_lightning.losses import PixelCrossEntropy
 from gan_lightning.metrics import SegmentationScores
 from gan_lightning.networks import SegmentationUNet
 from gan_lightning.regularizers import Terms
 from gan_lightning.solo import SoloModule
+
+
+class Segmenter(Translator):
+    """Gives each pixel the class of its largest logit."""
+
+    def made_by(self, network: Any, images: Tensor) -> Tensor:
+        """Segmentations (N, 1, H, W), by the network's `whole`."""
+        return image_of(network.whole(images).argmax(1), network.classes)
 
 
 class UNetSegmentation(FromSources, SoloModule):
@@ -62,7 +71,7 @@ class UNetSegmentation(FromSources, SoloModule):
     def try_out(self, batch: PairedBatch) -> None:
         """The loss of whole images: those that are evaluated need not be as large as a training tile."""
         classes = self.classes_of(batch.target)
-        if not torch.allclose(self.image_of(classes), batch.target, atol=1e-3):
+        if not torch.allclose(image_of(classes, self.num_classes), batch.target, atol=1e-3):
             raise ValueError(
                 f"the targets have other levels than the {self.num_classes} evenly spaced ones of the network's "
                 "classes: set its classes to the number of classes in the data, and read masks without interpolation, "
@@ -78,16 +87,10 @@ class UNetSegmentation(FromSources, SoloModule):
         """Segmentations (N, 1, H, W) in [-1, 1] to classes, int64 (N, H, W)."""
         return ((images[:, 0] + 1) / 2 * (self.num_classes - 1)).round().long()
 
-    def image_of(self, classes: Tensor) -> Tensor:
-        """Classes, int64 (N, H, W), to segmentations float32 (N, 1, H, W) in [-1, 1]."""
-        return (2 * classes.float() / (self.num_classes - 1) - 1).unsqueeze(1)
-
-    @torch.no_grad()
-    def translate(self, images: Tensor) -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1], of any size, to segmentations float32 (N, 1, H, W) in [-1, 1]."""
-        network = self.averaged_generator
-        with evaluating(network), torch.autocast(self.device.type, enabled=False):
-            return self.image_of(network.whole(images).argmax(1))  # type: ignore[operator]
+    @property
+    def translator(self) -> Translator:
+        """From images of any size to segmentations float32 (N, 1, H, W) in [-1, 1]."""
+        return Segmenter(self.averaged_generator)
 
     def on_validation_epoch_start(self) -> None:
         """Score anew, with tensors of the mode that this evaluation runs in (inference or not)."""
@@ -110,3 +113,8 @@ class UNetSegmentation(FromSources, SoloModule):
         self.log_dict({f"{stage}/{name}": value for name, value in self.scores.compute().items()})
 
     on_test_epoch_end = on_validation_epoch_end
+
+
+def image_of(classes: Tensor, num_classes: int) -> Tensor:
+    """Classes, int64 (N, H, W), to segmentations float32 (N, 1, H, W) in [-1, 1]."""
+    return (2 * classes.float() / (num_classes - 1) - 1).unsqueeze(1)

@@ -19,7 +19,7 @@ from torch.distributions import Normal, kl_divergence
 
 from gan_lightning.batches import ImageBatch
 from gan_lightning.families import FromLatents
-from gan_lightning.generative import evaluating
+from gan_lightning.inference import evaluating
 from gan_lightning.losses import Bernoulli, Likelihood
 from gan_lightning.networks import VAEDecoder, VAEEncoder
 from gan_lightning.regularizers import Terms

@@ -1,7 +1,6 @@
 """A folder of images to a folder of their translations."""
 
 import hashlib
-import inspect
 import json
 import os
 import zlib
@@ -71,7 +70,7 @@ class FolderTranslation(L.LightningModule):
     they were made with.
 
     Args:
-        model: see `ImageTranslation`.
+        model: any whose `translator` is not None.
         input: folder of images, searched with its sub-folders; or one image file.
         output: folder of their translations: new, empty, or one where the same translation stopped.
         direction: see `ImageTranslation`.
@@ -105,7 +104,11 @@ class FolderTranslation(L.LightningModule):
                 "next time: give a folder outside"
             )
         self.model = model  # a part of this module, to be moved to the device
-        self.translation = ImageTranslation(model, direction, tile, overlap)
+        if model.translator is None:
+            raise ValueError(
+                f"{type(model).__name__} does not translate images: give a model that does, such as Pix2Pix or CycleGAN"
+            )
+        self.translation = ImageTranslation(model.translator, direction, tile, overlap)
         self.input, self.output = input, output
         self.jobs, self.unreadable = self._plan(files)
         self._summary: Summary | None = None
@@ -208,15 +211,11 @@ class FolderTranslation(L.LightningModule):
         return None
 
     def _settings(self) -> dict[str, Any]:
-        """All that decides about the images.
-
-        Of the model's arguments these are, besides what its weights show, those whose names begin with `test_`.
-        """
-        translation = self.translation
-        arguments = inspect.signature(type(self.model).__init__).parameters
+        """All that decides about the images."""
+        translation, policy = self.translation, self.translation.translator.policy
         return {
             "model": path_of(type(self.model)),
-            "arguments": {name: getattr(self.model, name) for name in arguments if name.startswith("test_")},
+            "policy": {"dropout": policy.dropout, "batch_norm": policy.batch_norm},
             "weights": _fingerprint(translation.network),
             "direction": translation.direction,
             "tile": translation.tile,
@@ -272,7 +271,7 @@ def translate_folder(
         model: its weights are used as they are.
         input: folder of images, or one image file.
         output: folder of their translations.
-        direction: one of the model's directions.
+        direction: one of its translator's directions.
         tile: longest side that is translated whole.
         overlap: of tiles.
         trainer: whose devices and processes are used. None = the first accelerator, or the CPU.

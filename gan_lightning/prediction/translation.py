@@ -2,64 +2,45 @@
 
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gan_lightning.generative import GenerativeModule
 from gan_lightning.images import to_channels, to_float, to_uint8, to_uint16
-from gan_lightning.inference import SharedStatistics
+from gan_lightning.inference import Translator
+from gan_lightning.inference.statistics import SharedStatistics
 from gan_lightning.prediction.tiles import reflected, round_up, tile_starts, tile_weights
 
 TILE = 512
 MEASURED = 16  # tiles of an image that its statistics are taken from, at most
 
 
-@runtime_checkable
-class Translator(Protocol):
-    """A model that turns images into others: `translate(images)`, or `translate(images, direction)`."""
-
-    directions: tuple[str, ...]
-
-    def translate(self, images: Tensor, *direction: Any) -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1] to others."""
-
-
 class ImageTranslation:
-    """A model's translation in one direction, as a function of stored images of any size.
+    """A translation in one direction, as a function of stored images of any size.
 
     docs/prediction.md says what becomes of size, depth, channels, transparency and noise.
 
     Args:
-        model: any translator. Its network says, as int attributes, the channels that it takes (`in_channels`), what
+        translator: a model's. Its network says, as int attributes, the channels that it takes (`in_channels`), what
             both sides of its images must be multiples of (`multiple`) and the smallest side (`minimum`). It may also
             say how often the side of an image goes into that of its translation (`scale`; absent = 1), and that it
             makes maps of `classes`, which have no values in between (absent = images).
-        direction: one of the model's `directions`. None = the first, or the only one.
+        direction: one of the translator's `directions`. None = the first, or the only one.
         tile: pixels. An image with a longer side is translated in tiles of this side, rounded up to what the network
             takes.
         overlap: pixels that neighbouring tiles share at least; half of a tile at most. None = a quarter of it.
 
     Raises:
-        ValueError: the model, the direction or the sizes do not fit.
+        ValueError: the network, the direction or the sizes do not fit.
     """
 
     def __init__(
-        self, model: GenerativeModule, direction: str | None = None, tile: int = TILE, overlap: int | None = None
+        self, translator: Translator, direction: str | None = None, tile: int = TILE, overlap: int | None = None
     ) -> None:
-        name = type(model).__name__
-        if not isinstance(model, Translator):
-            raise ValueError(f"{name} does not translate images: give a translator, such as Pix2Pix or CycleGAN")
-        if direction is not None and direction not in model.directions:
-            known = " and ".join(model.directions)
-            mend = f"its directions are {known}" if known else "it has one direction only, leave `direction` out"
-            raise ValueError(f"{name} has no direction {direction!r}: {mend}")
-        self.model = model
-        self.direction = direction or next(iter(model.directions), None)
-        made_by = model.averaged_generator
-        self.network = made_by if self.direction is None else made_by.get_submodule(self.direction)
+        self.translator = translator
+        self.direction = direction or translator.directions[0]
+        self.network = translator.network(direction)
 
         self.in_channels, self.multiple, self.minimum = (
             _stated(self.network, what) for what in ("in_channels", "multiple", "minimum")
@@ -164,16 +145,15 @@ class ImageTranslation:
         return alpha[0]
 
     def _translate(self, images: Tensor, seed: int) -> Tensor:
-        """The model's own method, with noise of this seed."""
-        device = self.model.device
-        direction = [] if self.direction is None else [self.direction]
+        """The translator's own method, with noise of this seed."""
+        device = next(self.network.parameters(), images).device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            return self.model.translate(images.to(device), *direction)
+            return self.translator.translate(images.to(device), self.direction)
 
 
 def translate_image(
-    model: GenerativeModule,
+    translator: Translator,
     image: Tensor,
     direction: str | None = None,
     tile: int = TILE,
@@ -181,13 +161,13 @@ def translate_image(
     seed: int = 0,
 ) -> Tensor:
     """Translate one stored image of any size: see `ImageTranslation`, and what it returns when it is called."""
-    return ImageTranslation(model, direction, tile, overlap)(image, seed)
+    return ImageTranslation(translator, direction, tile, overlap)(image, seed)
 
 
 def _no_image(what: str, network: nn.Module) -> ValueError:
     return ValueError(
         f"the network {type(network).__name__} {what} channels, but image files have 1 (grey), 3 (RGB) or 4 (RGBA): "
-        "call the model's `translate` with tensors"
+        "call `Translator.translate` with tensors"
     )
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from datamodules.decode import Decoder
 from gan_lightning.evaluation import sources
-from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, load_generator
+from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, load_sampler
 from gan_lightning.images import to_uint8
 from gan_lightning.models import CycleGAN
 from toys import ToyGAN, ToyGenerator, trainer
@@ -161,46 +161,48 @@ def pixels(images):
 def test_generated_images_are_named_by_their_seed_and_touch_no_global_generator():
     model = ToyGAN(Coloured())
     before = torch.get_rng_state()
-    first = pixels(GeneratedImages(model, 7, seed=1, batch_size=3))
+    first = pixels(GeneratedImages(model.sampler, 7, seed=1, batch_size=3))
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(3)
-    assert torch.equal(pixels(GeneratedImages(model, 7, seed=1, batch_size=3)), first)
+    assert torch.equal(pixels(GeneratedImages(model.sampler, 7, seed=1, batch_size=3)), first)
     for pixel in (0, 1):
         drawn = first[:, 0, pixel, pixel]
         assert len(drawn.unique()) > 4  # batches do not repeat each other
-        assert not torch.equal(pixels(GeneratedImages(model, 7, seed=2, batch_size=3))[:, 0, pixel, pixel], drawn)
+        assert not torch.equal(
+            pixels(GeneratedImages(model.sampler, 7, seed=2, batch_size=3))[:, 0, pixel, pixel], drawn
+        )
 
 
 @pytest.mark.parametrize("generator", [ToyGenerator, Coloured])
 def test_image_k_of_a_seed_is_the_same_in_batches_of_any_size_and_among_any_number(generator):
     model = ToyGAN(generator())
-    images = pixels(GeneratedImages(model, 9, seed=1, batch_size=9))
+    images = pixels(GeneratedImages(model.sampler, 9, seed=1, batch_size=9))
     for batch_size in (1, 2, 4, 64):
-        assert torch.equal(pixels(GeneratedImages(model, 7, seed=1, batch_size=batch_size)), images[:7])
+        assert torch.equal(pixels(GeneratedImages(model.sampler, 7, seed=1, batch_size=batch_size)), images[:7])
     assert torch.equal(to_uint8(model.sample(3, seed=1, first=4)), images[4:7])
 
 
 def test_generated_images_are_as_many_as_asked_and_go_through_the_classes():
-    batches = list(GeneratedImages(ToyGAN(Coloured()), 7, batch_size=2))
+    batches = list(GeneratedImages(ToyGAN(Coloured()).sampler, 7, batch_size=2))
     assert [len(batch.images) for batch in batches] == [2, 2, 2, 1]
     assert torch.cat([batch.labels for batch in batches]).tolist() == [0, 1, 2, 0, 1, 2, 0]
     shown = torch.cat([batch.images for batch in batches])[:, 0, 3, 3]
     assert torch.equal(shown, to_uint8(torch.tensor([0, 1, 2, 0, 1, 2, 0]) / 10))
-    (batch,) = GeneratedImages(ToyGAN(), 4)
+    (batch,) = GeneratedImages(ToyGAN().sampler, 4)
     assert batch.labels is None
     assert batch.images.dtype == torch.uint8
 
 
 def test_truncation_reaches_the_latents():
-    latents = pixels(GeneratedImages(ToyGAN(Coloured()), 200, truncation=0.1))[:, 0, 1, 1]
+    latents = pixels(GeneratedImages(ToyGAN(Coloured()).sampler, 200, truncation=0.1))[:, 0, 1, 1]
     assert latents.int().sub(128).abs().max() <= 13
 
 
 def test_a_diverged_generator_is_told_of():
     model = ToyGAN()
     nn.init.constant_(model.generator.net[0].bias, torch.nan)
-    with pytest.raises(ValueError, match="ToyGAN generated NaN or infinite pixels"):
-        next(iter(GeneratedImages(model, 2)))
+    with pytest.raises(ValueError, match="the model generated NaN or infinite pixels"):
+        next(iter(GeneratedImages(model.sampler, 2)))
 
 
 def checkpoint(model, path):
@@ -214,9 +216,9 @@ def test_a_checkpoint_gives_its_model_back(tmp_path):
     model = ToyGAN()
     path = checkpoint(model, tmp_path / "toy.ckpt")
     with pytest.raises(PermissionError, match="outside the trusted packages"):
-        load_generator(path)
-    loaded = load_generator(path, trusted=["toys"])
-    assert torch.equal(loaded.sample(4, seed=0), model.sample(4, seed=0))
+        load_sampler(path)
+    loaded = load_sampler(path, trusted=["toys"])
+    assert torch.equal(loaded.sampler.sample(4, seed=0), model.sample(4, seed=0))
 
 
 def test_what_is_no_checkpoint_of_a_generator_is_refused(tmp_path):
@@ -224,15 +226,15 @@ def test_what_is_no_checkpoint_of_a_generator_is_refused(tmp_path):
     torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.ckpt")
     for name, reason in (("text.ckpt", "is no checkpoint"), ("weights.ckpt", "holds weights alone")):
         with pytest.raises(ValueError, match=rf"{name} {reason}.*: give one that `train.py fit` wrote"):
-            load_generator(tmp_path / name)
+            load_sampler(tmp_path / name)
     path = checkpoint(ToyGAN(), tmp_path / "toy.ckpt")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"toy.ckpt is damaged"):
-        load_generator(path, trusted=["toys"])
+        load_sampler(path, trusted=["toys"])
 
 
 def test_a_translators_checkpoint_says_where_to_go_with_it(tmp_path):
     path = checkpoint(CycleGAN(), tmp_path / "cyclegan.ckpt")
     with pytest.raises(ValueError, match=r"holds a CycleGAN, which needs images to translate: .*train.py validate"):
-        load_generator(path)
+        load_sampler(path)

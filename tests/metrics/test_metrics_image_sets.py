@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan_lightning.inference import LatentSampler
 from gan_lightning.metrics.base import TooFewSamplesError
 from gan_lightning.metrics.classification_accuracy import ClassificationAccuracy
 from gan_lightning.metrics.image_sets import PooledImageMetric, disjoint_pairs, own_random_state
@@ -46,20 +47,13 @@ def numbers(metric):
     return {name: value.item() for name, value in metric.compute().items()}
 
 
-class Plain:
-    """A model as the path length asks for, whose generator is linear."""
-
-    def __init__(self):
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            self.averaged_generator = nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (1, 2, 3)))
-        self.num_classes, self.device = 0, torch.device("cpu")
-
-    def latents(self, count, truncation=None, generator=None):
-        return torch.randn(count, 4, generator=generator)
-
-    def conditions(self, labels):
-        return []
+def plain_sampler():
+    """Of a linear generator."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (1, 2, 3)))
+    generator.latent_dim = 4
+    return LatentSampler(generator)
 
 
 @pytest.mark.parametrize("kind", MAKE)
@@ -138,7 +132,7 @@ def test_two_processes_with_uneven_shares_get_what_one_gets(tmp_path):
             import json, sys
             import torch
             import torch.distributed as dist
-            from test_metrics_image_sets import MAKE, Plain, fed, images, numbers, squared
+            from test_metrics_image_sets import MAKE, plain_sampler, fed, images, numbers, squared
             from gan_lightning.metrics.path_length import PerceptualPathLength
 
             rank, place = int(sys.argv[1]), sys.argv[2]
@@ -154,7 +148,7 @@ def test_two_processes_with_uneven_shares_get_what_one_gets(tmp_path):
                             metric.update(pixels, real=real, labels=labels)
                     results.append([numbers(metric), numbers(metric)])
             metric = PerceptualPathLength(distance=squared, num_pairs=42)
-            metric.update(Plain())
+            metric.update(plain_sampler())
             mine = torch.cat(metric.fake_distances).tolist()
             with open(f"{place}/{rank}.json", "w") as file:
                 json.dump([results, mine, numbers(metric)], file)

@@ -1,12 +1,12 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from gan_lightning.inference import LatentSampler
 from gan_lightning.metrics.base import TooFewSamplesError
-from gan_lightning.metrics.path_length import LatentModel, PerceptualPathLength, slerp
+from gan_lightning.metrics.path_length import PerceptualPathLength, slerp
+from tiny import cyclegan
 from toys import ToyGAN
 
 WIDTH, PIXELS = 16, 12
@@ -17,7 +17,7 @@ def squared(x, y):
 
 
 class Linear(nn.Module):
-    """G(z) = Mz, of z as it is or of unit length; `mapping` and `synthesis` are its two halves."""
+    """G(z) = Mz, of z as it is or of unit length."""
 
     def __init__(self, unit=False):
         super().__init__()
@@ -26,40 +26,34 @@ class Linear(nn.Module):
         self.matrix = nn.Parameter(weights / 10)
 
     def forward(self, z):
-        return self.synthesis(self.mapping(z))
+        assert z.dtype == torch.float32
+        return ((nn.functional.normalize(z, dim=1) if self.unit else z) @ self.matrix.T).view(-1, 1, 3, 4)
+
+
+class Styled(Linear):
+    """The same in two halves, with a space between them."""
 
     def mapping(self, z):
-        return nn.functional.normalize(z, dim=1) if self.unit else z
+        return z
 
     def synthesis(self, w):
-        assert w.dtype == torch.float32
-        return (w @ self.matrix.T).view(-1, 1, 3, 4)
+        return self(w)
 
 
-class Model:
-    """What the path length asks of a model."""
-
-    def __init__(self, generator, num_classes=0):
-        self.averaged_generator, self.num_classes, self.device = generator, num_classes, torch.device("cpu")
-        self.seen = []
-
-    def latents(self, count, truncation=None, generator=None):
-        return torch.randn(count, WIDTH, generator=generator)
-
-    def conditions(self, labels):
-        self.seen.append(labels)
-        return [] if labels is None else [labels]
+def sampler(generator, num_classes=0):
+    generator.latent_dim, generator.num_classes = WIDTH, num_classes
+    return LatentSampler(generator)
 
 
 def measured(generator, num_classes=0, **settings):
     metric = PerceptualPathLength(**{"distance": squared, "num_pairs": 4000, "batch_size": 500} | settings)
-    metric.update(Model(generator, num_classes))
+    metric.update(sampler(generator, num_classes))
     return {name: value.item() for name, value in metric.compute().items()}
 
 
 def all_distances(generator, **settings):
     metric = PerceptualPathLength(**{"distance": squared, "num_pairs": 4000, "batch_size": 500} | settings)
-    metric.update(Model(generator))
+    metric.update(sampler(generator))
     return torch.cat(metric.fake_distances).double().numpy()
 
 
@@ -73,7 +67,7 @@ def mean_squared_angle():
 @pytest.mark.parametrize("sampling", ["end", "full"])
 def test_straight_lines_through_a_linear_generator(sampling):
     """E||M(w1 - w0)||² = 2 ||M||²."""
-    generator = Linear()
+    generator = Styled()
     expected = 2 * generator.matrix.square().sum().item()
     assert all_distances(generator, space="w", sampling=sampling).mean() == pytest.approx(expected, rel=0.03)
 
@@ -89,7 +83,7 @@ def test_great_circles_through_a_linear_generator(sampling):
 
 def test_a_step_is_a_derivative_in_float32():
     """Each distance is the squared speed, to what float32 leaves of a step of 1e-4."""
-    coarse, fine = (all_distances(Linear(), space="w", num_pairs=50, epsilon=epsilon) for epsilon in (1e-2, 1e-4))
+    coarse, fine = (all_distances(Styled(), space="w", num_pairs=50, epsilon=epsilon) for epsilon in (1e-2, 1e-4))
     assert fine == pytest.approx(coarse, rel=5e-3)
     coarse, fine = (all_distances(Linear(), num_pairs=50, epsilon=epsilon) for epsilon in (1e-3, 1e-4))
     assert fine == pytest.approx(coarse, rel=5e-3)
@@ -99,7 +93,7 @@ def test_a_step_is_a_derivative_in_float32():
 def test_outliers_are_left_out_as_published(count):
     distances = np.random.default_rng(0).exponential(size=count)
     metric = PerceptualPathLength(distance=squared, num_pairs=1)
-    metric.update(Model(Linear()))
+    metric.update(sampler(Linear()))
     metric.fake_distances = [torch.from_numpy(distances)]
     low, high = np.percentile(distances, 1, method="lower"), np.percentile(distances, 99, method="higher")
     kept = distances[(distances >= low) & (distances <= high)]
@@ -112,7 +106,7 @@ def test_outliers_are_left_out_as_published(count):
 def test_where_on_its_path_a_step_begins():
     """With G(w) = w² the speed at w is 2w times that of w, and w is shortest in the middle of a line."""
 
-    class Squares(Linear):
+    class Squares(Styled):
         def synthesis(self, w):
             return w.square().view(-1, 1, 4, 4)
 
@@ -125,12 +119,15 @@ def test_where_on_its_path_a_step_begins():
 def test_both_ends_share_their_class_and_all_classes_come():
     class ByClass(Linear):
         def forward(self, z, labels):
+            seen.append(labels)
             return super().forward(z) + 100 * labels.view(-1, 1, 1, 1)
 
-    model = Model(ByClass(), num_classes=5)
+    seen = []
     metric = PerceptualPathLength(distance=squared, num_pairs=300)
-    metric.update(model)
-    labels = torch.cat(model.seen)
+    metric.update(sampler(ByClass(), num_classes=5))
+    before, after = (torch.cat(seen[start::2]) for start in (0, 1))
+    assert torch.equal(before, after)
+    labels = before
     assert torch.cat(metric.fake_distances).mean() < 100
     assert labels.bincount().min() > 30
     assert labels.max() == 4
@@ -195,13 +192,12 @@ def test_the_generator_is_left_as_it_was():
 
 def test_models_of_the_library():
     model = ToyGAN()
-    assert isinstance(model, LatentModel)
     metric = PerceptualPathLength(distance=squared, num_pairs=10)
-    metric.update(model)
+    metric.update(model.sampler)
     assert metric.compute()["ppl"] > 0
     model.averaged_generator.net[0].weight.data.fill_(torch.nan)
     with pytest.raises(ValueError, match="ToyGenerator makes NaN"):
-        metric.update(model)
+        metric.update(model.sampler)
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
@@ -209,10 +205,10 @@ def test_what_it_cannot_walk_through_is_refused(tmp_path, monkeypatch):
     metric = PerceptualPathLength(distance=squared)
     with pytest.raises(TooFewSamplesError, match="update has to be called"):
         metric.compute()
-    with pytest.raises(TypeError, match="walks between latents, and SimpleNamespace makes its images from none"):
-        metric.update(SimpleNamespace(translate=None))
-    with pytest.raises(TypeError, match="ToyGenerator has no space 'w'"):
-        PerceptualPathLength(space="w", distance=squared).update(ToyGAN())
+    with pytest.raises(TypeError, match="walks between latents, and this model makes its images from none"):
+        metric.update(cyclegan().sampler)
+    with pytest.raises(ValueError, match="ToyGenerator has no space 'w'"):
+        PerceptualPathLength(space="w", distance=squared).update(ToyGAN().sampler)
     with pytest.raises(ValueError, match="not in 'v', 'end'"):
         PerceptualPathLength(space="v", distance=squared)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))

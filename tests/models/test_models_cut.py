@@ -133,14 +133,14 @@ def test_keys_are_of_the_input_and_teach_nobody() -> None:
     model.contrast(source, made, mirrored=False).backward()
     assert made.grad is not None
     assert source.grad is None
-    for learner in (model.generator, model.sampler):
+    for learner in (model.generator, model.patch_sampler):
         assert any(p.grad is not None and p.grad.any() for p in learner.parameters())  # by the queries
 
 
 def test_query_and_key_are_of_the_same_places() -> None:
     model, asked = cut(), []
-    embed = model.sampler.forward
-    model.sampler.forward = lambda maps, at: (asked.append((maps, at)), embed(maps, at))[1]  # type: ignore[method-assign]
+    embed = model.patch_sampler.forward
+    model.patch_sampler.forward = lambda maps, at: (asked.append((maps, at)), embed(maps, at))[1]  # type: ignore[method-assign]
     real = batch_for(model).real_a
     model.contrast(real, -real, mirrored=False)
     (key_maps, key_places), (query_maps, query_places) = asked
@@ -179,19 +179,19 @@ def test_nothing_is_mirrored_without_being_asked_nor_in_use() -> None:
 
 def test_the_sampler_is_there_from_the_start_and_learns_with_the_generator() -> None:
     model = CUT(ResNetGenerator(width=2, antialias=True), PatchGAN(3, width=2, norm="instance"))
-    assert [net[0].in_features for net in model.sampler.embeddings] == [3, 4, 8, 8, 8]
+    assert [net[0].in_features for net in model.patch_sampler.embeddings] == [3, 4, 8, 8, 8]
     learned = {id(p) for group in model.configure_optimizers()[1].param_groups for p in group["params"]}
-    assert learned == {id(p) for net in (model.generator, model.sampler) for p in net.parameters()}
+    assert learned == {id(p) for net in (model.generator, model.patch_sampler) for p in net.parameters()}
     model = cut()
-    before = [p.clone() for p in model.sampler.parameters()]
+    before = [p.clone() for p in model.patch_sampler.parameters()]
     trainer(max_epochs=1).fit(model, data_for(model, batches=2))
-    assert not any(torch.equal(a, b) for a, b in zip(before, model.sampler.parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(before, model.patch_sampler.parameters(), strict=True))
 
 
 def test_the_default_sampler_has_the_published_parameters() -> None:
     with torch.device("meta"):
         model = CUT()
-    assert sum(p.numel() for p in model.sampler.parameters()) == 560_384
+    assert sum(p.numel() for p in model.patch_sampler.parameters()) == 560_384
 
 
 def test_a_preview_shows_what_becomes_of_both_domains() -> None:
@@ -229,7 +229,7 @@ def test_a_checkpoint_rebuilds_it_sampler_and_all(tmp_path: Path) -> None:
     run.fit(model, data_for(model))
     run.save_checkpoint(tmp_path / "a.ckpt", weights_only=True)
     again = CUT.load_from_checkpoint(tmp_path / "a.ckpt")
-    assert (again.sampler.patches, again.layers, again.flip_equivariance) == (16, [0, 4, 8, 12], True)
+    assert (again.patch_sampler.patches, again.layers, again.flip_equivariance) == (16, [0, 4, 8, 12], True)
     real = batch_for(model).real_a
     assert torch.equal(again.translate(real), model.translate(real))
 

@@ -62,9 +62,9 @@ def test_latents_are_uniform_with_unit_variance() -> None:
 
 def test_truncation_narrows_the_prior_and_never_widens_it() -> None:
     model = gan()
-    assert model.latents(5000, truncation=0.5).abs().max() <= 0.5
-    assert model.latents(5000, truncation=0.5).abs().max() > 0.45
-    assert 1.7 < model.latents(5000, truncation=9).abs().max() <= math.sqrt(3)
+    assert model.sampler.draw(5000, truncation=0.5).abs().max() <= 0.5
+    assert model.sampler.draw(5000, truncation=0.5).abs().max() > 0.45
+    assert 1.7 < model.sampler.draw(5000, truncation=9).abs().max() <= math.sqrt(3)
 
 
 def test_dropout_is_the_discriminators_in_training_only() -> None:

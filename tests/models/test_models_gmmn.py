@@ -10,7 +10,7 @@ from torch.optim import SGD, Adam
 
 from gan_lightning.batches import ImageBatch, PairedBatch
 from gan_lightning.callbacks import SampleGrid
-from gan_lightning.evaluation.sources import GeneratedImages, load_generator
+from gan_lightning.evaluation.sources import GeneratedImages, load_sampler
 from gan_lightning.generative import GenerativeModule, NonFiniteLossError
 from gan_lightning.losses import mmd2
 from gan_lightning.models import GMMN
@@ -51,7 +51,7 @@ def test_latents_are_uniform() -> None:
     z = gmmn().latents(1000)
     assert 0.99 < z.abs().max() <= 1
     assert float(z.std()) == pytest.approx(3**-0.5, rel=0.05)
-    assert gmmn().latents(1000, truncation=0.5).abs().max() <= 0.5
+    assert gmmn().sampler.draw(1000, truncation=0.5).abs().max() <= 0.5
 
 
 def test_moments_come_to_match() -> None:
@@ -93,7 +93,7 @@ def test_a_stopped_run_resumes_exactly(tmp_path: Path) -> None:
     loaded = GenerativeModule.load_from_checkpoint(tmp_path / "3.ckpt")
     assert isinstance(loaded, GMMN)
     assert equal(weights(loaded), weights(whole))
-    made = next(iter(GeneratedImages(load_generator(tmp_path / "3.ckpt"), 5)))
+    made = next(iter(GeneratedImages(load_sampler(tmp_path / "3.ckpt").sampler, 5)))
     assert made.images.shape == (5, 1, SIZE, SIZE)
 
 

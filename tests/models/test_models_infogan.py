@@ -18,7 +18,8 @@ NOISE = 4  # latents of the tiny model that are noise; then CLASSES categories a
 def test_the_default_is_the_papers() -> None:
     with torch.device("meta"):
         model = InfoGAN()
-    assert (model.codes, model.lambda_information) == ((62, 10, 2), 1)
+    prior = model.prior
+    assert (model.latent_dim, prior.categories, prior.continuous, model.lambda_information) == (74, 10, 2, 1)
     discriminator, generator = model.configure_optimizers()
     assert (discriminator.param_groups[0]["lr"], generator.param_groups[0]["lr"]) == (2e-4, 1e-3)
     assert discriminator.param_groups[0]["betas"] == generator.param_groups[0]["betas"] == (0.5, 0.999)

@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from gan_lightning.batches import PairedBatch, first
 from gan_lightning.cli import main
 from gan_lightning.images import write_png
+from gan_lightning.inference import Policy
 from gan_lightning.models import Pix2Pix
 from gan_lightning.networks import PatchGAN, UNetGenerator
 from gan_lightning.recording import describe
@@ -92,14 +93,14 @@ def test_dropout_is_the_noise_of_training_and_of_use() -> None:
 
 
 def test_without_dropout_a_translation_is_a_function_of_its_source() -> None:
-    model = trained(test_dropout=False)
+    model = trained(policy=Policy(batch_norm="instance"))
     source = images(4, 1, seed=3)
     assert torch.equal(model.translate(source), model.translate(source))
 
 
 @pytest.mark.parametrize("instance", [True, False])
 def test_a_picture_does_not_depend_on_those_beside_it(instance: bool) -> None:
-    model = trained(test_dropout=False, test_instance_statistics=instance)
+    model = trained(policy=Policy(batch_norm="instance" if instance else "running"))
     source = torch.cat([images(3, 1, seed=3), -torch.ones(1, 1, 16, 16)])
     together = model.translate(source)
     alone = torch.cat([model.translate(one[None]) for one in source])
@@ -107,7 +108,7 @@ def test_a_picture_does_not_depend_on_those_beside_it(instance: bool) -> None:
 
 
 def test_instance_statistics_are_batch_norm_in_training_on_a_batch_of_one() -> None:
-    model = trained(test_dropout=False)
+    model = trained(policy=Policy(batch_norm="instance"))
     source = images(4, 1, seed=3)
     before = buffers(model.generator)
     made = model.translate(source)
@@ -121,13 +122,13 @@ def test_instance_statistics_are_batch_norm_in_training_on_a_batch_of_one() -> N
 
 
 def test_without_instance_statistics_the_running_averages_are_used() -> None:
-    model = trained(test_dropout=False, test_instance_statistics=False)
+    model = trained(policy=Policy())
     source = images(4, 1, seed=3)
     made = model.translate(source)
     model.generator.eval()
     with torch.no_grad():
         assert torch.equal(made, model.generator(source))
-    model.test_instance_statistics = True
+    model.policy = Policy(batch_norm="instance")
     assert not torch.allclose(made, model.translate(source), atol=1e-3)
 
 

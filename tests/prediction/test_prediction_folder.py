@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_lightning.files import image_files, read_image, write_image
-from gan_lightning.models import Pix2Pix
+from gan_lightning.inference import Policy, Translator
 from gan_lightning.prediction import FolderTranslation, Summary, translate_folder, translate_image
 from tiny import cyclegan, dcgan, pix2pix
 from toys import trainer
@@ -44,7 +44,7 @@ def test_names_and_sub_folders_are_kept(photos: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "out").keys() == contents(photos).keys()
     for file in image_files(photos):
         made = read_image(tmp_path / "out" / file.relative_to(photos))
-        assert torch.equal(made, translate_image(model, read_image(file), "b_to_a"))
+        assert torch.equal(made, translate_image(model.translator, read_image(file), "b_to_a"))
 
 
 def test_a_suffix_is_kept_where_its_format_holds_the_translation(tmp_path: Path) -> None:
@@ -105,16 +105,16 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
     model = pix2pix()  # with dropout as its noise
     translated(model, photos, tmp_path / "whole")
 
-    def fail_at_the_fourth(self: Any, images: Tensor) -> Tensor:
+    def fail_at_the_fourth(self: Any, images: Tensor, direction: str) -> Tensor:
         calls.append(images)
         if len(calls) == 4:
             raise StoppedError
-        return translate(self, images)
+        return translate(self, images, direction)
 
     calls: list[Tensor] = []
-    translate = Pix2Pix.translate
+    translate = Translator.translate
     with monkeypatch.context() as patch:
-        patch.setattr(Pix2Pix, "translate", fail_at_the_fourth)
+        patch.setattr(Translator, "translate", fail_at_the_fourth)
         with pytest.raises(StoppedError):
             translated(model, photos, tmp_path / "parts")
     done = {file: file.stat().st_mtime_ns for file in image_files(tmp_path / "parts")}
@@ -160,8 +160,8 @@ def test_a_folder_never_mixes_settings(change: dict[str, Any], named: str, photo
 def test_a_models_policy_is_a_setting(photos: Path, tmp_path: Path) -> None:
     model = pix2pix()
     translated(model, photos, tmp_path / "out")
-    model.test_dropout = False
-    with pytest.raises(FileExistsError, match=r"other settings \(arguments;"):
+    model.policy = Policy(dropout=False, batch_norm="instance")
+    with pytest.raises(FileExistsError, match=r"other settings \(policy;"):
         translated(model, photos, tmp_path / "out")
 
 
@@ -179,7 +179,7 @@ def test_the_record_says_what_was_used(photos: Path, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "out" / "translation.json").read_text())
     assert record["model"] == "gan_lightning.models.cyclegan.CycleGAN"
     assert (record["direction"], record["tile"], record["overlap"]) == ("a_to_b", 512, 128)
-    assert record["arguments"] == {}
+    assert record["policy"] == {"dropout": False, "batch_norm": "running"}
     assert len(record["weights"]) == 64
 
 
@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(photos: Path, tmp_
         (cyclegan(), tmp_path / "absent", out, None, "absent: name a folder of images"),
         (cyclegan(), tmp_path / "empty", out, None, "holds no images"),
         (dcgan(), photos, out, None, "DCGAN does not translate images"),
-        (pix2pix(), photos, out, "a_to_b", "it has one direction only"),
+        (pix2pix(), photos, out, "b_to_a", "there is no direction 'b_to_a'"),
     ]:
         with pytest.raises((ValueError, FileNotFoundError), match=said):
             translated(model, source, target, direction=direction)

@@ -1,17 +1,20 @@
 """One image of any size, depth and kind; whole and in tiles."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from gan_lightning.batches import PairedBatch, UnpairedBatch
 from gan_lightning.files import image_files, read_image
 from gan_lightning.images import to_channels, to_float, to_uint8, to_uint16
+from gan_lightning.inference import Policy
 from gan_lightning.models import Pix2Pix
 from gan_lightning.networks import PatchGAN
-from gan_lightning.prediction import ImageTranslation, translate_image
+from gan_lightning.prediction import FolderTranslation, ImageTranslation, translate_image
 from gan_lightning.recording import Network
 from tiny import cyclegan, dcgan, pix2pix
 
@@ -68,17 +71,17 @@ def levels_apart(first: Tensor, second: Tensor) -> int:
 @pytest.mark.parametrize("dropout", [True, False])
 @pytest.mark.parametrize("statistics", [True, False])
 def test_pix2pix_makes_what_evaluation_and_previews_show(dropout: bool, statistics: bool) -> None:
-    model = pix2pix(test_dropout=dropout, test_instance_statistics=statistics)
+    model = pix2pix(policy=Policy(dropout, "instance" if statistics else "running"))
     images = noise(3, 1, 32, 48)
     sources = to_float(images)
     for image, source in zip(images, sources, strict=True):
         torch.manual_seed(5)
         alone = to_uint8(model.translate(source[None]))[0]
-        assert torch.equal(translate_image(model, image, seed=5), alone)
+        assert torch.equal(translate_image(model.translator, image, seed=5), alone)
     batch = PairedBatch(sources, torch.zeros(3, 3, 32, 48))
     together = to_uint8(model.generate(batch))
     shown, columns = model.preview(batch, 3)
-    singly = torch.stack([translate_image(model, image) for image in images])
+    singly = torch.stack([translate_image(model.translator, image) for image in images])
     if dropout:  # drawn for a batch at once
         assert not torch.equal(singly, together)
     else:
@@ -90,7 +93,7 @@ def test_pix2pix_makes_what_evaluation_and_previews_show(dropout: bool, statisti
 def test_cyclegan_makes_what_evaluation_and_previews_show(direction: Any) -> None:
     model = cyclegan()
     images = noise(3, 3, 32, 48)
-    singly = torch.stack([translate_image(model, image, direction) for image in images])
+    singly = torch.stack([translate_image(model.translator, image, direction) for image in images])
     for image, made in zip(images, singly, strict=True):
         assert torch.equal(made, to_uint8(model.translate(to_float(image)[None], direction))[0])
     batch = UnpairedBatch(to_float(images), to_float(images))
@@ -100,7 +103,7 @@ def test_cyclegan_makes_what_evaluation_and_previews_show(direction: Any) -> Non
     assert (singly != together).float().mean() < 0.001
     if direction == "a_to_b":
         assert torch.equal(together, to_uint8(model.generate(batch)))
-        assert torch.equal(singly[0], translate_image(model, images[0]))
+        assert torch.equal(singly[0], translate_image(model.translator, images[0]))
 
 
 def test_any_size_is_padded_by_reflection_and_cut_back() -> None:
@@ -108,9 +111,9 @@ def test_any_size_is_padded_by_reflection_and_cut_back() -> None:
     image = noise(3, 30, 41)
     padded = nn.functional.pad(to_float(image)[None], (0, 3, 0, 2), "reflect")
     expected = to_uint8(model.translate(padded))[0, :, :30, :41]
-    assert torch.equal(translate_image(model, image), expected)
+    assert torch.equal(translate_image(model.translator, image), expected)
     for size in [(1, 1), (3, 70), (8, 5)]:
-        assert translate_image(model, noise(3, *size)).shape == (3, *size)
+        assert translate_image(model.translator, noise(3, *size)).shape == (3, *size)
 
 
 @pytest.mark.parametrize(("given", "made"), [(1, 3), (2, 4), (3, 3), (4, 4)])
@@ -118,7 +121,7 @@ def test_any_size_is_padded_by_reflection_and_cut_back() -> None:
 def test_depth_and_alpha_are_the_sources_and_channels_the_networks(given: int, made: int, dtype: torch.dtype) -> None:
     model = local()
     image = noise(given, 20, 24, dtype=dtype)
-    result = translate_image(model, image)
+    result = translate_image(model.translator, image)
     assert result.dtype == dtype
     assert result.shape == (made, 20, 24)
     expected = model.translate(to_float(to_channels(image[None], 1)))
@@ -131,8 +134,8 @@ def test_16_bits_go_through_the_network_as_they_are() -> None:
     model = local()
     deep = noise(1, 20, 24, dtype=torch.uint16)
     shallow = (deep.int() // 257 * 257).to(torch.uint16)
-    made = translate_image(model, deep)
-    assert not torch.equal(made, translate_image(model, shallow))
+    made = translate_image(model.translator, deep)
+    assert not torch.equal(made, translate_image(model.translator, shallow))
     assert len(made.unique()) > 256
 
 
@@ -140,9 +143,9 @@ def test_a_network_of_rgba_makes_the_alpha_itself() -> None:
     model = local(inputs=4, outputs=4)
     opaque, clear = noise(3, 20, 24), noise(4, 20, 24)
     full = torch.cat([opaque, torch.full((1, 20, 24), 255, dtype=torch.uint8)])
-    assert torch.equal(translate_image(model, opaque), to_uint8(model.translate(to_float(full)[None]))[0])
-    assert torch.equal(translate_image(model, clear), to_uint8(model.translate(to_float(clear)[None]))[0])
-    assert translate_image(model, noise(2, 20, 24)).shape == (4, 20, 24)
+    assert torch.equal(translate_image(model.translator, opaque), to_uint8(model.translate(to_float(full)[None]))[0])
+    assert torch.equal(translate_image(model.translator, clear), to_uint8(model.translate(to_float(clear)[None]))[0])
+    assert translate_image(model.translator, noise(2, 20, 24)).shape == (4, 20, 24)
 
 
 def test_noise_has_a_seed_of_its_own() -> None:
@@ -150,10 +153,10 @@ def test_noise_has_a_seed_of_its_own() -> None:
     image = noise(1, 32, 32)
     torch.manual_seed(3)
     state = torch.get_rng_state()
-    first = translate_image(model, image, seed=1)
+    first = translate_image(model.translator, image, seed=1)
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(translate_image(model, image, seed=1), first)
-    assert not torch.equal(translate_image(model, image, seed=2), first)
+    assert torch.equal(translate_image(model.translator, image, seed=1), first)
+    assert not torch.equal(translate_image(model.translator, image, seed=2), first)
 
 
 # ---------------------------------------------------------------------- tiles
@@ -167,19 +170,21 @@ def test_tiles_equal_the_whole_image_where_they_overlap_enough(
 ) -> None:
     model = local(scale=scale)
     image = noise(1, *size, dtype=dtype)
-    whole = translate_image(model, image, tile=200)
+    whole = translate_image(model.translator, image, tile=200)
     assert whole.shape == (3, scale * size[0], scale * size[1])
-    tiled = translate_image(model, image, tile=64, overlap=28)  # a quarter of it is what the network sees to a side
+    tiled = translate_image(
+        model.translator, image, tile=64, overlap=28
+    )  # a quarter of it is what the network sees to a side
     assert levels_apart(tiled, whole) <= 1
     assert (tiled != whole).float().mean() < 0.01
-    apart = levels_apart(translate_image(model, image, tile=64, overlap=0), whole)
+    apart = levels_apart(translate_image(model.translator, image, tile=64, overlap=0), whole)
     assert apart > (5 if dtype == torch.uint8 else 1000)
 
 
 def test_the_network_never_sees_more_than_a_tile() -> None:
     model = local()
     generator: Any = model.generator
-    translate_image(model, noise(1, 300, 7), tile=63, overlap=16)
+    translate_image(model.translator, noise(1, 300, 7), tile=63, overlap=16)
     assert {shape[0] for shape in generator.seen} == {1}
     assert {shape[2:] for shape in generator.seen} == {(4, 4), (64, 8)}  # the try-out, and tiles
 
@@ -196,7 +201,7 @@ def test_instance_norm_leaves_no_seams() -> None:
     image = to_uint8(
         (across + 0.005 * torch.randn(1, 128, 256, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
     )
-    translation = ImageTranslation(model, tile=64, overlap=28)
+    translation = ImageTranslation(model.translator, tile=64, overlap=28)
     edges = [edge - 1 for start in (0, 32, 64, 96, 128, 160, 192) for edge in (start, start + 64) if 0 < edge < 256]
 
     found = steps(translation(image))
@@ -205,7 +210,7 @@ def test_instance_norm_leaves_no_seams() -> None:
     assert found[edges].mean() < 1.1 * found[elsewhere].mean()
 
     # each tile by its own statistics, side by side: what this is to prevent
-    cut = torch.cat([translate_image(model, part) for part in image.split(32, dim=2)], dim=2)
+    cut = torch.cat([translate_image(model.translator, part) for part in image.split(32, dim=2)], dim=2)
     seams = steps(cut)[31::32]
     assert seams.mean() > 2 * steps(cut).mean()
 
@@ -213,7 +218,7 @@ def test_instance_norm_leaves_no_seams() -> None:
 def test_all_tiles_are_normalised_alike() -> None:
     model = local(inputs=1, norm=True)
     image = noise(1, 128, 160)
-    translation = ImageTranslation(model, tile=64, overlap=28)
+    translation = ImageTranslation(model.translator, tile=64, overlap=28)
     tiled = translation(image)
     starts = [(top, left) for top in (0, 32, 64) for left in (0, 32, 64, 96)]
     statistics = translation._measure(image, starts, [64, 64], seed=0)
@@ -222,16 +227,16 @@ def test_all_tiles_are_normalised_alike() -> None:
         whole = to_uint8(model.translate(to_float(image)[None]))[0]
     assert levels_apart(tiled, whole) <= 1
     # the sample stands for the image
-    own = translate_image(model, image).float()
-    by_tiles = torch.cat([translate_image(model, part) for part in image.split(64, dim=2)], dim=2).float()
+    own = translate_image(model.translator, image).float()
+    by_tiles = torch.cat([translate_image(model.translator, part) for part in image.split(64, dim=2)], dim=2).float()
     assert (tiled.float() - own).abs().mean() < 0.5 * (by_tiles - own).abs().mean()
 
 
 def test_alpha_is_carried_over_tiles_and_scales() -> None:
     image = noise(4, 100, 130)
     image[3] = (torch.arange(130) * 255 / 129).to(torch.uint8)
-    assert torch.equal(translate_image(local(inputs=3), image, tile=64, overlap=28)[3], image[3])
-    enlarged = translate_image(local(inputs=3, scale=2), image, tile=64, overlap=28)
+    assert torch.equal(translate_image(local(inputs=3).translator, image, tile=64, overlap=28)[3], image[3])
+    enlarged = translate_image(local(inputs=3, scale=2).translator, image, tile=64, overlap=28)
     assert enlarged.shape == (4, 200, 260)
     assert levels_apart(enlarged[3], enlarged[3].mT.contiguous().mT) == 0
     torch.testing.assert_close(enlarged[3, ::2, 1:-1:2].float(), image[3, :, :-1].float(), atol=2, rtol=0)
@@ -243,7 +248,9 @@ def test_what_lies_under_transparency_does_not_show() -> None:
     image[3, :, :12] = 0
     other = image.clone()
     other[:3, :, :12] = 7
-    assert torch.equal(translate_image(local(inputs=3), image), translate_image(local(inputs=3), other))
+    assert torch.equal(
+        translate_image(local(inputs=3).translator, image), translate_image(local(inputs=3).translator, other)
+    )
 
 
 class Classes(Local):
@@ -256,7 +263,7 @@ class Classes(Local):
 
 
 def test_maps_of_classes_are_not_blended() -> None:
-    made = translate_image(translator(Classes()), noise(1, 90, 150), tile=64, overlap=30)
+    made = translate_image(translator(Classes()).translator, noise(1, 90, 150), tile=64, overlap=30)
     assert set(made.unique().tolist()) == {0, 128, 255}
 
 
@@ -264,7 +271,7 @@ def test_a_real_photograph_has_no_seams(real_data: Any) -> None:
     image = read_image(image_files(real_data / "membranes/images")[0])
     torch.manual_seed(0)
     model = cyclegan()
-    made = translate_image(model, image, tile=256, overlap=64)
+    made = translate_image(model.translator, image, tile=256, overlap=64)
     assert made.shape == (3, 512, 512)
     found = steps(made)
     edges = [127, 255, 383]
@@ -274,25 +281,26 @@ def test_a_real_photograph_has_no_seams(real_data: Any) -> None:
 # ---------------------------------------------------------------------- what does not fit
 
 
-def test_models_directions_and_sizes_that_do_not_fit_are_named() -> None:
+def test_models_directions_and_sizes_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="DCGAN does not translate images"):
-        ImageTranslation(dcgan())
-    with pytest.raises(ValueError, match="Pix2Pix has no direction 'a_to_b': it has one direction only"):
-        ImageTranslation(pix2pix(), "a_to_b")
-    with pytest.raises(ValueError, match="CycleGAN has no direction 'AtoB': its directions are a_to_b and b_to_a"):
-        ImageTranslation(cyclegan(), "AtoB")
+        FolderTranslation(dcgan(), tmp_path, tmp_path.parent / "out")
+    with pytest.raises(ValueError, match="there is no direction 'b_to_a': choose a_to_b"):
+        ImageTranslation(pix2pix().translator, "b_to_a")
+    with pytest.raises(ValueError, match="there is no direction 'AtoB': choose a_to_b or b_to_a"):
+        ImageTranslation(cyclegan().translator, "AtoB")
     with pytest.raises(ValueError, match="tiles of 32 pixels cannot overlap by 17: choose 0 to 16"):
-        ImageTranslation(cyclegan(), tile=30, overlap=17)
+        ImageTranslation(cyclegan().translator, tile=30, overlap=17)
     with pytest.raises(ValueError, match="Conv2d does not say its multiple"):
-        ImageTranslation(translator(nn.Conv2d(3, 3, 3)))
+        ImageTranslation(translator(nn.Conv2d(3, 3, 3)).translator)
     with pytest.raises(ValueError, match=r"Local takes 5 channels, but image files have 1 \(grey\), 3"):
-        ImageTranslation(local(inputs=5))
+        ImageTranslation(local(inputs=5).translator)
     with pytest.raises(ValueError, match="Local makes 2 channels, but"):
-        translate_image(local(outputs=2), noise(1, 20, 20))
+        translate_image(local(outputs=2).translator, noise(1, 20, 20))
 
 
 def test_a_scale_that_is_not_stated_is_found_out() -> None:
     model = local(scale=2)
     model.generator.scale = 1  # type: ignore[assignment]
     with pytest.raises(ValueError, match="Local makes an image of 8x8 from one of 4x4, but says that its scale is 1"):
-        translate_image(model, noise(1, 20, 20))
+        translate_image(model.translator, noise(1, 20, 20))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Images, load_generator
+from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Images, load_sampler
 from gan_lightning.metrics import FeatureExtractor, Features
 
 
@@ -21,7 +21,7 @@ def open_images(path: Path, most: int, seed: int, device: torch.device, trusted:
     if most < 1:
         raise ValueError(f"--num counts from 1, but is {most}")
     if path.is_file():
-        return GeneratedImages(load_generator(path, device, trusted or ()), most, seed)
+        return GeneratedImages(load_sampler(path, device, trusted or ()).sampler, most, seed)
     folder = FolderImages(path)
     return folder.draw(min(most, len(folder)), seed)
 

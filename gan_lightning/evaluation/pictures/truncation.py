@@ -13,7 +13,7 @@ from gan_lightning.evaluation.evaluator import Evaluator
 from gan_lightning.evaluation.pictures.canvas import check_suffix, write_figure
 from gan_lightning.evaluation.pictures.sets import open_images, with_features
 from gan_lightning.evaluation.report import Report
-from gan_lightning.evaluation.sources import Device, GeneratedImages, Images, find_device, load_generator
+from gan_lightning.evaluation.sources import Device, GeneratedImages, Images, find_device, load_sampler
 from gan_lightning.files import write_whole
 from gan_lightning.metrics import FrechetInceptionDistance, PrecisionRecall
 from gan_lightning.metrics.named import make_extractor
@@ -98,7 +98,7 @@ def plot_truncation(
     if not checkpoint.is_file():
         raise FileNotFoundError(f"there is no checkpoint {checkpoint}")
     place = find_device(device)
-    model = load_generator(checkpoint, place, trusted or ())
+    model = load_sampler(checkpoint, place, trusted or ())
     reals = open_images(real, num, seed, place, trusted)
     metrics = (FrechetInceptionDistance, PrecisionRecall)
     evaluator = Evaluator(make_extractor(extractor), metrics).to(place)
@@ -111,7 +111,7 @@ def plot_truncation(
     reports = []
     for truncation in (*truncations, None):
         started = time.perf_counter()
-        images = GeneratedImages(model, len(reals), seed, truncation=truncation)
+        images = GeneratedImages(model.sampler, len(reals), seed, truncation=truncation)
         take_in(images, f"truncation {'none' if truncation is None else f'{truncation:g}'}", False)
         values = {name: [float(value)] for name, value in evaluator.compute().items()}
         evaluator.reset(keep_real=True)

@@ -1,14 +1,11 @@
 """How batch norm, instance norm and dropout behave when a translator makes images."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, instance_norm
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
@@ -20,32 +17,28 @@ def activate_dropout(network: nn.Module) -> None:
             module.train()
 
 
-@contextmanager
-def instance_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch norm layers use the statistics of each image by itself for as long as the context lasts.
+class InstanceStatistics(TorchFunctionMode):
+    """Batch norm uses the statistics of each image by itself for as long as the context lasts.
 
     It is what batch norm in training mode does to a batch of one image; here for batches of any size, and without
     touching the running averages.
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    for norm in norms:
-        norm.forward = partial(_normalise_each, norm)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        for norm in norms:
-            del norm.forward
 
-
-def _normalise_each(norm: _BatchNorm, images: Tensor) -> Tensor:
-    return instance_norm(images, weight=norm.weight, bias=norm.bias, eps=norm.eps)
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not batch_norm:
+            return func(*args, **kwargs)
+        given = inspect.signature(batch_norm).bind(*args, **kwargs)
+        given.apply_defaults()
+        how = given.arguments
+        return instance_norm(how["input"], weight=how["weight"], bias=how["bias"], eps=how["eps"])
 
 
 class SharedStatistics(TorchFunctionMode):
     """Instance norm treats the parts of one image alike: by the statistics of the whole, not by those of each part.
 
     For as long as the context lasts, wherever a network calls `torch.nn.functional.instance_norm`, be it in
-    `nn.InstanceNorm2d` or within `instance_statistics`. The context is entered once for each pass of the network. Until
+    `nn.InstanceNorm2d` or within `InstanceStatistics`. The context is entered once for each pass of the network. Until
     `fix` is called, each pass adds its activations to the mean and variance of every layer and is normalised by what
     they are by then, so that deeper layers measure what they will be given; from then on, they stay as they are.
 

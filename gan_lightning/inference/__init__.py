@@ -1,0 +1,19 @@
+"""What a trained network does: images from latents, and images from images. Nothing here needs Lightning."""
+
+from gan_lightning.inference.latents import LatentSampler, Sampler, Space
+from gan_lightning.inference.modes import evaluating
+from gan_lightning.inference.priors import CodesPrior, NormalPrior, Prior, UniformPrior
+from gan_lightning.inference.translation import Policy, Translator
+
+__all__ = [
+    "CodesPrior",
+    "LatentSampler",
+    "NormalPrior",
+    "Policy",
+    "Prior",
+    "Sampler",
+    "Space",
+    "Translator",
+    "UniformPrior",
+    "evaluating",
+]

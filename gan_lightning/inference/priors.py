@@ -1,0 +1,148 @@
+"""The distributions that latents are drawn from."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_lightning.ranges import NonNegativeInt, PositiveFloat
+from gan_lightning.recording import Recorded
+
+
+class Prior(Recorded, ABC):
+    """A distribution of latent vectors."""
+
+    @abstractmethod
+    def draw(
+        self,
+        count: int,
+        latent_dim: int,
+        device: torch.device | str = "cpu",
+        truncation: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Latent vectors float32 (count, latent_dim).
+
+        Args:
+            count: how many.
+            latent_dim: components of each.
+            device: where they are drawn.
+            truncation: largest magnitude of a component, as if larger ones were redrawn (Brock et al. 2018, arXiv
+                1809.11096). None = any.
+            generator: the random number generator to draw from, on the device. None = the global one.
+        """
+
+
+class NormalPrior(Prior):
+    """The standard normal distribution."""
+
+    def draw(
+        self,
+        count: int,
+        latent_dim: int,
+        device: torch.device | str = "cpu",
+        truncation: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Latent vectors float32 (count, latent_dim) from N(0, 1); see `Prior.draw`."""
+        z = torch.empty(count, latent_dim, device=device)
+        if truncation is None:
+            return z.normal_(generator=generator)
+        # by the inverse of the distribution function: one number for each component, where redrawing takes any number
+        share = math.erf(truncation / math.sqrt(2))
+        z.uniform_(-share, share, generator=generator).erfinv_().mul_(math.sqrt(2))
+        return z.clamp_(-truncation, truncation)  # rounding aside, it is within
+
+
+class UniformPrior(Prior):
+    """The uniform distribution on [-bound, bound].
+
+    Args:
+        bound: largest magnitude of a component; √3 gives variance 1.
+    """
+
+    def __init__(self, bound: PositiveFloat = 1.0) -> None:
+        self.bound = bound
+
+    def draw(
+        self,
+        count: int,
+        latent_dim: int,
+        device: torch.device | str = "cpu",
+        truncation: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Latent vectors float32 (count, latent_dim) from U(-bound, bound); see `Prior.draw`."""
+        bound = self.bound if truncation is None else min(truncation, self.bound)
+        return torch.empty(count, latent_dim, device=device).uniform_(-bound, bound, generator=generator)
+
+
+class CodesPrior(Prior):
+    """Latents of which some are codes: noise | one-hot category | continuous codes, all uniform.
+
+    Chen et al., "InfoGAN", 2016, arXiv 1606.03657, section 7. Noise and continuous codes lie on [-1, 1]. Latents that
+    are no codes are noise.
+
+    Args:
+        categories: values of the categorical code. 0 = there is none.
+        continuous: number of continuous codes. 0 = there are none.
+    """
+
+    def __init__(self, categories: NonNegativeInt = 10, continuous: NonNegativeInt = 2) -> None:
+        self.categories = categories
+        self.continuous = continuous
+
+    def draw(
+        self,
+        count: int,
+        latent_dim: int,
+        device: torch.device | str = "cpu",
+        truncation: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Latent vectors float32 (count, latent_dim); truncation limits the noise alone; see `Prior.draw`."""
+        bound = 1.0 if truncation is None else min(truncation, 1.0)
+        width = latent_dim - self.categories - self.continuous
+        noise = torch.empty(count, width, device=device).uniform_(-bound, bound, generator=generator)
+        continuous = torch.empty(count, self.continuous, device=device).uniform_(-1, 1, generator=generator)
+        category = torch.empty(count, self.categories, device=device)
+        if self.categories:
+            drawn = torch.randint(self.categories, (count,), device=device, generator=generator)
+            category = F.one_hot(drawn, self.categories).float()
+        return torch.cat([noise, category, continuous], dim=1)
+
+    def parts(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents (N, latent_dim) as noise, one-hot categories (N, categories) and codes (N, continuous)."""
+        coded = self.categories + self.continuous
+        noise, category, continuous = z.split([z.shape[1] - coded, self.categories, self.continuous], dim=1)
+        return noise, category, continuous
+
+    def replace(self, z: Tensor, category: Tensor | None = None, continuous: Tensor | None = None) -> Tensor:
+        """The latents z with other codes: category int64 (N,), continuous float (N, continuous)."""
+        noise, old_category, old_continuous = self.parts(z)
+        new_category = old_category if category is None else F.one_hot(category, self.categories).to(z)
+        return torch.cat([noise, new_category, old_continuous if continuous is None else continuous.to(z)], dim=1)
+
+    def sweep(self, z: Tensor, columns: int) -> list[Tensor]:
+        """Latents in which one code alone varies along a row: a tensor (rows · columns, latent_dim) for each code.
+
+        First a category a column. Then each continuous code from -2 to 2 (twice the prior's range, as in the paper),
+        each row with a category of its own. Other codes are 0.
+
+        Args:
+            z: the noise of each row is that of these latents (rows, latent_dim).
+            columns: images side by side.
+        """
+        latents = z.repeat_interleave(columns, dim=0)
+        places = torch.arange(len(latents), device=z.device)
+        column, row = places % columns, places // columns
+        swept = []
+        for code in ([None] if self.categories else []) + [*range(self.continuous)]:
+            continuous = latents.new_zeros(len(latents), self.continuous)
+            if code is not None:
+                continuous[:, code] = torch.linspace(-2, 2, columns, device=z.device)[column]
+            category = None if not self.categories else column if code is None else row % self.categories
+            swept.append(self.replace(latents, category, continuous))
+        return swept

@@ -1,0 +1,23 @@
+"""What this version makes of checkpoints that earlier ones wrote: each change of their form, in one place.
+
+- 0.2: pix2pix's arguments `test_dropout` and `test_instance_statistics` became its `policy`.
+- 0.2: CUT's network `sampler` is called `patch_sampler`, since `sampler` is what makes images.
+"""
+
+from typing import Any
+
+HYPER_PARAMETERS = "hyper_parameters"  # Lightning's name for them
+
+
+def migrate(checkpoint: dict[str, Any]) -> None:
+    """Bring a checkpoint's content into the form of this version, in place; one that has it already stays as it is."""
+    arguments = checkpoint[HYPER_PARAMETERS]
+    name = str(arguments.get("_class_path")).rpartition(".")[2]
+    if name == "Pix2Pix" and "test_dropout" in arguments:
+        dropout, instance = arguments.pop("test_dropout"), arguments.pop("test_instance_statistics")
+        how = {"dropout": dropout, "batch_norm": "instance" if instance else "running"}
+        arguments["policy"] = {"class_path": "gan_lightning.inference.translation.Policy", "init_args": how}
+    if name == "CUT":
+        weights = checkpoint["state_dict"]
+        for key in [key for key in weights if key.startswith("sampler.")]:
+            weights[f"patch_{key}"] = weights.pop(key)
