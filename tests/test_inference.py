@@ -151,14 +151,11 @@ class Noisy(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mapping = nn.Linear(5, 4)
-        self.classes = nn.Embedding(3, 4)
-        self.to_images = nn.Sequential(
-            nn.Linear(4, 12), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Unflatten(1, (3, 2, 2))
-        )
+        self.styles, self.classes = nn.Linear(5, 4), nn.Embedding(3, 4)
+        self.to_images = nn.Sequential(nn.Linear(4, 12), nn.BatchNorm1d(12), nn.Dropout(), nn.Unflatten(1, (3, 2, 2)))
 
-    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        return self.synthesis(self.mapping(z)) + self.classes(labels).mean()
+    def mapping(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.styles(z) + self.classes(labels)
 
     def synthesis(self, w: Tensor) -> Tensor:
         images = self.to_images(w)
@@ -202,7 +199,7 @@ def test_a_generator_with_styles_has_both_spaces_and_gradients() -> None:
     sampler = LatentSampler(network)
     assert (sampler.spaces, LatentSampler(plain()).spaces) == (("z", "w"), ("z",))
     z = sampler.draw(4).requires_grad_()
-    w = sampler.map(z)
+    w = sampler.map(z, torch.arange(4) % 3)
     assert w.shape == (4, 4)
     first, again, other = (sampler.synthesize(w, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again)  # noise fixed by the seed, and no dropout
