@@ -6,6 +6,7 @@ who learns on the source alone, can read the target too.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
-from gan_lightning.adversarial import AdversarialModule, Terms
+from gan_lightning.adversarial import AdversarialModule, Player, Terms
 from gan_lightning.batches import Batch, DomainBatch, first
 from gan_lightning.images import to_channels
 from gan_lightning.inference import evaluating
@@ -56,6 +57,11 @@ class DomainInvariance(AdversarialModule):
         self.accuracy = MulticlassAccuracy(classes, average="micro")
         self.source_accuracy = MulticlassAccuracy(classes, average="micro")
 
+    def players(self) -> dict[Player, Sequence[nn.Module]]:
+        """The labeller, a part of the generator, is called, and compiled, by itself too."""
+        labeller: Any = self.generator.labeller
+        return super().players() | {"generator": [self.generator, labeller]}
+
     @abstractmethod
     def domain_weight(self) -> float:
         """What the discriminator's cross-entropy weighs beside the labels' for the features, now."""
@@ -65,7 +71,8 @@ class DomainInvariance(AdversarialModule):
         return Features(*(self._features(*pair) for pair in ((batch.source, SOURCE), (batch.target, TARGET))))
 
     def _features(self, images: Tensor, domain: int) -> Tensor:
-        return self.generator.features(self.augmentation(images), *self._conditions(images, domain))  # type: ignore[operator]
+        conditions = self._conditions(images, domain)
+        return self.generator(self.augmentation(images), *conditions, only_features=True)
 
     def _conditions(self, images: Tensor, domain: int) -> list[Tensor]:
         return [images.new_full((len(images),), domain, dtype=torch.int64)] if self.generator.num_domains else []

@@ -4,6 +4,7 @@ Both are sums over an image's values, as log p(x|z) is, so that they stand in th
 the latents, which is a sum over components; a mean over pixels would weigh it hundreds of times too heavily.
 """
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 
@@ -35,17 +36,19 @@ class Bernoulli(Likelihood):
     """Each pixel is white or black by chance; -log p(x|z) is the cross-entropy of pixels in [0, 1].
 
     Of grey pixels, which are neither, it is no probability, but the loss that is used for digits since Kingma & Welling
-    (2013, arXiv 1312.6114, appendix C.1). The decoder states `logits(z)`, as `VAEDecoder` does.
+    (2013, arXiv 1312.6114, appendix C.1). The decoder is called as `decoder(z, as_logits=True)`, as `VAEDecoder`
+    can be.
     """
 
     def surprise(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:
         """-Σ [x log p + (1 - x) log(1 - p)] over an image's values."""
-        if not hasattr(decoder, "logits"):
+        if "as_logits" not in inspect.signature(decoder.forward).parameters:
             raise TypeError(
-                f"the decoder {type(decoder).__name__} has no method `logits`, which a Bernoulli likelihood asks for: "
-                "choose the Gaussian one (model.init_args.likelihood), or a decoder such as VAEDecoder"
+                f"the decoder {type(decoder).__name__} does not give logits (by an argument `as_logits`), which a "
+                "Bernoulli likelihood asks for: choose the Gaussian one (model.init_args.likelihood), or a decoder "
+                "such as VAEDecoder"
             )
-        logits = decoder.logits(z).float()  # type: ignore[operator]
+        logits = decoder(z, as_logits=True).float()
         return F.binary_cross_entropy_with_logits(logits, (images + 1) / 2, reduction="none").flatten(1).sum(1)
 
 

@@ -38,7 +38,8 @@ class CUT(OneWayTranslation):
     """Unpaired image translation, in one direction.
 
     Args:
-        generator: G, with `features` and `feature_channels` as `ResNetGenerator` has them. None = the paper's, for RGB.
+        generator: G, called as `generator(images, layers)` for features too, and with `feature_channels`, as
+            `ResNetGenerator`. None = the paper's, for RGB.
         discriminator: D. None = the 70x70 PatchGAN with instance norm, antialiased, for RGB.
         sampler: makes H from the channels of the layers.
         loss: the adversarial loss. None = least squares, halved for the discriminator only.
@@ -70,10 +71,10 @@ class CUT(OneWayTranslation):
     ) -> None:
         discriminator = discriminator or PatchGAN(in_channels=3, norm="instance", antialias=True, init="xavier")
         super().__init__(generator or ResNetGenerator(antialias=True, init="xavier"), discriminator, **base)
-        if not hasattr(self.generator, "features") or not hasattr(self.generator, "feature_channels"):
+        if not hasattr(self.generator, "feature_channels"):
             raise TypeError(
-                f"CUT compares features of its generator, but {type(generator).__name__} shows none: give it the "
-                "methods features(images, layers) and feature_channels(layers), or take ResNetGenerator"
+                f"CUT compares features of its generator, but {type(generator).__name__} shows none: give its forward "
+                "an argument `layers`, and it a method feature_channels(layers), or take ResNetGenerator"
             )
         self.patch_sampler = sampler(self.generator.feature_channels(layers))
         self.loss = loss or LeastSquares(discriminator_scale=0.5, generator_scale=1.0)
@@ -86,7 +87,7 @@ class CUT(OneWayTranslation):
 
     def try_out(self, batch: UnpairedBatch) -> None:
         """Also: G looks at what it makes."""
-        self.generator.features(self.generate(batch), self.layers)
+        self.generator(self.generate(batch), self.layers)
         super().try_out(batch)
 
     def draw_fakes(self, batch: UnpairedBatch) -> Fakes:
@@ -112,9 +113,9 @@ class CUT(OneWayTranslation):
     def contrast(self, source: Tensor, made: Tensor, mirrored: bool) -> Tensor:
         """PatchNCE of images (N, C, H, W) and what G made of them, or of their mirror images; the mean of layers."""
         with torch.no_grad():
-            features = self.generator.features(source, self.layers)
+            features = self.generator(source, self.layers)
             positions = self.patch_sampler.positions(features)
             keys = self.patch_sampler(features, positions)
-        features = [x.flip(3) if mirrored else x for x in self.generator.features(made, self.layers)]
+        features = [x.flip(3) if mirrored else x for x in self.generator(made, self.layers)]
         pairs = zip(self.patch_sampler(features, positions), keys, strict=True)
         return torch.stack([patch_nce(query, key, self.temperature) for query, key in pairs]).mean()

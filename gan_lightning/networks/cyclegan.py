@@ -7,6 +7,7 @@ NOTE: instance norm learns no gain and bias, as in the authors' PyTorch code (th
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -99,8 +100,13 @@ class ResNetGenerator(Network):
         self.net = nn.Sequential(*layers)
         initialise(self, init)
 
-    def forward(self, source: Tensor) -> Tensor:
-        """Source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1]."""
+    def forward(self, source: Tensor, layers: Sequence[int] | None = None) -> Any:
+        """Source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1].
+
+        Where layers are asked for: to their `features`, a list of tensors, instead.
+        """
+        if layers is not None:
+            return self.features(source, layers)
         check_sides(source, self.in_channels, minimum=self.minimum, multiple=self.multiple)
         return self.net(source)
 

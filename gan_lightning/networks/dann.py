@@ -56,9 +56,13 @@ class LeNetClassifier(Network):
         check_images(images, self.image_shape)
         return self.net(append_labels(images, domains, self.num_domains))
 
-    def forward(self, images: Tensor, domains: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and domains int64 (N,) to logits of their classes, (N, classes)."""
-        return self.labeller(self.features(images, domains))
+    def forward(self, images: Tensor, domains: Tensor | None = None, only_features: bool = False) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] and domains int64 (N,) to logits of their classes, (N, classes).
+
+        With `only_features`, to the features (N, F), which `labeller` takes.
+        """
+        features = self.features(images, domains)
+        return features if only_features else self.labeller(features)
 
 
 class DomainClassifier(Network):

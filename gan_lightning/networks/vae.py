@@ -82,9 +82,10 @@ class VAEDecoder(Network):
         check_latent(z, self.latent_dim)
         return self.net(z[:, :, None, None])
 
-    def forward(self, z: Tensor) -> Tensor:
-        """z (N, latent_dim) to images (N, C, 28, 28) in [-1, 1]: the sigmoid of the logits, stretched."""
-        return 2 * self.logits(z).sigmoid() - 1
+    def forward(self, z: Tensor, as_logits: bool = False) -> Tensor:
+        """z (N, latent_dim) to images (N, C, 28, 28) in [-1, 1], the sigmoid of the logits, stretched; or to logits."""
+        logits = self.logits(z)
+        return logits if as_logits else 2 * logits.sigmoid() - 1
 
 
 class VAEGANEncoder(Network):
