@@ -34,6 +34,7 @@ from gan_lightning.inference import Sampler, Translator, evaluating
 from gan_lightning.layouts import is_faster_in_channels_last
 from gan_lightning.loggers import RunCSVLogger, cut_back
 from gan_lightning.migrations import migrate
+from gan_lightning.pretrained import load_part
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
@@ -556,6 +557,31 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 f"the weights are of other networks than those of this {type(self).__name__} ({problems[0][:300]}"
                 f"{more}): give the config that the checkpoint was trained with"
             ) from error
+
+    def load_weights(self, source: str | Path | Mapping[str, str | Path]) -> None:
+        """Start from weights that other runs have trained; counters and optimizers stay as they are.
+
+        Args:
+            source: a checkpoint of a model like this one, all of whose weights are taken; or a checkpoint for each part
+                of this model: {"generator": ..., "encoder": ...}, of any model with such a part. The other parts stay
+                as they are. Of a generator its moving average is taken, where the other run kept one.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no checkpoint, or of another model, or this model or the other has no such part.
+        """
+        if not isinstance(source, Mapping):
+            checkpoint = read_checkpoint(source)
+            self.check_checkpoint(checkpoint, source)
+            self.load_state_dict(checkpoint["state_dict"])
+            return
+        parts = {name: part for name, part in self.named_children() if part is not self.average}
+        for name, path in source.items():
+            if name not in parts:
+                raise ValueError(f"{type(self).__name__} has no part {name!r}: choose {', '.join(parts)}")
+            load_part(parts[name], Path(path), name)
+        if "generator" in source and self.average is not None:
+            self.average.network.load_state_dict(self.generator.state_dict())
 
     def resume_state(self) -> dict[str, Any]:
         """Further state that an exact resume needs, the same on all processes, in types that `weights_only` loads."""

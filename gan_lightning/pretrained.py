@@ -5,35 +5,43 @@ from pathlib import Path
 from torch import nn
 
 from gan_lightning.checkpoint_io import read_checkpoint
+from gan_lightning.migrations import migrate
+
+AVERAGED = "average.network."
+"""What the names of the averaged generator's weights begin with."""
 
 
-def load_generator(network: nn.Module, checkpoint: Path) -> None:
-    """Give a network the weights of a run's generator: their moving average where the run kept one.
-
-    Runs no code that the file brings along.
+def load_part(network: nn.Module, checkpoint: Path, part: str = "generator") -> None:
+    """Give a network the weights of a part of another run's model. Runs no code that the file brings along.
 
     Args:
-        network: of the class and the settings that the run's generator has.
+        network: of the class and the settings that the part has.
         checkpoint: a `.ckpt` file of any model here.
+        part: the model's attribute: "generator", "discriminator", "encoder", ... Of a generator whose moving average
+            the run kept, the average is taken.
 
     Raises:
-        FileNotFoundError: where there is no such file.
-        ValueError: where it is no checkpoint, or its generator another network.
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, or has no such part, or the part is another network.
     """
     if not checkpoint.exists():
         raise FileNotFoundError(
-            f"there is no checkpoint {checkpoint} to take the generator from: train it first, or name another; where a "
+            f"there is no checkpoint {checkpoint} to take the {part} from: train it first, or name another; where a "
             "trained model is loaded or resumed, leave `pretrained` out"
         )
-    state = read_checkpoint(checkpoint)["state_dict"]
-    averaged = {
-        name.removeprefix("average.network."): v for name, v in state.items() if name.startswith("average.network.")
-    }
-    last = {name.removeprefix("generator."): v for name, v in state.items() if name.startswith("generator.")}
+    content = read_checkpoint(checkpoint)
+    migrate(content)
+    state = content["state_dict"]
+    prefixes = [AVERAGED, f"{part}."] if part == "generator" else [f"{part}."]
+    found = ({n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)} for prefix in prefixes)
+    weights = next((each for each in found if each), None)
+    if weights is None:
+        parts = sorted({name.partition(".")[0] for name in state} - {"average"})
+        raise ValueError(f"the model in {checkpoint} has no part {part!r}: choose {', '.join(parts)}")
     try:
-        network.load_state_dict(averaged or last)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
-            f"the generator in {checkpoint} is another network than the {type(network).__name__} that is to start from "
+            f"the {part} in {checkpoint} is another network than the {type(network).__name__} that is to start from "
             f"it: give both the same class and settings ({error})"
         ) from error

@@ -18,7 +18,7 @@ from torch import Tensor
 from gan_lightning import checkpoint_io
 from gan_lightning.checkpoint_io import AtomicCheckpointIO, CheckpointError, read_checkpoint
 from gan_lightning.generative import GenerativeModule
-from gan_lightning.pretrained import load_generator
+from gan_lightning.pretrained import load_part
 from toys import ToyData, ToyGAN, ToyGenerator, trainer
 
 
@@ -183,7 +183,7 @@ def test_what_is_no_checkpoint_is_told_in_a_sentence_wherever_one_is_taken(
     for take in (
         lambda: read_checkpoint(path),
         lambda: GenerativeModule.load_from_checkpoint(path),
-        lambda: load_generator(ToyGenerator(), path),
+        lambda: load_part(ToyGenerator(), path),
         lambda: trainer(tmp_path, max_epochs=1, plugins=[AtomicCheckpointIO()]).fit(
             ToyGAN(), ToyData(), ckpt_path=path, weights_only=False
         ),
@@ -194,7 +194,7 @@ def test_what_is_no_checkpoint_is_told_in_a_sentence_wherever_one_is_taken(
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
-    for take in (read_checkpoint, GenerativeModule.load_from_checkpoint, lambda p: load_generator(ToyGenerator(), p)):
+    for take in (read_checkpoint, GenerativeModule.load_from_checkpoint, lambda p: load_part(ToyGenerator(), p)):
         with pytest.raises(FileNotFoundError, match=r"there is no checkpoint .*absent\.ckpt"):
             take(tmp_path / "absent.ckpt")
 

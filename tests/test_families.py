@@ -1,5 +1,6 @@
-"""What unpaired translators share: the direction that is evaluated, and the cycle errors of an evaluation."""
+"""What unpaired translators share: the evaluated direction, and cycle errors; weights from other runs, by part."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from torch.utils.data import DataLoader
 from gan_lightning.batches import UnpairedBatch
 from gan_lightning.models import CycleGAN
 from gan_lightning.recording import Network
-from toys import trainer
+from tiny import pix2pix, vae_gan
+from toys import equal, trainer
 
 
 class Times(Network):
@@ -59,3 +61,30 @@ def test_evaluations_log_the_cycle_errors_of_their_images_alone(evaluated: str) 
     fit = trainer(max_epochs=1)
     fit.fit(translator, loader, loader)  # evaluations by themselves are under torch.inference_mode, and in training not
     assert fit.callback_metrics["val/cycle_a"] != pytest.approx(logged["val/cycle_a"])
+
+
+def test_parts_start_from_other_runs(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    autoencoder, other = vae_gan(ema_half_life=10), vae_gan()
+    files = {}
+    for name, model in (("encoder", autoencoder), ("generator", other)):
+        run = trainer()
+        run.strategy.connect(model)
+        files[name] = tmp_path / f"{name}.ckpt"
+        run.save_checkpoint(files[name])
+    model = vae_gan(ema_half_life=10)
+    before = {name: value.clone() for name, value in model.discriminator.state_dict().items()}
+    model.load_weights(files)
+    assert equal(model.encoder.state_dict(), autoencoder.encoder.state_dict())
+    assert equal(model.generator.state_dict(), other.generator.state_dict())
+    assert equal(model.averaged_generator.state_dict(), other.generator.state_dict())
+    assert equal(model.discriminator.state_dict(), before)
+    model.load_weights(files["encoder"])
+    assert equal(model.state_dict(), autoencoder.state_dict())
+
+    with pytest.raises(ValueError, match="VAEGAN has no part 'decoder': choose generator, discriminator"):
+        model.load_weights({"decoder": files["encoder"]})
+    with pytest.raises(ValueError, match=r"the discriminator in .* is another network than"):
+        pix2pix().load_weights({"discriminator": files["encoder"]})
+    with pytest.raises(FileNotFoundError, match="to take the encoder from"):
+        model.load_weights({"encoder": tmp_path / "absent.ckpt"})

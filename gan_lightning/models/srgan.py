@@ -26,7 +26,7 @@ from gan_lightning.batches import PairedBatch
 from gan_lightning.families import PairedTranslation, SuperResolution
 from gan_lightning.losses import AdversarialLoss, NonSaturating, PerceptualLoss, VGG19Loss
 from gan_lightning.networks import SRResNetGenerator, VGGDiscriminator
-from gan_lightning.pretrained import load_generator
+from gan_lightning.pretrained import load_part
 from gan_lightning.ranges import NonNegativeFloat
 
 
@@ -69,7 +69,7 @@ class SRGAN(SuperResolution, PairedTranslation):
     ) -> None:
         generator = generator or SRResNetGenerator()
         if pretrained is not None:
-            load_generator(generator, Path(pretrained))
+            load_part(generator, Path(pretrained))
             self.init_args["pretrained"] = None
         super().__init__(generator, discriminator or VGGDiscriminator(), **base)
         self.loss = loss or NonSaturating()
