@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning as L
 from jsonargparse import DefaultHelpFormatter, Namespace
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
@@ -77,13 +77,13 @@ class GANCommandLine(LightningCLI):
         )
         parser.add_argument(
             "--evaluate_every_images",
-            type=int | None,
+            type=PositiveInt | None,
             default=None,
             help="Evaluate each time this many images have been trained on, instead of by epochs or batches.",
         )
         parser.add_argument(
             "--save_every_minutes",
-            type=float | None,
+            type=NonNegativeFloat | None,
             default=10.0,
             help="fit: write checkpoints/last.ckpt so often within an epoch, too. 0 = after each epoch only.",
         )
@@ -179,8 +179,6 @@ class GANCommandLine(LightningCLI):
                 _place(logger, root)
         _follow_recipe(config)
         if config.evaluate_every_images is not None:
-            if config.evaluate_every_images < 1:
-                raise ValueError(f"--evaluate_every_images counts images from 1, not {config.evaluate_every_images}")
             batch_size = config.data.init_args.batch_size
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
             config.trainer.check_val_every_n_epoch = None
