@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, ParamSpec, Self, TypeVar
 
+LARGEST = 2**63 - 1  # what a tensor holds
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -31,10 +33,10 @@ class Range:
     open_low: bool = False
     open_high: bool = False
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: Any) -> bool:
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
-        return math.isfinite(value) and above and below
+        return above and below and value not in (-math.inf, math.inf)  # NaN is neither above nor below anything
 
     def __repr__(self) -> str:
         low = f"above {self.low:g}" if self.open_low else f"{self.low:g}"
@@ -94,7 +96,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def within_ranges(*args: P.args, **kwargs: P.kwargs) -> T:
-        given = inspect.signature(function).bind(*args, **kwargs).arguments
+        given = inspect.signature(function).bind_partial(*args, **kwargs).arguments  # the call says what is missing
         for name, value in given.items():
             _check(function.__name__, name, value, _types_of(function).get(name))
         return function(*args, **kwargs)
@@ -160,5 +162,7 @@ def _check_number(owner: str, name: str, value: Any, kind: type, limits: Range) 
         raise TypeError(
             f"{owner}: {name}={value!r} is not {'a whole' if kind is int else 'a'} number: make it {limits!r}"
         )
-    if float(value) not in limits:
-        raise ValueError(f"{owner}: {name}={value!r} is out of range: make it {limits!r}")
+    too_large = isinstance(value, Integral) and abs(int(value)) > LARGEST
+    if value not in limits or too_large:
+        wanted = f"{limits!r}, and below 2**63" if too_large else repr(limits)
+        raise ValueError(f"{owner}: {name}={value!r} is out of range: make it {wanted}")
