@@ -7,11 +7,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
-from jsonargparse import auto_cli
-
 from gan_lightning.errors import UsageError, run
-from gan_lightning.own_modules import find_own_modules
-from gan_lightning.parsing import Parser, boil_down
 
 PROGRAM = "python -m gan_lightning"
 
@@ -70,6 +66,8 @@ class CommandParser(argparse.ArgumentParser):
         Raises:
             UsageError: the message, boiled down.
         """
+        from gan_lightning.parsing import boil_down  # noqa: PLC0415 (see _start)
+
         raise UsageError(boil_down(message))
 
 
@@ -102,6 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _start(arguments: list[str]) -> None:
+    # imported within `run`, where a Ctrl-C ends the program quietly
+    from jsonargparse import auto_cli  # noqa: PLC0415
+
+    from gan_lightning.own_modules import find_own_modules  # noqa: PLC0415
+    from gan_lightning.parsing import Parser  # noqa: PLC0415
+
     find_own_modules()
     command, depth = find(arguments)
     auto_cli(

@@ -25,6 +25,7 @@ from gan_lightning.generative import (
     NonFiniteLossError,
     OptimizerFactory,
     evaluating,
+    make_optimizer,
 )
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -296,7 +297,8 @@ class AdversarialModule(GenerativeModule):
         optimizers = []
         for player, modules in self.players().items():
             self._parameters_of[player] = [p for module in modules for p in module.parameters() if p.requires_grad]
-            optimizer = self.optimizer_factories[player](self._parameters_of[player])
+            parameters = self._parameters_of[player]
+            optimizer = make_optimizer(self.optimizer_factories[player], parameters, f"{player}_optimizer")
             # Kept here and not read back from the optimizer, whose groups a resume overwrites with those of the
             # checkpoint: the learning rate is the one that the user asks for now.
             self._learning_rates[player] = [group["lr"] for group in optimizer.param_groups]

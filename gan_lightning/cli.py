@@ -28,7 +28,7 @@ from gan_lightning.files import shown
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
 from gan_lightning.own_modules import find_own_modules
-from gan_lightning.parsing import Parser, help_of, settings_of
+from gan_lightning.parsing import Parser, help_of, settings_of, under_key
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.translation import TILE
 from gan_lightning.run_folder import CONFIG, RunFolder, describe_device
@@ -66,6 +66,13 @@ class GANCommandLine(LightningCLI):
             self.config = parser.parse_object(args)
         else:
             self.config = parser.parse_args(_with_configs_of_runs(sys.argv[1:] if args is None else args))
+
+    def _set_seed(self) -> None:
+        """Lightning's, of the seeds that all generators take."""
+        seed = self.config[self.subcommand].seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
+        super()._set_seed()
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is not a setting of the trainer, the model or the data."""
@@ -156,6 +163,7 @@ class GANCommandLine(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Give the run's folder to all that writes; refuse one that is taken."""
         config = self.config[self.subcommand]
+        _refuse_empty(config)
         root = Path(config.trainer.default_root_dir or "runs/unnamed")
         config.trainer.default_root_dir = str(root)
         if self.subcommand != "fit":
@@ -223,6 +231,8 @@ class GANCommandLine(LightningCLI):
         if str(named) == "none":
             return None
         if str(named) not in ("last", "best"):
+            if "://" not in str(named) and not Path(named).exists():  # Lightning has more words for checkpoints
+                raise FileNotFoundError(f"there is no checkpoint {named}: train first, or name another")
             return str(named)
         path = self.folder.checkpoint(str(named))
         if not path.is_file():
@@ -266,7 +276,7 @@ class GANCommandLine(LightningCLI):
         if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
             plugins.append(SLURMEnvironment(auto_requeue=False))
         kwargs["plugins"] = plugins
-        with settings_of("the trainer"):
+        with under_key(lambda: "trainer", Trainer), settings_of("Lightning"):
             return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
@@ -296,8 +306,9 @@ class GANCommandLine(LightningCLI):
             ValueError: one of the trainer's is set.
         """
         trainer, model = self.trainer, self.model
-        if trainer.limit_train_batches == 0:
-            raise ValueError("trainer.limit_train_batches=0 leaves nothing to train on: make it 1 or more, or null")
+        for name in ("limit_train_batches", "max_epochs", "max_steps"):
+            if getattr(trainer, name) == 0:
+                raise ValueError(f"trainer.{name}=0 leaves nothing to train: make it 1 or more, or leave it out")
         if isinstance(model, AdversarialModule):
             if trainer.gradient_clip_val:
                 raise ValueError(
@@ -375,6 +386,18 @@ class GANCommandLine(LightningCLI):
         checkpoint = read_checkpoint(path)
         self.model.check_checkpoint(checkpoint, path)
         self.model.load_state_dict(checkpoint["state_dict"])
+
+
+def _refuse_empty(config: Namespace) -> None:
+    """Raise for a path that is "", as that of a script's variable which is not set.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for name in ("trainer.default_root_dir", "ckpt_path", "init_from", "input", "output"):
+        value = config.get(name)
+        if value == "" or (isinstance(value, Path) and value == Path() and name == "init_from"):
+            raise ValueError(f"--{name} is empty: name a file or folder, or leave it out")
 
 
 def _follow_recipe(config: Namespace) -> None:
@@ -466,6 +489,8 @@ def _with_configs_of_runs(args: list[str]) -> list[str]:
         if flag not in ("--config", "-c") or not Path(value).is_dir():
             result.append(word)
             continue
+        if not value:
+            raise ValueError(f"{flag} is empty: name a YAML file, or the folder of a run")
         config = Path(value, CONFIG)
         if not config.is_file():
             raise FileNotFoundError(f"{value} holds no {CONFIG}: name a YAML file, or the folder of a run")

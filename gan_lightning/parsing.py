@@ -13,7 +13,7 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -45,6 +45,7 @@ _EXPECTED = re.compile(
     r"^Expected an? (?P<type>(?:<class|typing|collections|Literal).*?)(?:\. Got value: (?P<value>.*))?$"
 )
 _RESTRICTED = re.compile(r"^Not of type (?P<type>\w+): (?P<value>.*) does not conform to restriction ")
+_NO_ATTRIBUTE = re.compile(r"^module '(?P<module>.*)' has no attribute '(?P<name>.*)'$")
 _LITERAL = re.compile(r"Literal\[(?P<choices>.*?)\]")
 _OTHER_CLASS = re.compile(
     r"Expected '(?P<path>[\w.]+)' to be a subclass of <class '(?P<base>[\w.]+)'>|"
@@ -67,6 +68,8 @@ _KINDS = {
     "NonNegativeInt": "a whole number of 0 or more",
     "NonNegativeFloat": "a number of 0 or more",
 }
+
+_OF_SETTINGS = ("ValueError", "TypeError", "MisconfigurationException")
 
 _DEEP = " " * 6
 
@@ -117,7 +120,8 @@ class Parser(ArgumentParser):
 
         def build(kind: type, *args: Any, **kwargs: Any) -> Any:
             try:
-                with _under_key_of(kind, kwargs, namespace), settings_of(_public_path(kind)):
+                find_key = functools.partial(_keys_of, kind, kwargs, namespace)
+                with under_key(find_key, kind), settings_of(_public_path(kind)):
                     return kind(*args, **kwargs)
             except Exception as error:
                 failed.append(error)
@@ -163,21 +167,29 @@ def _settings(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def _under_key_of(kind: type, given: dict[str, Any], config: Namespace) -> Iterator[None]:
+def under_key(find_key: Callable[[], str], kind: type) -> Iterator[None]:
     """Where a constructor refuses what it is given, begin with the key that the config has it under.
 
+    Args:
+        find_key: tells the key, "" where it is not known.
+        kind: what is constructed.
+
     Raises:
-        ValueError: instead of a ValueError or TypeError which tells the user what to mend.
+        ValueError: instead of an error of settings which tells the user what to mend.
     """
     try:
         yield
-    except (ValueError, TypeError) as error:
-        mistake = mistake_in(error)
-        key = next((key for key, value in _settings(config) if _is_of(value, kind, given)), "")
-        if mistake is None or not key:
+    except Exception as error:
+        mistake, key = mistake_in(error), find_key()
+        if mistake is None or type(mistake).__name__ not in _OF_SETTINGS or not key:
             raise
         text, start = str(mistake), f"{kind.__name__}: "
         raise ValueError(f"{key}.{text.removeprefix(start)}" if text.startswith(start) else f"{key}: {text}") from error
+
+
+def _keys_of(kind: type, given: dict[str, Any], config: Namespace) -> str:
+    """Where a config has a class with these arguments; several places where it has several of the same."""
+    return _listed([key for key, value in _settings(config) if _is_of(value, kind, given)], "or")
 
 
 def _is_of(value: Any, kind: type, given: dict[str, Any]) -> bool:
@@ -208,8 +220,11 @@ def settings_of(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        kinds = ("ValueError", "TypeError", "RuntimeError", "MisconfigurationException")
-        if type(error).__name__ not in kinds or mistake_in(error) is not None or own_place(error) is not None:
+        if (
+            type(error).__name__ not in (*_OF_SETTINGS, "RuntimeError")
+            or mistake_in(error) is not None
+            or own_place(error) is not None
+        ):
             raise
         raise ValueError(f"{what} does not take these settings: {one_line(str(error))}") from error
 
@@ -343,7 +358,7 @@ def _leaves(nodes: list[Any], within: _Reason) -> Iterator[_Reason]:
 # ---------------------------------------------------------------------- sentences
 
 
-def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:  # noqa: PLR0911 (one for each kind)
+def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:  # noqa: PLR0911, PLR0912 (one for each kind)
     """The sentence for a reason; `texts` are its own and those of the other types that the value could have had."""
     key = ".".join(reason.keys)
     where = f"{key}: " if key else ""
@@ -352,6 +367,8 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
             group = f"{match['group']}." if match["group"] else ""
             return _unknown_flag(f"--{group}{match['option']}", parser, match["command"])
         names = arguments_of(reason.owner)
+        if match["option"] == "class_path":
+            return f"{where}the settings of {reason.owner} go under init_args, beside class_path"
         others = "" if _close(match["option"], names) else f" (it takes {', '.join(names) or 'none'})"
         option, found = match["option"], _place_in_files(match["option"], parser)
         return f"{where}{reason.owner} has no argument {option!r}{_nearest(option, names)}{others}{found}"
@@ -368,6 +385,8 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
         if (match := _OTHER_CLASS.search(text)) is not None:
             path, base = match["path"] or match["given"], (match["base"] or match["wanted"]).rpartition(".")[2]
             return f"{where}{path} is no {base}: name a class of that kind{_place_in_files(reason.keys[-1], parser)}"
+    if (match := _NO_ATTRIBUTE.match(reason.text)) is not None:
+        given = f"{match['module']}.{match['name']}"
     bases = [base for path in re.findall(r"[\w.]+\.\w+", reason.types) if (base := _kind_of_class(path)) is not None]
     if bases and given is not None and re.fullmatch(r"[A-Za-z_][\w.]*", given):
         return f"{where}{_no_such_class(given, bases[-1], reason.text)}{_place_in_files(reason.keys[-1], parser)}"
@@ -381,8 +400,12 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
         wanted = [*dict.fromkeys(choices), *(_an(base.__name__) for base in bases[-1:]), *kinds]
         found = _place_in_files(reason.keys[-1], parser)
         return f"{where}{given!r} is not {_listed(wanted, 'or')}{_nearest(str(given), choices)}{found}"
+    if reason.text.endswith("object has no attribute 'keys'"):
+        return f"{where}the init_args of {reason.owner} are no mapping: give names and values, as in {{lr: 0.001}}"
+    if reason.text.startswith("Unable to load config"):
+        return f"{where}this is neither a mapping of settings nor the path of a YAML file"
     owner = f" ({reason.owner})" if reason.owner else ""
-    return f"{where}{one_line(reason.text)}{owner}"
+    return f"{where}{one_line(reason.text.partition('. Got value: Namespace')[0])}{owner}"
 
 
 def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None = None) -> str:
@@ -410,6 +433,22 @@ def _missing(names: list[str]) -> str:
     return f"missing: {', '.join(names)} (see --help)"
 
 
+class _Once(yaml.SafeLoader):
+    """PyYAML's, which refuses a key that stands twice: of two blocks `trainer` it would take the last one only."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """The mapping.
+
+        Raises:
+            yaml.MarkedYAMLError: a key stands twice.
+        """
+        names = [key.value for key, _ in node.value if isinstance(key.value, str) and key.value != "<<"]
+        for i, (key, _) in enumerate(node.value):
+            if isinstance(key.value, str) and key.value in names[:i]:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _refuse_bad_files(files: Iterable[Path]) -> None:
     """Raise for a config file that is not there, cannot be read, or is not YAML with keys.
 
@@ -424,15 +463,18 @@ def _refuse_bad_files(files: Iterable[Path]) -> None:
         if file.is_dir():
             raise UsageError(f"{file} is a folder, where --config takes a YAML file")
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            content = yaml.load(file.read_text(encoding="utf-8"), _Once)
         except yaml.MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-            raise UsageError(f"{file}{line} is not YAML: {one_line(error.problem or str(error))}") from error
+            raise UsageError(f"{file}{line} is not valid YAML: {one_line(error.problem or str(error))}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UsageError(f"{file} is not YAML: {one_line(str(error))}") from error
         if not isinstance(content, dict):
-            kind = "empty" if content is None else f"a {type(content).__name__}"
+            kind = "empty" if content is None else _kind(type(content).__name__)
             raise UsageError(f"{file} is {kind}, where a config has keys such as trainer, model and data")
+        for key in ("trainer", "model", "data"):
+            if not isinstance(content.get(key), str | dict | types.NoneType):
+                raise UsageError(f"{file}: {key} is {content[key]!r}, where a config has settings below it")
 
 
 def _no_such_class(given: str, base: type, text: str) -> str:
@@ -451,7 +493,7 @@ def _an(name: str) -> str:
 
 def _listed(names: Sequence[str], last: str) -> str:
     """a, b or c."""
-    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _kind(text: str) -> str:

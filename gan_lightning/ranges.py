@@ -98,7 +98,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     def within_ranges(*args: P.args, **kwargs: P.kwargs) -> T:
         given = inspect.signature(function).bind_partial(*args, **kwargs).arguments  # the call says what is missing
         for name, value in given.items():
-            _check(function.__name__, name, value, _types_of(function).get(name))
+            check_value(function.__name__, name, value, _types_of(function).get(name))
         return function(*args, **kwargs)
 
     return within_ranges
@@ -109,7 +109,7 @@ def check_arguments(cls: type, given: Mapping[str, Any]) -> None:
     ranges = _ranges_of(cls)
     for name, value in given.items():
         if name in ranges:
-            _check(cls.__name__, name, value, ranges[name])
+            check_value(cls.__name__, name, value, ranges[name])
 
 
 @functools.cache
@@ -131,7 +131,7 @@ def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
         return {name: kind for name, kind in function.__annotations__.items() if not isinstance(kind, str)}
 
 
-def _check(owner: str, name: str, value: Any, kind: Any) -> None:
+def check_value(owner: str, name: str, value: Any, kind: Any) -> None:
     """Raise unless the value, or each that it contains, lies in the range that its type states, if any."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
@@ -146,15 +146,15 @@ def _check(owner: str, name: str, value: Any, kind: Any) -> None:
         else:
             chosen = several if isinstance(value, list | tuple) else []
         for part in chosen[:1]:
-            _check(owner, name, value, part)
+            check_value(owner, name, value, part)
     elif origin is collections.abc.Mapping and isinstance(value, Mapping):
         for key, item in value.items():
-            _check(owner, f"{name}[{key!r}]", item, parts[1])
+            check_value(owner, f"{name}[{key!r}]", item, parts[1])
     elif origin in (list, tuple, Sequence) and isinstance(value, list | tuple):
         for i, item in enumerate(value):
             same = origin is not tuple or (len(parts) == 2 and parts[1] is Ellipsis)
             if same or i < len(parts):
-                _check(owner, f"{name}[{i}]", item, parts[0 if same else i])
+                check_value(owner, f"{name}[{i}]", item, parts[0 if same else i])
 
 
 def _check_number(owner: str, name: str, value: Any, kind: type, limits: Range) -> None:

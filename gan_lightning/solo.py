@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, Optimizer
 
-from gan_lightning.generative import GenerativeModule, OptimizerFactory
+from gan_lightning.generative import GenerativeModule, OptimizerFactory, make_optimizer
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, Schedule
 
@@ -86,7 +86,7 @@ class SoloModule(GenerativeModule):
     def configure_optimizers(self) -> Optimizer:
         """One for all networks."""
         parameters = [p for module in self.learners() for p in module.parameters() if p.requires_grad]
-        optimizer = self.optimizer_factory(parameters)
+        optimizer = make_optimizer(self.optimizer_factory, parameters, "optimizer")
         # kept here: a resume overwrites the optimizer's own with those of the checkpoint
         self._learning_rates = [group["lr"] for group in optimizer.param_groups]
         return optimizer
