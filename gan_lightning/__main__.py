@@ -80,7 +80,8 @@ def find(arguments: Sequence[str]) -> tuple[Command, int]:
         commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
         for name, command in found.commands.items():
             commands.add_parser(name, help=command.summary, add_help=False)
-        if depth == len(arguments):
+        word = arguments[depth] if depth < len(arguments) else ""
+        if not word or (word.startswith("-") and word not in ("-h", "--help")):
             raise UsageError(f"a command is missing: give one of {', '.join(found.commands)}")
         found = found.commands[parser.parse_args(arguments[depth : depth + 1]).command]
         depth += 1

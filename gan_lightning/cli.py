@@ -163,11 +163,11 @@ class GANCommandLine(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Give the run's folder to all that writes; refuse one that is taken."""
         config = self.config[self.subcommand]
-        _refuse_empty(config)
         root = Path(config.trainer.default_root_dir or "runs/unnamed")
         config.trainer.default_root_dir = str(root)
         if self.subcommand != "fit":
             self.save_config_callback = None  # the run's own config stays as it is
+            _refuse_what_is_for_others(str(self.subcommand), config)
         if self._translates():
             # what belongs to training may not be there: its folders of images, its extractors' weights
             config.data = config.trainer.callbacks = None
@@ -388,16 +388,17 @@ class GANCommandLine(LightningCLI):
         self.model.load_state_dict(checkpoint["state_dict"])
 
 
-def _refuse_empty(config: Namespace) -> None:
-    """Raise for a path that is "", as that of a script's variable which is not set.
+def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
+    """Raise for settings with which validate, test or predict would do nothing, or not what they say.
 
     Raises:
         ValueError: there is one.
     """
-    for name in ("trainer.default_root_dir", "ckpt_path", "init_from", "input", "output"):
-        value = config.get(name)
-        if value == "" or (isinstance(value, Path) and value == Path() and name == "init_from"):
-            raise ValueError(f"--{name} is empty: name a file or folder, or leave it out")
+    if config.init_from is not None:
+        raise ValueError(f"--init_from is for fit: give {command} its weights by --ckpt_path")
+    limit = f"limit_{'val' if command == 'validate' else command}_batches"
+    if config.trainer[limit] == 0:
+        raise ValueError(f"trainer.{limit}=0 leaves nothing to {command}: make it 1 or more, or leave it out")
 
 
 def _follow_recipe(config: Namespace) -> None:
@@ -486,11 +487,11 @@ def _with_configs_of_runs(args: list[str]) -> list[str]:
         flag, equals, value = word.partition("=")
         if not equals:
             flag, value = (result or [""])[-1], word
+        if not value and flag.startswith("-"):  # as of a variable in a script that is not set
+            raise ValueError(f"{flag} is empty: give it a value, or leave it out")
         if flag not in ("--config", "-c") or not Path(value).is_dir():
             result.append(word)
             continue
-        if not value:
-            raise ValueError(f"{flag} is empty: name a YAML file, or the folder of a run")
         config = Path(value, CONFIG)
         if not config.is_file():
             raise FileNotFoundError(f"{value} holds no {CONFIG}: name a YAML file, or the folder of a run")

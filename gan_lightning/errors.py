@@ -154,7 +154,8 @@ def sentence(mistake: BaseException) -> str:
         )
     if isinstance(mistake, OSError) and mistake.errno is not None:
         what = (mistake.strerror or os.strerror(mistake.errno)).lower()
-        where = f"{mistake.filename}: " if mistake.filename is not None else ""
+        path = mistake.filename if mistake.filename2 is None else mistake.filename2  # of a renaming: its goal
+        where = f"{path}: " if path is not None else ""
         advice = _ADVICE.get(mistake.errno)
         return one_line(f"{where}{what}{f' ({advice})' if advice else ''}")
     return one_line(str(mistake) or type(mistake).__name__)
@@ -209,7 +210,8 @@ def _is_memory(error: BaseException) -> bool:
 
 
 def _is_misconfiguration(error: BaseException) -> bool:
-    return type(error).__name__ == "MisconfigurationException"  # by name: this module starts without Lightning
+    # by name: this module starts without Lightning
+    return type(error).__name__ == "MisconfigurationException" or str(error).startswith("Early stopping conditioned on")
 
 
 def _say(what: str, code: int) -> int:

@@ -44,7 +44,9 @@ _UNKNOWN = re.compile(
 _EXPECTED = re.compile(
     r"^Expected an? (?P<type>(?:<class|typing|collections|Literal).*?)(?:\. Got value: (?P<value>.*))?$"
 )
-_RESTRICTED = re.compile(r"^Not of type (?P<type>\w+): (?P<value>.*) does not conform to restriction ")
+_RESTRICTED = re.compile(
+    r"^Not of type (?P<type>\w+): (?:.*: )?(?P<value>.*?)(?: does not conform to restriction .*)?$"
+)
 _NO_ATTRIBUTE = re.compile(r"^module '(?P<module>.*)' has no attribute '(?P<name>.*)'$")
 _LITERAL = re.compile(r"Literal\[(?P<choices>.*?)\]")
 _OTHER_CLASS = re.compile(
@@ -61,6 +63,7 @@ _KINDS = {
     "NoneType": "null",
     "str": "text",
     "list": "a list",
+    "tuple": "a list",
     "dict": "a mapping",
     "Iterable": "a list",
     "Sequence": "a list",
@@ -389,7 +392,7 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
         given = f"{match['module']}.{match['name']}"
     bases = [base for path in re.findall(r"[\w.]+\.\w+", reason.types) if (base := _kind_of_class(path)) is not None]
     if bases and given is not None and re.fullmatch(r"[A-Za-z_][\w.]*", given):
-        return f"{where}{_no_such_class(given, bases[-1], reason.text)}{_place_in_files(reason.keys[-1], parser)}"
+        return f"{where}{_no_such_class(given, bases, reason.text)}{_place_in_files(reason.keys[-1], parser)}"
     if expected:
         types = [*re.findall(r"jsonargparse\.typing\.\w+", reason.types), *(match["type"] for match in expected)]
         literals = [match["choices"] for text in (*types, reason.types) for match in _LITERAL.finditer(text)]
@@ -397,7 +400,7 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
         if choices:  # what they are of is no type of its own
             types = [text for text in types if text in reason.types]
         kinds = dict.fromkeys(_kind(text) for text in types if "Literal" not in text)
-        wanted = [*dict.fromkeys(choices), *(_an(base.__name__) for base in bases[-1:]), *kinds]
+        wanted = [*dict.fromkeys(choices), *(_an(base.__name__) for base in bases), *kinds]
         found = _place_in_files(reason.keys[-1], parser)
         return f"{where}{given!r} is not {_listed(wanted, 'or')}{_nearest(str(given), choices)}{found}"
     if reason.text.endswith("object has no attribute 'keys'"):
@@ -477,14 +480,15 @@ def _refuse_bad_files(files: Iterable[Path]) -> None:
                 raise UsageError(f"{file}: {key} is {content[key]!r}, where a config has settings below it")
 
 
-def _no_such_class(given: str, base: type, text: str) -> str:
-    """For a name that is not that of a class of the wanted kind."""
-    names = {_public_path(kind) for kind in _subclasses(base)}
+def _no_such_class(given: str, bases: list[type], text: str) -> str:
+    """For a name that is not that of a class of one of the wanted kinds."""
+    names = {_public_path(kind) for base in bases for kind in _subclasses(base)}
     if "abstract" in text:
         return f"{given} only says what its subclasses have in common{_did_you_mean(sorted(names)[:5])}"
-    kind = _public_path(base)
-    found = "there is no class" if _imported(given) is None else f"{_an(base.__name__)} is wanted, not"
-    return f"{found} {given!r}{_nearest(given, names) or f' (a subclass of {kind} is wanted)'}"
+    wanted = _listed([_public_path(base) for base in bases], "or")
+    kinds = _listed([_an(base.__name__) for base in bases], "or")
+    found = "there is no class" if _imported(given) is None else f"{kinds} is wanted, not"
+    return f"{found} {given!r}{_nearest(given, names) or f' (a subclass of {wanted} is wanted)'}"
 
 
 def _an(name: str) -> str:

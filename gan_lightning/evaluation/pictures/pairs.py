@@ -106,6 +106,8 @@ def plot_pairs(
         OSError: where a file is missing or cannot be written.
     """
     check_suffix(out)
+    if features is not None and not features:
+        raise ValueError("--features is empty: name one or more by their numbers, or leave it out")
     place = find_device(device)
     network = make_extractor(extractor).to(place)
     reals, fakes = (
