@@ -1,9 +1,10 @@
 """`python train.py fit --config configs/quickstart.yaml`."""
 
 import sys
+from importlib import import_module
 
-from gan_lightning.cli import main
 from gan_lightning.errors import run
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    # imported within `run`, where a Ctrl-C ends the program quietly
+    sys.exit(run(lambda: import_module("gan_lightning.cli").main()))

@@ -7,11 +7,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
-from jsonargparse import auto_cli
-
 from gan_lightning.errors import UsageError, run
-from gan_lightning.own_modules import find_own_modules
-from gan_lightning.parsing import Parser, boil_down
 
 PROGRAM = "python -m gan_lightning"
 
@@ -70,6 +66,8 @@ class CommandParser(argparse.ArgumentParser):
         Raises:
             UsageError: the message, boiled down.
         """
+        from gan_lightning.parsing import boil_down  # noqa: PLC0415 (see _start)
+
         raise UsageError(boil_down(message))
 
 
@@ -82,6 +80,9 @@ def find(arguments: Sequence[str]) -> tuple[Command, int]:
         commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
         for name, command in found.commands.items():
             commands.add_parser(name, help=command.summary, add_help=False)
+        word = arguments[depth] if depth < len(arguments) else ""
+        if not word or (word.startswith("-") and word not in ("-h", "--help")):
+            raise UsageError(f"a command is missing: give one of {', '.join(found.commands)}")
         found = found.commands[parser.parse_args(arguments[depth : depth + 1]).command]
         depth += 1
     return found, depth
@@ -100,6 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _start(arguments: list[str]) -> None:
+    # imported within `run`, where a Ctrl-C ends the program quietly
+    from jsonargparse import auto_cli  # noqa: PLC0415
+
+    from gan_lightning.own_modules import find_own_modules  # noqa: PLC0415
+    from gan_lightning.parsing import Parser  # noqa: PLC0415
+
     find_own_modules()
     command, depth = find(arguments)
     auto_cli(

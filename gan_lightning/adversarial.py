@@ -26,6 +26,7 @@ from gan_lightning.generative import (
     NonFiniteLossError,
     OptimizerFactory,
     learnable,
+    make_optimizer,
 )
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.networks.discriminator import DiscriminatorOutput
@@ -364,8 +365,8 @@ class AdversarialModule(GenerativeModule):
         """The players' optimizers, in the order of `PLAYERS`."""
         optimizers = []
         for player, modules in self.players().items():
-            self._parameters_of[player] = learnable(modules)
-            optimizer = self.optimizer_factories[player](self._parameters_of[player])
+            self._parameters_of[player] = parameters = learnable(modules)
+            optimizer = make_optimizer(self.optimizer_factories[player], parameters, f"{player}_optimizer")
             # Kept here and not read back from the optimizer, whose groups a resume overwrites with those of the
             # checkpoint: the learning rate is the one that the user asks for now.
             self._learning_rates[player] = [group["lr"] for group in optimizer.param_groups]

@@ -70,8 +70,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
             part.replace(place)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError of its writer
+            reason = error if isinstance(error, OSError) else "not to its end, as on a full disk"
             raise OSError(
-                f"no checkpoint could be written to {place} ({error}): make room there; the one before is as it was"
+                f"no checkpoint could be written to {place} ({reason}): make room there; the one before is as it was"
             ) from error
         finally:
             part.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning as L
 from jsonargparse import DefaultHelpFormatter, Namespace
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
@@ -28,7 +28,7 @@ from gan_lightning.files import shown
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.loggers import RunCSVLogger
 from gan_lightning.own_modules import find_own_modules
-from gan_lightning.parsing import Parser, help_of, settings_of
+from gan_lightning.parsing import Parser, help_of, settings_of, under_key
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.translation import TILE
 from gan_lightning.run_folder import CONFIG, RunFolder, describe_device
@@ -67,6 +67,13 @@ class GANCommandLine(LightningCLI):
         else:
             self.config = parser.parse_args(_with_configs_of_runs(sys.argv[1:] if args is None else args))
 
+    def _set_seed(self) -> None:
+        """Lightning's, of the seeds that all generators take."""
+        seed = self.config[self.subcommand].seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
+        super()._set_seed()
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is not a setting of the trainer, the model or the data."""
         parser.add_argument(
@@ -77,13 +84,13 @@ class GANCommandLine(LightningCLI):
         )
         parser.add_argument(
             "--evaluate_every_images",
-            type=int | None,
+            type=PositiveInt | None,
             default=None,
             help="Evaluate each time this many images have been trained on, instead of by epochs or batches.",
         )
         parser.add_argument(
             "--save_every_minutes",
-            type=float | None,
+            type=NonNegativeFloat | None,
             default=10.0,
             help="fit: write checkpoints/last.ckpt so often within an epoch, too. 0 = after each epoch only.",
         )
@@ -160,6 +167,7 @@ class GANCommandLine(LightningCLI):
         config.trainer.default_root_dir = str(root)
         if self.subcommand != "fit":
             self.save_config_callback = None  # the run's own config stays as it is
+            _refuse_what_is_for_others(str(self.subcommand), config)
         if self._translates():
             # what belongs to training may not be there: its folders of images, its extractors' weights
             config.data = config.trainer.callbacks = None
@@ -179,8 +187,6 @@ class GANCommandLine(LightningCLI):
                 _place(logger, root)
         _follow_recipe(config)
         if config.evaluate_every_images is not None:
-            if config.evaluate_every_images < 1:
-                raise ValueError(f"--evaluate_every_images counts images from 1, not {config.evaluate_every_images}")
             batch_size = config.data.init_args.batch_size
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
             config.trainer.check_val_every_n_epoch = None
@@ -225,6 +231,8 @@ class GANCommandLine(LightningCLI):
         if str(named) == "none":
             return None
         if str(named) not in ("last", "best"):
+            if "://" not in str(named) and not Path(named).exists():  # Lightning has more words for checkpoints
+                raise FileNotFoundError(f"there is no checkpoint {named}: train first, or name another")
             return str(named)
         path = self.folder.checkpoint(str(named))
         if not path.is_file():
@@ -268,7 +276,7 @@ class GANCommandLine(LightningCLI):
         if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
             plugins.append(SLURMEnvironment(auto_requeue=False))
         kwargs["plugins"] = plugins
-        with settings_of("the trainer"):
+        with under_key(lambda: "trainer", Trainer), settings_of("Lightning"):
             return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
@@ -298,8 +306,9 @@ class GANCommandLine(LightningCLI):
             ValueError: one of the trainer's is set.
         """
         trainer, model = self.trainer, self.model
-        if trainer.limit_train_batches == 0:
-            raise ValueError("trainer.limit_train_batches=0 leaves nothing to train on: make it 1 or more, or null")
+        for name in ("limit_train_batches", "max_epochs", "max_steps"):
+            if getattr(trainer, name) == 0:
+                raise ValueError(f"trainer.{name}=0 leaves nothing to train: make it 1 or more, or leave it out")
         if isinstance(model, AdversarialModule):
             if trainer.gradient_clip_val:
                 raise ValueError(
@@ -377,6 +386,19 @@ class GANCommandLine(LightningCLI):
         checkpoint = read_checkpoint(path)
         self.model.check_checkpoint(checkpoint, path)
         self.model.load_state_dict(checkpoint["state_dict"])
+
+
+def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
+    """Raise for settings with which validate, test or predict would do nothing, or not what they say.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if config.init_from is not None:
+        raise ValueError(f"--init_from is for fit: give {command} its weights by --ckpt_path")
+    limit = f"limit_{'val' if command == 'validate' else command}_batches"
+    if config.trainer[limit] == 0:
+        raise ValueError(f"trainer.{limit}=0 leaves nothing to {command}: make it 1 or more, or leave it out")
 
 
 def _follow_recipe(config: Namespace) -> None:
@@ -465,6 +487,8 @@ def _with_configs_of_runs(args: list[str]) -> list[str]:
         flag, equals, value = word.partition("=")
         if not equals:
             flag, value = (result or [""])[-1], word
+        if not value and flag.startswith("-"):  # as of a variable in a script that is not set
+            raise ValueError(f"{flag} is empty: give it a value, or leave it out")
         if flag not in ("--config", "-c") or not Path(value).is_dir():
             result.append(word)
             continue

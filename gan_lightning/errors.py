@@ -100,6 +100,8 @@ def report(error: Exception) -> int:
     Returns:
         The exit code.
     """
+    if isinstance(error, ImportError) and isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+        return INTERRUPTED  # while a package was imported
     if getattr(error, "everywhere", False) and _rank() > 0:
         return MISTAKE  # the first process says it
     if _is_one_of_several() and not isinstance(error, OSError) and _LOST.search(str(error)) is not None:
@@ -143,13 +145,17 @@ def sentence(mistake: BaseException) -> str:
             f"the package {mistake.name.partition('.')[0]!r} is needed here: install it with pip, or correct the name"
         )
     if _is_memory(mistake):
+        text = one_line(str(mistake))
+        asked = re.search(r"tried to allocate (\d+) bytes", text)
+        what = f"{int(asked[1]) / 1e9:,.1f} GB more are needed" if asked else text.partition(". ")[0]
         return (
-            f"the memory is full ({one_line(str(mistake)).partition('. ')[0] or type(mistake).__name__}): make "
+            f"the memory is full ({what or type(mistake).__name__}): make "
             "data.batch_size smaller (or model.accumulate larger), or the images and the networks"
         )
     if isinstance(mistake, OSError) and mistake.errno is not None:
         what = (mistake.strerror or os.strerror(mistake.errno)).lower()
-        where = f"{mistake.filename}: " if mistake.filename is not None else ""
+        path = mistake.filename if mistake.filename2 is None else mistake.filename2  # of a renaming: its goal
+        where = f"{path}: " if path is not None else ""
         advice = _ADVICE.get(mistake.errno)
         return one_line(f"{where}{what}{f' ({advice})' if advice else ''}")
     return one_line(str(mistake) or type(mistake).__name__)
@@ -204,7 +210,8 @@ def _is_memory(error: BaseException) -> bool:
 
 
 def _is_misconfiguration(error: BaseException) -> bool:
-    return type(error).__name__ == "MisconfigurationException"  # by name: this module starts without Lightning
+    # by name: this module starts without Lightning
+    return type(error).__name__ == "MisconfigurationException" or str(error).startswith("Early stopping conditioned on")
 
 
 def _say(what: str, code: int) -> int:

@@ -503,7 +503,11 @@ def write_whole(out: Path, write: Callable[[Path], object]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{secrets.token_hex(8)}.part")  # short: the name may be as long as names can be
     try:
-        write(unfinished)
+        try:
+            write(unfinished)
+        except OSError as error:
+            error.filename = error.filename or str(out)  # which only the opening of a file says
+            raise
         unfinished.replace(out)
     finally:
         unfinished.unlink(missing_ok=True)

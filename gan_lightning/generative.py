@@ -41,6 +41,33 @@ from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], name: str) -> Optimizer:
+    """An optimizer of these parameters.
+
+    Args:
+        factory: makes it.
+        parameters: those that it steps.
+        name: the model's argument that states the factory, for a message.
+
+    Raises:
+        ValueError: there is nothing to learn, or the optimizer is one that training steps cannot serve.
+    """
+    if not parameters:
+        raise ValueError(f"model.{name}: its networks have no parameters that learn: choose another network")
+    optimizer = factory(parameters)
+    if isinstance(optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
+        needs = (
+            "several evaluations of a step's loss" if isinstance(optimizer, torch.optim.LBFGS) else "sparse gradients"
+        )
+        raise ValueError(
+            f"model.{name}: {type(optimizer).__name__} needs {needs}, which training here does not serve: choose "
+            "another optimizer, such as torch.optim.Adam"
+        )
+    return optimizer
+
+
 TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
 TRIED = 2  # images of the first batch that the networks are tried on
 
@@ -554,7 +581,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             problems = [line.strip() for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
             more = f", and {len(problems) - 1} more differences" if len(problems) > 1 else ""
             raise CheckpointError(
-                f"the weights are of other networks than those of this {type(self).__name__} ({problems[0][:300]}"
+                f"the weights are of other networks than those of this {type(self).__name__} ({problems[0][:300].rstrip('.')}"
                 f"{more}): give the config that the checkpoint was trained with"
             ) from error
 
@@ -639,7 +666,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if not isinstance(batch, self.batch_type):
             raise TypeError(
                 f"{name} learns from a {self.batch_type.__name__} ({', '.join(self.batch_type._fields)}), but the "
-                f"data serve a {type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, "
+                f"data serve {type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, "
                 "or another model"
             )
         with (

@@ -99,11 +99,12 @@ def halvings(image_size: int, smallest: int) -> int:
     """How many times `image_size` pixels are halved to reach `smallest`.
 
     Raises:
-        ValueError: where image_size is not a power of two from 16 up.
+        ValueError: where image_size is not a power of two from 16 to 8192.
     """
-    if image_size < 16 or image_size & (image_size - 1):
+    if not 16 <= image_size <= 8192 or image_size & (image_size - 1):
         raise ValueError(
-            f"image_size must be a power of two from 16 up, not {image_size}: resize the images to 32, 64, ... pixels"
+            f"image_size must be a power of two from 16 to 8192, not {image_size}: resize the images to 32, 64, ... "
+            "pixels"
         )
     return int(math.log2(image_size // smallest))
 

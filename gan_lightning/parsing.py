@@ -8,11 +8,12 @@ import difflib
 import functools
 import importlib
 import inspect
+import itertools
 import re
 import sys
 import textwrap
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -26,7 +27,10 @@ from gan_lightning.errors import UsageError, mistake_in, one_line, own_place
 
 _KEY = re.compile(r'^(?:.*: )?Parser key "(?P<key>[^"]*)":\s*(?P<rest>.*)$')
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']*)':\s*(?P<rest>.*)$")
-_CALLABLE = re.compile(r"^Type .* expects a function or a callable class: (?P<rest>.*)$")
+_CALLABLE = re.compile(
+    r"^Type .* expects a function or a callable class: (?P<rest>.*?)"
+    r"(?:\. Got value: Namespace\(class_path='(?P<path>[\w.]+)'.*)?$"
+)
 _TYPES = re.compile(r"^Subtypes: (?P<types>.*)$")
 _VALUE = re.compile(r"^Given value: (?:NestedArg\(key=.*?, val=)?(?P<value>.*?)(?:\. Got value: .*)?\)?$")
 _NOISE = re.compile(
@@ -40,6 +44,11 @@ _UNKNOWN = re.compile(
 _EXPECTED = re.compile(
     r"^Expected an? (?P<type>(?:<class|typing|collections|Literal).*?)(?:\. Got value: (?P<value>.*))?$"
 )
+_RESTRICTED = re.compile(
+    r"^Not of type (?P<type>\w+): (?:.*: )?(?P<value>.*?)(?: does not conform to restriction .*)?$"
+)
+_NO_ATTRIBUTE = re.compile(r"^module '(?P<module>.*)' has no attribute '(?P<name>.*)'$")
+_LITERAL = re.compile(r"Literal\[(?P<choices>.*?)\]")
 _OTHER_CLASS = re.compile(
     r"Expected '(?P<path>[\w.]+)' to be a subclass of <class '(?P<base>[\w.]+)'>|"
     r"Import path (?P<given>[\w.]+) does not correspond to a subclass of (?P<wanted>[\w.]+)"
@@ -54,10 +63,16 @@ _KINDS = {
     "NoneType": "null",
     "str": "text",
     "list": "a list",
+    "tuple": "a list",
     "dict": "a mapping",
     "Iterable": "a list",
     "Sequence": "a list",
+    "PositiveInt": "a whole number of 1 or more",
+    "NonNegativeInt": "a whole number of 0 or more",
+    "NonNegativeFloat": "a number of 0 or more",
 }
+
+_OF_SETTINGS = ("ValueError", "TypeError", "MisconfigurationException")
 
 _DEEP = " " * 6
 
@@ -69,6 +84,18 @@ class Parser(ArgumentParser):
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
+        self.start = Path.cwd()  # jsonargparse goes into the folder of a config file while it reads it
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *others: Any, **settings: Any
+    ) -> Namespace:
+        """Parse, after a look at the config files.
+
+        Raises:
+            UsageError: the arguments, or a config file, cannot be understood.
+        """
+        _refuse_bad_files(_config_files(sys.argv[1:] if args is None else args))
+        return super().parse_args(args, *others, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise.
@@ -96,7 +123,8 @@ class Parser(ArgumentParser):
 
         def build(kind: type, *args: Any, **kwargs: Any) -> Any:
             try:
-                with settings_of(f"{kind.__module__}.{kind.__name__}"):
+                find_key = functools.partial(_keys_of, kind, kwargs, namespace)
+                with under_key(find_key, kind), settings_of(_public_path(kind)):
                     return kind(*args, **kwargs)
             except Exception as error:
                 failed.append(error)
@@ -110,7 +138,7 @@ class Parser(ArgumentParser):
             _failed.reset(token)
 
 
-def _refuse_functions(value: Any, key: str = "") -> None:
+def _refuse_functions(config: Any) -> None:
     """Go through a config before anything of it is built.
 
     jsonargparse sees to it that a class is of the kind that its argument wants. But where an argument is a callable, it
@@ -119,23 +147,67 @@ def _refuse_functions(value: Any, key: str = "") -> None:
     Raises:
         PermissionError: a function is named, or anything else that is called and is no class.
     """
-    if isinstance(value, Namespace | dict):
-        items = vars(value) if isinstance(value, Namespace) else value
-        path = items.get("class_path")
+    for key, value in _settings(config):
+        path = value.get("class_path") if isinstance(value, Namespace | dict) else None
         if isinstance(path, str) and not inspect.isclass(_imported(path)):
             raise _no_class(key, path)
+        if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType | functools.partial):
+            raise _no_class(key, f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}")
+
+
+def _settings(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """A config and all that is in it, each with its key as the command line has it: without `fit` and `init_args`."""
+    yield key, value
+    if isinstance(value, Namespace | dict):
+        items = vars(value) if isinstance(value, Namespace) else value
+        command = None if key else items.get("subcommand")
         for name, item in items.items():
-            _refuse_functions(item, f"{key}.{name}" if key else str(name))
+            hidden = name in (command, "init_args")
+            yield from _settings(item, key if hidden else f"{key}.{name}" if key else str(name))
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            _refuse_functions(item, f"{key}[{i}]")
-    elif isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType | functools.partial):
-        raise _no_class(key, f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}")
+            yield from _settings(item, f"{key}[{i}]")
+
+
+@contextmanager
+def under_key(find_key: Callable[[], str], kind: type) -> Iterator[None]:
+    """Where a constructor refuses what it is given, begin with the key that the config has it under.
+
+    Args:
+        find_key: tells the key, "" where it is not known.
+        kind: what is constructed.
+
+    Raises:
+        ValueError: instead of an error of settings which tells the user what to mend.
+    """
+    try:
+        yield
+    except Exception as error:
+        mistake, key = mistake_in(error), find_key()
+        if mistake is None or type(mistake).__name__ not in _OF_SETTINGS or not key:
+            raise
+        text, start = str(mistake), f"{kind.__name__}: "
+        raise ValueError(f"{key}.{text.removeprefix(start)}" if text.startswith(start) else f"{key}: {text}") from error
+
+
+def _keys_of(kind: type, given: dict[str, Any], config: Namespace) -> str:
+    """Where a config has a class with these arguments; several places where it has several of the same."""
+    return _listed([key for key, value in _settings(config) if _is_of(value, kind, given)], "or")
+
+
+def _is_of(value: Any, kind: type, given: dict[str, Any]) -> bool:
+    """Whether a part of a config is what a class was built from with these arguments."""
+    if not (isinstance(value, Namespace | dict) and isinstance(path := value.get("class_path"), str)):
+        return False
+    settings = dict(value.get("init_args") or {})
+    plain = {name: item for name, item in given.items() if isinstance(item, str | int | float | types.NoneType)}
+    same = (repr(settings.get(name)) in (repr(item), repr(str(item))) for name, item in plain.items())  # NaN is none
+    return _imported(path) is kind and all(same)
 
 
 def _no_class(key: str, path: str) -> PermissionError:
     return PermissionError(
-        f"{key.replace('.init_args', '')}: {path} is no class, and a config names classes only, since a function might "
+        f"{key}: {path} is no class, and a config names classes only, since a function might "
         "do anything: name a class, or a partial setting of one by class_path and init_args"
     )
 
@@ -151,13 +223,16 @@ def settings_of(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        kinds = ("ValueError", "TypeError", "RuntimeError", "MisconfigurationException")
-        if type(error).__name__ not in kinds or mistake_in(error) is not None or own_place(error) is not None:
+        if (
+            type(error).__name__ not in (*_OF_SETTINGS, "RuntimeError")
+            or mistake_in(error) is not None
+            or own_place(error) is not None
+        ):
             raise
         raise ValueError(f"{what} does not take these settings: {one_line(str(error))}") from error
 
 
-def boil_down(message: str, parser: ArgumentParser | None = None) -> str:  # noqa: PLR0911 (one for each kind)
+def boil_down(message: str, parser: ArgumentParser | None = None) -> str:
     """One sentence for what jsonargparse says: the key, the value, the reason, and the nearest valid names.
 
     Args:
@@ -173,8 +248,6 @@ def boil_down(message: str, parser: ArgumentParser | None = None) -> str:  # noq
         return f"a command is missing: give one of {match[1].replace(',', ', ')}"
     if (match := _REQUIRED.match(message)) is not None:
         return _missing(match["names"].split(", "))
-    if message.startswith(("Problems parsing config", 'Parser key "config"')) and "class_path" not in message:
-        return _bad_file(message, parser)
     leaves = list(_leaves(_tree(message), _Reason()))
     if not leaves:
         return one_line(message)
@@ -277,7 +350,7 @@ def _leaves(nodes: list[Any], within: _Reason) -> Iterator[_Reason]:
             inside = within._replace(owner=match["path"])
             yield from _leaves([(match["rest"], []), *children] if match["rest"] else children, inside)
         elif (match := _CALLABLE.match(text)) is not None:
-            yield from _leaves([(match["rest"], children)], within)
+            yield from _leaves([(match["rest"], children)], within._replace(owner=match["path"]))
         elif _NOISE.match(text):
             yield from _leaves(children, within)
         elif not (_TYPES.match(text) or _VALUE.match(text)):
@@ -288,7 +361,7 @@ def _leaves(nodes: list[Any], within: _Reason) -> Iterator[_Reason]:
 # ---------------------------------------------------------------------- sentences
 
 
-def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:  # noqa: PLR0911 (one for each kind)
+def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:  # noqa: PLR0911, PLR0912 (one for each kind)
     """The sentence for a reason; `texts` are its own and those of the other types that the value could have had."""
     key = ".".join(reason.keys)
     where = f"{key}: " if key else ""
@@ -297,6 +370,8 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
             group = f"{match['group']}." if match["group"] else ""
             return _unknown_flag(f"--{group}{match['option']}", parser, match["command"])
         names = arguments_of(reason.owner)
+        if match["option"] == "class_path":
+            return f"{where}the settings of {reason.owner} go under init_args, beside class_path"
         others = "" if _close(match["option"], names) else f" (it takes {', '.join(names) or 'none'})"
         option, found = match["option"], _place_in_files(match["option"], parser)
         return f"{where}{reason.owner} has no argument {option!r}{_nearest(option, names)}{others}{found}"
@@ -305,25 +380,35 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
         return f"{where}{reason.owner} has no argument {option!r}{_nearest(option, names)}"
     if (match := _REQUIRED.match(reason.text)) is not None:
         return f"{where}{reason.owner} needs {match['names']}: give it under init_args"
+    if (match := _RESTRICTED.match(reason.text)) is not None:
+        return f"{where}{match['value']} is not {_kind(match['type'])}"
     expected = [match for text in texts if (match := _EXPECTED.match(text)) is not None]
     given = next((match["value"] for match in expected if match["value"]), reason.value)
     for text in texts:
         if (match := _OTHER_CLASS.search(text)) is not None:
             path, base = match["path"] or match["given"], (match["base"] or match["wanted"]).rpartition(".")[2]
             return f"{where}{path} is no {base}: name a class of that kind{_place_in_files(reason.keys[-1], parser)}"
+    if (match := _NO_ATTRIBUTE.match(reason.text)) is not None:
+        given = f"{match['module']}.{match['name']}"
     bases = [base for path in re.findall(r"[\w.]+\.\w+", reason.types) if (base := _kind_of_class(path)) is not None]
     if bases and given is not None and re.fullmatch(r"[A-Za-z_][\w.]*", given):
-        return f"{where}{_no_such_class(given, bases[-1], reason.text)}{_place_in_files(reason.keys[-1], parser)}"
+        return f"{where}{_no_such_class(given, bases, reason.text)}{_place_in_files(reason.keys[-1], parser)}"
     if expected:
-        types = [match["type"] for match in expected]
-        choices = [choice for text in types if "Literal" in text for choice in _CHOICE.findall(text.partition("[")[2])]
+        types = [*re.findall(r"jsonargparse\.typing\.\w+", reason.types), *(match["type"] for match in expected)]
+        literals = [match["choices"] for text in (*types, reason.types) for match in _LITERAL.finditer(text)]
+        choices = [choice for text in literals for choice in _CHOICE.findall(text)]
+        if choices:  # what they are of is no type of its own
+            types = [text for text in types if text in reason.types]
         kinds = dict.fromkeys(_kind(text) for text in types if "Literal" not in text)
-        wanted = " or ".join([*dict.fromkeys(choices), *kinds])
-        return (
-            f"{where}{given!r} is not {wanted}{_nearest(str(given), choices)}{_place_in_files(reason.keys[-1], parser)}"
-        )
+        wanted = [*dict.fromkeys(choices), *(_an(base.__name__) for base in bases), *kinds]
+        found = _place_in_files(reason.keys[-1], parser)
+        return f"{where}{given!r} is not {_listed(wanted, 'or')}{_nearest(str(given), choices)}{found}"
+    if reason.text.endswith("object has no attribute 'keys'"):
+        return f"{where}the init_args of {reason.owner} are no mapping: give names and values, as in {{lr: 0.001}}"
+    if reason.text.startswith("Unable to load config"):
+        return f"{where}this is neither a mapping of settings nor the path of a YAML file"
     owner = f" ({reason.owner})" if reason.owner else ""
-    return f"{where}{one_line(reason.text)}{owner}"
+    return f"{where}{one_line(reason.text.partition('. Got value: Namespace')[0])}{owner}"
 
 
 def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None = None) -> str:
@@ -351,39 +436,68 @@ def _missing(names: list[str]) -> str:
     return f"missing: {', '.join(names)} (see --help)"
 
 
-def _bad_file(message: str, parser: ArgumentParser | None) -> str:
-    """For a config file that is not there, cannot be read, or is not YAML."""
-    for file in _config_files(parser):
+class _Once(yaml.SafeLoader):
+    """PyYAML's, which refuses a key that stands twice: of two blocks `trainer` it would take the last one only."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """The mapping.
+
+        Raises:
+            yaml.MarkedYAMLError: a key stands twice.
+        """
+        names = [key.value for key, _ in node.value if isinstance(key.value, str) and key.value != "<<"]
+        for i, (key, _) in enumerate(node.value):
+            if isinstance(key.value, str) and key.value in names[:i]:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _refuse_bad_files(files: Iterable[Path]) -> None:
+    """Raise for a config file that is not there, cannot be read, or is not YAML with keys.
+
+    Raises:
+        UsageError: there is one.
+        OSError: it cannot be read.
+    """
+    for file in files:
         if not file.exists():
             others = [str(path) for path in Path("configs").rglob("*.yaml")]
-            return f"there is no config file {file}{_nearest(str(file), others)}"
+            raise UsageError(f"there is no config file {file}{_nearest(str(file), others)}")
         if file.is_dir():
-            return f"{file} is a folder, where --config takes a YAML file"
+            raise UsageError(f"{file} is a folder, where --config takes a YAML file")
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            content = yaml.load(file.read_text(encoding="utf-8"), _Once)
         except yaml.MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-            return f"{file}{line} is not YAML: {one_line(error.problem or str(error))}"
+            raise UsageError(f"{file}{line} is not valid YAML: {one_line(error.problem or str(error))}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            return f"{file} is not YAML: {one_line(str(error))}"
+            raise UsageError(f"{file} is not YAML: {one_line(str(error))}") from error
         if not isinstance(content, dict):
-            kind = "empty" if content is None else f"a {type(content).__name__}"
-            return f"{file} is {kind}, where a config has keys such as trainer, model and data"
-    return one_line(message)
+            kind = "empty" if content is None else _kind(type(content).__name__)
+            raise UsageError(f"{file} is {kind}, where a config has keys such as trainer, model and data")
+        for key in ("trainer", "model", "data"):
+            if not isinstance(content.get(key), str | dict | types.NoneType):
+                raise UsageError(f"{file}: {key} is {content[key]!r}, where a config has settings below it")
 
 
-def _no_such_class(given: str, base: type, text: str) -> str:
-    """For a name that is not that of a class of the wanted kind."""
-    names = {_public_path(kind) for kind in _subclasses(base)}
+def _no_such_class(given: str, bases: list[type], text: str) -> str:
+    """For a name that is not that of a class of one of the wanted kinds."""
+    names = {_public_path(kind) for base in bases for kind in _subclasses(base)}
     if "abstract" in text:
         return f"{given} only says what its subclasses have in common{_did_you_mean(sorted(names)[:5])}"
-    kind = _public_path(base)
-    found = "there is no class" if _imported(given) is None else f"{_an(base.__name__)} is wanted, not"
-    return f"{found} {given!r}{_nearest(given, names) or f' (a subclass of {kind} is wanted)'}"
+    wanted = _listed([_public_path(base) for base in bases], "or")
+    kinds = _listed([_an(base.__name__) for base in bases], "or")
+    found = "there is no class" if _imported(given) is None else f"{kinds} is wanted, not"
+    return f"{found} {given!r}{_nearest(given, names) or f' (a subclass of {wanted} is wanted)'}"
 
 
 def _an(name: str) -> str:
     return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def _listed(names: Sequence[str], last: str) -> str:
+    """a, b or c."""
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _kind(text: str) -> str:
@@ -397,7 +511,7 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _did_you_mean(names: Sequence[str]) -> str:
-    return f"; did you mean {' or '.join(names)}?" if names else ""
+    return f"; did you mean {_listed(names, 'or')}?" if names else ""
 
 
 def _close(name: str, names: Iterable[str]) -> list[str]:
@@ -425,15 +539,15 @@ def _arguments(parser: ArgumentParser | None) -> list[str]:
     return list(getattr(parser, "args", None) or sys.argv[1:])
 
 
-def _config_files(parser: ArgumentParser | None) -> list[Path]:
-    """The config files of the command line, in order."""
-    given = _arguments(parser)
-    pairs = zip(given, [*given[1:], ""], strict=True)
-    return [
-        Path(flag.partition("=")[2] if "=" in flag else value)
+def _config_files(arguments: Sequence[str]) -> list[Path]:
+    """The config files of a command line, in order."""
+    pairs = itertools.pairwise([*arguments, ""])
+    named = [
+        flag.partition("=")[2] if "=" in flag else value
         for flag, value in pairs
         if flag.partition("=")[0] in ("--config", "-c")
     ]
+    return [Path(name) for name in named if name]
 
 
 def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
@@ -441,9 +555,9 @@ def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
     given = [word.partition("=")[0] for word in _arguments(parser)]
     if any(word.startswith("-") and word.rpartition(".")[2].strip("-+") == key for word in given):
         return ""
-    for file in reversed(_config_files(parser)):
+    for file in reversed(_config_files(_arguments(parser))):
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = Path(getattr(parser, "start", ""), file).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             continue
         for number, line in enumerate(lines, 1):
@@ -463,7 +577,7 @@ def _imported(path: str) -> Any:
 
 def _kind_of_class(path: str) -> type | None:
     """The class at an import path, if an argument can ask for a subclass of it."""
-    if path.startswith(("collections.", "typing.", "torch.Tensor", "pathlib.", "torch.nn.parameter")):
+    if path.startswith(("collections.", "jsonargparse.", "typing.", "torch.Tensor", "pathlib.", "torch.nn.parameter")):
         return None
     found = _imported(path)
     return found if inspect.isclass(found) else None

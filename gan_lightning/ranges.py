@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, ParamSpec, Self, TypeVar
 
+LARGEST = 2**63 - 1  # what a tensor holds
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -31,10 +33,10 @@ class Range:
     open_low: bool = False
     open_high: bool = False
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: Any) -> bool:
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
-        return math.isfinite(value) and above and below
+        return above and below and value not in (-math.inf, math.inf)  # NaN is neither above nor below anything
 
     def __repr__(self) -> str:
         low = f"above {self.low:g}" if self.open_low else f"{self.low:g}"
@@ -94,9 +96,9 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def within_ranges(*args: P.args, **kwargs: P.kwargs) -> T:
-        given = inspect.signature(function).bind(*args, **kwargs).arguments
+        given = inspect.signature(function).bind_partial(*args, **kwargs).arguments  # the call says what is missing
         for name, value in given.items():
-            _check(function.__name__, name, value, _types_of(function).get(name))
+            check_value(function.__name__, name, value, _types_of(function).get(name))
         return function(*args, **kwargs)
 
     return within_ranges
@@ -107,7 +109,7 @@ def check_arguments(cls: type, given: Mapping[str, Any]) -> None:
     ranges = _ranges_of(cls)
     for name, value in given.items():
         if name in ranges:
-            _check(cls.__name__, name, value, ranges[name])
+            check_value(cls.__name__, name, value, ranges[name])
 
 
 @functools.cache
@@ -129,7 +131,7 @@ def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
         return {name: kind for name, kind in function.__annotations__.items() if not isinstance(kind, str)}
 
 
-def _check(owner: str, name: str, value: Any, kind: Any) -> None:
+def check_value(owner: str, name: str, value: Any, kind: Any) -> None:
     """Raise unless the value, or each that it contains, lies in the range that its type states, if any."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
@@ -144,15 +146,15 @@ def _check(owner: str, name: str, value: Any, kind: Any) -> None:
         else:
             chosen = several if isinstance(value, list | tuple) else []
         for part in chosen[:1]:
-            _check(owner, name, value, part)
+            check_value(owner, name, value, part)
     elif origin is collections.abc.Mapping and isinstance(value, Mapping):
         for key, item in value.items():
-            _check(owner, f"{name}[{key!r}]", item, parts[1])
+            check_value(owner, f"{name}[{key!r}]", item, parts[1])
     elif origin in (list, tuple, Sequence) and isinstance(value, list | tuple):
         for i, item in enumerate(value):
             same = origin is not tuple or (len(parts) == 2 and parts[1] is Ellipsis)
             if same or i < len(parts):
-                _check(owner, f"{name}[{i}]", item, parts[0 if same else i])
+                check_value(owner, f"{name}[{i}]", item, parts[0 if same else i])
 
 
 def _check_number(owner: str, name: str, value: Any, kind: type, limits: Range) -> None:
@@ -160,5 +162,7 @@ def _check_number(owner: str, name: str, value: Any, kind: type, limits: Range) 
         raise TypeError(
             f"{owner}: {name}={value!r} is not {'a whole' if kind is int else 'a'} number: make it {limits!r}"
         )
-    if float(value) not in limits:
-        raise ValueError(f"{owner}: {name}={value!r} is out of range: make it {limits!r}")
+    too_large = isinstance(value, Integral) and abs(int(value)) > LARGEST
+    if value not in limits or too_large:
+        wanted = f"{limits!r}, and below 2**63" if too_large else repr(limits)
+        raise ValueError(f"{owner}: {name}={value!r} is out of range: make it {wanted}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, Optimizer
 
-from gan_lightning.generative import GenerativeModule, OptimizerFactory, learnable
+from gan_lightning.generative import GenerativeModule, OptimizerFactory, learnable, make_optimizer
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, Schedule
 
@@ -85,7 +85,7 @@ class SoloModule(GenerativeModule):
 
     def configure_optimizers(self) -> Optimizer:
         """One for all networks."""
-        optimizer = self.optimizer_factory(learnable(self.learners()))
+        optimizer = make_optimizer(self.optimizer_factory, learnable(self.learners()), "optimizer")
         # kept here: a resume overwrites the optimizer's own with those of the checkpoint
         self._learning_rates = [group["lr"] for group in optimizer.param_groups]
         return optimizer

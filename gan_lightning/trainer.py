@@ -1,19 +1,39 @@
 """The trainer: Lightning's, with a precision that the device decides."""
 
 import logging
-from typing import Any, Literal
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from gan_lightning.devices import has_bfloat16_units
+from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range, check_value
 
 PrecisionName = Literal[
     "auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true",
     "transformer-engine", "transformer-engine-float16", "bf16", "16", "32", "64", 16, 32, 64,
 ]  # fmt: skip
+
+
+_RANGES = {  # which Lightning does not check, or in words of its own
+    "max_epochs": Annotated[int, Range(-1)] | None,
+    "min_epochs": NonNegativeInt | None,
+    "max_steps": Annotated[int, Range(-1)] | None,
+    "min_steps": NonNegativeInt | None,
+    "log_every_n_steps": PositiveInt | None,
+    "check_val_every_n_epoch": PositiveInt | None,
+    "val_check_interval": PositiveFloat | None,
+    "num_sanity_val_steps": Annotated[int, Range(-1)] | None,
+    "accumulate_grad_batches": PositiveInt | None,
+    "gradient_clip_val": NonNegativeFloat | None,
+    "num_nodes": PositiveInt | None,
+}
 
 
 class _NoAdvertisement(logging.Filter):
@@ -25,6 +45,9 @@ class _NoAdvertisement(logging.Filter):
 
 
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_NoAdvertisement())
+
+
+PROCESSES_A_CORE = 8  # more is an error of typing: even trials of a distributed run take fewer
 
 
 class Trainer(L.Trainer):
@@ -41,6 +64,9 @@ class Trainer(L.Trainer):
     """
 
     def __init__(self, *, precision: PrecisionName | None = "auto", **others: Any) -> None:
+        for name, kind in _RANGES.items():
+            check_value("Trainer", name, others.get(name), kind)
+        _check_times(others)
         # Lightning finds the accelerator first: which one "auto" is decides the precision
         super().__init__(precision=None if precision == "auto" else precision, **others)
         self.precision_reason = "stated"
@@ -56,6 +82,32 @@ class Trainer(L.Trainer):
                 "training step of DCGAN was measured 18 times as long as in float32 on such a one; set it to auto or "
                 "32-true"
             )
+
+
+def _check_times(given: Mapping[str, Any]) -> None:
+    """Raise for a time or a number of processes that Lightning takes, and then waits for.
+
+    Raises:
+        ValueError: there is one.
+    """
+    least, most = given.get("min_epochs"), given.get("max_epochs")
+    if least and most and 0 < most < least:
+        raise ValueError(f"Trainer: min_epochs={least} is above max_epochs={most}: make it smaller")
+    if (limit := given.get("max_time")) is not None:
+        try:
+            seconds = Timer(limit).time_remaining() or 0
+        except (TypeError, ValueError, MisconfigurationException):
+            seconds = 0
+        if seconds <= 0:
+            raise ValueError(
+                f"Trainer: max_time={limit!r} is no time above 0: write days, hours, minutes and seconds as in "
+                "00:12:00:00, or a mapping such as {hours: 12}"
+            )
+    devices, cores = str(given.get("devices")), os.cpu_count() or 1
+    if given.get("accelerator") == "cpu" and devices.isdecimal() and int(devices) > PROCESSES_A_CORE * cores:
+        raise ValueError(
+            f"Trainer: devices={devices} would be as many processes on {cores} CPU cores: make it {cores} or less"
+        )
 
 
 def _judge(device: torch.device) -> tuple[bool, str]:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jsonargparse.typing import PositiveInt
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.evaluation.cache import CACHE_VERSION, FeatureCache
@@ -27,24 +26,26 @@ from gan_lightning.evaluation.sources import (
 from gan_lightning.files import matched, write_whole
 from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
+from gan_lightning.ranges import PositiveFloat, PositiveInt, checked
 from gan_lightning.recording import describe
 
 Fakes = FolderImages | Loaded
 
 
+@checked
 def evaluate(
     real: Path,
     fake: Path,
     recipe: str = "suitefull",
     metrics: list[MetricChoice] | None = None,
-    seeds: int = 1,
+    seeds: PositiveInt = 1,
     labelled: bool = False,
     size: tuple[PositiveInt, PositiveInt] | None = None,
-    truncation: float | None = None,
+    truncation: PositiveFloat | None = None,
     weights: Path | None = None,
     download: bool = False,
     trusted: list[str] | str | None = None,
-    batch_size: int = 64,
+    batch_size: PositiveInt = 64,
     device: Device = "auto",
     cache_dir: Path | None = None,
     json: Path | None = None,
@@ -84,8 +85,6 @@ def evaluate(
         OSError: where a file is missing or cannot be written.
     """
     started = time.perf_counter()
-    if seeds < 1 or batch_size < 1:
-        raise ValueError(f"--seeds and --batch_size count from 1, but are {seeds} and {batch_size}")
     if not fake.exists():
         raise FileNotFoundError(f"there is no {fake}: name a folder of generated images, or a checkpoint")
     chosen = find_recipe(recipe)

@@ -5,7 +5,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from filelock import FileLock, Timeout
 
@@ -119,6 +119,34 @@ def _told(design: Design) -> str:
     return ", ".join(f"{name} {value}" for name, value in asdict(design).items())
 
 
+T = TypeVar("T", Design, Answer)
+
+
+def _made(kind: type[T], fields: dict[str, Any]) -> T:
+    """A record of a file's fields.
+
+    Raises:
+        TypeError: a field is missing, unknown, or of another type than the record's.
+    """
+    for name, wanted in get_type_hints(kind).items():
+        if name not in fields or not _is_a(fields[name], wanted):
+            raise TypeError(f"{name} is not {wanted}")
+    return kind(**fields)
+
+
+def _is_a(value: Any, wanted: Any) -> bool:
+    if get_origin(wanted) is Literal:
+        return value in get_args(wanted)
+    kinds = get_args(wanted) or (wanted,)
+    return type(value) in kinds or (type(value) is int and float in kinds)  # True is no number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
 def _parse(path: Path, data: bytes) -> Recorded:
     design: Design | None = None
     people: list[str] = []
@@ -127,13 +155,13 @@ def _parse(path: Path, data: bytes) -> Recorded:
         try:
             record: dict[str, Any] = json.loads(line)
             if design is None:
-                design = Design(**record["study"])
+                design = _made(Design, record["study"])
             elif "person" in record:
-                people.append(record["person"])
+                people.append(_text(record["person"]))
             else:
                 fields: dict[str, Any] = record["answer"]
                 del fields["correct"]  # for other readers: it follows from the rest
-                answers.append(Answer(**fields))
+                answers.append(_made(Answer, fields))
                 people.index(answers[-1].person)  # who has joined before
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path}, line {number}, is none that `hype` has written: mend or remove it") from error

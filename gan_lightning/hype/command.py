@@ -2,28 +2,29 @@
 
 from contextlib import ExitStack, suppress
 from pathlib import Path
-
-from jsonargparse.typing import PositiveInt
+from typing import Annotated
 
 from gan_lightning.hype.answers import AnswersFile, read_answers
 from gan_lightning.hype.pictures import Pictures
 from gan_lightning.hype.report import report
 from gan_lightning.hype.server import HypeServer
 from gan_lightning.hype.study import IMAGES, Design, ProtocolName, Study
+from gan_lightning.ranges import NonNegativeInt, PositiveInt, Range, checked
 
 
+@checked
 def hype(
     real: Path,
     fake: Path,
     protocol: ProtocolName = "infinity",
     answers: Path = Path("hype.jsonl"),
-    num: int | None = None,
-    tutorial: int = 0,
+    num: PositiveInt | None = None,
+    tutorial: NonNegativeInt = 0,
     host: str = "127.0.0.1",
-    port: int = 8000,
+    port: Annotated[int, Range(0, 65535)] = 8000,
     names: tuple[str, ...] = (),
     most_people: PositiveInt = 1000,
-    seed: int = 0,
+    seed: NonNegativeInt = 0,
 ) -> None:
     """Ask people which images are real, on a web page served from here: HYPE, Zhou et al. 2019 (arXiv 1904.01121).
 

@@ -61,7 +61,13 @@ class UNetSegmentation(FromSources, SoloModule):
     def __init__(self, generator: nn.Module | None = None, loss: PixelCrossEntropy | None = None, **base: Any) -> None:
         super().__init__(generator or SegmentationUNet(), **base)
         self.loss = loss or PixelCrossEntropy()
-        self.num_classes: int = self.generator.classes  # type: ignore[assignment]
+        classes = getattr(self.generator, "classes", None)
+        if not isinstance(classes, int) or classes < 2:
+            raise TypeError(
+                f"the network {type(self.generator).__name__} does not say its classes (it is {classes!r}): give it an "
+                "int attribute of this name, 2 or more"
+            )
+        self.num_classes = classes
         self.scores = SegmentationScores(self.num_classes)
 
     def losses(self, batch: PairedBatch) -> Terms:

@@ -18,10 +18,10 @@ such as WGAN-GP's, lose their meaning, as they do with batch norm.
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.ranges import PositiveInt
+from gan_lightning.ranges import Checked, PositiveInt
 
 
-class MinibatchDiscrimination(nn.Module):
+class MinibatchDiscrimination(Checked, nn.Module):
     """Minibatch discrimination, then a linear layer.
 
     Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016, arXiv
@@ -56,7 +56,7 @@ class MinibatchDiscrimination(nn.Module):
         return self.linear(torch.cat([features, closeness.to(features.dtype)], dim=1))
 
 
-class MinibatchStdDev(nn.Module):
+class MinibatchStdDev(Checked, nn.Module):
     """Minibatch standard deviation, then a linear layer.
 
     Karras, Aila, Laine, Lehtinen, "Progressive Growing of GANs", 2017, arXiv 1710.10196, section 3. The batch is cut

@@ -1,7 +1,7 @@
 """Run as a script: command lines, each in a fork of one process that has imported everything.
 
 Reads a JSON object a line from standard input, {"program", "arguments", "timeout"} and where wanted {"environment",
-"folder"}, and writes one for each: {"code", "out", "err"}; a code of null where the time was over.
+"folder", "file_size", "user"}, and writes one for each: {"code", "out", "err"}; a code of null where the time was over.
 """
 
 import importlib
@@ -53,6 +53,8 @@ def child(program: str, arguments: list[str], out: int, err: int, how: dict[str,
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     os.environ.update(how.get("environment", {}))
     os.chdir(how.get("folder", ROOT))
+    if "user" in how:  # root may do all
+        os.setuid(how["user"])
     if "file_size" in how:  # as a full disk would stop it
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (how["file_size"],) * 2)
@@ -106,6 +108,8 @@ def run_one(program: str, arguments: list[str], timeout: float = 60, **how: Any)
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
+    import encodings.cp437  # noqa: F401
+
     for module in EVERYTHING:
         importlib.import_module(module)
     answers = os.fdopen(os.dup(1), "w", buffering=1)

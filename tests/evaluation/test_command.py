@@ -461,7 +461,7 @@ MISTAKES = {
         ["--recipe", "fid2k_test@digits"],
         r"bad has only 60 images, .*: use --recipe fid60_test@digits",
     ),
-    "no seeds": (None, ["--seeds", "0"], "--seeds and --batch_size count from 1"),
+    "no seeds": (None, ["--seeds", "0"], "seeds=0 is out of range: make it 1 or more"),
     "latents": (None, ["--truncation", "0.5"], "--truncation is for a checkpoint's latents"),
 }
 

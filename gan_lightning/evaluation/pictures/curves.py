@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import warnings
 from collections import defaultdict
@@ -96,13 +97,18 @@ def _from_reports(path: Path) -> dict[str, Points]:
         except json.JSONDecodeError:
             _leave_out(path, number)
             continue
-        settings = report["settings"]
-        if settings.get("images_seen") is None or not settings.get("complete", True):
-            continue
-        # without a recipe's name, only the stage tells what it was measured against
-        against = settings["stage"] if report["recipe"] == UNNAMED else report["recipe"]
-        for name, value in report["values"].items():
-            points[f"{against}/{name}"][settings["images_seen"]] += value["each"]
+        try:
+            settings = report["settings"]
+            if settings.get("images_seen") is None or not settings.get("complete", True):
+                continue
+            # without a recipe's name, only the stage tells what it was measured against
+            against = settings["stage"] if report["recipe"] == UNNAMED else report["recipe"]
+            for name, value in report["values"].items():
+                points[f"{against}/{name}"][float(settings["images_seen"])] += map(float, value["each"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"{path}, line {number}, is no report of an evaluation: remove the line, or name the folder of a run"
+            ) from error
     return points
 
 
@@ -140,19 +146,28 @@ def _numbers(path: Path) -> Iterator[dict[str, float]]:
     """The rows of a csv file, each with its numbers by the names of their columns."""
     names: list[str] = []
     for number, line in _lines(path):
-        (fields,) = csv.reader([line])
-        if not names:
-            names = fields
-            continue
         try:
-            yield {name: float(text) for name, text in zip(names, fields, strict=True) if text}
-        except ValueError:
+            (fields,) = csv.reader([line])
+            if not names:
+                names = fields
+                if "step" not in names:
+                    break
+                continue
+            numbers = {name: float(text) for name, text in zip(names, fields, strict=True) if text}
+        except (ValueError, csv.Error):
             _leave_out(path, number)
+            continue
+        if not math.isfinite(numbers.get("step", math.nan) + numbers.get("images_seen", 0)):
+            _leave_out(path, number)
+        else:
+            yield numbers
+    if "step" not in names:
+        raise ValueError(f"{path} is no table of metrics, whose first line names columns such as step: name a run")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a file and their numbers, without a last one that is not finished: a run is still writing it."""
-    with path.open() as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         yield from ((number, line) for number, line in enumerate(file, start=1) if line.endswith("\n"))
 
 

@@ -16,6 +16,7 @@ from gan_lightning.evaluation.sources import Device, FolderImages, find_device
 from gan_lightning.images import to_channels
 from gan_lightning.metrics.named import make_extractor
 from gan_lightning.metrics.neighbours import nearest_neighbours
+from gan_lightning.ranges import NonNegativeInt, PositiveInt, checked
 
 SUSPICIOUS = 0.5  # of the distance between real images: printed in bold
 COPY = 0.01  # of the mean distance between neighbours: closer ones show the same image
@@ -155,15 +156,16 @@ def neighbour_figure(found: Neighbours) -> Figure:
     return figure
 
 
+@checked
 def plot_neighbours(
     real: Path,
     fake: Path,
     out: Path,
     extractor: str = "inception",
-    num: int = 1000,
-    rows: int = 8,
-    k: int = 4,
-    seed: int = 0,
+    num: PositiveInt = 1000,
+    rows: PositiveInt = 8,
+    k: PositiveInt = 4,
+    seed: NonNegativeInt = 0,
     trusted: list[str] | str | None = None,
     device: Device = "auto",
 ) -> None:
@@ -191,8 +193,6 @@ def plot_neighbours(
         OSError: where a file is missing or cannot be written.
     """
     check_suffix(out)
-    if rows < 1 or k < 1:
-        raise ValueError(f"--rows and --k count from 1, but are {rows} and {k}")
     place = find_device(device)
     network = make_extractor(extractor).to(place)
     fakes: list[Tensor] = []

@@ -14,6 +14,7 @@ from gan_lightning.evaluation.pictures.canvas import FAKE_COLOUR, REAL_COLOUR, c
 from gan_lightning.evaluation.pictures.sets import open_images, pooled_features
 from gan_lightning.evaluation.sources import Device, find_device
 from gan_lightning.metrics.named import make_extractor
+from gan_lightning.ranges import NonNegativeInt, PositiveInt, checked
 
 SHOWN = 3  # features, where none are named
 MOST_POINTS = 2000  # of each set: more only hide one another
@@ -75,14 +76,15 @@ def pair_figure(real: Tensor, fake: Tensor, features: Sequence[int] | None = Non
     return grid.figure
 
 
+@checked
 def plot_pairs(
     real: Path,
     fake: Path,
     out: Path,
-    features: list[int] | None = None,
+    features: list[NonNegativeInt] | None = None,
     extractor: str = "inception",
-    num: int = MOST_POINTS,
-    seed: int = 0,
+    num: PositiveInt = MOST_POINTS,
+    seed: NonNegativeInt = 0,
     trusted: list[str] | str | None = None,
     device: Device = "auto",
 ) -> None:
@@ -104,6 +106,8 @@ def plot_pairs(
         OSError: where a file is missing or cannot be written.
     """
     check_suffix(out)
+    if features is not None and not features:
+        raise ValueError("--features is empty: name one or more by their numbers, or leave it out")
     place = find_device(device)
     network = make_extractor(extractor).to(place)
     reals, fakes = (

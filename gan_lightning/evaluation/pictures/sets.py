@@ -16,10 +16,8 @@ def open_images(path: Path, most: int, seed: int, device: torch.device, trusted:
 
     Raises:
         FileNotFoundError: if there is neither, or the folder has no image in it.
-        ValueError: if the file is no checkpoint of a model that makes images from noise, or `most` is not 1 or more.
+        ValueError: if the file is no checkpoint of a model that makes images from noise.
     """
-    if most < 1:
-        raise ValueError(f"--num counts from 1, but is {most}")
     if path.is_file():
         return GeneratedImages(load_sampler(path, device, trusted or ()).sampler, most, seed)
     folder = FolderImages(path)

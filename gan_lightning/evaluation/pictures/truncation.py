@@ -17,6 +17,7 @@ from gan_lightning.evaluation.sources import Device, GeneratedImages, Images, fi
 from gan_lightning.files import write_whole
 from gan_lightning.metrics import FrechetInceptionDistance, PrecisionRecall
 from gan_lightning.metrics.named import make_extractor
+from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt, checked
 
 
 def truncation_figure(reports: Sequence[Report]) -> Figure:
@@ -61,14 +62,15 @@ def truncation_figure(reports: Sequence[Report]) -> Figure:
     return figure
 
 
+@checked
 def plot_truncation(
     real: Path,
     checkpoint: Path,
     out: Path,
-    truncations: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
+    truncations: tuple[PositiveFloat, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
     extractor: str = "inception",
-    num: int = 10_000,
-    seed: int = 0,
+    num: PositiveInt = 10_000,
+    seed: NonNegativeInt = 0,
     trusted: list[str] | str | None = None,
     device: Device = "auto",
 ) -> None:
@@ -93,8 +95,6 @@ def plot_truncation(
         OSError: where a file is missing or cannot be written.
     """
     check_suffix(out)
-    if wrong := [truncation for truncation in truncations if truncation <= 0]:
-        raise ValueError(f"--truncations are magnitudes above 0, and {wrong[0]:g} is not")
     if not checkpoint.is_file():
         raise FileNotFoundError(f"there is no checkpoint {checkpoint}")
     place = find_device(device)
