@@ -56,7 +56,7 @@ def comment_of(file: IO[bytes]) -> bytes:
         raise ArchiveError("is empty")
     file.seek(0)
     if file.read(len(_ARCHIVE)) != _ARCHIVE:
-        raise ArchiveError("is no file that PyTorch writes")
+        raise ArchiveError("is no checkpoint, nor any other file of PyTorch")
     tail_length = min(size, _END64.size + _LOCATOR.size + _END.size + _LONGEST_COMMENT)
     file.seek(-tail_length, os.SEEK_END)
     tail = file.read(tail_length)

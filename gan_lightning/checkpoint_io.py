@@ -99,8 +99,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             raise CheckpointError(f"{path} {error}") from error.__cause__
         except archives.ArchiveError as error:
             raise CheckpointError(
-                f"{path} is no checkpoint that can be read, for it {error}: give one that `train.py fit` wrote, or "
-                "copy it anew"
+                f"{path} {error}: give one that `train.py fit` wrote, another of the run, or a new copy"
             ) from error.__cause__
         except MemoryError:
             raise

@@ -179,10 +179,10 @@ def broken(kind: str, written: Path, folder: Path) -> Path:
         ("a folder", "is a folder, not a checkpoint: name a file"),
         ("a pipe", "is no regular file"),
         ("empty", "is empty: give one"),
-        ("text", "is no file that PyTorch writes: give one"),
-        ("zeros", "is no file that PyTorch writes: give one"),
-        ("a pickle", "is no file that PyTorch writes: give one"),
-        ("old torch", "is no file that PyTorch writes: give one"),
+        ("text", "is no checkpoint, nor any other file of PyTorch: give one"),
+        ("zeros", "is no checkpoint, nor any other file of PyTorch: give one"),
+        ("a pickle", "is no checkpoint, nor any other file of PyTorch: give one"),
+        ("old torch", "is no checkpoint, nor any other file of PyTorch: give one"),
         ("half", "is damaged"),
         ("more behind it", "is damaged"),
         ("two", "is damaged"),
@@ -205,7 +205,7 @@ def test_what_is_no_checkpoint_is_told_in_a_sentence_wherever_one_is_taken(
             ToyGAN(), ToyData(), ckpt_path=path, weights_only=False
         ),
     ):
-        with pytest.raises(CheckpointError, match=rf"broken\.ckpt (is no checkpoint .*it )?{reason}") as raised:
+        with pytest.raises(CheckpointError, match=rf"broken\.ckpt {reason}") as raised:
             take()
         assert "\n" not in str(raised.value)
 

@@ -68,8 +68,8 @@ def test_whole_files_of_every_kind_are_read(content: bytes, suffix: str, tmp_pat
     ("content", "reason"),
     [
         (b"", "it is empty"),
-        (b"weights: 1\n", "no file that PyTorch writes"),
-        (bytes(1000), "no file that PyTorch writes"),
+        (b"weights: 1\n", "nor any other file of PyTorch"),
+        (bytes(1000), "nor any other file of PyTorch"),
         (NEW[: len(NEW) // 2], "it is damaged"),
         (OLD[: len(OLD) // 2], "it is damaged|cannot be read"),
         (OLD[:40], "it is damaged"),

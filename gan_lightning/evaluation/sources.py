@@ -221,13 +221,7 @@ def load_generator(path: Path, device: torch.device | str = "cpu", trusted: str 
     from gan_lightning.families import FromLatents  # noqa: PLC0415
     from gan_lightning.generative import GenerativeModule  # noqa: PLC0415 (see above)
 
-    try:
-        model = GenerativeModule.load_from_checkpoint(path, device, trusted)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"{path} is of another version of gan_lightning ({str(error).splitlines()[0]}): give a checkpoint that "
-            "`python train.py fit` wrote"
-        ) from error
+    model = GenerativeModule.load_from_checkpoint(path, device, trusted)
     if not isinstance(model, FromLatents):
         raise ValueError(
             f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `python train.py "
