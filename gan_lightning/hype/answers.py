@@ -1,15 +1,19 @@
 """The answers file: JSON lines that are on the disk before they count, by one writer at a time."""
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar, get_args, get_type_hints
 
 from filelock import FileLock, Timeout
 
-from gan_lightning.hype.study import Answer, Design
+from gan_lightning.hype.study import Answer, Design, person_name
+
+T = TypeVar("T")
 
 
 class Recorded(NamedTuple):
@@ -119,6 +123,23 @@ def _told(design: Design) -> str:
     return ", ".join(f"{name} {value}" for name, value in asdict(design).items())
 
 
+def _made(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """An object of a dataclass, whose fields are of the types that the class states.
+
+    Raises:
+        TypeError: one is missing, unknown, or of another type.
+        ValueError: a number is infinite or negative.
+    """
+    for name, types in get_type_hints(kind).items():
+        value = fields.get(name)
+        allowed = get_args(types) or (types,)
+        if value not in allowed and type(value) not in allowed and not (type(value) is int and float in allowed):
+            raise TypeError(f"{name} is {value!r}")
+        if type(value) in (int, float) and not (math.isfinite(value) and (value >= 0 or name == "seed")):
+            raise ValueError(f"{name} is {value!r}")
+    return kind(**fields)
+
+
 def _parse(path: Path, data: bytes) -> Recorded:
     design: Design | None = None
     people: list[str] = []
@@ -127,15 +148,15 @@ def _parse(path: Path, data: bytes) -> Recorded:
         try:
             record: dict[str, Any] = json.loads(line)
             if design is None:
-                design = Design(**record["study"])
+                design = _made(Design, record["study"])
             elif "person" in record:
-                people.append(record["person"])
+                people.append(person_name(record["person"]))
             else:
                 fields: dict[str, Any] = record["answer"]
                 del fields["correct"]  # for other readers: it follows from the rest
-                answers.append(Answer(**fields))
+                answers.append(_made(Answer, fields))
                 people.index(answers[-1].person)  # who has joined before
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path}, line {number}, is none that `hype` has written: mend or remove it") from error
     if design is None:
         raise ValueError(f"{path} holds no answers: name a file that `hype` has written, or a new one")
