@@ -5,6 +5,7 @@ Lightning leaves the sharding of an iterable of our own to us: no padding, and t
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -73,9 +74,19 @@ class TrainingLoader:
         """Where the stream stands, after the last batch that was handed out. The same on every rank."""
         return {"epoch": self._epoch, "position": self._position}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go to where another loader's stream stood."""
-        self._epoch, self._position = state["epoch"], state["position"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to where another loader's stream stood.
+
+        Raises:
+            ValueError: it is no such place.
+        """
+        place = state.get("epoch"), state.get("position")
+        if not all(type(number) is int and 0 <= number < 2**63 for number in place):
+            raise ValueError(
+                f"the checkpoint does not say where its data stood ({str(state)[:80]}): give one that `train.py fit` "
+                "wrote"
+            )
+        self._epoch, self._position = place  # type: ignore[assignment]
 
 
 class ReferenceLoader:

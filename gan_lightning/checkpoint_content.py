@@ -7,7 +7,8 @@ checked; paths that callbacks kept are taken only where they name a file in the 
 import math
 import os
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch.optim import Optimizer
 
 OLDEST_LIGHTNING = Version("2.0")  # Lightning rewrites the contents of older files, after they were checked
 LARGEST_COUNT = 2**63 - 1
+LONGEST = 1e10  # s that a run may have taken: 300 years
 MOST_ITEMS = 1_000_000  # CycleGAN's have 7,000
 MOST_CHARACTERS = 64_000_000
 DEEPEST = 64  # containers in containers
@@ -31,6 +33,22 @@ _SCALES = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_grow
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the sentence says why."""
+
+
+@contextmanager
+def about(path: Any) -> Iterator[None]:
+    """Name the file in the sentences of errors that begin with a verb, as those of this module do.
+
+    Args:
+        path: of the file; None = it is not known.
+
+    Raises:
+        CheckpointError: the same, with its subject.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"the checkpoint{'' if path is None else f' {path}'} {error}") from error
 
 
 def checked(content: Any, folder: Path | None) -> dict[str, Any]:
@@ -184,7 +202,10 @@ def _check_run(run: Any) -> None:
         _check_standing(run)
     processes, state = run.get("processes", [{}]), run.get("resume_state", {})
     _need(
-        _is_dict(state) and isinstance(processes, list) and len(processes) > 0 and all(map(_is_dict, processes)),
+        _is_dict(state)
+        and isinstance(processes, list)
+        and len(processes) > 0
+        and all(_is_dict(each) and "random" in each for each in (processes if "processes" in run else [state])),
         "gan_lightning",
         "it does not hold the random states",
     )
@@ -196,6 +217,7 @@ def _check_standing(run: dict[Any, Any]) -> None:
     _need(
         _is_dict(where)
         and all(_is_count(where.get(name)) for name in ("epoch", "batch", "logged"))
+        and where["batch"] <= run["batches_seen"]
         and isinstance(where.get("due"), bool)
         and isinstance(run.get("evaluated_at"), int)
         and (run.get("rows") is None or _is_count(run["rows"]))
@@ -362,6 +384,9 @@ def check_callbacks(given: Mapping[str, Any], callbacks: Sequence[Any]) -> None:
             _need(not missing, "callbacks", f"{callback.state_key} has no {', '.join(sorted(missing))}")
             right = all(_resembles(state[name], value) for name, value in live.items() if name in state)
             _need(right, "callbacks", f"the state of {callback.state_key} has other kinds of values")
+            elapsed = state["time_elapsed"].values() if "time_elapsed" in live else ()  # the Timer's
+            right = all(_is_score(seconds) and 0 <= float(seconds or 0) <= LONGEST for seconds in elapsed)
+            _need(right, "callbacks", f"the state of {callback.state_key} has times that no run takes")
 
 
 def _resembles(given: Any, live: Any) -> bool:
@@ -370,6 +395,28 @@ def _resembles(given: Any, live: Any) -> bool:
     if isinstance(live, int | float | Tensor):
         return _is_score(given)
     return live is None or given is None or isinstance(given, type(live))
+
+
+def check_optimizers(given: Sequence[Any], optimizers: Sequence[Optimizer]) -> None:
+    """Compare the states of optimizers in a checkpoint with the optimizers that are to take them.
+
+    Args:
+        given: the checkpoint's `optimizer_states`.
+        optimizers: the model's, in their order.
+
+    Raises:
+        CheckpointError: there are more or fewer, or one of them has other parameters.
+    """
+
+    def sizes(groups: Sequence[Any]) -> list[int]:
+        return [len(group["params"]) for group in groups]
+
+    then, now = ([sizes(o["param_groups"]) for o in given], [sizes(o.param_groups) for o in optimizers])
+    if then != now:
+        raise CheckpointError(
+            f"holds optimizers of other networks ({str(then)[:100]} parameters in their groups, where the model has "
+            f"{now}): give the config that it was trained with"
+        )
 
 
 def check_optimizer(optimizer: Optimizer) -> None:

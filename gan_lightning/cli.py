@@ -203,12 +203,12 @@ class GANCommandLine(LightningCLI):
         return self.folder.checkpoint()
 
     def _claim(self, ckpt_path: Any) -> None:
-        """Hold the run's folder until the command ends; a run that ends before its first batch leaves it as it was."""
+        """Hold the run's folder until the command ends; a start that comes to no batch leaves it as it was."""
         folder, resumed = self.folder, None if ckpt_path is None else str(ckpt_path)
         holds_a_run = bool(folder.signs())
 
         def forget_a_false_start(kind: type[BaseException] | None, *_: Any) -> None:
-            if kind is not None and not holds_a_run and not getattr(getattr(self, "model", None), "batches_seen", 0):
+            if kind is not None and not getattr(getattr(self, "model", None), "has_trained", False):
                 folder.forget()
 
         self._until_the_end.enter_context(folder.claimed(resumed))

@@ -16,6 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from gan_lightning import loops, random_state
@@ -23,13 +24,16 @@ from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.batches import Batch, ImageBatch, batch_length, item_numbers, split
 from gan_lightning.checkpoint_content import (
     CheckpointError,
+    about,
     check_callbacks,
     check_optimizer,
+    check_optimizers,
     check_progress,
     checked,
 )
 from gan_lightning.checkpoint_io import read_checkpoint
 from gan_lightning.draws import ImageDraws, SharedDraws
+from gan_lightning.errors import one_line
 from gan_lightning.inference import Sampler, Translator, evaluating
 from gan_lightning.layouts import is_faster_in_channels_last
 from gan_lightning.loggers import RunCSVLogger, cut_back
@@ -69,6 +73,8 @@ def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], na
 
 
 TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
+SPARE = 250_000_000  # numbers, 1 GB, that a model may make beside those in its checkpoint: an extractor's weights
+_MAKING = {torch.ops.aten.empty, torch.ops.aten.zeros, torch.ops.aten.ones, torch.ops.aten.full, torch.ops.aten.randn}
 TRIED = 2  # images of the first batch that the networks are tried on
 
 
@@ -119,6 +125,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.compiles = compile
 
         self.batches_seen = 0  # training batches since the start of the run, resumed or not
+        self._loaded_at = 0  # `batches_seen` of the checkpoint that the run goes on from
         self.images_seen = 0  # real images (or pairs) in them, over all processes
         self._images_at_last_update = 0
         self._terms: Terms = {}
@@ -184,6 +191,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def is_evaluated(self) -> bool:
         """Whether the model has been evaluated since its last training step."""
         return self._evaluated_at == self.batches_seen
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether the model has learnt from a batch since it was made or loaded."""
+        return self.batches_seen > self._loaded_at
 
     def _count_batch(self, batch: Batch) -> None:
         self.batches_seen += 1
@@ -378,14 +390,21 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self._check_training(batch)
         if self._resume_state is not None:
             state, self._resume_state = self._resume_state, None
-            self.load_resume_state(state)
+            try:
+                self.load_resume_state(state)
+            except (LookupError, TypeError, AttributeError, RuntimeError) as error:
+                raise CheckpointError(
+                    f"the checkpoint {self.trainer.ckpt_path} holds under 'gan_lightning' a state that this model does "
+                    f"not write ({type(error).__name__}: {error}): give a checkpoint that `train.py fit` wrote"
+                ) from error
 
     def on_train_start(self) -> None:
         """The run's length is known by now, and, on a resume, the optimizers' states: go on where it stands."""
         self.check_schedules(self.trainer)
         if self.trainer.ckpt_path is not None:
-            for optimizer in self.trainer.optimizers:
-                check_optimizer(optimizer)
+            with about(self.trainer.ckpt_path):
+                for optimizer in self.trainer.optimizers:
+                    check_optimizer(optimizer)
         if self._resumed is None:
             return
         noted, self._resumed = self._resumed, None
@@ -504,7 +523,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 stacklevel=2,
             )
         state = checkpoint["gan_lightning"]
-        self.batches_seen = state["batches_seen"]
+        self.batches_seen = self._loaded_at = state["batches_seen"]
         self.images_seen = state["images_seen"]
         self._images_at_last_update = state["images_at_last_update"]
         # earlier versions kept a state for each process
@@ -546,7 +565,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         trainer = self._trainer
         path = trainer.ckpt_path if path is None and trainer is not None else path
         local = path is not None and "://" not in str(path)
-        content = checked(checkpoint, Path(str(path)).absolute().parent if local else None)
+        with about(path):
+            content = checked(checkpoint, Path(str(path)).absolute().parent if local else None)
         checkpoint.clear()
         checkpoint.update(content)
         migrate(checkpoint)
@@ -560,14 +580,20 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             return
         counts = checkpoint.get("loops", {})
         if trainer.state.fn == TrainerFn.FITTING:
-            for key in ("optimizer_states", "lr_schedulers", "callbacks", "loops"):
+            for key in ("optimizer_states", "lr_schedulers", "callbacks", "loops", "epoch", "global_step"):
                 if key not in checkpoint:
                     raise CheckpointError(
                         f"the checkpoint {path} holds the model without the state of its training (key {key!r}), so "
                         "that training cannot go on from it: give one that was saved with save_weights_only=False"
                     )
-            check_progress(counts.get("fit_loop", {}), trainer.fit_loop.state_dict())
-        check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)  # type: ignore[attr-defined]
+            optimizers: Any = self.configure_optimizers()
+            with about(path):
+                check_progress(counts.get("fit_loop", {}), trainer.fit_loop.state_dict())
+                check_optimizers(
+                    checkpoint["optimizer_states"], optimizers if isinstance(optimizers, list) else [optimizers]
+                )
+        with about(path):
+            check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)  # type: ignore[attr-defined]
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take the weights of a checkpoint.
@@ -575,6 +601,13 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Raises:
             CheckpointError: they are of other networks.
         """
+        own = self.state_dict()
+        for name, value in state_dict.items():
+            if name in own and _kind(value) != _kind(own[name]):
+                raise CheckpointError(
+                    f"the weights hold {value.dtype} numbers under {name!r}, where this {type(self).__name__} has "
+                    f"{own[name].dtype}: give a checkpoint that `train.py fit` wrote"
+                )
         try:
             return super().load_state_dict(state_dict, strict, assign)
         except (RuntimeError, TypeError, AttributeError) as error:
@@ -739,12 +772,13 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         model_class = import_class(arguments.pop("_class_path"), trusted)
         if not issubclass(model_class, cls):
             raise TypeError(f"{checkpoint_path} holds a {model_class.__name__}, which is not a {cls.__name__}")
-        recorded: dict[str, Any] = {
-            name: False if name in NETWORKED else rebuild(value, trusted)
-            for name, value in arguments.items()
-            if name not in replaced
-        }
-        model = model_class(**recorded, **replaced)
+        with _building(checkpoint_path, checkpoint["state_dict"]):
+            recorded: dict[str, Any] = {
+                name: False if name in NETWORKED else rebuild(value, trusted)
+                for name, value in arguments.items()
+                if name not in replaced
+            }
+            model = model_class(**recorded, **replaced)
         model.on_load_checkpoint(checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         if map_location is not None:
@@ -756,3 +790,41 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
     """The parameters that modules learn, each once, also where modules share it."""
     return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
+
+
+class _Limited(TorchDispatchMode):
+    """Refuses new tensors that have more numbers together than `most`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._left = most
+
+    def __torch_dispatch__(self, function: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function.overloadpacket in _MAKING and str((kwargs or {}).get("device")) != "meta":
+            self._left -= math.prod(args[0])
+            if self._left < 0:
+                raise CheckpointError("it asks for networks that are larger than what it holds")
+        return function(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _building(path: Any, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Whatever is made within may have a few times the numbers of `weights`, and `SPARE` beside them.
+
+    Raises:
+        CheckpointError: it has more, or cannot be made of such arguments.
+    """
+    try:
+        with _Limited(SPARE + 4 * sum(value.numel() for value in weights.values())):
+            yield
+    except (CheckpointError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise CheckpointError(
+            f"{path} does not say how its model is built, or says it for another version of gan_lightning "
+            f"({one_line(str(error))[:300]}): give a checkpoint that `train.py fit` wrote, or pass what is wrong as an "
+            "argument when loading"
+        ) from error
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    """Whether a tensor holds real, complex or whole numbers: loading would turn one into another without a word."""
+    return tensor.is_floating_point(), tensor.is_complex()

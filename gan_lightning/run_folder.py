@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._earlier: set[str] = set()  # files that were there when the folder was claimed
+        self._earlier: dict[str, bytes] = {}  # what forgetting a start puts back
+        self._names: set[str] = set()  # files that were there when the folder was claimed
 
     def checkpoint(self, name: str = "last") -> Path:
         """Where the run keeps a checkpoint of that name."""
@@ -83,7 +85,8 @@ class RunFolder:
             )
         try:
             self._refuse_others(resumed)
-            self._earlier = {file.name for file in self.path.iterdir()}
+            self._names = {file.name for file in self.path.iterdir()}
+            self._earlier = {name: (self.path / name).read_bytes() for name in (RECORD, CONFIG) if name in self._names}
             if resumed == "last" and not self.checkpoint().exists():
                 for name in _LOGS:  # of a start that came to no checkpoint
                     (self.path / name).unlink(missing_ok=True)
@@ -162,12 +165,15 @@ class RunFolder:
         write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
     def forget(self) -> None:
-        """Remove what a run has written since it claimed the folder, if it ended before its first batch.
+        """Undo what a start has written since it claimed the folder, if it ended before its first batch.
 
-        The same command may then start anew.
+        The same command may then start anew; a run that it was to go on with is as it was.
         """
-        for name in {*_SIGNS, *_LOGS} - self._earlier:
+        numbered = {file.name for file in self.path.iterdir() if _NUMBERED.fullmatch(file.name)}
+        for name in {*_SIGNS, *_LOGS, *numbered} - self._names:
             (self.path / name).unlink(missing_ok=True)
+        for name, content in self._earlier.items():
+            write_whole(self.path / name, partial(Path.write_bytes, data=content))
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:

@@ -6,16 +6,17 @@ else in the folder of downloads that other packages keep theirs in. What was nam
 """
 
 import os
-import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+
+from gan_lightning import archives
+from gan_lightning.errors import one_line
 
 
 def find_weights(name: str, url: str, weights: Path | None, download: bool) -> Path:
@@ -73,12 +74,27 @@ def absent(name: str, where: str, mend: str) -> FileNotFoundError:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors in a file of PyTorch's or of safetensors; no code in it is run.
 
+    A file of PyTorch's is looked through first: its checksums are compared, and whatever would fill the memory is
+    refused.
+
     Raises:
-        TypeError: where it holds anything else.
+        ValueError: where it holds anything else, or is damaged.
     """
-    state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with path.open("rb") as file:
+            archives.verify(file)
+            file.seek(0)
+            state = torch.load(file, "cpu", weights_only=True)
+    except archives.ArchiveError as error:
+        raise ValueError(f"it {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # of a file that somebody has made up, torch and safetensors raise a dozen kinds
+        raise ValueError(f"it cannot be read, {type(error).__name__}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise TypeError("it is no dictionary of tensors")
+        raise ValueError("it is no dictionary of tensors")
     return state
 
 
@@ -91,5 +107,8 @@ def holding(name: str, path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, TypeError, AttributeError, EOFError) as error:
-        raise ValueError(f"{path} does not hold the weights of the extractor {name!r}: {error}") from error
+    except (ValueError, LookupError, RuntimeError, TypeError, AttributeError, AssertionError) as error:
+        raise ValueError(
+            f"{path} does not hold the weights of the extractor {name!r} ({one_line(str(error))[:300]}): fetch it "
+            "anew, or name another file"
+        ) from error

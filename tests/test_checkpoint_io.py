@@ -100,7 +100,7 @@ def rewritten(written: Path, path: Path, compression: int = zipfile.ZIP_STORED, 
 def test_a_checkpoint_is_an_archive_that_any_reader_takes_with_its_hash_behind_it(written: Path) -> None:
     with zipfile.ZipFile(written) as archive:
         assert archive.testzip() is None
-        assert archive.comment.startswith(b"gan_lightning checkpoint 1 blake2b:")
+        assert archive.comment.startswith(b"gan_lightning checkpoint 2 sha256:")
     assert plain(read_checkpoint(written)["state_dict"]) == plain(torch.load(written, weights_only=True)["state_dict"])
     assert type(ToyGAN.load_from_checkpoint(written)) is ToyGAN
 
@@ -124,12 +124,29 @@ def test_a_flipped_bit_anywhere_is_found(hashed: bool, written: Path, tmp_path: 
 
 
 def test_a_newer_format_says_so(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint_io, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(checkpoint_io, "FORMAT_VERSION", 3)
+    monkeypatch.setitem(checkpoint_io._HASHES, 3, b"sha256")
     AtomicCheckpointIO().save_checkpoint(torch.load(written, weights_only=True), tmp_path / "new.ckpt")
     assert read_checkpoint(written)
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match=r"new.ckpt is a checkpoint of format 2, .* up to 1: install a newer one"):
+    with pytest.raises(CheckpointError, match=r"new.ckpt is a checkpoint of format 3, .* up to 2: install a newer one"):
         read_checkpoint(tmp_path / "new.ckpt")
+
+
+def test_the_first_format_is_read_and_a_flipped_bit_in_it_found(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "old.ckpt"
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_io, "FORMAT_VERSION", 1)
+        AtomicCheckpointIO().save_checkpoint(torch.load(written, weights_only=True), path)
+    data = path.read_bytes()
+    assert b"gan_lightning checkpoint 1 blake2b:" in data
+    assert read_checkpoint(path)
+    for damaged in (data[:5000] + bytes([data[5000] ^ 8]) + data[5001:], data.replace(b"1 blake2b:", b"1 sha256:")):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="is damaged"):
+            read_checkpoint(path)
 
 
 def broken(kind: str, written: Path, folder: Path) -> Path:
@@ -161,11 +178,11 @@ def broken(kind: str, written: Path, folder: Path) -> Path:
     [
         ("a folder", "is a folder, not a checkpoint: name a file"),
         ("a pipe", "is no regular file"),
-        ("empty", "is empty: give another checkpoint"),
-        ("text", "is no checkpoint: give one"),
-        ("zeros", "is no checkpoint: give one"),
-        ("a pickle", "is no checkpoint: give one"),
-        ("old torch", "is no checkpoint: give one"),
+        ("empty", "is empty: give one"),
+        ("text", "is no checkpoint, nor any other file of PyTorch: give one"),
+        ("zeros", "is no checkpoint, nor any other file of PyTorch: give one"),
+        ("a pickle", "is no checkpoint, nor any other file of PyTorch: give one"),
+        ("old torch", "is no checkpoint, nor any other file of PyTorch: give one"),
         ("half", "is damaged"),
         ("more behind it", "is damaged"),
         ("two", "is damaged"),

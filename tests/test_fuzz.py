@@ -1,6 +1,7 @@
 """Files that nobody would write: a reader gives a right value or its own error, and never hangs or runs wild."""
 
 import io
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,20 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import save_file
 
 from gan_lightning.callbacks.evaluation import forget_reports
 from gan_lightning.checkpoint_io import CheckpointError, read_checkpoint
 from gan_lightning.evaluation.cache import FeatureCache
+from gan_lightning.evaluation.pictures.curves import read_curves
+from gan_lightning.evaluation.report import Report
 from gan_lightning.files import read_image
-from gan_lightning.hype.answers import read_answers
+from gan_lightning.hype.answers import AnswersFile, read_answers
+from gan_lightning.hype.report import report
+from gan_lightning.hype.study import Answer, Design
 from gan_lightning.loggers import RunCSVLogger
 from gan_lightning.metrics import DigitClassifier, Features
+from gan_lightning.weights import holding, read_weights
 from tiny import dcgan
 from toys import trainer
 
@@ -136,3 +143,76 @@ def test_answers_of_people(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match="answers"):
         read_answers(path)
+
+
+STUDY = Design("infinity", 4, 0, 7)
+ANSWER = Answer("anna", 1, 1, "a/b.png", True, None, None, False, "2026-01-01T00:00:00.000+00:00")
+REPORT = Report("fid2k", "Digits", "a", "none", "real", "fake", 2, 2, [0], {"fid": [3.0]}, 1.0, {"images_seen": 80})
+
+
+@many
+@given(data=st.data())
+def test_damaged_answers_of_people(data: Any, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.unlink(missing_ok=True)
+    with AnswersFile(path, STUDY) as file:
+        file.add_person("anna", "")
+        file.add_answer(ANSWER)
+    path.write_bytes(data.draw(damaged(path.read_bytes())))
+    said, recorded = outcome(read_answers, path, ValueError)
+    assert recorded is not None or str(path) in said
+    if recorded is not None and recorded.answers:
+        assert report(recorded.design, recorded.people, recorded.answers).table()
+
+
+def leaves() -> st.SearchStrategy[Any]:
+    return st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+
+
+@many
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(["recipe", "settings", "values", "seeds"]),
+        st.recursive(leaves(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner)),
+    ),
+    value=leaves(),
+    table=st.binary(max_size=200) | st.lists(st.lists(leaves(), min_size=3, max_size=3), max_size=4),
+)
+@pytest.mark.filterwarnings("ignore:.*is none that a run has written")
+def test_curves_of_runs(changes: dict[str, Any], value: Any, table: Any, tmp_path: Path) -> None:
+    whole = json.loads(REPORT.as_json())
+    other = json.loads(REPORT.as_json())
+    other["values"]["fid"]["each"] = [value]
+    lines = [json.dumps(each) for each in (whole | changes, other, whole)]
+    (tmp_path / "evaluations.jsonl").write_text("\n".join(lines) + "\n")
+    if isinstance(table, list):
+        rows = [["step", "images_seen", "loss"], *table]
+        table = "".join(",".join(map(str, row)) + "\n" for row in rows).encode("utf-8", "replace")
+    (tmp_path / "metrics.csv").write_bytes(table)
+    said, curves = outcome(read_curves, tmp_path, ValueError)
+    if curves is None:
+        assert "metrics.csv" in said
+    else:
+        assert 3.0 in curves["fid2k/fid"].values or len(curves["fid2k/fid"].values) < 3
+
+
+@many
+@given(data=st.data())
+def test_weights(data: Any, tmp_path: Path) -> None:
+    suffix = data.draw(st.sampled_from([".pth", ".old.pth", ".safetensors"]))
+    state = {"weight": torch.arange(6.0), "bias": torch.ones(2)}
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=suffix == ".pth")
+    path.write_bytes(data.draw(damaged(path.read_bytes())))
+
+    def read(path: Path) -> dict[str, torch.Tensor]:
+        with holding("net", path):
+            return read_weights(path)
+
+    said, read_again = outcome(read, path, ValueError)
+    assert read_again is not None or (str(path) in said and "\n" not in said)
+    if read_again is not None and suffix == ".pth":  # which has checksums
+        assert all(torch.equal(read_again[name], state[name]) for name in read_again)

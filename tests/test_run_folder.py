@@ -205,3 +205,14 @@ def test_a_run_that_fails_before_its_first_batch_leaves_its_folder_free(tmp_path
     assert not RunFolder(tmp_path).signs()
     with another_process(tmp_path), pytest.raises(BlockingIOError, match="is in use by a run"):
         run("fit", folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"text"])
+def test_a_resume_that_fails_before_its_first_batch_leaves_the_run_as_it_was(content: bytes, trained: Path) -> None:
+    broken = trained / "checkpoints" / "broken.ckpt"
+    broken.write_bytes(content)
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=r"broken\.ckpt is "):
+        run("fit", f"--ckpt_path={broken}", "--trainer.max_epochs=9", config=trained)
+    assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
+    broken.unlink()

@@ -223,15 +223,10 @@ def load_sampler(path: Path, device: torch.device | str = "cpu", trusted: str | 
         ValueError: the file is no such checkpoint, or its model translates images.
         PermissionError: it names a class outside the trusted packages.
     """
-    from gan_lightning.generative import GenerativeModule  # noqa: PLC0415 (importing Lightning takes seconds, and two folders do without it)
+    # importing Lightning takes seconds, and two folders do without it
+    from gan_lightning.generative import GenerativeModule  # noqa: PLC0415
 
-    try:
-        model = GenerativeModule.load_from_checkpoint(path, device, trusted)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"{path} is of another version of gan_lightning ({str(error).splitlines()[0]}): give a checkpoint that "
-            "`python train.py fit` wrote"
-        ) from error
+    model = GenerativeModule.load_from_checkpoint(path, device, trusted)
     if model.sampler is None:
         raise ValueError(
             f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `python train.py "

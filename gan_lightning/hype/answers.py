@@ -1,15 +1,19 @@
 """The answers file: JSON lines that are on the disk before they count, by one writer at a time."""
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Self, TypeVar, get_args, get_type_hints
 
 from filelock import FileLock, Timeout
 
-from gan_lightning.hype.study import Answer, Design
+from gan_lightning.hype.study import Answer, Design, person_name
+
+T = TypeVar("T")
 
 
 class Recorded(NamedTuple):
@@ -119,32 +123,21 @@ def _told(design: Design) -> str:
     return ", ".join(f"{name} {value}" for name, value in asdict(design).items())
 
 
-T = TypeVar("T", Design, Answer)
-
-
-def _made(kind: type[T], fields: dict[str, Any]) -> T:
-    """A record of a file's fields.
+def _made(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """An object of a dataclass, whose fields are of the types that the class states.
 
     Raises:
-        TypeError: a field is missing, unknown, or of another type than the record's.
+        TypeError: one is missing, unknown, or of another type.
+        ValueError: a number is infinite or negative.
     """
-    for name, wanted in get_type_hints(kind).items():
-        if name not in fields or not _is_a(fields[name], wanted):
-            raise TypeError(f"{name} is not {wanted}")
+    for name, types in get_type_hints(kind).items():
+        value = fields.get(name)
+        allowed = get_args(types) or (types,)
+        if value not in allowed and type(value) not in allowed and not (type(value) is int and float in allowed):
+            raise TypeError(f"{name} is {value!r}")
+        if type(value) in (int, float) and not (math.isfinite(value) and (value >= 0 or name == "seed")):
+            raise ValueError(f"{name} is {value!r}")
     return kind(**fields)
-
-
-def _is_a(value: Any, wanted: Any) -> bool:
-    if get_origin(wanted) is Literal:
-        return value in get_args(wanted)
-    kinds = get_args(wanted) or (wanted,)
-    return type(value) in kinds or (type(value) is int and float in kinds)  # True is no number
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
 
 
 def _parse(path: Path, data: bytes) -> Recorded:
@@ -157,13 +150,13 @@ def _parse(path: Path, data: bytes) -> Recorded:
             if design is None:
                 design = _made(Design, record["study"])
             elif "person" in record:
-                people.append(_text(record["person"]))
+                people.append(person_name(record["person"]))
             else:
                 fields: dict[str, Any] = record["answer"]
                 del fields["correct"]  # for other readers: it follows from the rest
                 answers.append(_made(Answer, fields))
                 people.index(answers[-1].person)  # who has joined before
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path}, line {number}, is none that `hype` has written: mend or remove it") from error
     if design is None:
         raise ValueError(f"{path} holds no answers: name a file that `hype` has written, or a new one")

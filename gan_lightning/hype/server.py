@@ -8,7 +8,9 @@ import secrets
 import socket
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from html import escape
 from http import HTTPStatus
@@ -88,8 +90,10 @@ class HypeServer(ThreadingHTTPServer):
         most_people: int = 1000,
     ) -> None:
         own = (host, "localhost", socket.gethostname(), socket.getfqdn(), *names)
-        self._names = {name.lower().rstrip(".") for name in own}
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._names = {_as_sent(name) for name in own}
+        self._connections: dict[Any, str] = {}  # the client's address of each; the one that was answered last, last
+        self._lock = threading.Lock()
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.most_people = most_people
         self.study = study
         self.pictures = pictures
@@ -104,7 +108,7 @@ class HypeServer(ThreadingHTTPServer):
     def url(self) -> str:
         """Where the page is."""
         host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
 
     def state(self, person: str, step: Step) -> dict[str, Any]:
         """What the page may know of where a person is."""
@@ -137,10 +141,10 @@ class HypeServer(ThreadingHTTPServer):
 
     def is_meant(self, host: str | None) -> bool:
         """Whether a request with this Host header was meant for this server."""
-        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:@/\s]+)(:\d{1,5})?", host or "")
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:@/\s]+)(:[0-9]{0,5})?", host or "")
         if match is None:
             return False
-        name = match[1].strip("[]").lower().rstrip(".")
+        name = _as_sent(match[1].strip("[]"))
         try:
             ipaddress.ip_address(name)
         except ValueError:
@@ -148,10 +152,18 @@ class HypeServer(ThreadingHTTPServer):
         return True  # nobody else can make an address lead here
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Close the connection at once where there are too many."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+        """Take a connection; where there are too many, the one of the busiest address gives way that was idle longest.
+
+        So whoever holds many, and be it all, keeps nobody else out.
+        """
+        with self._lock:
+            if len(self._connections) >= MOST_CONNECTIONS:
+                ((busiest, _),) = Counter(self._connections.values()).most_common(1)
+                idle = next(each for each, address in self._connections.items() if address == busiest)
+                del self._connections[idle]
+                with suppress(OSError):  # it has just ended
+                    idle.shutdown(socket.SHUT_RDWR)
+            self._connections[request] = client_address[0]
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -159,7 +171,14 @@ class HypeServer(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            with self._lock:
+                self._connections.pop(request, None)
+
+    def note_answer(self, request: Any) -> None:
+        """A request that came over a connection has been answered: others are idle for longer."""
+        with self._lock:
+            if request in self._connections:
+                self._connections[request] = self._connections.pop(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing where a browser went away in the middle, which is its right."""
@@ -212,6 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+        self.server.note_answer(self.connection)
 
     def _get(self, path: str) -> tuple[bytes, str]:
         if path in _PAGES:
@@ -300,6 +320,15 @@ class _Handler(BaseHTTPRequestHandler):
         if not isinstance(body, dict):
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "Send a JSON object.")
         return body
+
+
+def _as_sent(name: str) -> str:
+    """A host's name as browsers send it: in small letters, and those of other scripts as IDNA writes them."""
+    name = name.lower().removesuffix(".")
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:
+        return name
 
 
 def _json(content: dict[str, Any]) -> tuple[bytes, str]:

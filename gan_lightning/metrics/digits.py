@@ -8,11 +8,11 @@ from importlib import resources
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from gan_lightning.metrics.extractors import FeatureExtractor, Features
 from gan_lightning.metrics.resizing import resize_bilinear
+from gan_lightning.weights import holding, read_weights
 
 SIZE = 28
 WEIGHTS = "assets/digit_classifier.safetensors"
@@ -56,7 +56,8 @@ class DigitClassifier(FeatureExtractor):
         # the weights drawn here are overwritten: leave the run's own draws alone
         with torch.random.fork_rng(devices=[]):
             self.network = LeNet()
-        self.network.load_state_dict(load(resources.files("gan_lightning").joinpath(WEIGHTS).read_bytes()))
+        with resources.as_file(resources.files("gan_lightning") / WEIGHTS) as path, holding("digits", path):
+            self.network.load_state_dict(read_weights(path))
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:

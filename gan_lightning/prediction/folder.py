@@ -188,8 +188,9 @@ class FolderTranslation(L.LightningModule):
             return self._clash()
         try:
             then = json.loads(record.read_bytes())
-            assert isinstance(then, dict)
-        except (ValueError, AssertionError):
+        except (ValueError, RecursionError):
+            then = None
+        if not isinstance(then, dict):
             return f"{shown(record)} is damaged, and what made {name} is not known: give a new or an empty folder"
         changed = [key for key in now if then.get(key) != now[key]]
         if changed:

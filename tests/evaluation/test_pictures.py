@@ -307,7 +307,7 @@ class TestCurves:
         run = self.run(tmp_path, "0,80,1.5,9,,,", "0,,,9,50,2,.1", "1,160,1.25", end="")
         assert read_curves(run)["loss/generator"].values == [1.5]
         self.run(tmp_path, "0,80,1.5,9,,,", "1,160,1.1,160,1.25,19,,,", "1,160,1.25,19,,,")
-        with pytest.warns(UserWarning, match=r"metrics\.csv, line 3, cannot be read and is left out"):
+        with pytest.warns(UserWarning, match=r"metrics\.csv, line 3, is none that a run has written"):
             assert read_curves(run)["loss/generator"].values == [1.5, 1.25]
         (tmp_path / "evaluations.jsonl").write_text(self.line(80, fid=5)[:30] + self.line(80, fid=5) + "\n")
         with (
@@ -315,6 +315,43 @@ class TestCurves:
             pytest.warns(UserWarning, match=r"metrics\.csv, line 3"),
         ):
             assert set(read_curves(run)) == {"loss/generator"}
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "7", "[]", "null", '"x"', "{}", "[" * 100_000, '{"settings": 3}', '{"settings": {"images_seen": 80}}',
+            '{"recipe": "a", "settings": {"images_seen": "many"}, "values": {}}',
+            '{"recipe": "a", "settings": {"images_seen": Infinity}, "values": {}}',
+            '{"recipe": "a", "settings": {"images_seen": 8}, "values": [1]}',
+            '{"recipe": "a", "settings": {"images_seen": 8}, "values": {"fid": 3}}',
+            '{"recipe": "a", "settings": {"images_seen": 8}, "values": {"fid": {"each": [[]]}}}',
+            '{"recipe": "a", "settings": {"images_seen": 8}, "values": {"fid": {"each": [1' + "0" * 400 + "]}}}",
+        ],
+    )  # fmt: skip
+    def test_a_line_that_is_no_report_is_left_out(self, line, tmp_path):
+        (tmp_path / "evaluations.jsonl").write_text(line + "\n" + self.line(80, fid=5) + "\n")
+        with pytest.warns(UserWarning, match=r"evaluations\.jsonl, line 1, is none that a run has written"):
+            assert read_curves(tmp_path) == {"fid2k_train/fid": Curve([80], [5])}
+
+    @pytest.mark.parametrize("row", ["0,inf,1,9,,,", "0,80,1,nan,,,", "0,80,x,9,,,", "0,80,1,,,,", "\0,80,1,9,,,", "é"])
+    def test_a_row_that_is_none_is_left_out(self, row, tmp_path):
+        run = self.run(tmp_path, row, "0,160,1.5,19,,,")
+        with pytest.warns(UserWarning, match=r"metrics\.csv, line 2"):
+            assert read_curves(run)["loss/generator"] == Curve([160], [1.5], evaluated=False)
+
+    @pytest.mark.parametrize("content", [b"\n", b"a,b\n1,2\n", b"\x00\n1\n", b"\xff\xfe\n", b"x" * 200_000 + b"\n"])
+    def test_a_table_of_something_else_is_refused(self, content, tmp_path):
+        (tmp_path / "metrics.csv").write_bytes(content)
+        with pytest.raises(ValueError, match=r"metrics\.csv has no column step"):
+            read_curves(tmp_path)
+
+    def test_names_are_drawn_as_they_are(self, tmp_path):
+        report = json.loads(self.line(80, fid=5))
+        report["values"] = {"$\\frac{$ %s \n": report["values"]["fid"], "inf": {"each": [float("inf")]}}
+        (tmp_path / "$x_{$").mkdir()
+        (tmp_path / "$x_{$" / "evaluations.jsonl").write_text(json.dumps(report) + "\n")
+        plot_curves(tmp_path / "$x_{$", tmp_path / "out.png")
+        assert (tmp_path / "out.png").exists()
 
     def test_reports_stand_in_for_the_table_by_recipe(self, tmp_path):
         run = self.run(tmp_path, "0,80,1.5,9,,,", "0,,,9,50,2,.1")

@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +116,39 @@ def test_damaged_line_is_named(written: Path, line: str) -> None:
     lines = written.read_bytes().splitlines(keepends=True)
     written.write_bytes(b"".join([*lines[:3], line.encode("utf-8", "surrogateescape") + b"\n", *lines[3:]]))
     with pytest.raises(ValueError, match="line 4"):
+        read_answers(written)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[
+            (name, value)
+            for name in ("person", "block", "image", "real", "said_real", "time")
+            for value in (None, [], 1.5)
+        ],
+        *[("exposure", value) for value in ("long", True, -1, float("nan"))],
+        *[("shown", value) for value in ("long", {}, -1, float("inf"))],
+        ("block", True),
+        ("real", 1),
+    ],
+)
+def test_a_field_of_another_type_is_no_answer(written: Path, field: str, value: Any) -> None:
+    lines = written.read_bytes().splitlines(keepends=True)
+    record = json.loads(lines[2])
+    record["answer"][field] = value
+    written.write_bytes(b"".join([*lines[:2], json.dumps(record).encode() + b"\n"]))
+    with pytest.raises(ValueError, match="line 3, is none that `hype` has written"):
+        read_answers(written)
+
+
+@pytest.mark.parametrize(("field", "value"), [("num", "4"), ("num", 4.0), ("tutorial", None), ("seed", "x"), ("x", 1)])
+def test_a_design_of_other_types_is_none(written: Path, field: str, value: Any) -> None:
+    first, *others = written.read_bytes().splitlines(keepends=True)
+    record = json.loads(first)
+    record["study"][field] = value
+    written.write_bytes(b"".join([json.dumps(record).encode() + b"\n", *others]))
+    with pytest.raises(ValueError, match="line 1"):
         read_answers(written)
 
 

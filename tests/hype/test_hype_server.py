@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gan_lightning.hype import server as hype_server
 from gan_lightning.hype.answers import read_answers
 from gan_lightning.hype.server import HypeServer
 from gan_lightning.hype.study import Design
@@ -311,7 +312,29 @@ def test_taken_port(serve: Callable, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "a b", "localhost@evil"]
+    "host",
+    [
+        *(
+            "evil.example",
+            "evil.example:8000",
+            "127.0.0.1.evil.example",
+            "",
+            "a b",
+            "localhost@evil",
+            "localhost:80:80",
+        ),
+        *(
+            "::1",
+            "[::1",
+            "[localhost]x",
+            "[evil.example]",
+            "localhost:x",
+            "127.1",
+            "2130706433",
+            "localhost..",
+            "http://a",
+        ),
+    ],
 )
 def test_a_request_for_another_name_is_refused(serve: Callable, host: str) -> None:
     server = serve(INFINITY).server
@@ -322,13 +345,44 @@ def test_a_request_for_another_name_is_refused(serve: Callable, host: str) -> No
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1:9", "localhost", "LOCALHOST.:80", "[::1]:8000", "192.168.1.7", "study.example"]
+    "host",
+    [
+        *("127.0.0.1:9", "localhost", "LOCALHOST.:80", "localhost:", "[::1]:8000", "[2001:DB8::7]", "192.168.1.7"),
+        *("study.example", "xn--stdie-lva.example:443"),
+    ],
 )
 def test_a_request_for_this_server_is_answered(serve: Callable, host: str) -> None:
-    assert request(serve(INFINITY, names=["study.example"]).server, "GET", "/", headers={"Host": host})[0] == 200
+    server = serve(INFINITY, names=["study.example", "Stüdie.example"]).server
+    assert request(server, "GET", "/", headers={"Host": host})[0] == 200
 
 
 def test_no_more_people_join_than_the_study_is_for(serve: Callable) -> None:
     server = serve(INFINITY, most_people=2).server
     assert [post(server, "/join", {"person": name})[0] for name in ("ann", "bob", "eve", "ann")] == [200, 200, 403, 200]
     assert server.study.people() == ["ann", "bob"]
+
+
+def test_idle_connections_give_way(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hype_server, "MOST_CONNECTIONS", 4)
+    server = serve(INFINITY).server
+    place = "127.0.0.1", server.server_address[1]
+    guest = HTTPConnection(*place, timeout=10, source_address=("127.0.0.2", 0))
+    guest.request("GET", "/study")
+    assert guest.getresponse().read()
+    sockets = []
+    for start in (b"", b"GET / HT", b"POST /join HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n") * 4:  # none goes on
+        sockets.append(socket.create_connection(place, timeout=10))
+        sockets[-1].sendall(start)
+    assert request(server, "GET", "/")[0] == 200
+    guest.request("GET", "/study")  # over the connection that it had
+    assert guest.getresponse().read()
+    assert sockets[0].recv(1) == b""  # closed
+    for each in (*sockets, guest):
+        each.close()
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_an_address_of_version_6(serve: Callable) -> None:
+    served = serve(INFINITY)
+    with HypeServer("::1", 0, served.study, served.server.pictures) as server:
+        assert server.url == f"http://[::1]:{server.server_address[1]}"

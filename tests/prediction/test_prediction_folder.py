@@ -174,6 +174,14 @@ def test_a_folder_of_something_else_is_refused(photos: Path, tmp_path: Path) -> 
     assert translated(cyclegan(), photos, tmp_path / "out").made == 5
 
 
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null", '"x"', "[" * 100_000, "\udcff"])
+def test_a_damaged_record_is_told(content: str, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "translation.json").write_text(content, errors="surrogateescape")
+    with pytest.raises(FileExistsError, match=r"translation\.json is damaged, and what made .*out is not known"):
+        translated(cyclegan(), photos, tmp_path / "out")
+
+
 def test_the_record_says_what_was_used(photos: Path, tmp_path: Path) -> None:
     translated(cyclegan(), photos, tmp_path / "out")
     record = json.loads((tmp_path / "out" / "translation.json").read_text())

@@ -94,27 +94,40 @@ def _from_reports(path: Path) -> dict[str, Points]:
     for number, line in _lines(path):
         try:
             report = json.loads(line)
-        except json.JSONDecodeError:
-            _leave_out(path, number)
-            continue
-        try:
             settings = report["settings"]
             if settings.get("images_seen") is None or not settings.get("complete", True):
                 continue
             # without a recipe's name, only the stage tells what it was measured against
             against = settings["stage"] if report["recipe"] == UNNAMED else report["recipe"]
-            for name, value in report["values"].items():
-                points[f"{against}/{name}"][float(settings["images_seen"])] += map(float, value["each"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"{path}, line {number}, is no report of an evaluation: remove the line, or name the folder of a run"
-            ) from error
+            images = _finite(settings["images_seen"])
+            values = {name: [float(each) for each in value["each"]] for name, value in report["values"].items()}
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+            _leave_out(path, number)
+            continue
+        for name, each in values.items():
+            if each:
+                points[f"{against}/{name}"][images] += each
     return points
+
+
+def _finite(value: Any) -> float:
+    """A count or a step.
+
+    Raises:
+        ValueError: it is infinite, or no number at all.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is no place on an axis")
+    return number
 
 
 def _from_table(path: Path) -> dict[str, Points]:
     rows: list[dict[str, float]] = []
-    for numbers in _numbers(path):
+    for number, numbers in _numbers(path):
+        if not all(math.isfinite(numbers.get(name, 0)) for name in NO_METRICS) or "step" not in numbers:
+            _leave_out(path, number)
+            continue
         if "images_seen" in numbers:
             while rows and rows[-1]["step"] >= numbers["step"]:
                 rows.pop()  # training went on from an earlier step
@@ -142,27 +155,32 @@ def _from_table(path: Path) -> dict[str, Points]:
     return points
 
 
-def _numbers(path: Path) -> Iterator[dict[str, float]]:
-    """The rows of a csv file, each with its numbers by the names of their columns."""
+def _numbers(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
+    """The rows of a csv file and the numbers of their lines, each with its numbers by the names of their columns.
+
+    Raises:
+        ValueError: the first row does not name the columns that a run's table has.
+    """
     names: list[str] = []
     for number, line in _lines(path):
         try:
             (fields,) = csv.reader([line])
-            if not names:
-                names = fields
-                if "step" not in names:
-                    break
-                continue
-            numbers = {name: float(text) for name, text in zip(names, fields, strict=True) if text}
+            if names:
+                numbers = {name: float(text) for name, text in zip(names, fields, strict=True) if text}
         except (ValueError, csv.Error):
-            _leave_out(path, number)
+            if names:
+                _leave_out(path, number)
+                continue
+            fields = []
+        if names:
+            yield number, numbers
             continue
-        if not math.isfinite(numbers.get("step", math.nan) + numbers.get("images_seen", 0)):
-            _leave_out(path, number)
-        else:
-            yield numbers
-    if "step" not in names:
-        raise ValueError(f"{path} is no table of metrics, whose first line names columns such as step: name a run")
+        names = fields
+        if "step" not in names:
+            raise ValueError(
+                f"{path} has no column step: it is no table that a run has written, so take it away, or name another "
+                "run's folder"
+            )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -172,9 +190,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _leave_out(path: Path, number: int) -> None:
-    warnings.warn(
-        f"{path}, line {number}, cannot be read and is left out: a run was killed as it wrote it", stacklevel=2
-    )
+    warnings.warn(f"{path}, line {number}, is none that a run has written to its end, and is left out", stacklevel=2)
 
 
 def select(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str] | None) -> list[str]:
@@ -224,7 +240,9 @@ def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]
         axes.remove()
     handles = [Line2D([], [], color=f"C{number}", label=run) for number, run in enumerate(runs)]
     handles.append(Line2D([], [], color="grey", linestyle="", label="best of a run", **STAR))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a folder's name may hold dollars
     return figure
 
 
@@ -253,7 +271,7 @@ def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
         axes.annotate(
             f"{value:.4g}", (images, value), beside, textcoords="offset points", ha="center", va="center", fontsize=9
         )
-    axes.set_title(f"{metric}  {direction}", fontsize=10, loc="left")
+    axes.set_title(f"{metric}  {direction}", fontsize=10, loc="left", parse_math=False)
     axes.set_xlabel("images seen", fontsize=9)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.margins(x=0.1, y=0.15)
