@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import ImageFolder, PairedFolder, UnpairedFolder
+from datamodules import ImageFolder, PairedFolder, SuperResolutionFolder, UnpairedFolder
 from gan_lightning.batches import ImageBatch, PairedBatch, UnpairedBatch
 
 
@@ -245,6 +245,29 @@ def test_pairs_of_unequal_size_have_no_tiles(tmp_path):
         PairedFolder(tmp_path / "a", train_b=tmp_path / "b", tiles=2, image_size=8).prepare_data()
     with pytest.raises(ValueError, match="tiles=0 is out of range"):
         PairedFolder(tmp_path / "a", tiles=0)
+
+
+TWICE: dict[str, tuple[type, dict[str, str]]] = {  # folders that hold an image in common; b links to one of a
+    "test links to train": (ImageFolder, {"train": "a", "test": "b"}),
+    "test in train": (ImageFolder, {"train": ".", "test": "c"}),
+    "super-resolution": (SuperResolutionFolder, {"train": ".", "test": "c"}),
+    "pairs": (PairedFolder, {"train": "a", "train_b": "c", "test": "b", "test_b": "d"}),
+    "unpaired": (UnpairedFolder, {"train_a": "a", "train_b": "c", "test_a": "d", "test_b": "c"}),
+    "both domains": (UnpairedFolder, {"train_a": "a", "train_b": "b"}),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_no_image_is_both_trained_on_and_held_out(tmp_path, case):
+    for folder in "acd":
+        for level in range(8):
+            grey(tmp_path / "images" / folder / f"{level}.png", level)
+    (tmp_path / "images" / "b").mkdir()
+    (tmp_path / "images" / "b" / "0.png").symlink_to("../a/3.png")
+    kind, folders = TWICE[case]
+    arguments = {name: tmp_path / "images" / folder for name, folder in folders.items()}
+    with pytest.raises(ValueError, match=r"hold the same \d images .*take them out"):
+        kind(**arguments, image_size=8).prepare_data()
 
 
 def test_unpaired_domains_of_unequal_size(tmp_path):
