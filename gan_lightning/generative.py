@@ -561,9 +561,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             return
         state, buffers = self.resume_state(), [b.clone() for b in self.buffers()]
         try:
-            with torch.no_grad():
+            with torch.enable_grad():  # which penalties on gradients need
                 self.try_out(part)
-        except ValueError as error:  # torch's own, of batch norm
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
             raise ValueError(
                 f"{type(self).__name__} gets one image at a time, and its networks normalise over a batch, which takes "
                 f"two or more ({error}): make data.batch_size at least {2 * self.trainer.world_size * self.accumulate} "
