@@ -82,7 +82,8 @@ class ImageFolder(_FolderModule):
         test: folder of the reference images; null holds out a share of `train`.
         holdout: share of `train` that is the reference set and not trained on, where `test` is null; 0 trains on all
             images and evaluates against the same.
-        labelled: each sub-folder of `train` is a class, numbered in the order of their names; `test` has the same ones.
+        labelled: each sub-folder of `train` is a class, numbered in the order of their names, that of numbers where all
+            are numbers; `test` has the same ones.
         class_names: the classes in the order of their numbers, where some of them have no images in `train`: a model of
             them all goes on with these numbers. Null: the sub-folders of `train`, each of which has images.
         image_size: height and width of the images that networks see.
@@ -133,7 +134,9 @@ class ImageFolder(_FolderModule):
         """Names of the classes: `class_names`, or the sub-folders of `train` that are not hidden, sorted."""
         if self.class_names is not None:
             return list(self.class_names)
-        return sorted(path.name for path in self.train.iterdir() if path.is_dir() and not path.name.startswith("."))
+        names = [path.name for path in self.train.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        are_numbers = all(name.isascii() and name.isdecimal() for name in names)
+        return sorted(names, key=lambda name: (int(name) if are_numbers else 0, name))
 
     @property
     def num_classes(self) -> int | None:

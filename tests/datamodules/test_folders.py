@@ -80,6 +80,15 @@ def test_sub_folders_are_classes(tmp_path):
         module.prepare_data()
 
 
+@pytest.mark.parametrize(
+    ("folders", "in_order"), [(["2", "10", "1"], ["1", "2", "10"]), (["2", "10", "one"], ["10", "2", "one"])]
+)
+def test_classes_named_by_numbers_are_in_their_order(tmp_path, folders, in_order):
+    for name in folders:
+        grey(tmp_path / name / "image.png", 0)
+    assert ImageFolder(tmp_path, labelled=True).classes == in_order
+
+
 def test_an_image_outside_of_all_classes_is_named(tmp_path):
     grey(tmp_path / "cat" / "0.png", 0)
     grey(tmp_path / "stray.png", 0)
