@@ -1,8 +1,9 @@
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lightning.files import holds, image_files, image_kind, read_image, shown, write_image
+from gan_lightning.files import holds, image_files, image_kind, pages, read_image, shown, write_image
 
 
 def saved(path: Path, values: np.ndarray, mode: str | None = None, **options) -> Path:
@@ -67,6 +68,51 @@ def test_each_file_counts_once_whatever_links_lead_to_it(tmp_path, case):
     for make in makers:
         make(tmp_path / "in")
     assert [file.relative_to(tmp_path / "in").as_posix() for file in image_files(tmp_path / "in")] == wanted
+
+
+def save_pages(path: Path, *frames: np.ndarray, smaller_copies: Sequence[int] = ()) -> None:
+    """A TIFF file of several pages, of which some say that they are smaller copies of others."""
+    images = [Image.fromarray(frame) for frame in frames]
+    for number, image in enumerate(images):
+        image.encoderinfo = {"tiffinfo": {254: int(number in smaller_copies)}}
+    images[0].save(path, save_all=True, append_images=images[1:], tiffinfo=images[0].encoderinfo["tiffinfo"])
+
+
+DEEP = noise(4, 5, dtype=np.uint16)
+PAGES: dict[str, tuple[list[np.ndarray], dict[str, Any], list[int | None]]] = {  # frames, how saved, numbers of pages
+    "one page": ([noise(4, 5)], {}, [None]),
+    "several": ([noise(4, 5), noise(4, 5) // 2, noise(4, 5) // 4], {}, [1, 2, 3]),
+    "other sizes": ([noise(4, 5), noise(9, 2), noise(1, 1)], {}, [1, 2, 3]),
+    "other kinds": ([noise(4, 5), noise(4, 5, 3), noise(4, 5, 4), DEEP], {}, [1, 2, 3, 4]),
+    "a smaller copy": ([noise(8, 8), noise(4, 4), noise(8, 8) // 2], {"smaller_copies": [1]}, [1, 3]),
+}
+
+
+@pytest.mark.parametrize("case", PAGES)
+def test_each_page_of_a_tiff_file_is_an_image(tmp_path, case):
+    frames, how, numbers = PAGES[case]
+    save_pages(tmp_path / "a.tif", *frames, **how)
+    saved(tmp_path / "a#1.png", noise(2, 2))
+    assert [page.number for page in pages(tmp_path)] == [None, *numbers]
+    assert [page.name(tmp_path) for page in pages(tmp_path)][1:] == [f"a.tif#{n}" if n else "a.tif" for n in numbers]
+    for page in pages(tmp_path)[1:]:
+        values = frames[(page.number or 1) - 1]
+        image = read_image(page)
+        assert (image.numpy() == values.reshape(*values.shape[:2], -1).transpose(2, 0, 1)).all()
+        assert (image_kind(page).height, image_kind(page).width) == values.shape[:2]
+    if numbers != [None]:
+        with pytest.raises(ValueError, match=rf"a.tif cannot be read .*it has {len(numbers)} pages: name one"):
+            read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_animations_are_refused_and_stills_are_read(tmp_path, suffix):
+    still, *others = (Image.fromarray(noise(8, 8, 3) // divisor) for divisor in (1, 2, 3))
+    still.save(tmp_path / f"still.{suffix}")
+    still.save(tmp_path / f"moving.{suffix}", save_all=True, append_images=others)
+    assert read_image(tmp_path / f"still.{suffix}").shape == (3, 8, 8)
+    with pytest.raises(ValueError, match=rf"moving.{suffix} .*an animation of 3 frames"):
+        read_image(tmp_path / f"moving.{suffix}")
 
 
 def test_a_name_may_be_any_that_the_system_takes(tmp_path):

@@ -1,5 +1,6 @@
 import tarfile
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -132,6 +133,39 @@ def test_pairs_side_by_side_in_either_direction(tmp_path):
             assert batch.source.shape[1:] == (3, 8, 8)
             assert batch.target.shape[1:] == (1, 8, 8)
             assert (batch.target[:, 0].int() - batch.source[:, 0].int() == difference).all()
+
+
+def test_pages_are_trained_on_and_matched_by_their_numbers(tmp_path):
+    for folder, shift in ("a", 0), ("b", 100):
+        (tmp_path / folder).mkdir()
+        frames = [Image.new("L", (8, 8 + level), level + shift) for level in range(5)]
+        frames[0].save(tmp_path / folder / "pages.tif", save_all=True, append_images=frames[1:])
+        grey(tmp_path / folder / "single.png", 50 + shift)
+    training, reference = sets(ImageFolder(tmp_path / "a", image_size=8, channels=1, batch_size=4, holdout=0.3))
+    assert sorted(levels(training.images) + levels(reference.images)) == [0, 1, 2, 3, 4, 50]
+    pairs = PairedFolder(
+        tmp_path / "a",
+        train_b=tmp_path / "b",
+        image_size=8,
+        batch_size=4,
+        channels_source=1,
+        channels_target=1,
+        held_out=["pages#2", "single"],
+    )
+    training, reference = sets(pairs)
+    assert sorted(levels(reference.source)) == [1, 50]
+    assert sorted(levels(training.source)) == [0, 2, 3, 4]
+    assert all((pair.target.int() - pair.source.int() == 100).all() for pair in (training, reference))
+
+
+def test_names_composed_and_decomposed_are_partners(tmp_path):
+    for folder, form in ("a", "NFC"), ("b", "NFD"):
+        for level, letter in enumerate("éüñå"):
+            grey(tmp_path / folder / f"{normalize(form, letter)}.png", level)
+    module = PairedFolder(tmp_path / "a", train_b=tmp_path / "b", image_size=8, batch_size=2, held_out=["é"])
+    training, reference = sets(module)
+    assert torch.equal(training.source, training.target)
+    assert levels(reference.source) == levels(reference.target) == [0]
 
 
 def test_parallel_folders_are_matched_by_name_whatever_the_suffix(tmp_path):
