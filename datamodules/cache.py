@@ -26,7 +26,7 @@ from datamodules.decode import Decoder
 from datamodules.storage import Pixels, digest
 from gan_lightning.files import Page, reason, shown, write_whole
 
-LAYOUT = 2  # of the cache; another number makes every older cache stale
+LAYOUT = 3  # of the cache; another number makes every older cache stale
 _CHUNK = 512  # images that wait for being written, at most
 _HASHED = 1 << 24  # bytes of a cache that are compared at a time
 _SHOWN = 5  # bad files that an error names
@@ -83,11 +83,10 @@ def _key(root: Path, images: Sequence[Page], decoder: Decoder) -> str:
     for image in images:
         try:
             status = image.file.stat()
-        except FileNotFoundError:
-            where = shown(root)
-            raise FileNotFoundError(
-                f"{shown(image.file)} is missing: put it back, or take it off the list of {where}"
-            ) from None
+        except OSError as error:
+            missing = "is a link that leads nowhere" if image.file.is_symlink() else "is missing"
+            what = missing if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            raise type(error)(f"{shown(image.file)} {what}: mend it, or take it out of {shown(root)}") from None
         entries.append((image.name(root), status.st_size, status.st_mtime_ns))
     # with the folder itself: parallel folders may hold other images of equal names, sizes and times
     return digest(LAYOUT, str(root.resolve()), decoder, entries)

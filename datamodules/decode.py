@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
 
-from gan_lightning.files import Page, open_image
+from gan_lightning.files import Page, deep_values, open_image, shallow
+from gan_lightning.images import as_channels
 
 Channels = Literal[1, 3, 4]
 Fit = Literal["crop", "stretch", "pad"]
@@ -32,8 +34,8 @@ class Decoder:
       the whole region is inside and fills up with black (with 4 channels: transparent black).
     - `channels`: 1 grey (of colour, the ITU-R 601 luma), 3 RGB (of grey, the value three times), 4 RGBA (without alpha:
       opaque). Where 1 or 3 are asked of an image with transparency, it is laid over white.
-    - `bits`: 8 or 16. 16-bit grey becomes 8-bit by division by 257, rounded; 8-bit becomes 16-bit by multiplication by
-      257: black and white stay what they are. Only grey files carry 16 bits; Pillow reads 16-bit colour as 8-bit.
+    - `bits`: 8 or 16. 16 bits become 8 by division by 257, rounded; 8 become 16 by multiplication by 257: black and
+      white stay what they are. Grey files and PNG carry 16 bits; other 16-bit colour Pillow reads as 8-bit.
 
     Args:
         size: height and width of the array.
@@ -67,35 +69,32 @@ class Decoder:
             ValueError: if the pixels have no known range, or the region is larger than the image.
         """
         with open_image(image) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith("I"):
-                return self._deep(upright)
-            if upright.mode == "F":
-                raise ValueError("floating-point pixels have no known range: save it with 8 or 16 bits")
-            values = np.asarray(self._resample(self._colours(upright)))
+            if (deep := deep_values(opened, image)) is not None:
+                return self._deep(deep)
+            values = np.asarray(self._resample(self._colours(ImageOps.exif_transpose(opened))))
         values = values.reshape(-1, self.size[1], self.channels).transpose(2, 0, 1)
         return values if self.bits == 8 else values.astype(np.uint16) * 257
 
-    def _deep(self, image: Image.Image) -> np.ndarray:
-        """A grey image of 16 bits, which Pillow holds as "I;16" (or "I", 32 bits wide) and can only resample as "F"."""
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("its pixels need more than 16 bits: save it with 8 or 16 bits")
-        values = np.asarray(self._resample(Image.fromarray(values.astype(np.float32))))
-        values = values.clip(0, 65535).astype(np.float64)  # bicubic resampling overshoots at edges
-        grey = np.rint(values / (257 if self.bits == 8 else 1)).astype(self.dtype)
-        stacked = np.broadcast_to(grey, (self.channels, *grey.shape)).copy()
-        if self.channels == 4:
-            stacked[3] = np.iinfo(self.dtype).max
-        return stacked
+    def _deep(self, values: np.ndarray) -> np.ndarray:
+        """The array of uint16 (H, W, C), each channel of which Pillow can only resample as floats."""
+        planes = as_channels(torch.from_numpy(values).permute(2, 0, 1)[None], self.channels)[0].numpy()
+        planes = planes.astype(np.float32)
+        opacity = planes[3:] / 65535  # of RGBA alone; colours that cannot be seen have no part in their neighbours
+        planes[:3] *= opacity if len(opacity) else 1
+        planes = np.stack([np.asarray(self._resample(Image.fromarray(plane))) for plane in planes])
+        planes = planes.clip(0, 65535).astype(np.float64)  # bicubic resampling overshoots at edges
+        opacity = planes[3:] / 65535
+        if len(opacity):
+            planes[:3] = np.divide(planes[:3], opacity, out=np.zeros_like(planes[:3]), where=opacity > 0)
+        return np.rint(planes.clip(0, 65535) / (257 if self.bits == 8 else 1)).astype(self.dtype)
 
     def _colours(self, image: Image.Image) -> Image.Image:
         """The image in the mode of `channels`; transparency laid over white where that mode has none."""
-        mode = _PIL_MODES[self.channels]
-        if self.channels != 4 and image.has_transparency_data:
+        image = shallow(image)
+        if self.channels != 4 and image.mode in ("LA", "RGBA"):
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUND), image).convert("RGB")
-        return image.convert(mode)
+        return image.convert(_PIL_MODES[self.channels])
 
     def _resample(self, image: Image.Image) -> Image.Image:
         """The region of the image, at `size`."""

@@ -21,7 +21,7 @@ from datamodules.cache import decode_cached
 from datamodules.decode import Channels, Decoder, Fit, Region, TileDecoder
 from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
 from gan_lightning.batches import PairedBatch, UnpairedBatch
-from gan_lightning.files import Page, composed, matched, open_image, pages, shown
+from gan_lightning.files import Page, composed, matched, open_image, pages, refuse_shared, shown
 from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
 Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)
@@ -31,7 +31,10 @@ _SHOWN = 5  # names that an error lists
 
 
 class _FolderModule(ImageDataModule):
-    """What the three kinds of folders share: the hold-out and the cache."""
+    """What all kinds of folders share: the hold-out and the cache."""
+
+    train: Path | tuple[Path, Path | None]
+    test: Path | tuple[Path, Path | None] | None
 
     def __init__(
         self,
@@ -47,7 +50,13 @@ class _FolderModule(ImageDataModule):
         self.cache_dir = cache_dir
 
     def prepare_data(self) -> None:
-        """Decode every image, in one process of each machine."""
+        """Decode every image, in one process of each machine.
+
+        Raises:
+            ValueError: beside what the storages raise, if an image would be both trained on and evaluated against.
+        """
+        for train, test in zip(_folders(self.train), _folders(self.test), strict=False):
+            refuse_shared(train, test, "take them out of one, or give no test folder, to hold out a share of the other")
         self.training_storage()
         self.reference_storage()
 
@@ -55,7 +64,7 @@ class _FolderModule(ImageDataModule):
         """What is trained on, and what is held out of it as the reference set."""
         if not self.holdout:
             return items, items
-        count = max(round(len(items) * self.holdout), min(_FEWEST_HELD, len(items) // 4), min(2, len(items) // 3), 1)
+        count = max(round(len(items) * self.holdout), min(_FEWEST_HELD, len(items) // 4), min(2, len(items) // 2), 1)
         if not 0 < count < len(items):
             raise ValueError(
                 f"holdout={self.holdout} of {len(items)} images leaves none to train on or none to evaluate against: "
@@ -73,7 +82,8 @@ class ImageFolder(_FolderModule):
         test: folder of the reference images; null holds out a share of `train`.
         holdout: share of `train` that is the reference set and not trained on, where `test` is null; 0 trains on all
             images and evaluates against the same.
-        labelled: each sub-folder of `train` is a class, numbered in the order of their names; `test` has the same ones.
+        labelled: each sub-folder of `train` is a class, numbered in the order of their names, that of numbers where all
+            are numbers; `test` has the same ones.
         class_names: the classes in the order of their numbers, where some of them have no images in `train`: a model of
             them all goes on with these numbers. Null: the sub-folders of `train`, each of which has images.
         image_size: height and width of the images that networks see.
@@ -82,12 +92,15 @@ class ImageFolder(_FolderModule):
         fit: how images of another shape are brought to `load_size`: "crop" covers it and keeps the middle, "stretch"
             changes the aspect ratio, "pad" fits inside and fills up with black.
         channels: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
-        bits: 16 keeps 16-bit grey images as they are; 8 scales them.
+        bits: 16 keeps 16-bit images as they are (see `Decoder`); 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
             `ImageDataModule`.
     """
+
+    train: Path
+    test: Path | None
 
     def __init__(
         self,
@@ -121,7 +134,9 @@ class ImageFolder(_FolderModule):
         """Names of the classes: `class_names`, or the sub-folders of `train` that are not hidden, sorted."""
         if self.class_names is not None:
             return list(self.class_names)
-        return sorted(path.name for path in self.train.iterdir() if path.is_dir() and not path.name.startswith("."))
+        names = [path.name for path in self.train.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        are_numbers = all(name.isascii() and name.isdecimal() for name in names)
+        return sorted(names, key=lambda name: (int(name) if are_numbers else 0, name))
 
     @property
     def num_classes(self) -> int | None:
@@ -189,7 +204,7 @@ class PairedFolder(_FolderModule):
             changes the aspect ratio, "pad" fits inside and fills up with black. Tiles need none.
         channels_source: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
         channels_target: likewise.
-        bits: 16 keeps 16-bit grey images as they are; 8 scales them.
+        bits: 16 keeps 16-bit images as they are (see `Decoder`); 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
@@ -197,6 +212,8 @@ class PairedFolder(_FolderModule):
     """
 
     batch_type = PairedBatch
+    train: tuple[Path, Path | None]
+    test: tuple[Path, Path | None] | None
 
     def __init__(
         self,
@@ -302,7 +319,7 @@ class UnpairedFolder(_FolderModule):
             changes the aspect ratio, "pad" fits inside and fills up with black.
         channels_a: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
         channels_b: likewise.
-        bits: 16 keeps 16-bit grey images as they are; 8 scales them.
+        bits: 16 keeps 16-bit images as they are (see `Decoder`); 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
@@ -310,6 +327,8 @@ class UnpairedFolder(_FolderModule):
     """
 
     batch_type = UnpairedBatch
+    train: tuple[Path, Path]
+    test: tuple[Path, Path] | None
 
     def __init__(
         self,
@@ -336,6 +355,12 @@ class UnpairedFolder(_FolderModule):
         self.decoders = [
             Decoder(stored_size(image_size, load_size), channels, bits, fit) for channels in (channels_a, channels_b)
         ]
+
+    def prepare_data(self) -> None:
+        """Decode every image, in one process of each machine; an image of both domains is refused, too."""
+        if self.train[0].resolve() != self.train[1].resolve():
+            refuse_shared(*self.train, "an image is of one domain, take them out of the other")
+        super().prepare_data()
 
     def training_storage(self) -> UnpairedStorage:
         """The training images, or what is not held out of them."""
@@ -373,6 +398,11 @@ def _check_sizes(pages_a: Sequence[Page], pages_b: Sequence[Page]) -> None:
 def _listed(names: Sequence[str]) -> str:
     """The first names of a list."""
     return ", ".join(map(shown, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _folders(given: Path | tuple[Path | None, ...] | None) -> list[Path]:
+    """The folders among one or several, or none."""
+    return [path for path in (given if isinstance(given, tuple) else [given]) if path is not None]
 
 
 def _optional(path: Path | None) -> Path | None:

@@ -46,6 +46,8 @@ class SuperResolutionFolder(_FolderModule):
     """
 
     batch_type = PairedBatch
+    train: Path
+    test: Path | None
 
     def __init__(
         self,

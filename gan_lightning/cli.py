@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import os
 import secrets
 import sys
 import warnings
@@ -295,7 +296,7 @@ class GANCommandLine(LightningCLI):
             listeners = [c for c in self.trainer.callbacks if isinstance(c, StopOnSignal)]  # type: ignore[attr-defined]
             for listener in listeners:
                 listener.goes_on = True
-            self.trainer.validate(self.model, datamodule=self.datamodule)
+            self._evaluate()
             for listener in listeners:
                 listener.goes_on = False
 
@@ -326,7 +327,15 @@ class GANCommandLine(LightningCLI):
         trainer = self.trainer
         evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
         if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
-            trainer.validate(self.model, datamodule=self.datamodule)
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        """Evaluate beside the training; say the scores in a line."""
+        trainer = self.trainer
+        (scores,) = trainer.validate(self.model, datamodule=self.datamodule, verbose=False, weights_only=True)
+        if trainer.is_global_zero and scores:
+            said = ", ".join(f"{name} {value:.4g}" for name, value in sorted(scores.items()))
+            print(f"evaluated after {self.model.images_seen:,} images: {said}")
 
     def after_validate(self) -> None:
         """Evaluate again with other seeds, where asked; say the numbers together with how they were made."""
@@ -351,7 +360,7 @@ class GANCommandLine(LightningCLI):
             return
         config = self.config.predict
         direction = f"-{config.direction}" if config.direction else ""
-        source = config.input.resolve()
+        source = Path(os.path.realpath(config.input))  # of links in a circle, resolve() would make a fault
         name = source.stem if source.is_file() else source.name
         output = config.output or Path(config.trainer.default_root_dir, "predictions", f"{name}{direction}")
         translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
@@ -449,7 +458,24 @@ class Summary(ModelSummary):
 
 
 class Bar(TQDMProgressBar):
-    """Lightning's progress bar, which shows scores with four digits."""
+    """Lightning's progress bar, which shows scores with four digits, and each batch of an evaluation."""
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count the batch: it is a large one."""
+        if self.is_enabled:
+            bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
+            bar.n = batch_idx + 1
+            bar.refresh()
+
+    on_test_batch_end = on_validation_batch_end
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """The values behind the bar."""
@@ -532,6 +558,8 @@ def main(args: list[str] | None = None) -> GANCommandLine:
     warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the moving average is
     warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
+    warnings.filterwarnings("ignore", message=r"Total length of `\w+` across ranks is zero")
+    warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
     return GANCommandLine(
         GenerativeModule,
         L.LightningDataModule,

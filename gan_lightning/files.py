@@ -32,6 +32,7 @@ MAX_PIXELS = 178_956_970
 
 _RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef"}
 _UNREAD = {".avif", ".exr", ".heic", ".heif", ".ico", ".j2k", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".xcf"} | _RAW
+_ARCHIVES = {".7z", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"}
 _KEPT_MODES = ("L", "LA", "RGB", "RGBA")
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -106,19 +107,43 @@ def composed(name: str) -> str:
 def image_files(folder: Path) -> list[Path]:
     """All image files in `folder` and its sub-folders, in the order of their relative paths on any machine.
 
-    A file counts by its suffix, one of `SUFFIXES`; hidden files and what is in hidden folders do not count. Symbolic
-    links are followed, and each file and each folder counts once: by its own name, or by the first link to it where it
-    lies outside of `folder`. Hard links are names of equal right, and count as copies do.
+    A file counts by its suffix, one of `SUFFIXES`, and one without a suffix by its content; hidden files and what is in
+    hidden folders do not count. Links are followed, and each file and each folder counts once: by its own name (of
+    several hard links, by the first), or by the first symbolic link to it where it lies outside of `folder`.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no image in it, or if what may have been a folder is a link
             that leads nowhere (a link to a missing image is told of when that is read).
         PermissionError: if a folder cannot be listed.
     """
+    return sorted(places(folder).values(), key=lambda file: file.relative_to(folder).as_posix())
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """The files of `image_files` by what names each of them from whatever folder it is found. Errors as there."""
     found: dict[str, Path] = {}
     for file, place in _walk(folder):
         found.setdefault(place, file)
-    return sorted(found.values(), key=lambda file: file.relative_to(folder).as_posix())
+    return found
+
+
+def refuse_shared(one: Path, other: Path, mend: str) -> None:
+    """Two folders hold no image in common, by whatever links; errors as of `image_files`, besides.
+
+    Args:
+        one: a folder.
+        other: a folder.
+        mend: what to do about it, for the error.
+
+    Raises:
+        ValueError: there is an image that both hold; it names the first.
+    """
+    here, there = places(one), places(other)
+    if shared := sorted(here[place] for place in here.keys() & there.keys()):
+        raise ValueError(
+            f"{shown(one)} and {shown(other)} hold the same {len(shared)} images ({shown(shared[0])} is the first): "
+            f"{mend}"
+        )
 
 
 def pages(folder: Path) -> list[Page]:
@@ -203,21 +228,47 @@ def _walk(folder: Path) -> list[tuple[Path, str]]:
         entered.add(place)
         for entry in _entries(path):
             child = path / entry.name
-            if entry.is_symlink():
-                (linked if child.is_dir() else links).append((child, os.path.realpath(child)))
+            if entry.is_symlink() and child.is_dir():
+                linked.append((child, os.path.realpath(child)))
+            elif entry.is_symlink():
+                links.append((child, _place(child, os.path.realpath(child))))
+            elif entry.is_dir():
+                here.append((child, os.path.join(place, entry.name)))
             else:
-                (here if entry.is_dir() else files).append((child, os.path.join(place, entry.name)))
+                files.append((child, _place(child, os.path.join(place, entry.name))))
     if lost := [link for link, _ in links if not link.suffix and not link.exists()]:
         raise FileNotFoundError(f"{shown(lost[0])} is a link that leads nowhere: mend or remove it")
-    if unread := {file.suffix.lower() for file, _ in files} & _UNREAD:
-        warnings.warn(
-            f"files in {shown(folder)} are left out, for {', '.join(sorted(unread))} is not read: convert them to .png",
-            stacklevel=2,
-        )
-    images = [(file, place) for file, place in files + links if file.suffix.lower() in SUFFIXES]
+    suffixes = {file.suffix.lower() for file, _ in files}
+    for unread, mend in (_UNREAD, "convert them to .png"), (_ARCHIVES, "unpack them first"):
+        if there := suffixes & unread:
+            warnings.warn(
+                f"files in {shown(folder)} are left out, for {', '.join(sorted(there))} is not read: {mend}",
+                stacklevel=2,
+            )
+    images = [(file, place) for file, place in files + links if _counts(file)]
     if not images:
         raise FileNotFoundError(f"{shown(folder)} holds no images: put files such as .png, .jpg or .tif into it")
     return images
+
+
+def _place(file: Path, path: str) -> str:
+    """What names a file whatever its name: where it really lies; of one with several hard links, its number."""
+    try:
+        status = file.stat()
+    except OSError:  # a link that leads nowhere, or what may not be seen: told of when it is read
+        return path
+    return path if status.st_nlink == 1 else f"{status.st_dev}:{status.st_ino}"
+
+
+def _counts(file: Path) -> bool:
+    """Whether a file counts as an image: by its suffix, or, where it has none, by its content."""
+    if file.suffix:
+        return file.suffix.lower() in SUFFIXES
+    try:
+        with _opened(file):
+            return True
+    except Exception:  # Pillow raises a dozen kinds for what is no image
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -343,7 +394,7 @@ def read_image(image: Path | Page) -> Tensor:
 
     C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA). Orientation noted by a camera (EXIF) is applied; palettes
     and other colour spaces become RGB; transparency of any kind becomes an alpha channel. 16 bits are kept of grey in
-    any format, and of RGB and RGBA in PNG; others Pillow reads as 8-bit.
+    any format, and of all kinds of PNG; others Pillow reads as 8-bit.
 
     Args:
         image: a file that holds one image, or a page of one that holds several.
@@ -354,11 +405,10 @@ def read_image(image: Path | Page) -> Tensor:
     """
     try:
         with open_image(image) as opened:
-            if _is_deep_colour(opened):
-                values = _deep_colour(opened, image)
-            else:
+            values = deep_values(opened, image)
+            if values is None:
                 ImageOps.exif_transpose(opened, in_place=True)
-                values = _deep(opened) if opened.mode[0] in "IF" else np.array(_shallow(opened))
+                values = np.array(shallow(opened))
     except Exception as error:  # Pillow raises a dozen kinds for damaged files
         raise _unreadable(image, error) from error
     return torch.from_numpy(values.reshape(*values.shape[:2], -1)).permute(2, 0, 1).contiguous()
@@ -446,26 +496,55 @@ def _deep_png(values: np.ndarray) -> bytes:
     return file
 
 
+def deep_values(image: Image.Image, source: Path | Page) -> np.ndarray | None:
+    """The uint16 values (H, W, C) of an image of more than 8 bits a channel, upright; None of one that has 8 at most.
+
+    They are those of grey in any format, and of all kinds of PNG. A colour that stands for transparency becomes an
+    alpha channel.
+
+    Args:
+        image: what `open_image` has opened, of which no pixels have been read.
+        source: what it was opened from.
+
+    Raises:
+        ValueError: if the pixels have no known range.
+    """
+    if _is_deep_colour(image):
+        values = _deep_colour(image, source)
+    elif image.mode[0] in "IF":
+        values = _deep_grey(ImageOps.exif_transpose(image))[:, :, None]
+    else:
+        return None
+    if (clear := image.info.get("transparency")) is not None:
+        opaque = (values != np.array(clear)).any(axis=2, keepdims=True)
+        values = np.concatenate([values, opaque * np.uint16(65535)], axis=2)
+    return values
+
+
 def _is_deep_colour(image: Any) -> bool:
-    """Whether it is a PNG file of RGB or RGBA with 16 bits a channel, which Pillow would cut to 8."""
-    return (
-        image.format == "PNG"
-        and bool(image.tile)
-        and str(image.tile[0][3]) in ("RGB;16B", "RGBA;16B")
-        and "transparency" not in image.info
-    )
+    """Whether it is a PNG file of 16 bits a channel, and not of grey alone: Pillow would cut it to 8."""
+    return image.format == "PNG" and bool(image.tile) and str(image.tile[0][3]) in ("LA;16B", "RGB;16B", "RGBA;16B")
 
 
 def _deep_colour(image: Image.Image, source: Path | Page) -> np.ndarray:
-    """The uint16 values (H, W, C) of such a file. Pillow gives one byte of each two: the high ones; then the low ones.
+    """The uint16 values (H, W, C) of such a file, whose bytes Pillow hands out when it takes them for something else.
 
-    It takes the high byte of what it is told the order of; told the other order, it takes the low one.
+    Grey and alpha of two bytes each are as long as RGBA. Of RGB and RGBA, Pillow takes the high byte of what it is told
+    the order of; told the other order, it takes the low one.
     """
-    with open_image(source) as other:
-        tiles: list[Any] = other.tile  # type: ignore[attr-defined]
-        codec, extents, offset, mode = tiles[0]
-        tiles[0] = (codec, extents, offset, mode[:-1] + "L")
-        high, low = (np.array(ImageOps.exif_transpose(half)).astype(np.uint16) for half in (image, other))
+
+    def read(opened: Any, mode: str) -> np.ndarray:
+        codec, extents, offset, _ = opened.tile[0]
+        opened.tile[0] = (codec, extents, offset, mode)
+        return np.array(ImageOps.exif_transpose(opened)).astype(np.uint16)
+
+    mode = str(image.tile[0][3])  # type: ignore[attr-defined]
+    if mode == "LA;16B":
+        both = read(image, "RGBA")
+        high, low = both[:, :, ::2], both[:, :, 1::2]
+    else:
+        with open_image(source) as other:
+            high, low = read(image, mode), read(other, mode[:-1] + "L")
     return high << 8 | low
 
 
@@ -479,7 +558,7 @@ def reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
-def _deep(image: Image.Image) -> np.ndarray:
+def _deep_grey(image: Image.Image) -> np.ndarray:
     """Grey (H, W) of more than 8 bits, which Pillow holds as "I;16" or, 32 bits wide, as "I"."""
     values = np.asarray(image)
     if image.mode == "F":
@@ -489,8 +568,8 @@ def _deep(image: Image.Image) -> np.ndarray:
     return values.astype(np.uint16)
 
 
-def _shallow(image: Image.Image) -> Image.Image:
-    """The image in the one of `_KEPT_MODES` that holds all of it."""
+def shallow(image: Image.Image) -> Image.Image:
+    """An image of 8 bits at most in that of the modes L, LA, RGB and RGBA which holds all of it."""
     if image.has_transparency_data:
         return image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
     if image.mode == "1":

@@ -6,7 +6,8 @@
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -614,8 +615,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             problems = [line.strip() for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
             more = f", and {len(problems) - 1} more differences" if len(problems) > 1 else ""
             raise CheckpointError(
-                f"the weights are of other networks than those of this {type(self).__name__} ({problems[0][:300].rstrip('.')}"
-                f"{more}): give the config that the checkpoint was trained with"
+                f"the weights are of other networks than those of this {type(self).__name__} "
+                f"({problems[0][:300].rstrip('.')}{more}): give the config that the checkpoint was trained with"
             ) from error
 
     def load_weights(self, source: str | Path | Mapping[str, str | Path]) -> None:
@@ -674,9 +675,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             return
         state, buffers = self.resume_state(), [b.clone() for b in self.buffers()]
         try:
-            with torch.no_grad():
+            with torch.enable_grad():  # which penalties on gradients need
                 self.try_out(part)
-        except ValueError as error:  # torch's own, of batch norm
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
             raise ValueError(
                 f"{type(self).__name__} gets one image at a time, and its networks normalise over a batch, which takes "
                 f"two or more ({error}): make data.batch_size at least {2 * self.trainer.world_size * self.accumulate} "

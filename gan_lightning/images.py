@@ -72,6 +72,17 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
     return (luma if images.is_floating_point() else luma.round()).to(images.dtype)
 
 
+def as_channels(images: Tensor, channels: int) -> Tensor:
+    """Stored images (N, C, H, W) with 1, 3 or 4 channels: transparency over white, or opaque where it is asked for."""
+    if channels < 4:
+        return to_channels(images, channels)
+    colours = images[:, :-1] if images.shape[1] in (2, 4) else images
+    alpha = (
+        images[:, -1:] if images.shape[1] in (2, 4) else torch.full_like(images[:, :1], torch.iinfo(images.dtype).max)
+    )
+    return torch.cat([to_channels(colours, 3), alpha], dim=1)
+
+
 def _over_white(colours: Tensor, alpha: Tensor) -> Tensor:
     """Colours (N, C, H, W) laid over white by alpha (N, 1, H, W), in the range that their dtype has."""
     if colours.is_floating_point():

@@ -35,13 +35,15 @@ _RANGES = {  # which Lightning does not check, or in words of its own
     "num_nodes": PositiveInt | None,
 }
 
+_UNSAID = ("Tip:", "TPU available:", "Trainer already configured with model summary", "`weights_only` was not set")
+
 
 class _NoAdvertisement(logging.Filter):
-    """Lightning recommends services of its maker before each run."""
+    """Lightning recommends services of its maker before each run, and says what is neither asked nor so."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a line is printed."""
-        return "Tip:" not in str(record.msg)[:10]
+        return not any(words in str(record.msg)[:60] for words in _UNSAID)
 
 
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_NoAdvertisement())

@@ -30,6 +30,7 @@ def find_weights(name: str, url: str, weights: Path | None, download: bool) -> P
 
     Raises:
         FileNotFoundError: where there is no such file.
+        ConnectionError: where it cannot be fetched.
     """
     path = named_weights(name, weights)
     if path is None:
@@ -37,7 +38,14 @@ def find_weights(name: str, url: str, weights: Path | None, download: bool) -> P
         if download and not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             digest = re.search(r"-([0-9a-f]{8,})$", path.stem)  # the first digits of its SHA-256, where its name has it
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=digest[1] if digest else None)
+            try:
+                torch.hub.download_url_to_file(url, str(path), hash_prefix=digest[1] if digest else None)
+            except (OSError, RuntimeError) as error:  # no network, or another content
+                raise ConnectionError(
+                    f"the weights of the extractor {name!r} could not be fetched from {url} "
+                    f"({getattr(error, 'reason', error)}): put the file at {path}, name it by the environment variable "
+                    f"{variable(name)}, or name an extractor whose weights are there"
+                ) from error
         if not path.is_file():
             raise absent(name, f"at {path}", f"put {url} there")
     return path

@@ -6,11 +6,13 @@ import json
 import time
 from collections.abc import Iterator, Sized
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
@@ -55,11 +57,11 @@ class ReferenceSet(Protocol):
 class Evaluation(Checked, L.Callback):
     """Makes a validation (or test) run an evaluation: per batch, its share of the images to generate is made.
 
-    The loader is the reference set, its progress bar the progress. What `validation_step` returns are the generated
-    images, float (N, C, H, W) in [-1, 1]; `pl_module.reference(batch)` are the real ones they stand against. One pass
-    of the extractor over an image feeds all metrics; their values are logged as `val/fid`, `val/kid`, ... or
-    `test/fid`, ..., and written with the recipe, the seed and all else that makes the numbers, as a line of JSON, into
-    `evaluations.jsonl` in the run's folder.
+    The loader is the reference set, its progress bar the progress, with the images a second that are measured. What
+    `validation_step` returns are the generated images, float (N, C, H, W) in [-1, 1]; `pl_module.reference(batch)` are
+    the real ones they stand against. One pass of the extractor over an image feeds all metrics; their values are logged
+    as `val/fid`, `val/kid`, ... or `test/fid`, ..., and written with the recipe, the seed and all else that makes the
+    numbers, as a line of JSON, into `evaluations.jsonl` in the run's folder.
 
     Real features are computed once: kept from one validation to the next, and on disk for later runs, under a name made
     of the loader's fingerprint, the extractor's, and this rank's share. Without a fingerprint, or when the trainer cuts
@@ -130,7 +132,8 @@ class Evaluation(Checked, L.Callback):
         self._name: str | None = None  # of those of this pass, where they have one
         self._missing: list[Features] | None = None  # real features of this pass so far, where they had to be computed
         self._batches = self._reals = self._fakes = 0  # of this pass, on this rank, so far
-        self._started = 0.0
+        self._started = self._told = 0.0  # seconds: when this pass began, and when its speed was shown last
+        self._measured = 0  # images of this pass that have gone through the extractor
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Metrics of pairs want a model of pairs."""
@@ -156,8 +159,8 @@ class Evaluation(Checked, L.Callback):
         self._random_state.enter_context(isolate_rng())
         torch.manual_seed(self.seed)
         self.evaluator.to(pl_module.device)
-        self._batches = self._reals = self._fakes = 0
-        self._started = time.perf_counter()
+        self._batches = self._reals = self._fakes = self._measured = 0
+        self._started = self._told = time.perf_counter()
 
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -191,7 +194,7 @@ class Evaluation(Checked, L.Callback):
             if self._batches == 0:
                 self._begin(trainer, real)
             if self._missing is not None:
-                features = self.evaluator.features(real, labels)
+                features = self.evaluator.features(real, labels, partial(self._tell, trainer))
                 self.evaluator.feed(features, real=True)
                 self._missing.append(features.to("cpu"))
             if self._held is None:
@@ -212,7 +215,7 @@ class Evaluation(Checked, L.Callback):
                     "training has diverged; go back to an earlier checkpoint, or lower the learning rate"
                 )
             fake, classes = to_uint8(made), None if asked is None else asked[rows]
-            self.evaluator.feed(self.evaluator.features(fake, classes), real=False)
+            self.evaluator.feed(self.evaluator.features(fake, classes, partial(self._tell, trainer)), real=False)
             self.evaluator.show(fake, real=False, labels=classes)
             if self.evaluator.compares_pairs:
                 self.evaluator.compare(fake, real[rows])
@@ -227,15 +230,15 @@ class Evaluation(Checked, L.Callback):
             self._held = self._name
         self._missing = None
 
-        def leave_out(error: TooFewSamplesError) -> None:
-            if self._is_short(trainer):
-                rank_zero_info(f"not computed in this short {stage} run: {error}")
-            elif str(error) not in self.left_out:  # once a run
-                rank_zero_warn(f"left out of evaluations: {error}")
-            self.left_out.add(str(error))
-
         self.evaluator.probe(pl_module.sampler)
-        values = self.evaluator.compute(leave_out)
+        errors: list[TooFewSamplesError] = []
+        values = self.evaluator.compute(errors.append)
+        reasons = [str(error) for error in errors]
+        if reasons and self._is_short(trainer):
+            rank_zero_info(f"not computed in this short {stage} run: {'; '.join(reasons)}")
+        elif new := [reason for reason in reasons if reason not in self.left_out]:  # once a run
+            rank_zero_warn(f"left out of evaluations: {'; '.join(new)}")
+        self.left_out.update(reasons)
         for name, value in values.items():
             pl_module.log(f"{stage}/{name}", value, prog_bar=name == "fid", sync_dist=True)
         self._report(trainer, pl_module, values)
@@ -278,6 +281,16 @@ class Evaluation(Checked, L.Callback):
         else:
             for part in known.split(len(real)):  # batch by batch, as when they were new: sums depend on their order
                 self.evaluator.feed(part.to(real.device), real=True)
+
+    def _tell(self, trainer: L.Trainer, count: int) -> None:
+        """Count images that have been measured; show their number and speed, once a second."""
+        self._measured += count
+        now = time.perf_counter()
+        if now - self._told >= 1 and (bar := _bar(trainer)) is not None:
+            self._told = now
+            bar.set_postfix_str(
+                f"{self._measured:,} images measured, {self._measured / (now - self._started):.1f} a second"
+            )
 
     def _cache_name(self, trainer: L.Trainer, real: Tensor) -> str | None:
         """A name for the real features of this rank in a whole pass; None where there is no such thing.
@@ -422,6 +435,14 @@ def _loader(trainer: L.Trainer) -> Any:
     if len(loaders) != 1:
         raise ValueError(f"Evaluation compares with one reference set, and there are {len(loaders)} loaders: give one")
     return loaders[0]
+
+
+def _bar(trainer: L.Trainer) -> Any:
+    """The bar that shows the progress of an evaluation; None where there is none."""
+    bars = trainer.progress_bar_callback
+    if not isinstance(bars, TQDMProgressBar) or bars.is_disabled:
+        return None
+    return vars(bars).get("_test_progress_bar" if trainer.testing else "_val_progress_bar")
 
 
 def _planned(trainer: L.Trainer) -> int | float:

@@ -5,9 +5,12 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import BasePredictionWriter
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from gan_lightning.batches import item_numbers
+from gan_lightning.callbacks.stopping import over_processes
+from gan_lightning.files import shown
 from gan_lightning.images import to_channels, to_uint8, to_uint16, write_png
 
 
@@ -51,3 +54,9 @@ class PredictionWriter(BasePredictionWriter):
         for number, image in zip(numbers, images, strict=True):
             write_png(image, folder / f"{number:06d}.png")
         self._before += len(images)
+
+    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say what was written."""
+        count = int(over_processes(trainer, [self._before], "sum")[0])
+        folder = self.folder or Path(trainer.default_root_dir) / "predictions"
+        rank_zero_info(f"{count:,} images written into {shown(folder)}")

@@ -1,11 +1,13 @@
 """Pictures of what the generator makes: at evaluations, at intervals, and at the end."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
@@ -82,9 +84,11 @@ class SampleGrid(Checked, L.Callback):
         self._show(trainer, pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Make the last grid of a run that was asked to stop."""
-        if isinstance(exception, SystemExit | KeyboardInterrupt) and trainer.training:
-            self._show(trainer, pl_module)
+        """Make the last grid of a run that was asked to stop, or has failed, if what has failed lets it."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            failed = not isinstance(exception, SystemExit | KeyboardInterrupt)
+            with contextlib.suppress(*[Exception] * failed):  # it is not what is to be told of
+                self._show(trainer, pl_module)
 
     def _show(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Make the grid on the first process, unless there is one of these very weights."""

@@ -97,6 +97,8 @@ def evaluate(
     reals = every_real.draw(num_real, seed=0)  # the same for all seeds
 
     choices = chosen.metrics if metrics is None else metrics
+    if not choices:
+        raise ValueError("metrics names none: name one or more, or leave it out for the recipe's")
     evaluator = Evaluator(make_extractor(chosen.extractor, weights, download), choices).to(place)
     _check(evaluator, reals, fakes, fake, truncation)
     partners = dict(zip(*matched(fake, real), strict=True)) if evaluator.compares_pairs else {}
@@ -258,11 +260,12 @@ def _take_in(
                 pixels = batch.images.to(device)
                 labels = None if batch.labels is None else batch.labels.to(device)
                 if known is None:
-                    features = evaluator.features(pixels, labels)
+                    features = evaluator.features(pixels, labels, bar.update)
                     evaluator.feed(features, real)
                     made.append(features.to("cpu"))
+                else:
+                    bar.update(len(pixels))
                 evaluator.show(pixels, real, labels)
-                bar.update(len(pixels))
     return made if known is None else known
 
 

@@ -23,6 +23,8 @@ from gan_lightning.metrics import (
 MetricChoice = Callable[[int], FeatureMetric] | ImageMetric | PairMetric | GeneratorMetric
 """A metric of features is made for their width; the others are given ready."""
 
+_TOLD = 32  # images that a CPU is told of together: a second or two of an extractor
+
 
 class Evaluator:
     """An extractor, and the metrics that its features and the images themselves are for.
@@ -65,9 +67,21 @@ class Evaluator:
             metric.to(device)
         return self
 
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Features:
-        """What all metrics of features are fed for these uint8 images (N, C, H, W) and their classes, int64 (N,)."""
-        return self.extractor(images)._replace(labels=labels)
+    def features(
+        self, images: Tensor, labels: Tensor | None = None, tell: Callable[[int], object] = lambda count: None
+    ) -> Features:
+        """What all metrics of features are fed for these uint8 images (N, C, H, W) and their classes, int64 (N,).
+
+        Args:
+            images: at least one.
+            labels: their classes.
+            tell: called with a number of images each time that so many more are done: often, where they take long.
+        """
+        parts = []
+        for part in images.split(_TOLD if images.device.type == "cpu" else len(images)):
+            parts.append(self.extractor(part))
+            tell(len(part))
+        return Features.joined(parts)._replace(labels=labels)
 
     def feed(self, features: Features, real: bool) -> None:
         """Hand the features of some images to the metrics of features."""

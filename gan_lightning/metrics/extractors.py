@@ -24,6 +24,12 @@ class Features(NamedTuple):
         """The same features on another device."""
         return Features(*(None if field is None else field.to(device) for field in self))  # type: ignore[arg-type]
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Features]") -> "Features":
+        """The features of all parts, at least one, each with the same fields."""
+        fields = zip(*parts, strict=True)
+        return parts[0] if len(parts) == 1 else cls(*(None if f[0] is None else torch.cat(f) for f in fields))  # type: ignore[arg-type]
+
     def split(self, count: int) -> "list[Features]":
         """The same features in parts of `count` images; the last may have fewer."""
         parts = range(0, len(self.pooled), count)

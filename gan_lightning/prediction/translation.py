@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gan_lightning.images import to_channels, to_float, to_uint8, to_uint16
+from gan_lightning.images import as_channels, to_float, to_uint8, to_uint16
 from gan_lightning.inference import Translator
 from gan_lightning.inference.statistics import SharedStatistics
 from gan_lightning.prediction.tiles import reflected, round_up, tile_starts, tile_weights
@@ -135,7 +135,7 @@ class ImageTranslation:
 
     def _as_taken(self, part: Tensor) -> Tensor:
         """A part of an image, stored (C, H, W), to float32 (1, in_channels, H, W) in [-1, 1]."""
-        return to_float(_with_channels(part[None], self.in_channels))
+        return to_float(as_channels(part[None], self.in_channels))
 
     def _alpha(self, part: Tensor) -> Tensor:
         """The last channel of a part of an image, stored (C, H, W), to float32 (1, scale · H, scale · W)."""
@@ -185,14 +185,3 @@ def _cut(image: Tensor, top: int, left: int, sides: list[int]) -> Tensor:
     """The part (C, *sides) of an image (C, H, W) that begins there; what lies beyond the image is its reflection."""
     (height, width), (down, across) = image.shape[1:], sides
     return image[:, reflected(top, down, height)][:, :, reflected(left, across, width)]
-
-
-def _with_channels(images: Tensor, channels: int) -> Tensor:
-    """Stored images (N, C, H, W) with 1, 3 or 4 channels: transparency over white, or opaque where it is asked for."""
-    if channels < 4:
-        return to_channels(images, channels)
-    colours = images[:, :-1] if images.shape[1] in (2, 4) else images
-    alpha = (
-        images[:, -1:] if images.shape[1] in (2, 4) else torch.full_like(images[:, :1], torch.iinfo(images.dtype).max)
-    )
-    return torch.cat([to_channels(colours, 3), alpha], dim=1)

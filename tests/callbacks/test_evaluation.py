@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import random
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 from jsonargparse import ArgumentParser
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
@@ -32,6 +34,7 @@ from gan_lightning.metrics import (
     FrechetInceptionDistance,
     ImageMetric,
     InceptionScore,
+    KernelInceptionDistance,
     PrecisionRecall,
 )
 
@@ -244,12 +247,28 @@ def test_short_passes_compare_like_with_like_and_keep_nothing(tmp_path, evaluati
     assert validate(tmp_path, evaluation, NamedLoader()) == (same(whole), 30)
 
 
+def test_the_progress_bar_says_how_many_images_a_second_are_measured(tmp_path, evaluation, monkeypatch):
+    said = []
+    monkeypatch.setattr(Tqdm, "set_postfix_str", lambda _, text: said.append(text))
+    clock = itertools.count()  # a second passes each time that it is looked at
+    monkeypatch.setattr("gan_lightning.callbacks.evaluation.time.perf_counter", lambda: float(next(clock)))
+    shown = {"callbacks": [evaluation, TQDMProgressBar()], "enable_progress_bar": True}
+    validate(tmp_path, evaluation, NamedLoader(size=40, batches=1), **shown)
+    assert said == [
+        "32 images measured, 32.0 a second",
+        "40 images measured, 20.0 a second",
+        "72 images measured, 24.0 a second",
+        "80 images measured, 20.0 a second",
+    ]
+
+
 def test_a_metric_of_more_images_is_left_out_and_named_once(tmp_path, caplog, capsys):
-    evaluation = make_evaluation(tmp_path, [FrechetInceptionDistance, DensityCoverage])
+    evaluation = make_evaluation(tmp_path, [FrechetInceptionDistance, DensityCoverage, KernelInceptionDistance])
     few = NamedLoader(size=2, batches=2)
-    with pytest.warns(UserWarning, match="left out of evaluations: DensityCoverage needs at least 6 images"):
+    with pytest.warns(UserWarning, match="left out .* Density.* at least 6 .*; Kernel.* at least 1000 ") as told:
         values, _ = validate(tmp_path, evaluation, few)
     assert set(values) == {"val/fid"}
+    assert sum("left out" in str(warning.message) for warning in told) == 1  # one sentence for all
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="left out")
         validate(tmp_path, evaluation, few)

@@ -115,6 +115,32 @@ def test_a_run_without_evaluations_ends_with_a_picture(tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "samples").iterdir()] == ["images-000000064.png"]
 
 
+class Ending(L.Callback):
+    """Ends a run in its third batch, or in the evaluation of its second epoch."""
+
+    def __init__(self, error: type[BaseException], evaluating: bool) -> None:
+        self.error, self.evaluating = error, evaluating
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if not self.evaluating and trainer.lightning_module.batches_seen == 3:
+            raise self.error
+
+    def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        if self.evaluating and trainer.current_epoch == 1:
+            raise self.error
+
+
+@pytest.mark.parametrize("evaluating", [False, True])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, RuntimeError])
+def test_a_run_ends_with_a_picture_whatever_ends_it(
+    tmp_path: Path, error: type[BaseException], evaluating: bool
+) -> None:
+    run = trainer(tmp_path, max_epochs=3, callbacks=[SampleGrid(4), Ending(error, evaluating)])
+    with pytest.raises((error, SystemExit)):  # Lightning makes the second of Ctrl-C
+        run.fit(ToyGAN(), ToyData())
+    assert max(file.name for file in (tmp_path / "samples").iterdir()) == f"images-{64 if evaluating else 24:09d}.png"
+
+
 @pytest.mark.parametrize(("interval", "seen"), [({"every_batches": 3}, (24, 48, 64)), ({"every_epochs": 1}, (32, 64))])
 def test_pictures_have_an_interval_of_their_own(
     tmp_path: Path, interval: dict[str, int], seen: tuple[int, ...]

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from datamodules.decode import Decoder
+from gan_lightning.files import write_image
 
 
 def saved(path: Path, values: np.ndarray, mode: str | None = None, **options) -> Path:
@@ -39,6 +41,27 @@ def test_16_bit_grey_comes_back_exactly_or_divided_by_257(tmp_path):
     rgba = Decoder((256, 256), channels=4, bits=16)(file)
     assert (rgba[:3] == values).all()
     assert (rgba[3] == 65535).all()
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_16_bit_colour_comes_back_exactly_or_divided_by_257(tmp_path, channels):
+    values = noise(channels, 30, 40, dtype=np.uint16)
+    write_image(torch.from_numpy(values), tmp_path / "deep.png")
+    colours, alpha = (values[:-1], values[-1:]) if channels in (2, 4) else (values, np.full_like(values[:1], 65535))
+    whole = np.concatenate([np.broadcast_to(colours, (3, 30, 40)), alpha])
+    assert (Decoder((30, 40), channels=4, bits=16)(tmp_path / "deep.png") == whole).all()
+    assert (Decoder((30, 40), channels=4)(tmp_path / "deep.png") == np.rint(whole / 257)).all()
+    over_white = 65535 - whole[3:] / 65535 * (65535.0 - whole[:3])
+    assert abs(Decoder((30, 40), bits=16)(tmp_path / "deep.png") - over_white).max() <= 0.51
+
+
+def test_colours_that_cannot_be_seen_have_no_part_in_16_bit_neighbours(tmp_path):
+    values = np.zeros((4, 8, 8), np.uint16)
+    values[0], values[1, :, ::2], values[3, :, 1::2] = 40000, 65535, 65535  # green is there where nothing is seen
+    write_image(torch.from_numpy(values), tmp_path / "deep.png")
+    small = Decoder((4, 4), channels=4, bits=16)(tmp_path / "deep.png")
+    assert abs(small[0].astype(int) - 40000).max() <= 1
+    assert small[1].max() == 0
 
 
 def test_8_bit_as_16_bit_keeps_black_and_white(tmp_path):

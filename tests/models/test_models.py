@@ -1,7 +1,9 @@
 """What holds for every model: published sizes, turns, overfitting, precision, one policy for all pictures."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +50,7 @@ from tiny import (
     dcgan,
     fgan,
     gan,
+    infogan,
     lsgan,
     mmd_gan,
     networks,
@@ -57,6 +60,7 @@ from tiny import (
     ragan,
     sngan,
     srgan,
+    vae_gan,
     wgan,
     wgan_gp,
 )
@@ -470,3 +474,16 @@ def test_the_check_draws_nothing_from_the_random_state_of_training(
         expected = torch.get_rng_state()
     assert len(states) >= 2  # the check's, and training's
     assert torch.equal(states[1], expected)
+
+
+@pytest.mark.parametrize(("make", "trains"), [(wgan_gp, True), (r3gan, True), (infogan, False), (vae_gan, False)])
+def test_a_batch_of_one_trains_or_is_refused_before_the_first_step(
+    tmp_path: Path, make: Callable[[], AdversarialModule], trains: bool
+) -> None:
+    model = make()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    refused = pytest.raises(ValueError, match=r"gets one image at a time, .* make data.batch_size at least 2 \(")
+    with nullcontext() if trains else refused:
+        trainer(tmp_path, max_epochs=1).fit(model, data_for(model, count=1))
+    assert model.batches_seen == trains
+    assert trains or all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

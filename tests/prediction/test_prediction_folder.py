@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_lightning.files import image_files, read_image, write_image
+from gan_lightning.files import image_files, pages, read_image, write_image, write_pages
 from gan_lightning.inference import Policy, Translator
 from gan_lightning.prediction import FolderTranslation, Summary, translate_folder, translate_image
 from tiny import cyclegan, dcgan, pix2pix
@@ -71,6 +72,29 @@ def test_a_suffix_is_kept_where_its_format_holds_the_translation(tmp_path: Path)
     }
     assert torch.equal(made["clear.webp"][3], noise(4, 16, 16)[3])
     assert torch.equal(made["deep-clear.png"][3], noise(4, 16, 16, dtype=torch.uint16)[3])
+
+
+def test_a_page_in_is_a_page_out(tmp_path: Path) -> None:
+    photos, out, model = tmp_path / "photos", tmp_path / "out", pix2pix()
+    images = [noise(3, 16, 20), noise(3, 33, 8, seed=1), noise(4, 16, 16, seed=2)]
+    write_pages(images, photos / "a.tif")
+    write_pages(images[:2], photos / "a.tiff")
+    write_image(images[1], photos / "a#2.png")
+    assert translated(model, photos, out) == Summary(6, 0, [])
+    assert contents(out).keys() == {"a.tif", "a.tiff", "a#2.png"}
+    for made, given in zip(pages(out), pages(photos), strict=True):
+        seed = crc32(given.name(photos).encode())
+        assert torch.equal(read_image(made), translate_image(model, read_image(given), seed=seed))
+    assert translated(model, photos, out) == Summary(0, 6, [])
+
+
+def test_pages_that_no_file_holds_are_skipped_and_named(tmp_path: Path) -> None:
+    deep = [Image.fromarray(noise(16, 16, dtype=torch.uint16).numpy()) for _ in range(2)]
+    (tmp_path / "photos").mkdir()
+    deep[0].save(tmp_path / "photos" / "deep.tif", save_all=True, append_images=deep[1:])
+    made, _, failures = translated(pix2pix(), tmp_path / "photos", tmp_path / "out")
+    assert (made, len(failures)) == (0, 1)
+    assert "deep.tif has 2 pages, whose translations no TIFF file holds" in failures[0]
 
 
 def test_two_images_of_one_name_are_refused(photos: Path, tmp_path: Path) -> None:
