@@ -243,6 +243,8 @@ class GANCommandLine(LightningCLI):
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
+            if isinstance(callback, Evaluation):
+                callback.within_fit = self.subcommand == "fit"
         if trainer.enable_checkpointing is False:
             callbacks.append(StopOnSignal())
         else:

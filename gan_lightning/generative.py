@@ -335,8 +335,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if self._resumed is None:
             return
         noted, self._resumed = self._resumed, None
+        where = noted["standing"]
+        again = where["due"] or noted["row"] is not None  # the last batch is logged, or its evaluation, once more
         for logger in self.trainer.loggers:
-            cut_back(logger, noted["rows"], noted["standing"]["logged"])
+            cut_back(logger, noted["rows"], where["logged"] - again)
             if noted["row"] is not None:
                 logger.log_metrics(noted["row"][1], step=noted["row"][0])
                 logger.save()

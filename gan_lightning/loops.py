@@ -119,6 +119,11 @@ def first_reference_batch(trainer: L.Trainer) -> Any:
         trainer.training = True
 
 
+def logged_step(trainer: L.Trainer) -> int:
+    """The step at which Lightning logs what is seen now: that of an evaluation is its last batch's."""
+    return trainer.fit_loop.epoch_loop._batches_that_stepped
+
+
 def row_to_log(trainer: L.Trainer) -> tuple[int, dict[str, float]] | None:
     """The step and the values that Lightning is about to log of the batch that is ending. None = nothing."""
     loop = trainer.fit_loop.epoch_loop

@@ -102,7 +102,7 @@ class SampleGrid(Checked, L.Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         write_png(grid, Path(trainer.default_root_dir) / "samples" / f"images-{pl_module.images_seen:09d}.png")
-        self._log(trainer, grid, pl_module.batches_seen)
+        self._log(trainer, grid, loops.logged_step(trainer))
 
     def _log(self, trainer: L.Trainer, grid: Tensor, step: int) -> None:
         for logger in trainer.loggers:

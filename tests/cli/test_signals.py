@@ -79,6 +79,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {  # by name: the data, and the mo
             f"{MODELS}Pix2Pix",
             generator=made(f"{NETWORKS}UNetGenerator", in_channels=1, out_channels=1, image_size=32, width=4),
             discriminator=made(f"{NETWORKS}PatchGAN", in_channels=2, width=4, receptive_field=16, norm="batch"),
+            n_critic=3,
         ),
     ),
     "cgan, ADA, accumulated": (
