@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from gan_lightning.callbacks import Evaluation
@@ -179,6 +180,14 @@ def test_a_misspelt_key_in_a_file_is_named(tmp_path: Path) -> None:
     said = rf"DCGAN has no argument 'ema_halflife'; did you mean ema_half_life\? \({overlay}, line 3\)"
     with pytest.raises(UsageError, match=said):
         fit(tmp_path, f"--config={overlay}")
+
+
+def test_a_part_of_a_part_is_set_to_null(capsys: pytest.CaptureFixture[str]) -> None:
+    ends = ["--model.generator_schedule.end=7", "--model.generator_schedule.end=null"]
+    with pytest.raises(SystemExit):
+        main(["fit", *SMALL, *ends, "--print_config"])
+    model = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+    assert model["generator_schedule"]["init_args"]["end"] is None
 
 
 def test_missing_inception_weights_are_named_before_anything_starts(
