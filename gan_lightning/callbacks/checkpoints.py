@@ -152,7 +152,7 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
             return None
         assert self.dirpath is not None
         path = str(Path(self.dirpath, f"{LAST}{self.FILE_EXTENSION}"))
-        trainer.save_checkpoint(path)
+        trainer.save_checkpoint(path, weights_only=False)
         self.best_model_path = self.last_model_path = path
         self._saved = time.monotonic()
         return path

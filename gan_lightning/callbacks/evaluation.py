@@ -392,7 +392,14 @@ class Evaluation(Checked, L.Callback):
         )
         self.reports.append(report)
         if trainer.is_global_zero and not self._is_trial(trainer):
-            report.append_to(Path(trainer.default_root_dir) / REPORTS)
+            try:
+                report.append_to(Path(trainer.default_root_dir) / REPORTS)
+            except OSError as error:
+                if fitting:
+                    raise
+                rank_zero_warn(
+                    f"the numbers are shown only, since {error.filename} cannot be written: {error.strerror}"
+                )
 
     @staticmethod
     def _is_trial(trainer: L.Trainer) -> bool:
