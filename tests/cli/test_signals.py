@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import yaml
 from PIL import Image
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 EPOCH, EPOCHS = 3, 3  # batches an epoch
 NETWORKS, MODELS = "gan_lightning.networks.", "gan_lightning.models."
 SHAPE = {"image_size": 32, "channels": 1, "width": 4}
@@ -203,15 +205,19 @@ WAYS: dict[str, list[Stop]] = {
 }
 
 
+def write_config(folder: Path, data: str, model: dict[str, Any], place: Path, *callbacks: dict[str, Any]) -> Path:
+    """The file."""
+    settings = {"accelerator": "cpu", "precision": "32-true", "max_epochs": EPOCHS, "log_every_n_steps": 2}
+    settings |= {"callbacks": [*CALLBACKS, *callbacks], "enable_progress_bar": False, "enable_model_summary": False}
+    content = {"seed_everything": 0, "trainer": settings, "model": model, "data": datasets(place)[data]}
+    (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    return folder / "config.yaml"
+
+
 def wrongs(run: str, ways: dict[str, list[Stop]], program: Program, place: Path, folder: Path) -> dict[str, list[str]]:
     """The ways of stopping after which a run ends otherwise than one never stopped, with the first differences."""
-    data, model = RUNS[run]
-    settings = {"accelerator": "cpu", "precision": "32-true", "max_epochs": EPOCHS, "log_every_n_steps": 2}
-    settings |= {"callbacks": CALLBACKS, "enable_progress_bar": False, "enable_model_summary": False}
-    config = folder / "config.yaml"
     folder.mkdir()
-    content = {"seed_everything": 0, "trainer": settings, "model": model, "data": datasets(place)[data]}
-    config.write_text(yaml.safe_dump(content))
+    config = write_config(folder, *RUNS[run], place)
     whole = program.fit(config, folder / "whole")
     assert whole["code"] == 0, whole["err"]
     found = {}
@@ -240,3 +246,44 @@ def test_a_run_that_signals_have_ended_goes_on_exactly(program: Program, place: 
 @pytest.mark.parametrize("run", RUNS)
 def test_every_way_of_ending_a_run(run: str, program: Program, place: Path, tmp_path: Path) -> None:
     assert wrongs(run, WAYS, program, place, tmp_path / "runs") == {}
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_one_goes_on(program: Program, place: Path, tmp_path: Path) -> None:
+    """Whether one of them has the signal, or both; none is left behind."""
+    networks = {
+        "generator": made(f"{NETWORKS}MLPGenerator", latent_dim=8, image_size=32, hidden=[16]),
+        "discriminator": made(f"{NETWORKS}MLPDiscriminator", image_size=32, hidden=[16]),
+    }
+    often = made("gan_lightning.callbacks.LastCheckpoint", check_every=2)
+    config = write_config(tmp_path, "images", made(f"{MODELS}GAN", **networks), place, often)
+    assert program.fit(config, tmp_path / "whole")["code"] == 0
+    whole = end_of(tmp_path / "whole")
+    ways: dict[str, Stop] = {
+        "one, in training": (TERM, [at(SIGTERM, 4, MID, rank=1)]),
+        "both, in training": (INT, [at(SIGINT, 4, MID, group=True)]),
+        "the first, in an evaluation": (TERM, [at(SIGTERM, 3, VALIDATION)]),
+    }
+    for way, (code, flags) in ways.items():
+        folder = tmp_path / way
+        command = [sys.executable, "train.py", "fit", f"--config={config}", f"--trainer.default_root_dir={folder}"]
+        command += ["--trainer.devices=2", "--trainer.strategy=adversarial_ddp", *flags]
+        path = f"{ROOT}{os.pathsep}{HERE}"
+        running = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": path},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        _, said = running.communicate(timeout=200)
+        assert running.returncode == code, said
+        with pytest.raises(ProcessLookupError):
+            os.killpg(running.pid, 0)
+        assert program.fit(config, folder, "--ckpt_path=last")["code"] == 0
+        ended = end_of(folder)
+        assert ended["last"]["gan_lightning"]["batches_seen"] == EPOCHS * EPOCH
+        assert len(ended["evaluations"]) == len(whole["evaluations"])
+        for name, weight in whole["last"]["state_dict"].items():
+            torch.testing.assert_close(ended["last"]["state_dict"][name], weight, rtol=1e-3, atol=1e-5)
