@@ -532,6 +532,26 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 f"{more}): give the config that the checkpoint was trained with"
             ) from error
 
+    def begin_from(self, state_dict: Mapping[str, Any]) -> None:
+        """Take the weights that a new run begins with: those of the networks of another run's `state_dict`.
+
+        Augmentation and regularizers begin anew, whatever the other run had; so does the moving average, with the
+        generator's weights, where the other run had none.
+
+        Raises:
+            CheckpointError: they are of other networks.
+        """
+        anew = ("augmentation.", "regularizers.")
+        given = {name: value for name, value in state_dict.items() if not name.startswith(anew)}
+        own = {name: value for name, value in self.state_dict().items() if name.startswith(anew)}
+        average = {name: value for name, value in given.items() if name.startswith("average.")}
+        for name in average if self.average is None else ():
+            del given[name]
+        if self.average is not None and not average:
+            generator = {name: value for name, value in given.items() if name.startswith("generator.")}
+            given |= {f"average.network.{name.removeprefix('generator.')}": value for name, value in generator.items()}
+        self.load_state_dict(given | own)
+
     def resume_state(self) -> dict[str, Any]:
         """Further state that an exact resume needs, the same on all processes, in types that `weights_only` loads."""
         return {"random": self._random_state or random_state.capture()}

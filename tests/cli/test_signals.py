@@ -277,10 +277,8 @@ def test_two_processes_stop_together_and_one_goes_on(program: Program, place: Pa
             text=True,
             start_new_session=True,
         )
-        _, said = running.communicate(timeout=200)
+        _, said = running.communicate(timeout=200)  # as long as any process has standard error open
         assert running.returncode == code, said
-        with pytest.raises(ProcessLookupError):
-            os.killpg(running.pid, 0)
         assert program.fit(config, folder, "--ckpt_path=last")["code"] == 0
         ended = end_of(folder)
         assert ended["last"]["gan_lightning"]["batches_seen"] == EPOCHS * EPOCH
