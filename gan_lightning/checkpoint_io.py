@@ -125,7 +125,8 @@ def _open(path: str | Path) -> IO[bytes]:
         return files.open(path, "rb")
     place = Path(path)
     if place.is_dir():
-        raise CheckpointError(f"{path} is a folder, not a checkpoint: name a file, such as {place / 'last.ckpt'}")
+        inside = place / "checkpoints" if (place / "checkpoints").is_dir() else place  # a run's folder
+        raise CheckpointError(f"{path} is a folder, not a checkpoint: name a file, such as {inside / 'last.ckpt'}")
     if not place.exists():
         raise FileNotFoundError(f"there is no checkpoint {path}: train first, or name another")
     if not place.is_file():

@@ -252,6 +252,8 @@ class GANCommandLine(LightningCLI):
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
+            if isinstance(callback, Evaluation):
+                callback.within_fit = self.subcommand == "fit"
         if trainer.enable_checkpointing is False:
             callbacks.append(StopOnSignal())
         else:
@@ -291,7 +293,7 @@ class GANCommandLine(LightningCLI):
         config = self.config[self.subcommand]
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.init_from is not None and not resumes:
-            self._load_weights(config.init_from)
+            self.model.begin_from(self._weights(config.init_from))
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
             listeners = [c for c in self.trainer.callbacks if isinstance(c, StopOnSignal)]  # type: ignore[attr-defined]
             for listener in listeners:
@@ -364,7 +366,7 @@ class GANCommandLine(LightningCLI):
         name = source.stem if source.is_file() else source.name
         output = config.output or Path(config.trainer.default_root_dir, "predictions", f"{name}{direction}")
         translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
-        self._load_weights(self._named_checkpoint())
+        self.model.load_state_dict(self._weights(self._named_checkpoint()))
         made, kept, failures = translation.run(self.trainer)
         if self.trainer.is_global_zero:
             already = f", {kept:,} were there already" if kept else ""
@@ -385,8 +387,8 @@ class GANCommandLine(LightningCLI):
             raise ValueError("--input needs --ckpt_path: a checkpoint, or `last` for the newest in the run's folder")
         return self._last_checkpoint() if named == "last" else Path(named)
 
-    def _load_weights(self, path: Path) -> None:
-        """Those of a checkpoint, into the config's model.
+    def _weights(self, path: Path) -> dict[str, Any]:
+        """Those of a checkpoint of the config's model.
 
         Raises:
             CheckpointError: it is no checkpoint, or of another model.
@@ -394,7 +396,7 @@ class GANCommandLine(LightningCLI):
         """
         checkpoint = read_checkpoint(path)
         self.model.check_checkpoint(checkpoint, path)
-        self.model.load_state_dict(checkpoint["state_dict"])
+        return checkpoint["state_dict"]
 
 
 def _refuse_what_is_for_others(command: str, config: Namespace) -> None:

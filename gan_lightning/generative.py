@@ -409,8 +409,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if self._resumed is None:
             return
         noted, self._resumed = self._resumed, None
+        where = noted["standing"]
+        again = where["due"] or noted["row"] is not None  # the last batch is logged, or its evaluation, once more
         for logger in self.trainer.loggers:
-            cut_back(logger, noted["rows"], noted["standing"]["logged"])
+            cut_back(logger, noted["rows"], where["logged"] - again)
             if noted["row"] is not None:
                 logger.log_metrics(noted["row"][1], step=noted["row"][0])
                 logger.save()
@@ -634,7 +636,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if not isinstance(source, Mapping):
             checkpoint = read_checkpoint(source)
             self.check_checkpoint(checkpoint, source)
-            self.load_state_dict(checkpoint["state_dict"])
+            self.begin_from(checkpoint["state_dict"])
             return
         parts = {name: part for name, part in self.named_children() if part is not self.average}
         for name, path in source.items():
@@ -643,6 +645,26 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             load_part(parts[name], Path(path), name)
         if "generator" in source and self.average is not None:
             self.average.network.load_state_dict(self.generator.state_dict())
+
+    def begin_from(self, state_dict: Mapping[str, Any]) -> None:
+        """Take the weights that a new run begins with: those of the networks of another run's `state_dict`.
+
+        Augmentation and regularizers begin anew, whatever the other run had; so does the moving average, with the
+        generator's weights, where the other run had none.
+
+        Raises:
+            CheckpointError: they are of other networks.
+        """
+        anew = ("augmentation.", "regularizers.")
+        given = {name: value for name, value in state_dict.items() if not name.startswith(anew)}
+        own = {name: value for name, value in self.state_dict().items() if name.startswith(anew)}
+        average = {name: value for name, value in given.items() if name.startswith("average.")}
+        for name in average if self.average is None else ():
+            del given[name]
+        if self.average is not None and not average:
+            generator = {name: value for name, value in given.items() if name.startswith("generator.")}
+            given |= {f"average.network.{name.removeprefix('generator.')}": value for name, value in generator.items()}
+        self.load_state_dict(given | own)
 
     def resume_state(self) -> dict[str, Any]:
         """Further state that an exact resume needs, the same on all processes, in types that `weights_only` loads."""

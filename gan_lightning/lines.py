@@ -5,6 +5,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
+def read(path: Path) -> str:
+    """All of a file.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}): move it away, and a new one is begun") from error
+
+
 def mend(path: Path) -> None:
     """Take away a last line that has no end, as a kill or a full disk in the middle of a write leaves behind."""
     if not path.is_file():

@@ -84,9 +84,8 @@ class _Writer(ExperimentWriter):
     def _read(self) -> tuple[list[str], list[dict[str, str]]]:
         if not self._path.is_file():
             return [], []
-        with self._path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            return list(reader.fieldnames or []), list(reader)
+        reader = csv.DictReader(io.StringIO(lines.read(self._path), newline=""))
+        return list(reader.fieldnames or []), list(reader)
 
     def _write(self, header: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
         text = io.StringIO(newline="")

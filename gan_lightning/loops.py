@@ -6,10 +6,12 @@ stopped at an epoch's last batch. Here a checkpoint says outright how many epoch
 next are done. All of Lightning's private names for its loops are in this file.
 """
 
+import itertools
 from typing import Any, TypedDict
 
 import lightning as L
 from lightning.pytorch.loops.evaluation_loop import RestartStage
+from torch.utils._pytree import tree_leaves
 
 
 class Standing(TypedDict):
@@ -98,6 +100,28 @@ def go_on(trainer: L.Trainer, evaluated: bool) -> bool:
         loop.val_loop._restart_stage = RestartStage.RESTARTED_MID_EVALUATION
         return True
     return False
+
+
+def first_reference_batch(trainer: L.Trainer) -> Any:
+    """The batch that an evaluation of this fit begins with, as it is on the device; None where there is none.
+
+    Called within the training, on all processes.
+    """
+    if not trainer.enable_validation:
+        return None
+    trainer.validating = True  # data are cut as an evaluation has them
+    try:
+        trainer.fit_loop.epoch_loop.val_loop.setup_data()
+        for batch in itertools.chain.from_iterable(tree_leaves(trainer.val_dataloaders)):
+            return trainer.strategy.batch_to_device(batch)
+        return None
+    finally:
+        trainer.training = True
+
+
+def logged_step(trainer: L.Trainer) -> int:
+    """The step at which Lightning logs what is seen now: that of an evaluation is its last batch's."""
+    return trainer.fit_loop.epoch_loop._batches_that_stepped
 
 
 def row_to_log(trainer: L.Trainer) -> tuple[int, dict[str, float]] | None:

@@ -201,9 +201,11 @@ def misfit(schedule: Schedule, length: float) -> str | None:
     A hundredth of the run more or less is no misfit: a number of images is seldom one of whole batches.
     """
     ended = schedule.over(length)
+    last, units = f"this run ends after {length:g}", schedule.units
+    if isinstance(ended, Steps) and (late := [f"{each:g}" for each in ended.milestones if each >= length]):
+        return f"has milestones after {' and '.join(late)} {units}, and {last}: they never come; leave them out"
     if not isinstance(ended, EndingSchedule) or not math.isfinite(length):
         return None
-    last, units = f"this run ends after {length:g}", schedule.units
     if isinstance(ended, LinearToZero) and ended.start >= length:
         return f"begins to fall after {ended.start:g} {units}, and {last}: its factor stays 1; begin earlier"
     if abs(ended.end - length) <= length / 100:

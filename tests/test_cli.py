@@ -1,6 +1,7 @@
 """The command line as a user meets it: runs, resumes, refuses."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.checkpoint_io import AtomicCheckpointIO
@@ -76,6 +79,26 @@ def test_resume_through_the_command_line_is_exact(tmp_path: Path) -> None:
         for run in ("whole", "parts")
     )
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_run_that_is_prolonged_has_the_logs_of_one_that_was_that_long(tmp_path: Path) -> None:
+    """Of the evaluation that ends a run nothing is left once it goes on, since the longer run has none there."""
+    rare = ["--trainer.check_val_every_n_epoch=2", "--model.generator_schedule=null"]
+    rare += ["--model.discriminator_schedule=null", f"--config={ROOT / 'configs' / 'overlays' / 'tensorboard.yaml'}"]
+    fit(tmp_path / "whole", *rare, "--trainer.max_epochs=4")
+    fit(tmp_path / "parts", *rare, "--trainer.max_epochs=3")
+    fit(tmp_path / "parts", *rare, "--trainer.max_epochs=4", "--ckpt_path=last")
+    logs = []
+    for name in ("whole", "parts"):
+        evaluations = map(json.loads, (tmp_path / name / "evaluations.jsonl").read_text().splitlines())
+        board = EventAccumulator(str(tmp_path / name / "tensorboard"), size_guidance={"scalars": 0, "images": 0})
+        board.Reload()
+        steps = {tag: [event.step for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
+        steps |= {tag: [event.step for event in board.Images(tag)] for tag in board.Tags()["images"]}
+        steps.pop("hp_metric")  # of each start
+        logs.append(([line["settings"]["batches_seen"] for line in evaluations], rows(tmp_path / name), steps))
+    assert logs[0] == logs[1]
+    assert logs[0][0] == [0, 6, 12]
 
 
 def test_evaluating_predicting_and_the_best_checkpoint(tmp_path: Path) -> None:
@@ -157,6 +180,14 @@ def test_a_misspelt_key_in_a_file_is_named(tmp_path: Path) -> None:
     said = rf"DCGAN has no argument 'ema_halflife'; did you mean ema_half_life\? \({overlay}, line 3\)"
     with pytest.raises(UsageError, match=said):
         fit(tmp_path, f"--config={overlay}")
+
+
+def test_a_part_of_a_part_is_set_to_null(capsys: pytest.CaptureFixture[str]) -> None:
+    ends = ["--model.generator_schedule.end=7", "--model.generator_schedule.end=null"]
+    with pytest.raises(SystemExit):
+        main(["fit", *SMALL, *ends, "--print_config"])
+    model = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+    assert model["generator_schedule"]["init_args"]["end"] is None
 
 
 def test_missing_inception_weights_are_named_before_anything_starts(

@@ -13,6 +13,7 @@ from torch.optim import Adam
 
 from datamodules import Digits
 from gan_lightning.adversarial import AdversarialModule
+from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.batches import ImageBatch, UnpairedBatch
 from gan_lightning.checkpoint_io import CheckpointError
 from gan_lightning.models import CGAN, DCGAN, GAN, WGANGP, CycleGAN, Pix2Pix
@@ -172,6 +173,28 @@ def test_a_run_of_some_batches_can_be_prolonged(tmp_path: Path) -> None:
     whole = run(15)
     run(7)
     assert_same_end(whole, run(15, ckpt_path=tmp_path / "end.ckpt"))
+
+
+@pytest.mark.parametrize("half_life", [0, 100])
+@pytest.mark.parametrize("others", [0, 100])
+def test_a_new_run_begins_from_the_networks_of_another_with_settings_of_its_own(half_life: int, others: int) -> None:
+    """An average or none, and ADA where the other run had none."""
+    other = DCGAN(DCGANGenerator(**SMALL), DCGANDiscriminator(**SMALL), ema_half_life=others)
+    if other.average is not None:
+        for weight in other.average.parameters():
+            weight.data += 1
+    networks = DCGANGenerator(**SMALL), DCGANDiscriminator(**SMALL)
+    model = DCGAN(*networks, ema_half_life=half_life, augmentation=AdaptiveAugmentation(p=0.25))
+    model.begin_from(other.state_dict())
+    assert_same(dict(other.generator.state_dict()), dict(model.generator.state_dict()))
+    assert_same(dict(other.discriminator.state_dict()), dict(model.discriminator.state_dict()))
+    if half_life:
+        assert_same(dict(other.averaged_generator.state_dict()), dict(model.averaged_generator.state_dict()))
+    assert isinstance(model.augmentation, AdaptiveAugmentation)
+    assert float(model.augmentation.p) == 0.25
+    other.begin_from(model.state_dict())  # and without ADA again
+    with pytest.raises(CheckpointError, match="of other networks"):
+        wgan_gp().begin_from(other.state_dict())
 
 
 def test_a_resumed_run_with_other_settings_says_so(tmp_path: Path) -> None:

@@ -198,6 +198,15 @@ def test_a_model_as_its_config_makes_it_can_be_evaluated_as_a_baseline(tmp_path:
     assert json.loads(line)["fake"] == "DCGAN"
 
 
+def test_numbers_that_cannot_be_written_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in the folder of somebody else's run."""
+    (tmp_path / "evaluations.jsonl").mkdir()
+    small = ["--model.generator.width=4", "--data.num_reference=20", "--recipe=fidfull_test@digits"]
+    with pytest.warns(UserWarning, match=r"the numbers are shown only, since .*evaluations\.jsonl cannot be written"):
+        run("validate", *small, "--ckpt_path=none", f"--trainer.default_root_dir={tmp_path}")
+    assert "fid" in capsys.readouterr().out
+
+
 def test_a_run_that_fails_before_its_first_batch_leaves_its_folder_free(tmp_path: Path) -> None:
     folder = f"--trainer.default_root_dir={tmp_path}"
     with pytest.raises(ValueError, match="64x64"):

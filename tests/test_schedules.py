@@ -150,7 +150,10 @@ def test_a_schedule_that_does_not_end_with_the_run_is_told_of() -> None:
     assert "begins to fall after 12 epochs, and this run ends after 10" in str(misfit(LinearToZero(12), 10))
     assert "changes little from there on" in str(misfit(SigmoidRamp(5, unit="batch"), 10))
     assert misfit(LinearToZero(5), 10) is None
-    assert misfit(Steps([99]), 10) is None
+    assert misfit(Steps([5, 10, 20]), 10) == (
+        "has milestones after 10 and 20 epochs, and this run ends after 10: they never come; leave them out"
+    )
+    assert misfit(Steps([5, 9]), 10) is misfit(Steps([99]), math.inf) is None
     assert misfit(Cosine(5), math.inf) is None
 
 

@@ -93,6 +93,7 @@ class Evaluation(Checked, L.Callback):
     Attributes:
         reports: of the evaluations of this process so far.
         left_out: sentences about the metrics that were left out of them.
+        within_fit: whether evaluations before and after the training are the run's own too, as the command line's are.
 
     Raises:
         ValueError: where generated images hold NaN or infinite values, there is more than one loader, or the data do
@@ -116,6 +117,7 @@ class Evaluation(Checked, L.Callback):
         if metrics is not None:
             self.recipe = replace(self.recipe, metrics=tuple(metrics))
         self.left_out: set[str] = set()
+        self.within_fit = False
         extractor = extractor or make_extractor(self.recipe.extractor, download=download_weights)
         if isinstance(extractor, NoFeatures) and self.recipe.extractor == "auto":
             kept = tuple(choice for choice in self.recipe.metrics if isinstance(choice, EvaluationMetric))
@@ -376,7 +378,7 @@ class Evaluation(Checked, L.Callback):
         reals, fakes = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
         extractor, loader = self.evaluator.extractor, _loader(trainer)
         data = getattr(trainer, "datamodule", None)
-        fitting = trainer.state.fn == TrainerFn.FITTING
+        fitting = self.within_fit or trainer.state.fn == TrainerFn.FITTING
         report = Report(
             recipe=self.recipe.name,
             extractor=type(extractor).__name__,
@@ -403,7 +405,14 @@ class Evaluation(Checked, L.Callback):
         )
         self.reports.append(report)
         if trainer.is_global_zero and not self._is_trial(trainer):
-            report.append_to(Path(trainer.default_root_dir) / REPORTS)
+            try:
+                report.append_to(Path(trainer.default_root_dir) / REPORTS)
+            except OSError as error:
+                if fitting:
+                    raise
+                rank_zero_warn(
+                    f"the numbers are shown only, since {error.filename} cannot be written: {error.strerror}"
+                )
 
     @staticmethod
     def _is_trial(trainer: L.Trainer) -> bool:
@@ -411,7 +420,7 @@ class Evaluation(Checked, L.Callback):
 
 
 def forget_reports(path: Path, evaluated_at: int) -> None:
-    """Take away the reports that a run has written, while it trained, after the evaluation at this many batches."""
+    """Take away a run's own reports of evaluations after the one at this many batches."""
     if not path.is_file():
         return
     lines.mend(path)
@@ -423,7 +432,7 @@ def forget_reports(path: Path, evaluated_at: int) -> None:
         except (ValueError, KeyError, TypeError):
             return True  # it is none of the run's
 
-    there = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    there = lines.read(path).splitlines(keepends=True)
     kept = [line for line in there if stays(line)]
     if len(kept) < len(there):
         lines.replace(path, kept)

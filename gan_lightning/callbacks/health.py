@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.optim import Optimizer
 
-from gan_lightning.adversarial import AdversarialModule, Player
+from gan_lightning.adversarial import PLAYERS, AdversarialModule, Player
 from gan_lightning.batches import first
 from gan_lightning.images import to_uint8
 from gan_lightning.losses import AdversarialLoss
@@ -92,7 +92,7 @@ class Health(Checked, L.Callback):
     - G has collapsed: `diversity` is below `collapsed_below` and does not grow.
 
     Of several, the first in this order is told: it is behind the others. Training goes on exactly as it would without
-    this callback, and a resumed run is looked at afresh.
+    this callback. A resumed run is looked at afresh for trouble; what is logged goes on as if it had not stopped.
 
     Args:
         extractor: features for `diversity`, such as `gan_lightning.metrics.DigitClassifier`. None = pixels.
@@ -131,8 +131,23 @@ class Health(Checked, L.Callback):
 
     # ------------------------------------------------------------------ looking
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Begin a training afresh, but for what a checkpoint then brings."""
+        if stage == "fit":
+            self._forget()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The norms of the gradients in each player's last turn: it may be long ago when the next batch is logged."""
+        return {"gradient_norms": {player: float(norm) for player, norm in self._norms.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back the norms."""
+        norms = state_dict.get("gradient_norms")
+        given = {player: norms.get(player) for player in PLAYERS} if isinstance(norms, dict) else {}
+        self._norms = {player: torch.tensor(norm) for player, norm in given.items() if isinstance(norm, float)}
+
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin afresh.
+        """Take the extractor to the model's device.
 
         Raises:
             TypeError: the model is no game of two players.
@@ -142,7 +157,6 @@ class Health(Checked, L.Callback):
                 f"Health looks at the two players of an AdversarialModule, and {type(pl_module).__name__} is none: "
                 "remove it from trainer.callbacks"
             )
-        self._forget()
         pl_module.listeners.append(self._listen)
         if self.extractor is not None:
             self.extractor.to(pl_module.device)
@@ -181,7 +195,7 @@ class Health(Checked, L.Callback):
         assert isinstance(pl_module, AdversarialModule)
         if not self._due:
             return
-        seen = {f"{player}_gradient_norm": norm for player, norm in self._norms.items()}
+        seen = {f"{player}_gradient_norm": norm.to(pl_module.device) for player, norm in self._norms.items()}
         seen |= self._seen_in_logits(_loss_of(pl_module))
         seen["diversity"] = self._diversity(pl_module, batch)
         means = trainer.strategy.reduce(torch.stack([*seen.values()]), reduce_op="mean").tolist()

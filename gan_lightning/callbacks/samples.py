@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
+from gan_lightning import loops
 from gan_lightning.batches import Batch, first
 from gan_lightning.generative import GenerativeModule
 from gan_lightning.images import image_grid, write_png
@@ -49,18 +50,21 @@ class SampleGrid(Checked, L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Keep the first batch of the reference set: the sources that are shown each time."""
-        self._keep(trainer, batch)
+        if self._batch is None:
+            self._keep(batch)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the first training batch, where nothing has been evaluated before it."""
-        self._keep(trainer, batch)
+        """Keep the same, where nothing has been evaluated yet (a resumed run), or a training batch for want of it."""
+        if self._batch is None:
+            with isolate_rng():
+                reference = loops.first_reference_batch(trainer)
+            self._keep(batch if reference is None else reference)
 
-    def _keep(self, trainer: L.Trainer, batch: Any) -> None:
-        if self._batch is None and trainer.is_global_zero:
-            few = first(batch, self.count)
-            self._batch = type(few)(*(None if field is None else field.clone() for field in few))
+    def _keep(self, batch: Any) -> None:
+        few = first(batch, self.count)
+        self._batch = type(few)(*(None if field is None else field.clone() for field in few))
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -93,7 +97,7 @@ class SampleGrid(Checked, L.Callback):
     def _show(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Make the grid on the first process, unless there is one of these very weights."""
         assert isinstance(pl_module, GenerativeModule)
-        if self._batch is None or self._shown == pl_module.batches_seen:
+        if not trainer.is_global_zero or self._batch is None or self._shown == pl_module.batches_seen:
             return
         self._shown = pl_module.batches_seen
         with isolate_rng(), torch.no_grad():
@@ -102,7 +106,7 @@ class SampleGrid(Checked, L.Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         write_png(grid, Path(trainer.default_root_dir) / "samples" / f"images-{pl_module.images_seen:09d}.png")
-        self._log(trainer, grid, pl_module.batches_seen)
+        self._log(trainer, grid, loops.logged_step(trainer))
 
     def _log(self, trainer: L.Trainer, grid: Tensor, step: int) -> None:
         for logger in trainer.loggers:

@@ -165,7 +165,7 @@ def test_tensorboard_gets_the_picture(tmp_path: Path) -> None:
     events = EventAccumulator(logger.log_dir)
     events.Reload()
     shown = events.Images("samples")
-    assert [event.step for event in shown] == [4, 8]  # batches
+    assert [event.step for event in shown] == [3, 7]  # those of the evaluations
     assert (shown[0].width, shown[0].height) == (20, 20)
     from torchvision.io import decode_image
 

@@ -15,6 +15,7 @@ from gan_lightning.metrics import (
     InceptionScore,
     KernelInceptionDistance,
     PrecisionRecall,
+    TooFewSamplesError,
 )
 
 ALL = {
@@ -129,3 +130,16 @@ def test_two_processes_with_uneven_shares_get_what_one_gets(tmp_path):
         ):
             assert first == pytest.approx(single, rel=1e-9)
             assert again == first
+
+
+@pytest.mark.parametrize("kind", [InceptionScore, KernelInceptionDistance, PrecisionRecall])
+def test_a_metric_that_several_processes_leave_out_takes_in_the_next_images(kind):
+    metric = kind(8)
+    metric.distributed_available_fn = lambda: True
+    metric.dist_sync_fn = lambda state, group: [state, state]  # two processes with the same share
+    for _ in range(2):
+        metric.update(features(1, 0), real=True)
+        metric.update(features(1, 1), real=False)
+        with pytest.raises(TooFewSamplesError, match="only 2"):
+            metric.compute()
+        metric.reset()

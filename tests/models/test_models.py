@@ -16,6 +16,7 @@ from gan_lightning import random_state
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.batches import CaptionedBatch, ImageBatch, PairedBatch, UnpairedBatch
 from gan_lightning.draws import ImageDraws
+from gan_lightning.families import NoiseToImage
 from gan_lightning.images import to_float, to_uint8
 from gan_lightning.models import (
     ACGAN,
@@ -321,6 +322,20 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
         assert torch.equal(shown[1::columns], expected)
     elif not isinstance(model, InfoGAN):  # fixed latents, whatever the global state
         assert torch.equal(shown, model.sample(4, seed=0))
+
+
+@every_model
+def test_image_k_of_a_seed_is_the_same_among_any_number(build: Build) -> None:
+    model = build(ema_half_life=20)
+    if not isinstance(model, NoiseToImage):
+        pytest.skip("it makes images of images")
+    images = model.sample(9, seed=3)
+    apart = float((images[0] - model.sample(1, seed=4)[0]).abs().max())
+    assert apart > 0
+    for first, count in {0: 1, 3: 2, 4: 5}.items():
+        # a matrix of fewer rows may be summed up in another order
+        again = model.sample(count, seed=3, first=first)
+        torch.testing.assert_close(again, images[first:][:count], rtol=0, atol=1e-3 * apart)
 
 
 @every_model
