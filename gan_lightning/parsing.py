@@ -95,6 +95,9 @@ class Parser(ArgumentParser):
             UsageError: the arguments, or a config file, cannot be understood.
         """
         _refuse_bad_files(_config_files(sys.argv[1:] if args is None else args))
+        if args is not None:
+            # jsonargparse hands the null of a part's part (`--model.schedule.end null`) on as the word None
+            args = [f"{word.removesuffix('None')}null" if word.endswith("=None") else word for word in args]
         return super().parse_args(args, *others, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -107,12 +110,6 @@ class Parser(ArgumentParser):
         if not self.exit_on_error:
             super().error(message, ex)
         raise UsageError(boil_down(message, self)) from ex
-
-    def parse_args(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Namespace:  # type: ignore[override]
-        """Parse. jsonargparse hands the null of a part's part (`--model.schedule.end null`) on as the word None."""
-        if args is not None:
-            args = [f"{word.removesuffix('None')}null" if word.endswith("=None") else word for word in args]
-        return super().parse_args(args, *others, **settings)
 
     def instantiate(self, namespace: Namespace, instantiate_groups: bool = True, **others: Any) -> Namespace:
         """Build the objects of a config. The first error of a constructor is raised as it is, and not in a nest.

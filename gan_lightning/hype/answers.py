@@ -131,7 +131,7 @@ def _made(kind: type[T], fields: Mapping[str, Any]) -> T:
         ValueError: a number is infinite or negative.
     """
     for name, types in get_type_hints(kind).items():
-        value = fields.get(name)
+        value: Any = fields.get(name)
         allowed = get_args(types) or (types,)
         if value not in allowed and type(value) not in allowed and not (type(value) is int and float in allowed):
             raise TypeError(f"{name} is {value!r}")
