@@ -232,7 +232,7 @@ class Evaluation(Checked, L.Callback):
             self._held = self._name
         self._missing = None
 
-        self.evaluator.probe(pl_module.sampler)
+        self.evaluator.probe(getattr(pl_module, "sampler", None))  # of a module of any kind
         errors: list[TooFewSamplesError] = []
         values = self.evaluator.compute(errors.append)
         reasons = [str(error) for error in errors]
