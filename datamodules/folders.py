@@ -66,9 +66,10 @@ class _FolderModule(ImageDataModule):
             return items, items
         count = max(round(len(items) * self.holdout), min(_FEWEST_HELD, len(items) // 4), min(2, len(items) // 2), 1)
         if not 0 < count < len(items):
+            folders = " and ".join(map(shown, _folders(self.train)))
             raise ValueError(
-                f"holdout={self.holdout} of {len(items)} images leaves none to train on or none to evaluate against: "
-                "give more images, or set holdout to 0 to evaluate against those that are trained on"
+                f"holdout={self.holdout} of {len(items)} images, in {folders}, leaves none to train on or none to "
+                "evaluate against: give more images, or set holdout to 0 to evaluate against those that are trained on"
             )
         held = random_rows(len(items), count)
         return items.subset(np.setdiff1d(np.arange(len(items)), held)), items.subset(held)

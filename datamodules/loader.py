@@ -43,8 +43,8 @@ class TrainingLoader:
             )
         if len(storage) < batch_size:
             raise ValueError(
-                f"the training set has {len(storage)} items, which is less than one batch of {batch_size}:"
-                " make batch_size smaller or give more images"
+                f"{len(storage)} of the images (or pairs) are to be trained on, without those that are held out, which"
+                f" is less than one batch of {batch_size}: make batch_size {len(storage)} or less, or give more images"
             )
         self.storage = storage
         self.batch_size = batch_size

@@ -24,6 +24,7 @@ from gan_lightning import models
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.callbacks import Evaluation, LastCheckpoint, StopOnSignal
 from gan_lightning.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.files import shown
 from gan_lightning.generative import GenerativeModule
@@ -34,6 +35,8 @@ from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.translation import TILE
 from gan_lightning.run_folder import CONFIG, RunFolder, describe_device
 from gan_lightning.trainer import Trainer
+
+_WITH_PLACE = warnings.formatwarning  # Lightning's
 
 
 class RunParser(Parser, LightningArgumentParser):
@@ -539,6 +542,13 @@ def list_of_models() -> str:
     return "\n".join(["models (--model gan_lightning.models.NAME, or a file of configs/):", *lines])
 
 
+def _plainly(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as it is printed: of this library's, no line of its code, which says nothing to a user."""
+    return f"warning: {message}\n" if is_ours(filename) else _WITH_PLACE(message, category, filename, lineno, line)
+
+
 class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
     """jsonargparse's, with the lines of the list of models as they are."""
 
@@ -554,6 +564,7 @@ def main(args: list[str] | None = None) -> GANCommandLine:
     if (asked := _class_to_explain(given)) is not None:
         print(help_of(asked))
         sys.exit()
+    warnings.formatwarning = _plainly
     # what says nothing to a user of this command line
     warnings.filterwarnings("ignore", message=".*LeafSpec")
     warnings.filterwarnings("ignore", message=r"Precision [\w-]+ is not supported by the model summary")

@@ -184,7 +184,12 @@ def _foreseen(error: BaseException) -> bool:
     while innermost.tb_next is not None:
         innermost = innermost.tb_next
     code = innermost.tb_frame.f_code
-    return code.co_filename.startswith(_OURS) and dis.opname[code.co_code[innermost.tb_lasti]] == "RAISE_VARARGS"
+    return is_ours(code.co_filename) and dis.opname[code.co_code[innermost.tb_lasti]] == "RAISE_VARARGS"
+
+
+def is_ours(file: str) -> bool:
+    """Whether a file of Python code is a part of this library."""
+    return file.startswith(_OURS)
 
 
 def own_place(error: BaseException) -> str | None:

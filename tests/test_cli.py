@@ -15,9 +15,10 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
+from gan_lightning import errors
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.checkpoint_io import AtomicCheckpointIO
-from gan_lightning.cli import main
+from gan_lightning.cli import _plainly, main
 from gan_lightning.errors import UsageError
 from toys import read_png
 
@@ -314,3 +315,10 @@ def test_checkpoints_are_data_wherever_they_come_from(tmp_path: Path) -> None:
 def test_last_starts_anew_where_there_is_none(tmp_path: Path) -> None:
     fit(tmp_path, "--trainer.max_epochs=1", "--ckpt_path=last")
     assert len([row for row in rows(tmp_path) if row["val/fid"]]) == 2  # before and after, as in any new run
+
+
+def test_a_warning_of_ours_is_a_sentence_without_its_place() -> None:
+    for file in (errors.__file__, "/elsewhere/other.py"):
+        shown = _plainly(UserWarning("something is left out"), UserWarning, file, 7)
+        assert shown.startswith("warning: something is left out\n") == (file == errors.__file__)
+        assert ("py:7" in shown) == (file != errors.__file__)

@@ -180,6 +180,10 @@ OTHERS: dict[str, str] = {  # whole commands of either program
     "gan_lightning hype {place}/images {place}/images": "same folder",
     "gan_lightning hype-report {place}/absent.jsonl": "absent.jsonl",
     "gan_lightning hype-report {place}/text.ckpt": "text.ckpt",
+    "train.py predict --config=configs/cyclegan/folder.yaml --input={place}/circle --ckpt_path=x": "circle",
+    EVALUATE + " --recipe=fidfull@digits --metrics=[]": "metrics",
+    "train.py fit --config=configs/infogan/digits.yaml --data.batch_size=1 --validate_before_fit=false "
+    "--trainer.default_root_dir={place}/one": "one image at a time",
 }
 SAMPLE = [  # of each kind one
     "--trainer.max_epoch=3",
@@ -222,6 +226,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("images", "corrupt"):
             Image.fromarray(values).save(folder / name / f"{number}.png")
     (folder / "corrupt" / "3.png").write_bytes(b"no image")
+    (folder / "circle").symlink_to("circle")
     (folder / "empty.ckpt").write_bytes(b"")
     (folder / "text.ckpt").write_text("text")
     (folder / "broken.yaml").write_text("trainer: {max_epochs: [")
