@@ -585,7 +585,8 @@ def write_whole(out: Path, write: Callable[[Path], object]) -> None:
         try:
             write(unfinished)
         except OSError as error:
-            error.filename = error.filename or str(out)  # which only the opening of a file says
+            if error.errno is not None and error.filename is None:  # which only the opening of a file says
+                error.filename = str(out)
             raise
         unfinished.replace(out)
     finally:

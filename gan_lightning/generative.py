@@ -614,11 +614,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         try:
             return super().load_state_dict(state_dict, strict, assign)
         except (RuntimeError, TypeError, AttributeError) as error:
-            problems = [line.strip() for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
+            problems = [line.strip(" \t.") for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
             more = f", and {len(problems) - 1} more differences" if len(problems) > 1 else ""
             raise CheckpointError(
-                f"the weights are of other networks than those of this {type(self).__name__} "
-                f"({problems[0][:300].rstrip('.')}{more}): give the config that the checkpoint was trained with"
+                f"the weights are of other networks than those of this {type(self).__name__} ({problems[0][:300]}"
+                f"{more}): give the config that the checkpoint was trained with"
             ) from error
 
     def load_weights(self, source: str | Path | Mapping[str, str | Path]) -> None:

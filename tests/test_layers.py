@@ -90,7 +90,7 @@ def test_halvings():
     assert [halvings(size, 4) for size in (16, 32, 64, 256)] == [2, 3, 4, 6]
     assert halvings(32, 8) == 2
     for size in (0, 8, 28, 48, 100, -64):
-        with pytest.raises(ValueError, match=rf"power of two from 16 up, not {size}"):
+        with pytest.raises(ValueError, match=rf"power of two from 16 to 8192, not {size}"):
             halvings(size, 4)
 
 

@@ -17,14 +17,14 @@ with its strengths, which are the same for all data sets.
 import math
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gan_lightning.augmentation.base import Augmentation
-from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Range
+from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
 
 # The low-pass filter of the wavelet sym6 (Daubechies, 1992), of unit norm: it is orthogonal to its shifts by even
 # numbers, so that upsampling with it and then downsampling with it changes nothing.
@@ -89,7 +89,7 @@ class AdaptiveAugmentation(Augmentation):
     def __init__(
         self,
         p: NonNegativeFloat = 0.0,
-        target: Annotated[float, Range(-1, 1)] | None = 0.6,
+        target: Finite | None = 0.6,
         interval: PositiveInt = 4,
         adjustment: PositiveFloat = 500_000,
         x_flip: NonNegativeFloat = 1.0,

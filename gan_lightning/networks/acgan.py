@@ -23,7 +23,7 @@ class ACGANGenerator(Network):
 
     Args:
         latent_dim: length of z.
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels before the last layer; doubled at each smaller size, up to 4 times this.
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
@@ -63,7 +63,7 @@ class ACGANDiscriminator(Discriminator):
     It sees no labels: the classes are told from its features (see `AuxiliaryClassifier`).
 
     Args:
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels after the first layer; doubled by each layer, up to 32 times this.
         dropout: share of each layer's activations that training sets to zero. 0 turns it off.

@@ -42,7 +42,7 @@ class DCGANAutoencoder(Autoencoder):
 
     Args:
         code_dim: length of a code.
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels next to the image; doubled at each smaller size, up to 8 times this.
     """
@@ -74,7 +74,7 @@ class BEGANGenerator(Network):
 
     Args:
         latent_dim: length of z.
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: filters of every layer.
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
@@ -110,7 +110,7 @@ class BEGANAutoencoder(Autoencoder):
 
     Args:
         code_dim: length of a code.
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: filters next to the image, and of every layer of the decoder.
     """

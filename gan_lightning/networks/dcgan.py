@@ -51,7 +51,7 @@ class DCGANGenerator(Network):
 
     Args:
         latent_dim: length of z.
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels before the last layer; doubled at each smaller size, up to 8 times this.
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
@@ -97,7 +97,7 @@ class DCGANDiscriminator(Discriminator):
     The defaults have the Torch port's 2,765,568 parameters.
 
     Args:
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels after the first layer; doubled at each smaller size, up to 8 times this.
         num_classes: classes to condition on, by one-hot maps beside the image's channels; 0 for none.

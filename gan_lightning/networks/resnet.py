@@ -31,7 +31,7 @@ class ResidualGenerator(Network):
 
     Args:
         latent_dim: length of z.
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of every block.
         num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
@@ -70,7 +70,7 @@ class ResidualDiscriminator(Discriminator):
     Nothing is normalised, as a gradient penalty asks. The defaults have WGAN-GP's 1,053,825 parameters.
 
     Args:
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of every block.
         num_classes: classes to condition on, by one-hot maps beside the image's channels; 0 for none.

@@ -42,7 +42,7 @@ class ConditionalResidualGenerator(Network):
     Args:
         num_classes: number of classes.
         latent_dim: length of z.
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of every block.
     """
@@ -88,7 +88,7 @@ class SNResidualDiscriminator(Discriminator):
     with the features φ, the linear ψ and an embedding e of the classes.
 
     Args:
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of every block.
         num_classes: classes to condition on, by projection; 0 for none.
@@ -148,7 +148,7 @@ class SNDCGANDiscriminator(Discriminator):
     NOTE: widths 64-64-128-128-256-256-512; another table in circulation has 64-128-128-256-256-512-512.
 
     Args:
-        image_size: height and width of an image, in pixels; a power of two from 16 up.
+        image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of the first layer; doubled at each smaller size, up to 8 times this.
         head: from features to a logit. None = linear, spectrally normalised.

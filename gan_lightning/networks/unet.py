@@ -69,7 +69,7 @@ class UNetGenerator(Network):
     Args:
         in_channels: channels of the source image.
         out_channels: channels of the image made.
-        image_size: height and width that come down to 1×1, in pixels; a power of two from 16 up.
+        image_size: height and width that come down to 1×1, in pixels; a power of two from 16 to 8192.
         width: channels after the first layer; doubled at each smaller size, up to 8 times this.
         dropout: probability that a value is dropped in the decoder's first three layers; 0 turns it off.
         norm: "batch" (pix2pix), behind convolutions without biases; "instance" (CycleGAN); "layer" or "none".

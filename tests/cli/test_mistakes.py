@@ -1,6 +1,8 @@
 """Mistakes of the command line's users: each ends in one sentence on standard error and exit code 2."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 HERE = Path(__file__).parent
+MORE = yaml.safe_load((HERE / "mistakes.yaml").read_text(encoding="utf-8"))
 TRAIN = [
     "fit",
     "--config=configs/quickstart.yaml",
@@ -185,6 +189,40 @@ OTHERS: dict[str, str] = {  # whole commands of either program
     "train.py fit --config=configs/infogan/digits.yaml --data.batch_size=1 --validate_before_fit=false "
     "--trainer.default_root_dir={place}/one": "one image at a time",
 }
+CONFIGS = {
+    "dup": "trainer:\n  max_epochs: 1\ntrainer:\n  max_epochs: 2\n",
+    "tabs": "trainer:\n\tmax_epochs: 1\n",
+    "empty": "",
+    "number": "5\n",
+    "nested": "model:\n  init_args:\n    generator:\n      init_args:\n        width: wide\n",
+    "python": 'a: !!python/object/apply:os.system ["true"]\n',
+    "env": "model:\n  class_path: gan_lightning.models.DCGANX\n",
+    "cat": "trainer: 3\n",
+}
+REPORT = '{"recipe": "r", "settings": {"images_seen": 5, "stage": "val"}, "values": {"fid": {"each": [1.0]}}}\n'
+RUNS = {  # a file in the folder of a run, and what is wrong with it
+    "j1": ("evaluations.jsonl", "5\n"),
+    "j2": ("evaluations.jsonl", '{"a": 1}\n'),
+    "j3": ("evaluations.jsonl", "[]\n"),
+    "j4": ("evaluations.jsonl", '{"recipe": "r", "settings": [], "values": {}}\n'),
+    "j5": ("evaluations.jsonl", REPORT.replace("[1.0]", "3")),
+    "j6": ("evaluations.jsonl", REPORT.replace("[1.0]", '["x"]')),
+    "j7": ("evaluations.jsonl", REPORT.replace("5", '"x"')),
+    "j8": ("evaluations.jsonl", "null\n" + REPORT),
+    "j9": ("evaluations.jsonl", REPORT),
+    "c1": ("metrics.csv", "rubbish\nmore\n"),
+    "c2": ("metrics.csv", bytes(range(256)).decode("latin-1")),
+    "c3": ("metrics.csv", "step,images_seen,loss/a\n1,2\nx,y,z\n"),
+    "c4": ("metrics.csv", "step,images_seen,val/fid\nnan,nan,1\n1,inf,2\n"),
+    "c5": ("metrics.csv", "\0\0\n\0\n"),
+    "c6": ("metrics.csv", ""),
+    "c7": ("metrics.csv", "step,val/fid\n5,3\n3,2\n"),
+}
+ANSWER = {"person": "a", "block": 1, "number": 1, "image": "0.png", "real": True, "exposure": None, "shown": None}
+ANSWER |= {"said_real": True, "time": "2026", "correct": True}
+WRONG_ANSWERS = {"person": 5, "block": "x", "number": None, "image": [], "real": "yes", "exposure": "500", "shown": {}}
+WRONG_ANSWERS |= {"said_real": 1, "time": 3}
+WRONG_DESIGNS = [("protocol", 5), ("num", "x"), ("num", 3), ("tutorial", None), ("seed", 1.5), ("extra", 1)]
 SAMPLE = [  # of each kind one
     "--trainer.max_epoch=3",
     "--trainer.precision=bf17",
@@ -201,14 +239,16 @@ SAMPLE = [  # of each kind one
     "train.py validate --config=configs/quickstart.yaml",
     "gan_lightning evalaute",
     "gan_lightning evaluate {place}/images {place}/text.ckpt",
+    "gan_lightning plot curves {place}/j2 {place}/x.png",
+    "gan_lightning hype-report {place}/h_exposure.jsonl",
 ]
 
 
 def commands() -> dict[str, tuple[str, list[str], str]]:
     """Each command by its name: program, arguments, and a word that its sentence has."""
-    found = {flag: ("train.py", [*TRAIN, flag], word) for flag, word in FLAGS.items()}
+    found = {flag: ("train.py", [*TRAIN, flag], word) for flag, word in (FLAGS | MORE["flags"]).items()}
     found |= {flags: ("train.py", [*FOLDER, *flags.split()], word) for flags, word in FOLDERS.items()}
-    for line, word in OTHERS.items():
+    for line, word in (OTHERS | MORE["commands"]).items():
         program, *arguments = line.split()
         found[line] = program, arguments, word
     return found
@@ -233,6 +273,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "list.yaml").write_text("- 1\n- 2\n")
     (folder / "typo.yaml").write_text("trianer: {max_epochs: 1}\n")
     (folder / "binary.yaml").write_bytes(bytes(range(256)))
+    for name, text in CONFIGS.items():
+        (folder / f"{name}.yaml").write_text(text)
+    shutil.copytree(folder / "images", folder / "images2")
+    for name, (file, text) in RUNS.items():
+        (folder / name).mkdir()
+        (folder / name / file).write_text(text, encoding="latin-1")
+    study = {"protocol": "infinity", "num": 2, "tutorial": 0, "seed": 0}
+    joined = {"person": "a", "agreed": "x"}
+    files = {"hn": [{"study": study}], "hg": [{"study": study}, joined, {"answer": ANSWER}]}
+    files["hp"] = [{"study": study}, {"person": 5}]
+    for field, value in WRONG_DESIGNS:
+        files[f"hd_{field}{value}"] = [{"study": {**study, field: value}}]
+    for field, wrong in WRONG_ANSWERS.items():
+        files[f"h_{field}"] = [{"study": study}, joined, {"answer": {**ANSWER, field: wrong}}]
+    for name, records in files.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return folder
 
 
@@ -244,7 +300,7 @@ def answers(chosen: dict[str, tuple[str, list[str], str]], place: Path) -> dict[
         requests.append({"program": program, "arguments": filled, "timeout": 60})
     lines = "".join(json.dumps(request) + "\n" for request in requests)
     done = subprocess.run(
-        [sys.executable, str(HERE / "forks.py")], input=lines, capture_output=True, text=True, timeout=900, check=True
+        [sys.executable, str(HERE / "forks.py")], input=lines, capture_output=True, text=True, timeout=1700, check=True
     )
     return dict(zip(chosen, map(json.loads, done.stdout.splitlines()), strict=True))
 
@@ -266,7 +322,22 @@ def test_some_mistakes_end_in_one_sentence(place: Path) -> None:
     assert wrongs({name: every[name] for name in SAMPLE}, place) == {}
 
 
+@pytest.mark.parametrize("program", ["train.py", "-m gan_lightning"])
+def test_ctrl_c_while_packages_are_imported_is_quiet(program: str, tmp_path: Path) -> None:
+    for package in ("jsonargparse", "lightning"):
+        (tmp_path / f"{package}.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, *program.split(), "recipes"],
+        cwd=HERE.parent.parent,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_all_mistakes_end_in_one_sentence(place: Path) -> None:
     assert wrongs(commands(), place) == {}

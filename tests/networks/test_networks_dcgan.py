@@ -25,7 +25,7 @@ def test_widths_stop_at_eight_times_the_first():
 @pytest.mark.parametrize("image_size", [8, 28, 96])
 def test_sizes_that_cannot_be(image_size):
     for network in (DCGANGenerator, DCGANDiscriminator):
-        with pytest.raises(ValueError, match=f"power of two from 16 up, not {image_size}"):
+        with pytest.raises(ValueError, match=f"power of two from 16 to 8192, not {image_size}"):
             network(image_size=image_size)
 
 

@@ -65,7 +65,7 @@ def test_the_input_is_left_as_it_was():
 
 
 def test_what_cannot_be():
-    with pytest.raises(ValueError, match="power of two from 16 up, not 100"):
+    with pytest.raises(ValueError, match="power of two from 16 to 8192, not 100"):
         UNetGenerator(image_size=100)
     with pytest.raises(ValueError, match="at least 16 and multiples of 16"):
         UNetGenerator(image_size=16, width=4)(torch.randn(1, 3, 32, 40))
