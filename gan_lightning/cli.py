@@ -297,13 +297,18 @@ class GANCommandLine(LightningCLI):
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.init_from is not None and not resumes:
             self.model.begin_from(self._weights(config.init_from))
-        if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
-            listeners = [c for c in self.trainer.callbacks if isinstance(c, StopOnSignal)]  # type: ignore[attr-defined]
-            for listener in listeners:
+        for listener in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
                 listener.goes_on = True
+<<<<<<< HEAD
             self._evaluate()
             for listener in listeners:
                 listener.goes_on = False
+=======
+                self._until_the_end.callback(listener.listen_no_more)
+        if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
+            self.trainer.validate(self.model, datamodule=self.datamodule)
+>>>>>>> stops
 
     def _refuse_the_trainers_optimization(self) -> None:
         """Point from the trainer's arguments to the model's own, where two players take turns.

@@ -35,7 +35,7 @@ class StopOnSignal(L.Callback):
         if check_every < 1:
             raise ValueError(f"check_every counts batches from 1, not {check_every}")
         self.check_every = check_every
-        self.goes_on = False  # whether a run begins after what ends now: signals between the two are heard too
+        self.goes_on = False  # whether there is more after what ends now: signals between the two are heard too
         self.received = 0  # number of the first signal
         self._before: dict[signal.Signals, Any] = {}  # handlers
         self._trainer: L.Trainer | None = None
@@ -65,7 +65,8 @@ class StopOnSignal(L.Callback):
         if number == signal.SIGINT and self._trainer is not None and self._trainer.is_global_zero:
             os.write(2, b"\nstopping after this batch; Ctrl-C again stops at once\n")  # print might be interrupted
 
-    def _listen_no_more(self) -> None:
+    def listen_no_more(self) -> None:
+        """Put the handlers back that were there before."""
         for each, handler in self._before.items():
             signal.signal(each, handler)
         self._before = {}
@@ -74,15 +75,15 @@ class StopOnSignal(L.Callback):
             self._trainer = None
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen no more, unless the run is still to begin."""
+        """Listen no more, unless there is more to come."""
         super().teardown(trainer, pl_module, stage)
         if not self.goes_on:
-            self._listen_no_more()
+            self.listen_no_more()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Listen no more."""
         super().on_exception(trainer, pl_module, exception)
-        self._listen_no_more()
+        self.listen_no_more()
 
     # ------------------------------------------------------------------ looking
 

@@ -242,6 +242,16 @@ def test_a_run_that_signals_have_ended_goes_on_exactly(program: Program, place: 
     assert wrongs("pix2pix", {"one after another": chain}, program, place, tmp_path / "runs") == {}
 
 
+def test_a_signal_after_the_training_ends_the_evaluation_after_it(
+    program: Program, place: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, *RUNS["dcgan"], place)
+    late = ["--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=2", at(SIGTERM, EPOCH, "on_train_end")]
+    ended = program.fit(config, tmp_path / "run", *late)
+    assert ended["code"] == TERM, ended["err"]
+    assert len((tmp_path / "run" / "evaluations.jsonl").read_text().splitlines()) == 1  # that before the training
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
 def test_every_way_of_ending_a_run(run: str, program: Program, place: Path, tmp_path: Path) -> None:
