@@ -300,15 +300,9 @@ class GANCommandLine(LightningCLI):
         for listener in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
                 listener.goes_on = True
-<<<<<<< HEAD
-            self._evaluate()
-            for listener in listeners:
-                listener.goes_on = False
-=======
                 self._until_the_end.callback(listener.listen_no_more)
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
-            self.trainer.validate(self.model, datamodule=self.datamodule)
->>>>>>> stops
+            self._evaluate()
 
     def _refuse_the_trainers_optimization(self) -> None:
         """Point from the trainer's arguments to the model's own, where two players take turns.
