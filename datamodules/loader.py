@@ -80,7 +80,7 @@ class TrainingLoader:
         Raises:
             ValueError: it is no such place.
         """
-        place = state.get("epoch"), state.get("position")
+        place = (state.get("epoch"), state.get("position")) if isinstance(state, dict) else (None, None)
         if not all(type(number) is int and 0 <= number < 2**63 for number in place):
             raise ValueError(
                 f"the checkpoint does not say where its data stood ({str(state)[:80]}): give one that `train.py fit` "

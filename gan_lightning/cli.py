@@ -16,14 +16,13 @@ from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
-from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning import models
 from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.callbacks import Evaluation, LastCheckpoint, StopOnSignal
-from gan_lightning.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from gan_lightning.checkpoint_io import read_checkpoint
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.files import shown
@@ -277,8 +276,6 @@ class GANCommandLine(LightningCLI):
             given = [] if trainer.logger is True else _listed(trainer.logger)
             kwargs["logger"] = [*own, *given]
         plugins = _listed(trainer.plugins)
-        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            plugins.append(AtomicCheckpointIO())
         if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
             plugins.append(SLURMEnvironment(auto_requeue=False))
         kwargs["plugins"] = plugins

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import docstring_parser
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from gan_lightning.errors import UsageError, mistake_in, one_line, own_place
 
@@ -53,6 +53,7 @@ _OTHER_CLASS = re.compile(
     r"Expected '(?P<path>[\w.]+)' to be a subclass of <class '(?P<base>[\w.]+)'>|"
     r"Import path (?P<given>[\w.]+) does not correspond to a subclass of (?P<wanted>[\w.]+)"
 )
+_DENIED = re.compile(r"Importing '(?P<path>[\w.]+)' is not allowed")
 _UNRECOGNISED = re.compile(r"^unrecognized arguments: --(?P<option>\w+)")
 _CHOICE = re.compile(r"[^\s,'\"\]]+")
 _REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
@@ -83,6 +84,14 @@ class Parser(ArgumentParser):
     """jsonargparse's, whose errors are exceptions with one sentence, and which takes no abbreviated flags."""
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
+        # a config is a file of this machine, and says nothing of what an argument without a type is to be; what
+        # jsonargparse knows to run programs it refuses by name, before it is imported
+        set_parsing_settings(
+            config_read_mode_urls_enabled=False,
+            config_read_mode_fsspec_enabled=False,
+            instantiate_subclass_spec_in_any=False,
+            import_path_denylist=[],
+        )
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
         self.start = Path.cwd()  # jsonargparse goes into the folder of a config file while it reads it
 
@@ -388,6 +397,9 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
     expected = [match for text in texts if (match := _EXPECTED.match(text)) is not None]
     given = next((match["value"] for match in expected if match["value"]), reason.value)
     for text in texts:
+        if (match := _DENIED.search(text)) is not None:
+            found = _place_in_files(reason.keys[-1], parser) if reason.keys else ""
+            return f"{where}{match['path']} is nothing that a config may name, since it might do anything{found}"
         if (match := _OTHER_CLASS.search(text)) is not None:
             path, base = match["path"] or match["given"], (match["base"] or match["wanted"]).rpartition(".")[2]
             return f"{where}{path} is no {base}: name a class of that kind{_place_in_files(reason.keys[-1], parser)}"

@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.devices import has_bfloat16_units
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range, check_value
 
@@ -55,7 +57,9 @@ PROCESSES_A_CORE = 8  # more is an error of typing: even trials of a distributed
 class Trainer(L.Trainer):
     """Lightning's trainer, whose precision is "auto" unless stated.
 
-    `trainer.precision` then has the value that was chosen and `trainer.precision_reason` why; both are printed once.
+    Checkpoints are written whole or not at all, with a hash, and read as data (`AtomicCheckpointIO`), unless `plugins`
+    has another `CheckpointIO`. `trainer.precision` has the value that was chosen and `trainer.precision_reason` why;
+    both are printed once.
 
     Args:
         precision: the numbers that networks compute with. "auto" = bfloat16 ("bf16-mixed") where the device computes
@@ -69,6 +73,11 @@ class Trainer(L.Trainer):
         for name, kind in _RANGES.items():
             check_value("Trainer", name, others.get(name), kind)
         _check_times(others)
+        plugins = others.pop("plugins", None)
+        plugins = [] if plugins is None else list(plugins) if isinstance(plugins, list | tuple) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpointIO())
+        others["plugins"] = plugins
         # Lightning finds the accelerator first: which one "auto" is decides the precision
         super().__init__(precision=None if precision == "auto" else precision, **others)
         self.precision_reason = "stated"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from torch import Tensor
 
 from gan_lightning import checkpoint_io
@@ -310,6 +310,8 @@ def test_what_would_grow_beyond_its_file_is_refused(value: Any, reason: str, wri
         (("optimizer_states", 0, "param_groups", 0, "betas"), [0.5, 2.0]),
         (("optimizer_states", 0, "state", 0, "exp_avg"), torch.zeros(7)),
         (("optimizer_states", 1, "state", 0, "step"), None),
+        (("gan_lightning", "resume_state"), {}),
+        (("gan_lightning", "standing", "batch"), 2**62),
     ],
 )
 def test_what_no_run_writes_is_refused(place: tuple[Any, ...], value: Any, written: Path, tmp_path: Path) -> None:
@@ -321,6 +323,53 @@ def test_what_no_run_writes_is_refused(place: tuple[Any, ...], value: Any, writt
     path = changed(written, tmp_path / "strange.ckpt", change)
     with pytest.raises(CheckpointError, match="wrote"):
         run(tmp_path, path, epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda content: content["optimizer_states"].pop(), r"holds optimizers of other networks \(\[\[4\]\]"),
+        (lambda content: content["optimizer_states"][0]["param_groups"][0]["params"].pop(), "of other networks"),
+        (lambda content: content.pop("global_step"), "without the state of its training"),
+        (lambda content: content["optimizer_states"][0]["param_groups"][0].update(lr="x"), r"holds .*\(lr is x\)"),
+        (lambda content: content["state_dict"].update({"generator.net.0.bias": torch.zeros(16).long()}), "int64"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_told_with_the_file(
+    change: Callable[[Any], object], reason: str, written: Path, tmp_path: Path
+) -> None:
+    path = changed(written, tmp_path / "other.ckpt", change)
+    with pytest.raises(CheckpointError, match=reason) as raised:
+        run(tmp_path, path, epochs=2)
+    assert "other.ckpt" in str(raised.value) or "weights" in str(raised.value)
+
+
+@pytest.mark.parametrize("seconds", [1e300, float("inf"), float("nan"), -1e12, 2**63])
+def test_a_clock_that_no_run_has_is_refused(seconds: float, tmp_path: Path) -> None:
+    run(tmp_path, callbacks=[Timer("01:00:00:00")])
+
+    def change(content: Any) -> None:
+        content["callbacks"]["Timer"]["time_elapsed"]["train"] = seconds
+
+    path = changed(tmp_path / "last.ckpt", tmp_path / "x.ckpt", change)
+    with pytest.raises(CheckpointError, match=r"x\.ckpt holds .* times that no run takes"):
+        run(tmp_path, path, epochs=2, callbacks=[Timer("01:00:00:00")])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("generator", {"class_path": "toys.ToyGenerator", "init_args": {"latent_dim": 10**9}}, "larger than what it"),
+        ("generator", {"class_path": "toys.ToyGenerator", "init_args": {"width": 3}}, "unexpected keyword"),
+        ("an_argument", 3, "unexpected keyword"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_told(
+    name: str, value: Any, reason: str, written: Path, tmp_path: Path
+) -> None:
+    path = changed(written, tmp_path / "x.ckpt", lambda content: content["hyper_parameters"].update({name: value}))
+    with pytest.raises(CheckpointError, match=rf"x\.ckpt does not say how its model is built, .*{reason}"):
+        ToyGAN.load_from_checkpoint(path)
 
 
 def test_attributes_of_a_dictionary_are_left_behind(written: Path, tmp_path: Path) -> None:

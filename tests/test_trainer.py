@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.plugins.precision import DoublePrecision
 
 from gan_lightning import trainer as trainer_module
+from gan_lightning.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.cli import main
 from gan_lightning.devices import has_avx512, has_bfloat16_units
 from gan_lightning.trainer import Trainer
@@ -141,3 +144,11 @@ def test_no_config_names_bfloat16() -> None:
         allowed = {"16-mixed"} if path.stem == "mixed-16" else {"auto", "32-true"}
         assert stated in allowed, f"{path}: precision: {stated}"
         assert "bf16" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("given", [None, [], [LightningEnvironment()], LightningEnvironment()])
+def test_checkpoints_are_written_whole_and_with_a_hash(given: Any, tmp_path: Path) -> None:
+    quiet = {"logger": False, "enable_progress_bar": False, "default_root_dir": tmp_path}
+    assert type(Trainer(accelerator="cpu", plugins=given, **quiet).strategy.checkpoint_io) is AtomicCheckpointIO
+    own = TorchCheckpointIO()
+    assert Trainer(accelerator="cpu", plugins=[own], **quiet).strategy.checkpoint_io is own

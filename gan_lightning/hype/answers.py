@@ -135,7 +135,7 @@ def _made(kind: type[T], fields: Mapping[str, Any]) -> T:
         allowed = get_args(types) or (types,)
         if value not in allowed and type(value) not in allowed and not (type(value) is int and float in allowed):
             raise TypeError(f"{name} is {value!r}")
-        if type(value) in (int, float) and not (math.isfinite(value) and (value >= 0 or name == "seed")):
+        if isinstance(value, int | float) and not (math.isfinite(value) and (value >= 0 or name == "seed")):
             raise ValueError(f"{name} is {value!r}")
     return kind(**fields)
 

@@ -77,6 +77,13 @@ FLAGS: dict[str, str] = {  # what is added to a good command, and a word that th
     "--model.generator_optimizer={class_path: torch.optim.Adam, init_args: {lr: -1}}": "model.generator_optimizer",
     "--model.generator_optimizer={class_path: torch.optim.Adam, init_args: {beta: [0, 1]}}": "betas",
     "--model.generator_optimizer={class_path: torch.optim.Adam, init_args: {betas: [0, 1.5]}}": "beta",
+    "--model.generator={class_path: torch.nn.Linear, init_args: {in_features: 1, out_features: 1, device: "
+    "{class_path: subprocess.Popen, init_args: {args: 'true'}}}}": "subprocess.Popen",
+    "--model.generator={class_path: torch.nn.Linear, init_args: {in_features: 1, out_features: 1, device: "
+    "{class_path: zipfile.ZipFile, init_args: {file: '{place}/none', mode: w}}}}": "zipfile.ZipFile",
+    "--model.generator_optimizer={class_path: functools.partial}": "functools.partial",
+    "--config=http://127.0.0.1:9/a.yaml": "no config file",
+    "--config=simplecache::http://127.0.0.1:9/a.yaml": "no config file",
     "--model.generator_clip_norm=-1": "generator_clip_norm",
     "--model.n_critic=0": "n_critic",
     "--model.n_critic=1.5": "n_critic",

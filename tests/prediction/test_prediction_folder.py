@@ -84,7 +84,7 @@ def test_a_page_in_is_a_page_out(tmp_path: Path) -> None:
     assert contents(out).keys() == {"a.tif", "a.tiff", "a#2.png"}
     for made, given in zip(pages(out), pages(photos), strict=True):
         seed = crc32(given.name(photos).encode())
-        assert torch.equal(read_image(made), translate_image(model, read_image(given), seed=seed))
+        assert torch.equal(read_image(made), translate_image(model.translator, read_image(given), seed=seed))
     assert translated(model, photos, out) == Summary(0, 6, [])
 
 
