@@ -89,7 +89,8 @@ def test_what_the_user_can_mend_ends_with_a_sentence_and_2(
         ([real, fake], "20 real images are too few: each person is shown 50"),
         ([real, fake, "--protocol=time", "--num=14"], "each person is shown 21"),
         ([real, fake, "--num=7"], "give an even number"),
-        ([real, fake, "--num=4", "--port=-1"], "make it 0 to 65535"),
+        ([real, fake, "--num=4", "--port=-1"], "port=-1 is out of range"),
+        ([real, fake, "--num=4", "--host=nowhere.invalid"], "give another host or port"),
         ([real, fake, "--num=4", f"--answers={tmp_path / 'file' / 'a.jsonl'}"], "cannot be written"),
     ):
         assert main(["hype", answers, *arguments]) == 2
