@@ -23,9 +23,9 @@ import yaml
 from torch.utils.data import DataLoader
 
 from benchmarks.rounds import machine, quieten_lightning
-from gan_lightning.batches import Batch, DomainBatch, ImageBatch, PairedBatch, UnpairedBatch
-from gan_lightning.generative import GenerativeModule
-from gan_lightning.trainer import Trainer
+from gan_lightning.data.batches import Batch, DomainBatch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.training.generative import GenerativeModule
+from gan_lightning.training.trainer import Trainer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 WARM_UP = 1

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from benchmarks.rounds import quieten_lightning
 from gan_lightning import losses, models
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import FromLatents
 from gan_lightning.metrics.modes import mixture_coverage
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory

@@ -26,12 +26,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.rounds import quieten_lightning
 from benchmarks.training import WARM_UP, Stopwatch, rate
-from gan_lightning.adversarial import NonFiniteLossError
 from gan_lightning.callbacks import Evaluation
-from gan_lightning.cli import main as command_line
-from gan_lightning.files import write_whole
-from gan_lightning.generative import GenerativeModule
-from gan_lightning.images import to_uint8
+from gan_lightning.cli.training import main as command_line
+from gan_lightning.data.files import write_whole
+from gan_lightning.data.images import to_uint8
+from gan_lightning.training.adversarial import NonFiniteLossError
+from gan_lightning.training.generative import GenerativeModule
 
 EPOCHS = 16  # of 8,000 digits
 BATCH_SIZE = 64

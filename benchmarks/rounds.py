@@ -12,7 +12,7 @@ from statistics import median
 
 import torch
 
-from gan_lightning.devices import has_bfloat16_units
+from gan_lightning.training.devices import has_bfloat16_units
 
 
 def parser(description: str, batches: int) -> ArgumentParser:

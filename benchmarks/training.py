@@ -22,9 +22,9 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, Pad, ToTensor
 
 from benchmarks.rounds import compare, parser, quieten_lightning
-from gan_lightning.cli import main as command_line
-from gan_lightning.devices import has_bfloat16_units
+from gan_lightning.cli.training import main as command_line
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.training.devices import has_bfloat16_units
 
 CONFIG = Path(__file__).parents[1] / "configs/dcgan/mnist.yaml"
 LATENT_DIM = 100

@@ -37,11 +37,11 @@ from torchvision.transforms import (
 
 from benchmarks.rounds import compare, quieten_lightning
 from benchmarks.training import Stopwatch
-from gan_lightning.cli import main as command_line
-from gan_lightning.devices import has_bfloat16_units
-from gan_lightning.files import image_files
-from gan_lightning.image_pool import ImagePool
+from gan_lightning.cli.training import main as command_line
+from gan_lightning.data.files import image_files
 from gan_lightning.networks import PatchGAN, ResNetGenerator, UNetGenerator
+from gan_lightning.training.devices import has_bfloat16_units
+from gan_lightning.training.image_pool import ImagePool
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SIZE, LOADED = 256, 286  # pixels

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.batches import Batch, DomainBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import Batch, DomainBatch, PairedBatch, UnpairedBatch
 
 AUGMENTATION = 1  # tells these numbers from those of the shuffle
 

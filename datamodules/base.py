@@ -10,8 +10,8 @@ import torch
 from datamodules.augmentation import BatchDraws, augment, centre_crop, map_images
 from datamodules.loader import ReferenceLoader, TrainingLoader
 from datamodules.storage import ImageStorage, PartlyLabelledStorage, Storage
-from gan_lightning.batches import Batch, ImageBatch, batch_length
-from gan_lightning.images import to_float
+from gan_lightning.data.batches import Batch, ImageBatch, batch_length
+from gan_lightning.data.images import to_float
 from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 
 SPLIT_SEED = 0  # of hold-outs and reference subsets: they stay the same whatever `seed` is, so that scores compare
@@ -78,7 +78,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         seed: names the order of the training images, and their crops and flips.
 
     Attributes:
-        batch_type: the NamedTuple of `gan_lightning.batches` that the loaders yield.
+        batch_type: the NamedTuple of `gan_lightning.data.batches` that the loaders yield.
         labels_per_class: for semi-supervised training, how many images of each class keep their label; the others
             train with -1, and half of every training batch is labelled (see `PartlyLabelledStorage`). The reference
             set keeps its labels. None: all do, and batches are as they come.

@@ -24,7 +24,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from datamodules.decode import Decoder
 from datamodules.storage import Pixels, digest
-from gan_lightning.files import Page, reason, shown, write_whole
+from gan_lightning.data.files import Page, reason, shown, write_whole
 
 LAYOUT = 3  # of the cache; another number makes every older cache stale
 _CHUNK = 512  # images that wait for being written, at most

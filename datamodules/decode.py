@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from gan_lightning.files import Page, deep_values, open_image, shallow
-from gan_lightning.images import as_channels
+from gan_lightning.data.files import Page, deep_values, open_image, shallow
+from gan_lightning.data.images import as_channels
 
 Channels = Literal[1, 3, 4]
 Fit = Literal["crop", "stretch", "pad"]

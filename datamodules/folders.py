@@ -20,8 +20,8 @@ from datamodules.base import ImageDataModule, random_rows, stored_size
 from datamodules.cache import decode_cached
 from datamodules.decode import Channels, Decoder, Fit, Region, TileDecoder
 from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
-from gan_lightning.batches import PairedBatch, UnpairedBatch
-from gan_lightning.files import Page, composed, matched, open_image, pages, refuse_shared, shown
+from gan_lightning.data.batches import PairedBatch, UnpairedBatch
+from gan_lightning.data.files import Page, composed, matched, open_image, pages, refuse_shared, shown
 from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
 Items = TypeVar("Items", Pixels, ImageStorage, PairedStorage)

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from datamodules.storage import Storage, digest
-from gan_lightning.batches import Batch
+from gan_lightning.data.batches import Batch
 
 
 class TrainingLoader:

@@ -20,9 +20,9 @@ from datamodules.base import height_and_width
 from datamodules.decode import Channels, Decoder
 from datamodules.folders import PairedFolder
 from datamodules.storage import PairedStorage
-from gan_lightning.batches import Batch, PairedBatch
-from gan_lightning.files import matched
-from gan_lightning.images import to_float
+from gan_lightning.data.batches import Batch, PairedBatch
+from gan_lightning.data.files import matched
+from gan_lightning.data.images import to_float
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, ShareBelowOne
 
 _COARSE = 3  # displacement vectors along each side of an image

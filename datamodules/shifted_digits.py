@@ -15,7 +15,7 @@ from datamodules.base import ImageDataModule
 from datamodules.digits import Digits
 from datamodules.storage import ImageStorage, Pixels, Storage, UnpairedStorage, digest
 from datamodules.torchvision_sets import resized
-from gan_lightning.batches import Batch, DomainBatch
+from gan_lightning.data.batches import Batch, DomainBatch
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 CELLS = 7  # of a texture in each direction: about as coarse as the strokes of a digit

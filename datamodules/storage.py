@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch
 
 
 def digest(*parts: object) -> str:

@@ -13,9 +13,9 @@ from datamodules.cache import decode_cached
 from datamodules.decode import TileDecoder
 from datamodules.folders import _FolderModule
 from datamodules.storage import ImageStorage, Pixels
-from gan_lightning.batches import ImageBatch, PairedBatch
-from gan_lightning.files import pages
-from gan_lightning.images import to_float, to_uint8
+from gan_lightning.data.batches import ImageBatch, PairedBatch
+from gan_lightning.data.files import pages
+from gan_lightning.data.images import to_float, to_uint8
 from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
 

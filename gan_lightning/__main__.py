@@ -33,7 +33,7 @@ class Group(NamedTuple):
 
 EVALUATION = "gan_lightning.evaluation.command"
 PICTURES = "gan_lightning.evaluation.pictures"
-HYPE = "gan_lightning.hype.command"
+HYPE = "gan_lightning.evaluation.hype.command"
 
 COMMANDS = Group(
     {
@@ -66,7 +66,7 @@ class CommandParser(argparse.ArgumentParser):
         Raises:
             UsageError: the message, boiled down.
         """
-        from gan_lightning.parsing import boil_down  # noqa: PLC0415 (see _start)
+        from gan_lightning.cli.parsing import boil_down  # noqa: PLC0415 (see _start)
 
         raise UsageError(boil_down(message))
 
@@ -104,8 +104,8 @@ def _start(arguments: list[str]) -> None:
     # imported within `run`, where a Ctrl-C ends the program quietly
     from jsonargparse import auto_cli  # noqa: PLC0415
 
-    from gan_lightning.own_modules import find_own_modules  # noqa: PLC0415
-    from gan_lightning.parsing import Parser  # noqa: PLC0415
+    from gan_lightning.cli.own_modules import find_own_modules  # noqa: PLC0415
+    from gan_lightning.cli.parsing import Parser  # noqa: PLC0415
 
     find_own_modules()
     command, depth = find(arguments)

@@ -38,7 +38,7 @@ class Network(Recorded, nn.Module):
     """Base of all networks here: an `nn.Module` that a checkpoint can record and rebuild."""
 
     architecture: ClassVar[str | None] = None
-    """The name of networks built alike in the table of `gan_lightning.layouts`; None = none of them was measured."""
+    """The name of networks built alike in `gan_lightning.training.layouts`; None = none of them was measured."""
 
 
 def path_of(thing: Any) -> str:

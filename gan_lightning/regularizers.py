@@ -2,19 +2,41 @@
 
 import inspect
 import itertools
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.losses.feature_matching import feature_matching
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.recording import Recorded
 
-if TYPE_CHECKING:
-    from gan_lightning.adversarial import AdversarialModule
-
 Terms = dict[str, Tensor]
+
+
+class Game(Protocol):
+    """What regularizers ask of a model: `gan_lightning.training.adversarial.AdversarialModule` has it."""
+
+    discriminator: nn.Module
+    batches_seen: int
+
+    def players(self) -> Mapping[Any, Sequence[nn.Module]]:
+        """The modules that each player learns."""
+        ...
+
+    def reference(self, batch: Any) -> Tensor:
+        """The real images of a batch, (N, C, H, W)."""
+        ...
+
+    def fake_images(self, fake: Any) -> Tensor:
+        """The images (N, C, H, W) among what was made for it."""
+        ...
+
+    def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
+        """What the discriminator answers on real or fake images."""
+        ...
 
 
 class Regularizer(Recorded, nn.Module):
@@ -24,14 +46,14 @@ class Regularizer(Recorded, nn.Module):
     are in the checkpoint.
     """
 
-    def check(self, model: "AdversarialModule") -> None:
+    def check(self, model: Game) -> None:
         """Called before training starts: raise an error with a sentence where the model is none that this fits."""
 
-    def discriminator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
+    def discriminator(self, model: Game, batch: Any, fake: Any) -> Terms:
         """Named terms for the discriminator's turn; what `model.discriminator_loss` is given."""
         return {}
 
-    def generator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
+    def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
         """Named terms for the generator's turn; what `model.generator_loss` is given."""
         return {}
 
@@ -57,7 +79,7 @@ class FeatureMatching(Regularizer):
         super().__init__()
         self.weight = weight
 
-    def check(self, model: "AdversarialModule") -> None:
+    def check(self, model: Game) -> None:
         """The discriminator has features on request."""
         if "with_features" not in inspect.signature(model.discriminator.forward).parameters:
             raise TypeError(
@@ -67,7 +89,7 @@ class FeatureMatching(Regularizer):
                 "(gan_lightning.networks.discriminator.Discriminator)"
             )
 
-    def generator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
+    def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
         """`feature_matching`, of images seen through the model's augmentation."""
         asked = {"with_features": True, "with_logits": False}
         with torch.no_grad():
@@ -100,15 +122,15 @@ class HistoricalAveraging(Regularizer):
         self.register_buffer("turns", torch.zeros((), dtype=torch.int64))  # t
         self._last_batch = -1
 
-    def discriminator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
+    def discriminator(self, model: Game, batch: Any, fake: Any) -> Terms:
         """The term, where the player is the discriminator."""
         return self._pull(model) if self.player == "discriminator" else {}
 
-    def generator(self, model: "AdversarialModule", batch: Any, fake: Any) -> Terms:
+    def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
         """The term, where the player is the generator."""
         return self._pull(model) if self.player == "generator" else {}
 
-    def _pull(self, model: "AdversarialModule") -> Terms:
+    def _pull(self, model: Game) -> Terms:
         modules = model.players()[self.player]
         theta = torch.cat([p.flatten() for module in modules for p in module.parameters() if p.requires_grad])
         if model.batches_seen != self._last_batch:  # once a turn, however many parts a batch is cut into

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.datasets import MNIST
 
-from gan_lightning.metrics.digits import WEIGHTS, LeNet
+from gan_lightning.extractors.digits import WEIGHTS, LeNet
 
 VERSION = "1"
 MAX_DEGREES, MAX_SCALE, MAX_SHIFT = 10.0, 0.1, 2.0  # of the augmentation; the shift is in pixels

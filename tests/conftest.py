@@ -27,7 +27,7 @@ def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights in the layout of torch-fidelity's file, of a size that neither fades nor explodes on the way."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    from gan_lightning.metrics.inception import WEIGHTS_NAME
+    from gan_lightning.extractors.inception import WEIGHTS_NAME
 
     path = tmp_path_factory.mktemp("hub") / "checkpoints" / WEIGHTS_NAME
     path.parent.mkdir()

@@ -17,7 +17,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from torch.optim import SGD
 
-import gan_lightning.strategies  # noqa: F401
+import gan_lightning.training.strategies  # noqa: F401
 from datamodules import Digits
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance, InceptionScore

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_lightning.checkpoint_io import AtomicCheckpointIO
-from gan_lightning.trainer import Trainer
+from gan_lightning.training.checkpoint_io import AtomicCheckpointIO
+from gan_lightning.training.trainer import Trainer
 from test_stops import COUNT, MODELS, Stored
 
 

@@ -11,12 +11,12 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch.optim import SGD, Adam
 
-from gan_lightning.adversarial import NonFiniteLossError, Player
 from gan_lightning.augmentation import AdaptiveAugmentation
-from gan_lightning.batches import ImageBatch, PairedBatch, split
+from gan_lightning.data.batches import ImageBatch, PairedBatch, split
 from gan_lightning.losses import NonSaturating
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.schedules import Cosine, LinearToZero
+from gan_lightning.training.adversarial import NonFiniteLossError, Player
 from toys import DeterministicGAN, ToyData, ToyDiscriminator, ToyGAN, ToyGenerator, equal, trainer, weights
 
 SGD_01 = partial(SGD, lr=0.1)
@@ -214,7 +214,7 @@ def test_lazy_terms_of_the_generator_count_its_own_turns() -> None:
 
 
 def test_losses_are_logged_when_the_logger_writes_and_show_in_the_bar(tmp_path: Any) -> None:
-    from gan_lightning.loggers import RunCSVLogger
+    from gan_lightning.training.loggers import RunCSVLogger
 
     run = trainer(max_epochs=2, logger=RunCSVLogger(str(tmp_path)), log_every_n_steps=3)
     run.fit(ToyGAN(), ToyData(batches=4))
@@ -229,7 +229,7 @@ def test_losses_are_logged_when_the_logger_writes_and_show_in_the_bar(tmp_path: 
 
 
 def test_the_probability_of_an_adaptive_augmentation_is_logged_as_it_moves(tmp_path: Any) -> None:
-    from gan_lightning.loggers import RunCSVLogger
+    from gan_lightning.training.loggers import RunCSVLogger
 
     class Told(ToyGAN):
         def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -245,7 +245,7 @@ def test_the_probability_of_an_adaptive_augmentation_is_logged_as_it_moves(tmp_p
 
 
 def test_logs_of_a_resumed_run_are_added(tmp_path: Any) -> None:
-    from gan_lightning.loggers import RunCSVLogger
+    from gan_lightning.training.loggers import RunCSVLogger
 
     for _ in range(2):
         trainer(max_epochs=1, logger=RunCSVLogger(str(tmp_path)), log_every_n_steps=2).fit(ToyGAN(), ToyData(batches=4))

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.optim import SGD
 
-from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.augmentation.adaptive import SYM6, _Sample, recolor, warp
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.losses import AdversarialLoss, NonSaturating, Wasserstein, r1
 from gan_lightning.models import DCGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.training.adversarial import AdversarialModule
 from test_resume import Kill, KilledError, assert_same_end, data_of, fit
 from toys import ToyData, ToyGAN, trainer
 

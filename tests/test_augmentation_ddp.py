@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gan_lightning.augmentation import AdaptiveAugmentation
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from toys import ToyData, ToyGAN, trainer
 

@@ -8,9 +8,9 @@ import torch
 import yaml
 from torch import nn
 
-from gan_lightning.averaging import AveragedNetwork
 from gan_lightning.draws import ImageDraws
 from gan_lightning.schedules import Cosine
+from gan_lightning.training.averaging import AveragedNetwork
 from toys import ToyData, ToyGAN, ToyGenerator, trainer, weights
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from gan_lightning.batches import (
+from gan_lightning.data.batches import (
     CaptionedBatch,
     ImageBatch,
     PairedBatch,

@@ -15,10 +15,10 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from torch import Tensor
 
-from gan_lightning import checkpoint_io
-from gan_lightning.checkpoint_io import AtomicCheckpointIO, CheckpointError, read_checkpoint
-from gan_lightning.generative import GenerativeModule
-from gan_lightning.pretrained import load_part
+from gan_lightning.training import checkpoint_io
+from gan_lightning.training.checkpoint_io import AtomicCheckpointIO, CheckpointError, read_checkpoint
+from gan_lightning.training.generative import GenerativeModule
+from gan_lightning.training.pretrained import load_part
 from toys import ToyData, ToyGAN, ToyGenerator, trainer
 
 

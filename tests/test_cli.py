@@ -17,9 +17,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gan_lightning import errors
 from gan_lightning.callbacks import Evaluation
-from gan_lightning.checkpoint_io import AtomicCheckpointIO
-from gan_lightning.cli import _plainly, main
+from gan_lightning.cli.training import _plainly, main
 from gan_lightning.errors import UsageError
+from gan_lightning.training.checkpoint_io import AtomicCheckpointIO
 from toys import read_png
 
 ROOT = Path(__file__).parent.parent

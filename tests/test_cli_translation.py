@@ -9,7 +9,7 @@ import torch
 import yaml
 from PIL import Image
 
-from gan_lightning.cli import main
+from gan_lightning.cli.training import main
 from gan_lightning.models import Pix2Pix
 
 SIZE = 32

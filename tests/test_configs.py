@@ -7,10 +7,10 @@ import pytest
 import torch
 import yaml
 
-from gan_lightning.adversarial import AdversarialModule
-from gan_lightning.cli import main
-from gan_lightning.images import write_png
+from gan_lightning.cli.training import main
+from gan_lightning.data.images import write_png
 from gan_lightning.recording import import_class
+from gan_lightning.training.adversarial import AdversarialModule
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXPERIMENTS = sorted(p for p in CONFIGS.rglob("*.yaml") if p.parent.name != "overlays")

@@ -13,9 +13,9 @@ import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
+from gan_lightning.data.files import read_image
 from gan_lightning.errors import run
-from gan_lightning.files import read_image
 from gan_lightning.schedules import LinearToZero
 from toys import ToyGAN
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from gan_lightning.batches import UnpairedBatch
+from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.models import CycleGAN
 from gan_lightning.recording import Network
 from tiny import pix2pix, vae_gan

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lightning.files import holds, image_files, image_kind, pages, read_image, shown, write_image
+from gan_lightning.data.files import holds, image_files, image_kind, pages, read_image, shown, write_image
 
 
 def saved(path: Path, values: np.ndarray, mode: str | None = None, **options) -> Path:

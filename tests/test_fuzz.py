@@ -16,16 +16,16 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gan_lightning.callbacks.evaluation import forget_reports
-from gan_lightning.checkpoint_io import CheckpointError, read_checkpoint
+from gan_lightning.data.files import read_image
 from gan_lightning.evaluation.cache import FeatureCache
+from gan_lightning.evaluation.hype.answers import AnswersFile, read_answers
+from gan_lightning.evaluation.hype.report import report
+from gan_lightning.evaluation.hype.study import Answer, Design
 from gan_lightning.evaluation.pictures.curves import read_curves
 from gan_lightning.evaluation.report import Report
-from gan_lightning.files import read_image
-from gan_lightning.hype.answers import AnswersFile, read_answers
-from gan_lightning.hype.report import report
-from gan_lightning.hype.study import Answer, Design
-from gan_lightning.loggers import RunCSVLogger
 from gan_lightning.metrics import DigitClassifier, Features
+from gan_lightning.training.checkpoint_io import CheckpointError, read_checkpoint
+from gan_lightning.training.loggers import RunCSVLogger
 from gan_lightning.weights import holding, read_weights
 from tiny import dcgan
 from toys import trainer
@@ -69,7 +69,7 @@ def picture(kind: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, torch.Tensor]]:
-    from gan_lightning.checkpoint_io import AtomicCheckpointIO
+    from gan_lightning.training.checkpoint_io import AtomicCheckpointIO
 
     folder = tmp_path_factory.mktemp("checkpoint")
     run = trainer(folder, plugins=[AtomicCheckpointIO()])

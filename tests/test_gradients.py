@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_lightning.gradients import scale_gradient
+from gan_lightning.layers.gradients import scale_gradient
 
 
 @pytest.mark.parametrize("factor", [-1.0, 0.0, 2.5, 1e6])

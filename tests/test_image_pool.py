@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_lightning.image_pool import ImagePool
+from gan_lightning.training.image_pool import ImagePool
 
 
 def numbered(*numbers: int) -> Tensor:

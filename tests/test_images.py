@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from datamodules.decode import Decoder
-from gan_lightning.images import as_uint8, image_grid, to_channels, to_float, to_uint8, to_uint16
+from gan_lightning.data.images import as_uint8, image_grid, to_channels, to_float, to_uint8, to_uint16
 
 
 def test_all_256_levels_come_back() -> None:

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning import layouts, networks
-from gan_lightning.adversarial import AdversarialModule
-from gan_lightning.layouts import GAINS, is_faster_in_channels_last, kind_of
+from gan_lightning import networks
 from gan_lightning.models import DCGAN, VAE, CycleGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, PatchGAN, ResNetGenerator, VAEDecoder, VAEEncoder
 from gan_lightning.recording import Network
+from gan_lightning.training import layouts
+from gan_lightning.training.adversarial import AdversarialModule
+from gan_lightning.training.layouts import GAINS, is_faster_in_channels_last, kind_of
 from tiny import data_for
 from toys import trainer, weights
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gan_lightning import lines
-from gan_lightning.loggers import RunCSVLogger, cut_back
+from gan_lightning.data import lines
+from gan_lightning.training.loggers import RunCSVLogger, cut_back
 
 
 def logged(folder: Path, *rows: dict[str, float], cut: int | None = None) -> list[dict[str, str]]:

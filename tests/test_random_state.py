@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gan_lightning import random_state
+from gan_lightning.training import random_state
 
 
 def draw() -> list[Any]:

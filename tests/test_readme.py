@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from gan_lightning import __main__ as tools
-from gan_lightning.cli import main
-from gan_lightning.images import write_png
+from gan_lightning.cli.training import main
+from gan_lightning.data.images import write_png
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,12 +12,12 @@ from jsonargparse import ArgumentParser
 from torch import nn
 from torch.optim import SGD, Adam
 
-from gan_lightning.adversarial import TRUSTED, AdversarialModule
 from gan_lightning.losses import LeastSquares
 from gan_lightning.models import DCGAN, WGANGP
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPGenerator
 from gan_lightning.recording import Network, describe, import_class, path_of, rebuild
 from gan_lightning.schedules import LinearToZero
+from gan_lightning.training.adversarial import TRUSTED, AdversarialModule
 from toys import ToyGAN, ToyGenerator
 
 OURS = ("gan_lightning", "torch", "toys", "test_recording")

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gan_lightning.adversarial import AdversarialModule
-from gan_lightning.batches import ImageBatch, PairedBatch
+from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.losses import NonSaturating, WeightedGenerator, feature_matching
 from gan_lightning.models import CGAN, DCGAN, Pix2Pix
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, PatchGAN, UNetGenerator
 from gan_lightning.regularizers import FeatureMatching, HistoricalAveraging
+from gan_lightning.training.adversarial import AdversarialModule
 from tiny import BUILDERS, cut, cyclegan, data_for
 from tiny import pix2pix as pix2pix_
 from toys import ToyData, ToyGAN, equal, trainer, weights

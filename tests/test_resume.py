@@ -12,10 +12,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.optim import Adam
 
 from datamodules import Digits
-from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.augmentation import AdaptiveAugmentation
-from gan_lightning.batches import ImageBatch, UnpairedBatch
-from gan_lightning.checkpoint_io import CheckpointError
+from gan_lightning.data.batches import ImageBatch, UnpairedBatch
 from gan_lightning.models import CGAN, DCGAN, GAN, WGANGP, CycleGAN, Pix2Pix
 from gan_lightning.networks import (
     DCGANDiscriminator,
@@ -27,6 +25,8 @@ from gan_lightning.networks import (
     UNetGenerator,
 )
 from gan_lightning.schedules import LinearToZero
+from gan_lightning.training.adversarial import AdversarialModule
+from gan_lightning.training.checkpoint_io import CheckpointError
 from tiny import BUILDERS, data_for
 from toys import ToyData, ToyGAN, trainer
 

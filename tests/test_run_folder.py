@@ -13,8 +13,8 @@ import pytest
 import torch
 import yaml
 
-from gan_lightning.cli import main
-from gan_lightning.run_folder import RunFolder, describe_device
+from gan_lightning.cli.run_folder import RunFolder, describe_device
+from gan_lightning.cli.training import main
 
 QUICKSTART = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from datamodules.base import ImageDataModule
 from datamodules.shifted_digits import DomainStorage
 from datamodules.storage import ImageStorage, PairedStorage, Pixels, Storage, UnpairedStorage
-from gan_lightning.batches import DomainBatch, PairedBatch, UnpairedBatch
 from gan_lightning.callbacks import LastCheckpoint, SampleGrid, Stopped
-from gan_lightning.loggers import RunCSVLogger
+from gan_lightning.data.batches import DomainBatch, PairedBatch, UnpairedBatch
 from gan_lightning.models import SSGAN
+from gan_lightning.training.loggers import RunCSVLogger
 from models.test_models_dann import batch as domains
 from models.test_models_dann import dann
 from models.test_models_gmmn import gmmn

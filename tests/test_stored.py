@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gan_lightning.generative import GenerativeModule
-from gan_lightning.trainer import Trainer
+from gan_lightning.training.generative import GenerativeModule
+from gan_lightning.training.trainer import Trainer
 from store_checkpoints import made_by
 from test_stops import MODELS, Stored
 

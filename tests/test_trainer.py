@@ -14,11 +14,11 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.plugins.precision import DoublePrecision
 
-from gan_lightning import trainer as trainer_module
-from gan_lightning.checkpoint_io import AtomicCheckpointIO
-from gan_lightning.cli import main
-from gan_lightning.devices import has_avx512, has_bfloat16_units
-from gan_lightning.trainer import Trainer
+from gan_lightning.cli.training import main
+from gan_lightning.training import trainer as trainer_module
+from gan_lightning.training.checkpoint_io import AtomicCheckpointIO
+from gan_lightning.training.devices import has_avx512, has_bfloat16_units
+from gan_lightning.training.trainer import Trainer
 from toys import ToyData, ToyGAN
 
 CONFIGS = Path(__file__).parent.parent / "configs"

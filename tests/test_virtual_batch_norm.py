@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.adversarial import AdversarialModule
+from gan_lightning.layers.virtual_batch_norm import VirtualBatchNorm, VirtualBatchNormGenerator
 from gan_lightning.models import DCGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPGenerator, ResidualGenerator
 from gan_lightning.recording import describe, rebuild
-from gan_lightning.virtual_batch_norm import VirtualBatchNorm, VirtualBatchNormGenerator
+from gan_lightning.training.adversarial import AdversarialModule
 from toys import ToyGenerator, equal, trainer
 
 SMALL: dict[str, Any] = {"image_size": 16, "channels": 1, "width": 4}

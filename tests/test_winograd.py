@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gan_lightning import winograd
+from gan_lightning.layers import winograd
+from gan_lightning.layers.winograd import ReflectedConv2d, _Winograd
 from gan_lightning.networks import ResNetGenerator
-from gan_lightning.winograd import ReflectedConv2d, _Winograd
 
 
 @pytest.mark.parametrize(("height", "width"), [(6, 6), (10, 18), (7, 12), (3, 5)])

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from gan_lightning.adversarial import AdversarialModule
-from gan_lightning.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch
 from gan_lightning.models import (
     ACGAN,
     BEGAN,
@@ -57,6 +56,7 @@ from gan_lightning.networks import (
     VGGDiscriminator,
 )
 from gan_lightning.networks.patch_sampler import PatchSampler
+from gan_lightning.training.adversarial import AdversarialModule
 
 SIZE = 16
 CLASSES = 3

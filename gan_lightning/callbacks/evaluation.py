@@ -19,13 +19,13 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from gan_lightning import lines
-from gan_lightning.batches import Fingerprinted, ImageBatch, PairedBatch, batch_length, item_numbers, select
+from gan_lightning.data import lines
+from gan_lightning.data.batches import Fingerprinted, ImageBatch, PairedBatch, batch_length, item_numbers, select
+from gan_lightning.data.images import to_uint8
 from gan_lightning.draws import ImageDraws
 from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Recipe, Report, find_recipe
 from gan_lightning.evaluation.cache import CACHE_VERSION
 from gan_lightning.evaluation.recipes import SUITE
-from gan_lightning.images import to_uint8
 from gan_lightning.metrics import FeatureExtractor, Features, NoFeatures, TooFewSamplesError, make_extractor
 from gan_lightning.metrics.base import EvaluationMetric
 from gan_lightning.ranges import Checked, NonNegativeInt

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.optim import Optimizer
 
-from gan_lightning.adversarial import PLAYERS, AdversarialModule, Player
-from gan_lightning.batches import first
-from gan_lightning.images import to_uint8
+from gan_lightning.data.batches import first
+from gan_lightning.data.images import to_uint8
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.metrics import FeatureExtractor
 from gan_lightning.ranges import Checked, NonNegativeFloat, PositiveInt, Range
+from gan_lightning.training.adversarial import PLAYERS, AdversarialModule, Player
 
 Trouble = Literal["won", "still", "collapsed"]
 TROUBLES: tuple[Trouble, ...] = ("won", "still", "collapsed")  # an earlier one explains the later ones

@@ -8,10 +8,10 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from gan_lightning.batches import item_numbers
 from gan_lightning.callbacks.stopping import over_processes
-from gan_lightning.files import shown
-from gan_lightning.images import to_channels, to_uint8, to_uint16, write_png
+from gan_lightning.data.batches import item_numbers
+from gan_lightning.data.files import shown
+from gan_lightning.data.images import to_channels, to_uint8, to_uint16, write_png
 
 
 class PredictionWriter(BasePredictionWriter):

@@ -11,11 +11,11 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from gan_lightning import loops
-from gan_lightning.batches import Batch, first
-from gan_lightning.generative import GenerativeModule
-from gan_lightning.images import image_grid, write_png
+from gan_lightning.data.batches import Batch, first
+from gan_lightning.data.images import image_grid, write_png
 from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
+from gan_lightning.training import loops
+from gan_lightning.training.generative import GenerativeModule
 
 
 class SampleGrid(Checked, L.Callback):

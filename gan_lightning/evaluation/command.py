@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from gan_lightning.data.files import matched, write_whole
 from gan_lightning.evaluation.cache import CACHE_VERSION, FeatureCache
 from gan_lightning.evaluation.evaluator import Evaluator, MetricChoice
 from gan_lightning.evaluation.recipes import FAMILIES, Recipe, find_recipe
@@ -23,7 +24,6 @@ from gan_lightning.evaluation.sources import (
     find_device,
     load_sampler,
 )
-from gan_lightning.files import matched, write_whole
 from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.ranges import PositiveFloat, PositiveInt, checked

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Self
 
-from gan_lightning import lines
+from gan_lightning.data import lines
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from gan_lightning.batches import ImageBatch
-from gan_lightning.files import Page, open_file, pages, read_image, reason, shown
-from gan_lightning.images import as_uint8, to_channels, to_uint8
+from gan_lightning.data.batches import ImageBatch
+from gan_lightning.data.files import Page, open_file, pages, read_image, reason, shown
+from gan_lightning.data.images import as_uint8, to_channels, to_uint8
 from gan_lightning.inference import Sampler
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -224,7 +224,7 @@ def load_sampler(path: Path, device: torch.device | str = "cpu", trusted: str | 
         PermissionError: it names a class outside the trusted packages.
     """
     # importing Lightning takes seconds, and two folders do without it
-    from gan_lightning.generative import GenerativeModule  # noqa: PLC0415
+    from gan_lightning.training.generative import GenerativeModule  # noqa: PLC0415
 
     model = GenerativeModule.load_from_checkpoint(path, device, trusted)
     if model.sampler is None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
-from gan_lightning.features import LayerFeatures, pretrained_convolutions
+from gan_lightning.extractors.features import LayerFeatures, pretrained_convolutions
 from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
 from gan_lightning.recording import Recorded
 

@@ -1,5 +1,11 @@
 """Metrics of generated images, and the feature extractors they are computed from."""
 
+from gan_lightning.extractors.base import FeatureExtractor, Features, ModuleExtractor, NoFeatures
+from gan_lightning.extractors.digits import DigitClassifier
+from gan_lightning.extractors.efficientnet import EfficientNetLite0
+from gan_lightning.extractors.inception import CleanInceptionV3, InceptionV3
+from gan_lightning.extractors.timm_models import DINOv2, TimmExtractor
+from gan_lightning.extractors.torchvision_models import VGG16, TorchvisionExtractor
 from gan_lightning.metrics.base import (
     EvaluationMetric,
     FeatureMetric,
@@ -10,12 +16,8 @@ from gan_lightning.metrics.base import (
     TooFewSamplesError,
 )
 from gan_lightning.metrics.classification_accuracy import ClassificationAccuracy
-from gan_lightning.metrics.digits import DigitClassifier
 from gan_lightning.metrics.distances import FeatureDistance, PixelDistance
-from gan_lightning.metrics.efficientnet import EfficientNetLite0
-from gan_lightning.metrics.extractors import FeatureExtractor, Features, ModuleExtractor, NoFeatures
 from gan_lightning.metrics.fid import ClasswiseFID, FIDInfinity, FrechetInceptionDistance
-from gan_lightning.metrics.inception import CleanInceptionV3, InceptionV3
 from gan_lightning.metrics.inception_score import InceptionScore, InceptionScoreInfinity
 from gan_lightning.metrics.kid import KernelInceptionDistance
 from gan_lightning.metrics.memorisation import Authenticity
@@ -28,8 +30,6 @@ from gan_lightning.metrics.path_length import PerceptualPathLength
 from gan_lightning.metrics.perceptual import LPIPS, LPIPSDiversity, PerceptualDistance
 from gan_lightning.metrics.segmentation import SegmentationScores
 from gan_lightning.metrics.sliced_wasserstein import SlicedWasserstein
-from gan_lightning.metrics.timm_models import DINOv2, TimmExtractor
-from gan_lightning.metrics.torchvision_models import VGG16, TorchvisionExtractor
 
 __all__ = [
     "EXTRACTORS",

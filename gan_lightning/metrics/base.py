@@ -10,7 +10,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from gan_lightning.metrics.extractors import Features
+from gan_lightning.extractors.base import Features
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Recorded
 
@@ -147,7 +147,7 @@ class PairMetric(EvaluationMetric):
             if images.dtype != torch.uint8 or images.ndim != 4:
                 raise TypeError(
                     f"{name} takes uint8 images (N, C, H, W), not {images.dtype} {tuple(images.shape)}: convert float "
-                    "images in [-1, 1] by gan_lightning.images.to_uint8"
+                    "images in [-1, 1] by gan_lightning.data.images.to_uint8"
                 )
         if (len(made), *made.shape[2:]) != (len(wanted), *wanted.shape[2:]):
             raise ValueError(

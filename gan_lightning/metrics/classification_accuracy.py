@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lightning.images import to_float
+from gan_lightning.data.images import to_float
 from gan_lightning.metrics.image_sets import ImageSet, PooledImageMetric, own_random_state
 from gan_lightning.metrics.progress import progress
 from gan_lightning.ranges import NonNegativeInt, PositiveInt

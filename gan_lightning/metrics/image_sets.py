@@ -46,7 +46,7 @@ class PooledImageMetric(LabelledImageMetric):
         if images.dtype != torch.uint8 or images.ndim != 4:
             raise TypeError(
                 f"{name} takes uint8 images (N, C, H, W), not {images.dtype} {tuple(images.shape)}: convert float "
-                "images in [-1, 1] by gan_lightning.images.to_uint8"
+                "images in [-1, 1] by gan_lightning.data.images.to_uint8"
             )
         if labels is None:
             labels = torch.full((len(images),), UNKNOWN, device=images.device)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
+from gan_lightning.extractors.base import Features
 from gan_lightning.metrics.base import FeatureMetric
-from gan_lightning.metrics.extractors import Features
 from gan_lightning.metrics.extrapolation import SPAN, at_infinity
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
+from gan_lightning.extractors.base import Features
 from gan_lightning.metrics.base import FeatureMetric, TooFewSamplesError
-from gan_lightning.metrics.extractors import Features
 from gan_lightning.ranges import PositiveInt
 
 STRAY = 3  # a mode with less than its share divided by this may be hit by strays only

@@ -7,12 +7,12 @@ from typing import get_args
 
 from torchmetrics.utilities import rank_zero_info, rank_zero_warn
 
-from gan_lightning.metrics.digits import DigitClassifier
-from gan_lightning.metrics.efficientnet import EfficientNetLite0
-from gan_lightning.metrics.extractors import FeatureExtractor, NoFeatures
-from gan_lightning.metrics.inception import CleanInceptionV3, InceptionV3
-from gan_lightning.metrics.timm_models import DINOv2, DINOv2Model, TimmExtractor
-from gan_lightning.metrics.torchvision_models import VGG16, TorchvisionExtractor
+from gan_lightning.extractors.base import FeatureExtractor, NoFeatures
+from gan_lightning.extractors.digits import DigitClassifier
+from gan_lightning.extractors.efficientnet import EfficientNetLite0
+from gan_lightning.extractors.inception import CleanInceptionV3, InceptionV3
+from gan_lightning.extractors.timm_models import DINOv2, DINOv2Model, TimmExtractor
+from gan_lightning.extractors.torchvision_models import VGG16, TorchvisionExtractor
 
 EXTRACTORS: dict[str, str] = {
     "auto": "the first of inception, efficientnet_lite0 and vgg16 whose weights are there",

@@ -1,7 +1,7 @@
 """How near generated images come to the very ones that they should be: translation of pairs, super-resolution.
 
 Everything is measured on 8 bits, as images are saved, so that a score is that of the files that a model writes. Grey
-images count as RGB of three equal channels, and what is transparent lies over white (`gan_lightning.images`).
+images count as RGB of three equal channels, and what is transparent lies over white (`gan_lightning.data.images`).
 """
 
 from typing import Literal
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gan_lightning.images import to_channels, to_float
+from gan_lightning.data.images import to_channels, to_float
 from gan_lightning.metrics.base import PairMetric
 from gan_lightning.metrics.perceptual import LPIPS, PairDistance
 from gan_lightning.ranges import NonNegativeInt

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.features import LayerFeatures, pretrained_convolutions
-from gan_lightning.images import to_float
+from gan_lightning.data.images import to_float
+from gan_lightning.extractors.features import LayerFeatures, pretrained_convolutions
 from gan_lightning.metrics.image_sets import PooledImageMetric, disjoint_pairs, over_pairs
 from gan_lightning.ranges import Finite, NonNegativeInt, PositiveFloat, PositiveInt
 from gan_lightning.weights import read_weights
@@ -32,7 +32,7 @@ class PerceptualDistance(nn.Module):
     Args:
         network: which sees the images, and
         layers: names of those of its layers that are compared, with outputs (N, c, h, w): see
-            `gan_lightning.features.LayerFeatures`, as for `mean`, `std` and `smallest`.
+            `gan_lightning.extractors.features.LayerFeatures`, as for `mean`, `std` and `smallest`.
         linear: for each layer the channels' weights w (c,), not negative. None: all 1.
         mean: of each channel, in units of the range [-1, 1].
         std: likewise.
@@ -57,7 +57,7 @@ class PerceptualDistance(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Distances (N,) of the pairs of two batches, float (N, C, H, W) in [-1, 1], brought to RGB by
-        `gan_lightning.images.to_channels`.
+        `gan_lightning.data.images.to_channels`.
 
         Raises:
             ValueError: for batches of two shapes, or images smaller than the network takes.

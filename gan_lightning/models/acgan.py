@@ -14,8 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_lightning.adversarial import Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.layers import check_labels
 from gan_lightning.losses import AdversarialLoss, NonSaturating
@@ -23,6 +22,7 @@ from gan_lightning.networks import ACGANDiscriminator, ACGANGenerator
 from gan_lightning.networks.acgan import AuxiliaryClassifier
 from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.training.adversarial import Terms
 
 
 class ACGAN(NoiseToImage):

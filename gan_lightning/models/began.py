@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Player, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.inference import Prior, UniformPrior
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
 
 
 class BEGAN(NoiseToImage):

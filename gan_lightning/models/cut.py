@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.adversarial import Player, Terms
-from gan_lightning.batches import UnpairedBatch
+from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.families import OneWayTranslation
 from gan_lightning.losses import AdversarialLoss, LeastSquares, patch_nce
 from gan_lightning.networks import PatchGAN, ResNetGenerator
 from gan_lightning.networks.patch_sampler import PatchSampler, SamplerFactory
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from gan_lightning.training.adversarial import Player, Terms
 
 
 class Fakes(NamedTuple):

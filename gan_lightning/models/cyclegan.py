@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lightning.adversarial import Terms
-from gan_lightning.batches import UnpairedBatch
+from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.families import UnpairedTranslation
-from gan_lightning.image_pool import ImagePool
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks import PatchGAN, ResNetGenerator
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt
+from gan_lightning.training.adversarial import Terms
+from gan_lightning.training.image_pool import ImagePool
 
 
 class Fakes(NamedTuple):

@@ -22,12 +22,12 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.optim import SGD
 
-from gan_lightning.adversarial import OptimizerFactory
-from gan_lightning.batches import DomainBatch, detach, split
-from gan_lightning.domains import DomainInvariance
+from gan_lightning.data.batches import DomainBatch, detach, split
+from gan_lightning.families.domains import DomainInvariance
 from gan_lightning.networks import DomainClassifier, LeNetClassifier
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.schedules import Constant, Schedule
+from gan_lightning.training.adversarial import OptimizerFactory
 
 
 class DANN(DomainInvariance):

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.optim import SGD
 
-from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.families import NoiseToImage
 from gan_lightning.inference import Prior, UniformPrior
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import MLPDiscriminator, MLPGenerator
+from gan_lightning.training.adversarial import OptimizerFactory
 
 
 class GAN(NoiseToImage):

@@ -17,15 +17,15 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.optim import SGD
 
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import FromLatents
-from gan_lightning.generative import OptimizerFactory
 from gan_lightning.inference import Prior, UniformPrior
 from gan_lightning.losses.kernels import mmd2, safe_sqrt
 from gan_lightning.networks import MLPGenerator
 from gan_lightning.ranges import PositiveFloat
 from gan_lightning.regularizers import Terms
-from gan_lightning.solo import SoloModule
+from gan_lightning.training.generative import OptimizerFactory
+from gan_lightning.training.solo import SoloModule
 
 
 class GMMN(FromLatents, SoloModule):

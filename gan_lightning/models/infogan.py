@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Player, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.inference import CodesPrior
 from gan_lightning.losses import AdversarialLoss, NonSaturating
@@ -27,6 +26,7 @@ from gan_lightning.losses.information import mutual_information
 from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.networks.infogan import CodeHead, InfoGANDiscriminator, InfoGANGenerator
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt
+from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
 
 
 class Fakes(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from gan_lightning.domains import DomainInvariance
+from gan_lightning.families.domains import DomainInvariance
 from gan_lightning.networks import DomainClassifier, LeNetClassifier
 from gan_lightning.ranges import NonNegativeFloat
 

@@ -18,10 +18,10 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.training.adversarial import OptimizerFactory
 
 
 class LSGAN(NoiseToImage):

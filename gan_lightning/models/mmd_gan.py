@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import RMSprop
 
-from gan_lightning.adversarial import OptimizerFactory, Player, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses.kernels import mmd2, safe_sqrt
 from gan_lightning.networks import DCGANGenerator
 from gan_lightning.networks.autoencoder import Autoencoder, DCGANAutoencoder
 from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
+from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
 
 
 class MMDGAN(NoiseToImage):

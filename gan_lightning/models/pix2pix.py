@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lightning.adversarial import Terms
-from gan_lightning.batches import PairedBatch
+from gan_lightning.data.batches import PairedBatch
 from gan_lightning.families import PairedTranslation
 from gan_lightning.inference import Policy, Translator
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import PatchGAN, UNetGenerator
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.training.adversarial import Terms
 
 
 class Pix2Pix(PairedTranslation):

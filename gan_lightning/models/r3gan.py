@@ -18,13 +18,13 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, RelativisticPairing, r1, r2
 from gan_lightning.networks import ResidualDiscriminator, ResidualGenerator
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.schedules import Constant, Schedule
+from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
 
 class R3GAN(NoiseToImage):

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Hinge
 from gan_lightning.networks import ResidualGenerator, SNResidualDiscriminator
 from gan_lightning.ranges import PositiveInt
+from gan_lightning.training.adversarial import OptimizerFactory
 
 
 class SNGAN(NoiseToImage):

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Terms
-from gan_lightning.batches import PairedBatch
+from gan_lightning.data.batches import PairedBatch
 from gan_lightning.families import PairedTranslation, SuperResolution
 from gan_lightning.losses import AdversarialLoss, NonSaturating, PerceptualLoss, VGG19Loss
 from gan_lightning.networks import SRResNetGenerator, VGGDiscriminator
-from gan_lightning.pretrained import load_part
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.training.adversarial import OptimizerFactory, Terms
+from gan_lightning.training.pretrained import load_part
 
 
 class SRGAN(SuperResolution, PairedTranslation):

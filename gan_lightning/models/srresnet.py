@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.optim import Adam
 
-from gan_lightning.batches import PairedBatch
+from gan_lightning.data.batches import PairedBatch
 from gan_lightning.families import SuperResolution
-from gan_lightning.generative import OptimizerFactory
 from gan_lightning.losses import DISTANCES, Distance
 from gan_lightning.networks import SRResNetGenerator
 from gan_lightning.regularizers import Terms
-from gan_lightning.solo import SoloModule
+from gan_lightning.training.generative import OptimizerFactory
+from gan_lightning.training.solo import SoloModule
 
 
 class SRResNet(SuperResolution, SoloModule):

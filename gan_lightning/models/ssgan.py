@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.inference import evaluating
 from gan_lightning.losses import AdversarialLoss, NonSaturating, feature_matching
 from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
 UNKNOWN = -1  # the label of an image without one
 

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from gan_lightning.batches import PairedBatch
+from gan_lightning.data.batches import PairedBatch
 from gan_lightning.families import FromSources
-from gan_lightning.generative import OptimizerFactory
 from gan_lightning.inference import Translator
 from gan_lightning.losses import PixelCrossEntropy
 from gan_lightning.metrics import SegmentationScores
 from gan_lightning.networks import SegmentationUNet
 from gan_lightning.regularizers import Terms
-from gan_lightning.solo import SoloModule
+from gan_lightning.training.generative import OptimizerFactory
+from gan_lightning.training.solo import SoloModule
 
 
 class Segmenter(Translator):

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import FromLatents
 from gan_lightning.inference import evaluating
 from gan_lightning.losses import Bernoulli, Likelihood
 from gan_lightning.networks import VAEDecoder, VAEEncoder
 from gan_lightning.regularizers import Terms
-from gan_lightning.solo import SoloModule
+from gan_lightning.training.solo import SoloModule
 
 
 class VAE(FromLatents, SoloModule):

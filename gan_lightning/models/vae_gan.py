@@ -24,14 +24,14 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.optim import RMSprop
 
-from gan_lightning.adversarial import AdversarialModule, OptimizerFactory, Player, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import FromLatents
-from gan_lightning.gradients import scale_gradient
+from gan_lightning.layers.gradients import scale_gradient
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.training.adversarial import AdversarialModule, OptimizerFactory, Player, Terms
 
 
 class Fakes(NamedTuple):

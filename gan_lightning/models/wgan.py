@@ -18,11 +18,11 @@ import torch
 from torch import nn
 from torch.optim import RMSprop
 
-from gan_lightning.adversarial import OptimizerFactory, Player, Terms
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Wasserstein
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt
+from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
 
 EARLY, ROUND = 25, 500  # steps of the generator
 

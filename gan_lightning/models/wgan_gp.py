@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_lightning.adversarial import OptimizerFactory, Terms
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, Wasserstein, gradient_penalty
 from gan_lightning.networks import ResidualDiscriminator, ResidualGenerator
 from gan_lightning.ranges import NonNegativeFloat, PositiveInt
+from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
 
 class WGANGP(NoiseToImage):

@@ -12,11 +12,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_lightning.layers import InstanceNorm2d, check_sides
-from gan_lightning.networks.antialiasing import BlurDownsample
-from gan_lightning.networks.initialisation import Initialisation, initialise
+from gan_lightning.layers.antialiasing import BlurDownsample
+from gan_lightning.layers.initialisation import Initialisation, initialise
+from gan_lightning.layers.winograd import ReflectedConv2d
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
-from gan_lightning.winograd import ReflectedConv2d
 
 
 class ResidualBlock(nn.Module):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.networks.initialisation import initialise
+from gan_lightning.layers.initialisation import initialise
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 

@@ -12,8 +12,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gan_lightning.layers import Norm, check_sides, norm2d
-from gan_lightning.networks.antialiasing import BlurDownsample
-from gan_lightning.networks.initialisation import Initialisation, initialise
+from gan_lightning.layers.antialiasing import BlurDownsample
+from gan_lightning.layers.initialisation import Initialisation, initialise
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 

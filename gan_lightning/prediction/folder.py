@@ -13,7 +13,7 @@ import lightning as L
 import torch
 from torch import nn
 
-from gan_lightning.files import (
+from gan_lightning.data.files import (
     Page,
     composed,
     holds,
@@ -25,9 +25,9 @@ from gan_lightning.files import (
     write_pages,
     write_whole,
 )
-from gan_lightning.generative import GenerativeModule
-from gan_lightning.prediction.translation import TILE, ImageTranslation
+from gan_lightning.inference.stored import TILE, ImageTranslation
 from gan_lightning.recording import path_of
+from gan_lightning.training.generative import GenerativeModule
 
 RECORD = "translation.json"
 

@@ -6,8 +6,8 @@ from test_benchmarks import lightning_as_loud_as_before  # noqa: F401  (a fixtur
 
 from benchmarks import objectives
 from benchmarks.objectives import METHODS
-from gan_lightning.generative import TRUSTED
 from gan_lightning.recording import rebuild
+from gan_lightning.training.generative import TRUSTED
 
 
 def write(folder, name, seed, factor=1, **result):

@@ -18,11 +18,11 @@ from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
 
-from gan_lightning.batches import ImageBatch, PairedBatch
 from gan_lightning.callbacks.evaluation import REPORTS, Evaluation
+from gan_lightning.data.batches import ImageBatch, PairedBatch
+from gan_lightning.data.images import to_uint8
 from gan_lightning.draws import ImageDraws
 from gan_lightning.evaluation.cache import CACHE_VARIABLE
-from gan_lightning.images import to_uint8
 from gan_lightning.metrics import (
     L1,
     PSNR,

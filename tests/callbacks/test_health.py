@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
 from datamodules import Digits
-from gan_lightning.adversarial import Player
-from gan_lightning.batches import ImageBatch
 from gan_lightning.callbacks.health import Health
+from gan_lightning.data.batches import ImageBatch
+from gan_lightning.extractors.base import FeatureExtractor, Features
 from gan_lightning.losses import AdversarialLoss, Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
-from gan_lightning.metrics.extractors import FeatureExtractor, Features
 from gan_lightning.models import DCGAN, GAN, WGANGP
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_lightning.recording import Network
 from gan_lightning.schedules import Schedule
+from gan_lightning.training.adversarial import Player
 from tiny import BUILDERS, data_for
 from toys import DeterministicGAN, ToyData, ToyGAN, ToyGenerator, equal, trainer, weights
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from gan_lightning.batches import ImageBatch
 from gan_lightning.callbacks import PredictionWriter
-from gan_lightning.files import read_image
-from gan_lightning.images import to_uint8
+from gan_lightning.data.batches import ImageBatch
+from gan_lightning.data.files import read_image
+from gan_lightning.data.images import to_uint8
 from toys import ToyData, ToyGAN, read_png, trainer
 
 

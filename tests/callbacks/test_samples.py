@@ -11,9 +11,9 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
-from gan_lightning.batches import ImageBatch
 from gan_lightning.callbacks import SampleGrid
-from gan_lightning.images import image_grid
+from gan_lightning.data.batches import ImageBatch
+from gan_lightning.data.images import image_grid
 from toys import ToyData, ToyGAN, ToyGenerator, equal, read_png, trainer, weights
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-PROGRAMS = {"train.py": "gan_lightning.cli", "gan_lightning": "gan_lightning.__main__"}
+PROGRAMS = {"train.py": "gan_lightning.cli.training", "gan_lightning": "gan_lightning.__main__"}
 EVERYTHING = [
     *PROGRAMS.values(),
     "datamodules",
@@ -26,7 +26,7 @@ EVERYTHING = [
     "gan_lightning.evaluation.pictures.neighbours",
     "gan_lightning.evaluation.pictures.pairs",
     "gan_lightning.evaluation.pictures.truncation",
-    "gan_lightning.hype.command",
+    "gan_lightning.evaluation.hype.command",
 ]
 
 

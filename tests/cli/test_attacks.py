@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from torch import nn
 
+from gan_lightning.cli.parsing import Parser
 from gan_lightning.errors import UsageError
-from gan_lightning.parsing import Parser
 
 
 def built(value: Any) -> Any:

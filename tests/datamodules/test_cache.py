@@ -12,7 +12,7 @@ from PIL import Image
 from datamodules import cache
 from datamodules.cache import decode_cached, default_cache_dir
 from datamodules.decode import Decoder
-from gan_lightning.files import image_files
+from gan_lightning.data.files import image_files
 
 DECODER = Decoder((8, 8))
 

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from datamodules.augmentation import BatchDraws, augment, centre_crop
-from gan_lightning.batches import CaptionedBatch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import CaptionedBatch, ImageBatch, PairedBatch, UnpairedBatch
 
 
 def coordinates(count: int, height: int, width: int) -> Tensor:

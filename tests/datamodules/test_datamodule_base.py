@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningCLI
 
 from datamodules import ImageDataModule
 from datamodules.storage import ImageStorage, Pixels
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 
 BATCHES = 12
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from datamodules.decode import Decoder
-from gan_lightning.files import write_image
+from gan_lightning.data.files import write_image
 
 
 def saved(path: Path, values: np.ndarray, mode: str | None = None, **options) -> Path:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from datamodules import ImageFolder, PairedFolder, SuperResolutionFolder, UnpairedFolder
-from gan_lightning.batches import ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import ImageBatch, PairedBatch, UnpairedBatch
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import torch
 
 from datamodules.loader import ReferenceLoader, TrainingLoader
 from datamodules.storage import ImageStorage, Pixels, UnpairedStorage
-from gan_lightning.batches import Fingerprinted
+from gan_lightning.data.batches import Fingerprinted
 
 
 def storage(count: int) -> ImageStorage:

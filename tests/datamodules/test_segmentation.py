@@ -9,7 +9,7 @@ from PIL import Image
 from datamodules import SegmentationFolder
 from datamodules.augmentation import BatchDraws
 from datamodules.segmentation import MaskDecoder, sample, tile_positions
-from gan_lightning.batches import PairedBatch
+from gan_lightning.data.batches import PairedBatch
 
 SIZE = 24
 

@@ -7,7 +7,7 @@ import torch
 from datamodules import Digits, ShiftedDigits
 from datamodules.shifted_digits import shifted, textures
 from datamodules.storage import digest
-from gan_lightning.batches import DomainBatch
+from gan_lightning.data.batches import DomainBatch
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from PIL import Image
 
 from datamodules import SuperResolutionFolder
 from datamodules.super_resolution import reduced, turned
-from gan_lightning.batches import PairedBatch
-from gan_lightning.images import to_float, to_uint8
+from gan_lightning.data.batches import PairedBatch
+from gan_lightning.data.images import to_float, to_uint8
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import torch
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
+from gan_lightning.data.images import write_png
 from gan_lightning.evaluation.pictures.canvas import write_figure
 from gan_lightning.evaluation.pictures.curves import Curve, curve_figure, plot_curves, read_curves, select
 from gan_lightning.evaluation.pictures.neighbours import (
@@ -19,7 +20,6 @@ from gan_lightning.evaluation.pictures.neighbours import (
 from gan_lightning.evaluation.pictures.pairs import most_different, pair_figure, plot_pairs
 from gan_lightning.evaluation.pictures.truncation import plot_truncation, truncation_figure
 from gan_lightning.evaluation.report import Report
-from gan_lightning.images import write_png
 from gan_lightning.models import CycleGAN
 from toys import ToyData, ToyGAN, ToyGenerator, read_png, trainer
 
@@ -453,7 +453,7 @@ class TestCurves:
             assert read_png(out).shape[1] > 300
 
     def test_a_real_run(self, tmp_path):
-        from gan_lightning.loggers import RunCSVLogger
+        from gan_lightning.training.loggers import RunCSVLogger
 
         fitted = trainer(tmp_path, max_epochs=2, logger=RunCSVLogger(str(tmp_path)), log_every_n_steps=1)
         fitted.fit(ToyGAN(), ToyData(batches=4, size=8))

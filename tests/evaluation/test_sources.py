@@ -8,9 +8,9 @@ from PIL import Image
 from torch import nn
 
 from datamodules.decode import Decoder
+from gan_lightning.data.images import to_uint8
 from gan_lightning.evaluation import sources
 from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, load_sampler
-from gan_lightning.images import to_uint8
 from gan_lightning.models import CycleGAN
 from toys import ToyGAN, ToyGenerator, trainer
 

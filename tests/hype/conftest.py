@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_lightning.hype.answers import AnswersFile
-from gan_lightning.hype.pictures import Pictures
-from gan_lightning.hype.server import HypeServer
-from gan_lightning.hype.study import Design, Study
+from gan_lightning.evaluation.hype.answers import AnswersFile
+from gan_lightning.evaluation.hype.pictures import Pictures
+from gan_lightning.evaluation.hype.server import HypeServer
+from gan_lightning.evaluation.hype.study import Design, Study
 
 
 class Folders(NamedTuple):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gan_lightning.hype.answers import AnswersFile, read_answers
-from gan_lightning.hype.study import Answer, Design
+from gan_lightning.evaluation.hype.answers import AnswersFile, read_answers
+from gan_lightning.evaluation.hype.study import Answer, Design
 
 DESIGN = Design("infinity", 4, 0, 7)
 ANSWER = Answer("änna", 1, 1, "a/b.png", True, None, None, False, "2026-01-01T00:00:00.000+00:00")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gan_lightning.hype.answers import read_answers
-from gan_lightning.hype.study import Design
+from gan_lightning.evaluation.hype.answers import read_answers
+from gan_lightning.evaluation.hype.study import Design
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the page is tested by selenium, which is not installed")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from gan_lightning.__main__ import main
-from gan_lightning.hype import hype, hype_report
-from gan_lightning.hype.answers import AnswersFile, read_answers
-from gan_lightning.hype.study import Design
+from gan_lightning.evaluation.hype import hype, hype_report
+from gan_lightning.evaluation.hype.answers import AnswersFile, read_answers
+from gan_lightning.evaluation.hype.study import Design
 
 
 @contextmanager

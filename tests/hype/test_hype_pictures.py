@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_lightning.hype import pictures as module
-from gan_lightning.hype.pictures import Pictures
+from gan_lightning.evaluation.hype import pictures as module
+from gan_lightning.evaluation.hype.pictures import Pictures
 
 
 def chunks(png: bytes) -> set[bytes]:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from gan_lightning.hype.report import bootstrap_answers, bootstrap_people, judged, modal, report
-from gan_lightning.hype.study import Answer, Design, plan
+from gan_lightning.evaluation.hype.report import bootstrap_answers, bootstrap_people, judged, modal, report
+from gan_lightning.evaluation.hype.study import Answer, Design, plan
 
 INFINITY = Design("infinity", 100, 0, 0)
 NAMES = [f"{number}" for number in range(300)]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gan_lightning.hype import server as hype_server
-from gan_lightning.hype.answers import read_answers
-from gan_lightning.hype.server import HypeServer
-from gan_lightning.hype.study import Design
+from gan_lightning.evaluation.hype import server as hype_server
+from gan_lightning.evaluation.hype.answers import read_answers
+from gan_lightning.evaluation.hype.server import HypeServer
+from gan_lightning.evaluation.hype.study import Design
 
 INFINITY = Design("infinity", 4, 0, 0)
 TIME = Design("time", 4, 2, 0)

@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gan_lightning.hype.report import judged
-from gan_lightning.hype.study import (
+from gan_lightning.evaluation.hype.report import judged
+from gan_lightning.evaluation.hype.study import (
     Answer,
     Design,
     OutOfTurnError,

@@ -8,8 +8,8 @@ import torch
 from jsonargparse import ArgumentParser
 
 from gan_lightning import losses
-from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.losses import AdversarialLoss
+from gan_lightning.training.adversarial import AdversarialModule
 from toys import ToyLoader, equal, trainer, weights
 
 LOSSES = [

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from datamodules import Digits
-from gan_lightning.images import to_float
+from gan_lightning.data.images import to_float
 from gan_lightning.metrics.base import TooFewSamplesError
 from gan_lightning.metrics.classification_accuracy import ClassificationAccuracy, SmallClassifier
 

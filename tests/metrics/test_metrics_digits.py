@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from torchvision.datasets import MNIST
 
+from gan_lightning.extractors.digits import WEIGHTS
 from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance, InceptionScore
-from gan_lightning.metrics.digits import WEIGHTS
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import tarfile
 import pytest
 import torch
 
-from gan_lightning.files import image_files, read_image
-from gan_lightning.images import to_channels
+from gan_lightning.data.files import image_files, read_image
+from gan_lightning.data.images import to_channels
 from gan_lightning.metrics import EfficientNetLite0, make_extractor
 
 DAISY = 985  # of ImageNet's classes

@@ -5,7 +5,7 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import nn
 
-from gan_lightning.images import as_uint8, to_channels
+from gan_lightning.data.images import as_uint8, to_channels
 from gan_lightning.metrics import DigitClassifier, FeatureExtractor, Features, ModuleExtractor
 
 

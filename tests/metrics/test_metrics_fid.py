@@ -10,8 +10,8 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torchmetrics.image.fid import FrechetInceptionDistance as TorchmetricsFID
 
 import gan_lightning.metrics.fid as fid_module
+from gan_lightning.extractors.base import Features
 from gan_lightning.metrics.base import TooFewSamplesError
-from gan_lightning.metrics.extractors import Features
 from gan_lightning.metrics.fid import ClasswiseFID, FIDInfinity, FrechetInceptionDistance
 from gan_lightning.metrics.inception_score import InceptionScoreInfinity
 from gan_lightning.metrics.modes import ModesCovered

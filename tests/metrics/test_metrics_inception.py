@@ -4,8 +4,8 @@ from PIL import Image
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
+from gan_lightning.extractors.inception import WEIGHTS_NAME, CleanInceptionV3
 from gan_lightning.metrics import InceptionV3
-from gan_lightning.metrics.inception import WEIGHTS_NAME, CleanInceptionV3
 
 WEIGHTS_VARIABLE = "GAN_LIGHTNING_INCEPTION"
 

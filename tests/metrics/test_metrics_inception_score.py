@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch_fidelity.metric_isc import isc_features_to_metric
 
+from gan_lightning.extractors.base import Features
 from gan_lightning.metrics.base import TooFewSamplesError
-from gan_lightning.metrics.extractors import Features
 from gan_lightning.metrics.inception_score import InceptionScore, InceptionScoreInfinity
 
 

@@ -6,8 +6,8 @@ import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 import gan_lightning.metrics.kid as kid_module
+from gan_lightning.extractors.base import Features
 from gan_lightning.metrics.base import TooFewSamplesError
-from gan_lightning.metrics.extractors import Features
 from gan_lightning.metrics.kid import KernelInceptionDistance
 
 

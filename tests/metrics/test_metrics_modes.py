@@ -4,8 +4,8 @@ import pytest
 import scipy.stats
 import torch
 
+from gan_lightning.extractors.base import Features
 from gan_lightning.metrics.base import TooFewSamplesError
-from gan_lightning.metrics.extractors import Features
 from gan_lightning.metrics.modes import ModesCovered, mixture_coverage, nearest_modes
 
 

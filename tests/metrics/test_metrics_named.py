@@ -12,9 +12,9 @@ from PIL import Image
 from torch import nn
 from torchvision import models
 
-from gan_lightning.images import to_channels
-from gan_lightning.metrics.extractors import FeatureExtractor
-from gan_lightning.metrics.inception import CleanInceptionV3
+from gan_lightning.data.images import to_channels
+from gan_lightning.extractors.base import FeatureExtractor
+from gan_lightning.extractors.inception import CleanInceptionV3
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 
 COMPLETE = ("digits", "efficientnet_lite0", "none")  # which need no file

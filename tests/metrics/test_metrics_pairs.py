@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from gan_lightning.images import to_channels, to_float
+from gan_lightning.data.images import to_channels, to_float
 from gan_lightning.metrics import L1, PSNR, SSIM, PairedLPIPS, TooFewSamplesError
 
 ALL = {

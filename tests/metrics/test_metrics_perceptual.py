@@ -7,7 +7,7 @@ import torchvision
 from torch import nn
 from torchmetrics.functional.image.lpips import _NoTrainLpips
 
-from gan_lightning.images import to_float
+from gan_lightning.data.images import to_float
 from gan_lightning.metrics.base import TooFewSamplesError
 from gan_lightning.metrics.perceptual import LPIPS, LPIPSDiversity, PerceptualDistance
 

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from gan_lightning.metrics.resizing import resize_bilinear, resize_clean, resize_tf1
+from gan_lightning.extractors.resizing import resize_bilinear, resize_clean, resize_tf1
 
 SIZES = [(1, 1), (2, 7), (32, 32), (64, 40), (299, 299), (301, 600)]
 

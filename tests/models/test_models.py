@@ -12,12 +12,10 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_lightning import random_state
-from gan_lightning.adversarial import AdversarialModule
-from gan_lightning.batches import CaptionedBatch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import CaptionedBatch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.images import to_float, to_uint8
 from gan_lightning.draws import ImageDraws
 from gan_lightning.families import NoiseToImage
-from gan_lightning.images import to_float, to_uint8
 from gan_lightning.models import (
     ACGAN,
     CGAN,
@@ -38,6 +36,8 @@ from gan_lightning.models import (
     ProjectionGAN,
     RaGAN,
 )
+from gan_lightning.training import random_state
+from gan_lightning.training.adversarial import AdversarialModule
 from tiny import (
     BUILDERS,
     Batches,

@@ -11,10 +11,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 
-from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.losses import Hinge
 from gan_lightning.models import ACGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, SNResidualDiscriminator
+from gan_lightning.training.adversarial import AdversarialModule
 from tiny import CLASSES, SMALL, acgan, batch_for, data_for
 from toys import equal, trainer, weights
 

@@ -8,7 +8,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from gan_lightning.batches import UnpairedBatch
+from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.losses import patch_nce
 from gan_lightning.models import CUT
 from gan_lightning.models.cut import Fakes

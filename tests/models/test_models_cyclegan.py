@@ -8,7 +8,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from gan_lightning.batches import UnpairedBatch
+from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.models import CycleGAN
 from gan_lightning.models.cyclegan import Fakes
 from gan_lightning.networks import PatchGAN, ResNetGenerator, UNetGenerator

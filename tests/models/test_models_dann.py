@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
-from gan_lightning.batches import DomainBatch, ImageBatch
 from gan_lightning.callbacks import SampleGrid
-from gan_lightning.domains import DomainInvariance
-from gan_lightning.gradients import scale_gradient
+from gan_lightning.data.batches import DomainBatch, ImageBatch
+from gan_lightning.families.domains import DomainInvariance
+from gan_lightning.layers.gradients import scale_gradient
 from gan_lightning.models import DANN, ControllableInvariance
 from gan_lightning.networks import DomainClassifier, LeNetClassifier
 from gan_lightning.schedules import InversePower, SigmoidRamp

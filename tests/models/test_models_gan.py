@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.losses import Minimax
 from gan_lightning.models import GAN
 from tiny import batch_for, gan

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch.optim import SGD, Adam
 
-from gan_lightning.batches import ImageBatch, PairedBatch
 from gan_lightning.callbacks import SampleGrid
+from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.evaluation.sources import GeneratedImages, load_sampler
-from gan_lightning.generative import GenerativeModule, NonFiniteLossError
 from gan_lightning.losses import mmd2
 from gan_lightning.models import GMMN
 from gan_lightning.networks import MLPGenerator
 from gan_lightning.schedules import LinearToZero
+from gan_lightning.training.generative import GenerativeModule, NonFiniteLossError
 from tiny import SIZE, Batches, images
 from toys import equal, trainer, weights
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from gan_lightning.batches import PairedBatch, first
-from gan_lightning.cli import main
-from gan_lightning.images import write_png
+from gan_lightning.cli.training import main
+from gan_lightning.data.batches import PairedBatch, first
+from gan_lightning.data.images import write_png
 from gan_lightning.inference import Policy
 from gan_lightning.models import Pix2Pix
 from gan_lightning.networks import PatchGAN, UNetGenerator

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.models import CGAN, ProjectionGAN
 from gan_lightning.networks import ConditionalResidualGenerator, DCGANGenerator, SNResidualDiscriminator
 from tiny import CLASSES, SMALL, Batches, batch_for, data_for, projection

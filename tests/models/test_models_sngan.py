@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-from gan_lightning.adversarial import AdversarialModule
 from gan_lightning.models import DCGAN, SNGAN
 from gan_lightning.networks import DCGANGenerator, SNResidualDiscriminator
+from gan_lightning.training.adversarial import AdversarialModule
 from tiny import SMALL, batch_for, data_for, sngan
 from toys import equal, trainer
 
@@ -104,7 +104,7 @@ def test_processes_end_with_equal_weights_and_singular_vectors(tmp_path: Path) -
     script = tmp_path / "fit.py"
     script.write_text(
         "import sys, torch, lightning\n"
-        "import gan_lightning.strategies\n"
+        "import gan_lightning.training.strategies\n"
         "from tiny import data_for, sngan\n"
         "from toys import trainer\n"
         "torch.set_num_threads(1)\n"

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import interpolate
 
-from gan_lightning.batches import PairedBatch
-from gan_lightning.generative import GenerativeModule
+from gan_lightning.data.batches import PairedBatch
 from gan_lightning.losses import FeatureLoss, RelativisticAverage, VGG19Loss
 from gan_lightning.models import SRGAN, SRResNet
 from gan_lightning.networks import Bicubic, RRDBGenerator, SRResNetGenerator
 from gan_lightning.recording import Network
+from gan_lightning.training.generative import GenerativeModule
 from tiny import Batches, batch_for, data_for, srgan
 from toys import equal, trainer, weights
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from datamodules import Digits
-from gan_lightning.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch
 from gan_lightning.losses import Hinge
 from gan_lightning.models import SSGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, NoisyDiscriminator, SoftplusGenerator

@@ -10,13 +10,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_lightning.batches import ImageBatch, PairedBatch
-from gan_lightning.generative import GenerativeModule
+from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.losses import PixelCrossEntropy
 from gan_lightning.models import UNetSegmentation
 from gan_lightning.models.unet import image_of
 from gan_lightning.networks import SegmentationUNet
 from gan_lightning.recording import Network
+from gan_lightning.training.generative import GenerativeModule
 from tiny import Batches, images
 from toys import equal, trainer, weights
 

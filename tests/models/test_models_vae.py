@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from gan_lightning.batches import ImageBatch, PairedBatch
+from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.draws import ImageDraws
-from gan_lightning.generative import GenerativeModule
 from gan_lightning.losses import Bernoulli, Gaussian
 from gan_lightning.models import VAE
 from gan_lightning.networks import DCGANGenerator, VAEDecoder, VAEEncoder, VAEGANEncoder
 from gan_lightning.recording import Network
+from gan_lightning.training.generative import GenerativeModule
 from tiny import SMALL, Batches, images
 from toys import equal, trainer, weights
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from gan_lightning.batches import detach
+from gan_lightning.data.batches import detach
 from gan_lightning.models import VAEGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, VAEGANEncoder
 from tiny import Batches, batch_for, vae_gan

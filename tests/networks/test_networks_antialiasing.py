@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gan_lightning.networks.antialiasing import BlurDownsample
+from gan_lightning.layers.antialiasing import BlurDownsample
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 10), (2, 3)])

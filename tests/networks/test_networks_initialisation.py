@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.networks.initialisation import initialise
+from gan_lightning.layers.initialisation import initialise
 
 
 @pytest.mark.parametrize(("kind", "std"), [("normal", 0.02), ("xavier", 0.02 * (2 / (9 * 64 + 9 * 128)) ** 0.5)])

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from gan_lightning.generative import TRUSTED
 from gan_lightning.networks import DCGANDiscriminator
 from gan_lightning.networks.projection import Projection
 from gan_lightning.recording import describe, rebuild
+from gan_lightning.training.generative import TRUSTED
 
 
 def small(**arguments):

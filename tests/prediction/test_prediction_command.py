@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 
-from gan_lightning.cli import main
-from gan_lightning.files import image_files, read_image, write_image
-from gan_lightning.generative import GenerativeModule
+from gan_lightning.cli.training import main
+from gan_lightning.data.files import image_files, read_image, write_image
 from gan_lightning.prediction import translate_image
+from gan_lightning.training.generative import GenerativeModule
 from tiny import CycleGAN, cyclegan, data_for, dcgan
 from toys import trainer
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_lightning.files import image_files, pages, read_image, write_image, write_pages
+from gan_lightning.data.files import image_files, pages, read_image, write_image, write_pages
 from gan_lightning.inference import Policy, Translator
 from gan_lightning.prediction import FolderTranslation, Summary, translate_folder, translate_image
 from tiny import cyclegan, dcgan, pix2pix

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lightning.prediction.tiles import reflected, round_up, tile_starts, tile_weights
+from gan_lightning.inference.tiles import reflected, round_up, tile_starts, tile_weights
 
 SIDES = list(
     itertools.product([64, 65, 100, 127, 128, 500, 1001], [(64, 16, 4), (64, 32, 1), (64, 0, 64), (64, 16, 64)])

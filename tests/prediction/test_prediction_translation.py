@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_lightning.batches import PairedBatch, UnpairedBatch
-from gan_lightning.files import image_files, read_image
-from gan_lightning.images import to_channels, to_float, to_uint8, to_uint16
+from gan_lightning.data.batches import PairedBatch, UnpairedBatch
+from gan_lightning.data.files import image_files, read_image
+from gan_lightning.data.images import to_channels, to_float, to_uint8, to_uint16
 from gan_lightning.inference import Policy
 from gan_lightning.models import Pix2Pix
 from gan_lightning.networks import PatchGAN

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gan_lightning.files import write_whole
-from gan_lightning.images import to_channels
+from gan_lightning.data.files import write_whole
+from gan_lightning.data.images import to_channels
 
 SUFFIXES = (".png", ".pdf", ".svg")
 REAL_COLOUR, FAKE_COLOUR = "#2b6ca3", "#d9602b"  # told apart by the colour-blind too

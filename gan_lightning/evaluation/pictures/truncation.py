@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from gan_lightning.data.files import write_whole
 from gan_lightning.evaluation.evaluator import Evaluator
 from gan_lightning.evaluation.pictures.canvas import check_suffix, write_figure
 from gan_lightning.evaluation.pictures.sets import open_images, with_features
 from gan_lightning.evaluation.report import Report
 from gan_lightning.evaluation.sources import Device, GeneratedImages, Images, find_device, load_sampler
-from gan_lightning.files import write_whole
 from gan_lightning.metrics import FrechetInceptionDistance, PrecisionRecall
 from gan_lightning.metrics.named import make_extractor
 from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt, checked

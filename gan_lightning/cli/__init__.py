@@ -1,0 +1,1 @@
+"""The command line: parsing, training runs, and their folders."""

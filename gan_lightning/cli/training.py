@@ -1,0 +1,591 @@
+"""The command line: fit, validate, test and predict, each from one or more YAML files and flags that override them."""
+
+import contextlib
+import inspect
+import os
+import secrets
+import sys
+import warnings
+from argparse import RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from jsonargparse import DefaultHelpFormatter, Namespace
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
+from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, TQDMProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+
+import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name)
+from gan_lightning import models
+from gan_lightning.callbacks import Evaluation, LastCheckpoint, StopOnSignal
+from gan_lightning.cli.own_modules import find_own_modules
+from gan_lightning.cli.parsing import Parser, help_of, settings_of, under_key
+from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
+from gan_lightning.data.files import shown
+from gan_lightning.errors import is_ours
+from gan_lightning.evaluation import Report, find_recipe
+from gan_lightning.inference.stored import TILE
+from gan_lightning.prediction import FolderTranslation
+from gan_lightning.training.adversarial import AdversarialModule
+from gan_lightning.training.checkpoint_io import read_checkpoint
+from gan_lightning.training.generative import GenerativeModule
+from gan_lightning.training.loggers import RunCSVLogger
+from gan_lightning.training.trainer import Trainer
+
+_WITH_PLACE = warnings.formatwarning  # Lightning's
+
+
+class RunParser(Parser, LightningArgumentParser):
+    """Lightning's, with errors of one sentence."""
+
+
+class GANCommandLine(LightningCLI):
+    """LightningCLI with what a GAN's run needs.
+
+    - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config, and `run.json`,
+      how it was started. A new run refuses a folder that holds another one, and a folder that another process trains
+      in; `--ckpt_path last` continues there. Only `fit` writes the config. A run's folder stands for its config:
+      `--config RUN`.
+    - validate, test and predict take the weights of a checkpoint; `--ckpt_path none` leaves the model as the config
+      makes it, for a baseline that nothing was trained for.
+    - `checkpoints/last.ckpt` is written after every epoch, every few minutes (`save_every_minutes`), and when the run
+      is asked to stop.
+    - The reference set is what the recipe of the Evaluation callback compares with; it is evaluated once before
+      training (`validate_before_fit`).
+    - `predict --input` translates a folder of images; without it, it makes what `validate` would evaluate.
+    - What the command line says counts: a checkpoint's hyperparameters never replace it silently.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with contextlib.ExitStack() as self._until_the_end:  # all that a command does is done in the constructor
+            super().__init__(*args, **kwargs)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, after a run's folder has been replaced by the config in it."""
+        if isinstance(args, dict | Namespace):
+            self.config = parser.parse_object(args)
+        else:
+            self.config = parser.parse_args(_with_configs_of_runs(sys.argv[1:] if args is None else args))
+
+    def _set_seed(self) -> None:
+        """Lightning's, of the seeds that all generators take."""
+        seed = self.config[self.subcommand].seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
+        super()._set_seed()
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what is not a setting of the trainer, the model or the data."""
+        parser.add_argument(
+            "--validate_before_fit",
+            type=bool,
+            default=True,
+            help="Evaluate the untrained model before a new run starts.",
+        )
+        parser.add_argument(
+            "--evaluate_every_images",
+            type=PositiveInt | None,
+            default=None,
+            help="Evaluate each time this many images have been trained on, instead of by epochs or batches.",
+        )
+        parser.add_argument(
+            "--save_every_minutes",
+            type=NonNegativeFloat | None,
+            default=10.0,
+            help="fit: write checkpoints/last.ckpt so often within an epoch, too. 0 = after each epoch only.",
+        )
+        parser.add_argument(
+            "--init_from",
+            type=Path | None,
+            default=None,
+            help="fit: start a new run from the weights of this checkpoint, with all counters at 0.",
+        )
+        parser.add_argument(
+            "--recipe",
+            type=str | None,
+            default=None,
+            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `python -m gan_lightning recipes` "
+            "lists them) instead of the Evaluation callback's own.",
+        )
+        parser.add_argument(
+            "--download_weights",
+            type=bool,
+            default=False,
+            help="Fetch the weights of the recipe's feature extractor where they are missing.",
+        )
+        parser.add_argument(
+            "--seeds",
+            type=PositiveInt,
+            default=1,
+            help="validate and test: evaluate so many times, with other draws each, for mean and standard deviation.",
+        )
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Lightning's, with what translates a folder added to predict."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_argument(
+                "--input",
+                type=Path | None,
+                default=None,
+                help="Translate all images in this folder and its sub-folders, or this image file. None = predict on "
+                "the config's data.",
+            )
+            parser.add_argument(
+                "--output",
+                type=Path | None,
+                default=None,
+                help="Folder of the translations. None = predictions/<name of the input> under the run's folder.",
+            )
+            parser.add_argument(
+                "--direction",
+                type=str | None,
+                default=None,
+                help="a_to_b or b_to_a, for models that translate both ways. None = a_to_b.",
+            )
+            parser.add_argument(
+                "--tile",
+                type=PositiveInt,
+                default=TILE,
+                help="Images with a longer side are translated in tiles of this side, in pixels.",
+            )
+            parser.add_argument(
+                "--overlap",
+                type=NonNegativeInt | None,
+                default=None,
+                help="Pixels that neighbouring tiles share at least. None = a quarter of a tile.",
+            )
+        return parser
+
+    def _parse_ckpt_path(self) -> None:
+        """LightningCLI would replace the config by the checkpoint's hyperparameters; the model warns of differences."""
+
+    def before_instantiate_classes(self) -> None:
+        """Give the run's folder to all that writes; refuse one that is taken."""
+        config = self.config[self.subcommand]
+        root = Path(config.trainer.default_root_dir or "runs/unnamed")
+        config.trainer.default_root_dir = str(root)
+        if self.subcommand != "fit":
+            self.save_config_callback = None  # the run's own config stays as it is
+            _refuse_what_is_for_others(str(self.subcommand), config)
+        if self._translates():
+            # what belongs to training may not be there: its folders of images, its extractors' weights
+            config.data = config.trainer.callbacks = None
+            config.trainer.logger = config.trainer.enable_checkpointing = False
+            return
+        for name in ("output", "direction"):
+            if self.subcommand == "predict" and config[name] is not None:
+                raise ValueError(f"--{name} is for translating a folder: give --input")
+        if self.subcommand != "fit" or config.ckpt_path not in (None, "last"):
+            config.ckpt_path = self._checkpoint_to_use(config.ckpt_path)
+        if self.subcommand == "fit" and not config.trainer.fast_dev_run and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            self._claim(config.ckpt_path)
+        if config.weights_only is None:
+            config.weights_only = True  # Lightning would let a checkpoint from a URL run code
+        for logger in _listed(config.trainer.logger):
+            if isinstance(logger, Namespace):
+                _place(logger, root)
+        _follow_recipe(config)
+        if config.evaluate_every_images is not None:
+            batch_size = config.data.init_args.batch_size
+            config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
+            config.trainer.check_val_every_n_epoch = None
+
+    def _translates(self) -> bool:
+        return self.subcommand == "predict" and self.config.predict.input is not None
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's."""
+        return RunFolder(Path(self.config[self.subcommand].trainer.default_root_dir))
+
+    def _last_checkpoint(self) -> Path:
+        return self.folder.checkpoint()
+
+    def _claim(self, ckpt_path: Any) -> None:
+        """Hold the run's folder until the command ends; a start that comes to no batch leaves it as it was."""
+        folder, resumed = self.folder, None if ckpt_path is None else str(ckpt_path)
+        holds_a_run = bool(folder.signs())
+
+        def forget_a_false_start(kind: type[BaseException] | None, *_: Any) -> None:
+            if kind is not None and not getattr(getattr(self, "model", None), "has_trained", False):
+                folder.forget()
+
+        self._until_the_end.enter_context(folder.claimed(resumed))
+        self._until_the_end.push(forget_a_false_start)
+        if holds_a_run and resumed == "last" and not folder.checkpoint().exists():
+            print(f"{folder.path} has no checkpoint yet: the run starts anew", file=sys.stderr)
+
+    def _checkpoint_to_use(self, named: Any) -> str | None:
+        """The file that --ckpt_path names for what is no training; None where no weights are to be loaded.
+
+        Raises:
+            ValueError: it names none, and an untrained model would be evaluated.
+            FileNotFoundError: there is no such checkpoint in the run's folder.
+        """
+        if named is None:
+            raise ValueError(
+                f"{self.subcommand} needs --ckpt_path: a checkpoint, `last` or `best` for one of the run's folder, or "
+                "`none` to take the model as the config makes it, untrained"
+            )
+        if str(named) == "none":
+            return None
+        if str(named) not in ("last", "best"):
+            if "://" not in str(named) and not Path(named).exists():  # Lightning has more words for checkpoints
+                raise FileNotFoundError(f"there is no checkpoint {named}: train first, or name another")
+            return str(named)
+        path = self.folder.checkpoint(str(named))
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"there is no checkpoint {path}: train the model first, name another by --ckpt_path, name the run's "
+                "folder by --trainer.default_root_dir, or give --ckpt_path none for the model as the config makes it"
+            )
+        return str(path)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """The trainer, with the parts that every run has."""
+        trainer = self._get(self.config_init, "trainer")
+        root = trainer.default_root_dir
+        folder = str(Path(root).absolute() / "checkpoints")
+        callbacks = _listed(trainer.callbacks)
+        for callback in callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                callback.dirpath = folder
+            if isinstance(callback, Evaluation):
+                callback.within_fit = self.subcommand == "fit"
+        if trainer.enable_checkpointing is False:
+            callbacks.append(StopOnSignal())
+        else:
+            keeper = next((c for c in callbacks if isinstance(c, LastCheckpoint)), None) or LastCheckpoint()
+            keeper.dirpath, keeper.every_minutes = folder, self.config[self.subcommand].save_every_minutes
+            # the last of all, so that what it saves has all that others did in the same batch
+            callbacks = [*(c for c in callbacks if c is not keeper), keeper]
+        if trainer.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+            # each refresh costs as much as half a small step
+            callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
+        if trainer.enable_model_summary is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
+            callbacks.append(Summary())
+        kwargs["callbacks"] = callbacks
+
+        if trainer.logger is not False:
+            # metrics.csv is the curve of the training: a later evaluation is a line of evaluations.jsonl
+            own = [RunCSVLogger(root)] if self.subcommand == "fit" else []
+            given = [] if trainer.logger is True else _listed(trainer.logger)
+            kwargs["logger"] = [*own, *given]
+        plugins = _listed(trainer.plugins)
+        if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
+            plugins.append(SLURMEnvironment(auto_requeue=False))
+        kwargs["plugins"] = plugins
+        with under_key(lambda: "trainer", Trainer), settings_of("Lightning"):
+            return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
+        self.model.check_schedules(self.trainer)
+        self._refuse_the_trainers_optimization()
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer = self.trainer
+            ranks = {"processes": trainer.world_size, "nodes": trainer.num_nodes}
+            self.folder.note(precision=trainer.precision, **describe_device(trainer.strategy.root_device), **ranks)
+        config = self.config[self.subcommand]
+        resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
+        if config.init_from is not None and not resumes:
+            self.model.begin_from(self._weights(config.init_from))
+        for listener in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
+                listener.goes_on = True
+                self._until_the_end.callback(listener.listen_no_more)
+        if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
+            self._evaluate()
+
+    def _refuse_the_trainers_optimization(self) -> None:
+        """Point from the trainer's arguments to the model's own, where two players take turns.
+
+        Raises:
+            ValueError: one of the trainer's is set.
+        """
+        trainer, model = self.trainer, self.model
+        for name in ("limit_train_batches", "max_epochs", "max_steps"):
+            if getattr(trainer, name) == 0:
+                raise ValueError(f"trainer.{name}=0 leaves nothing to train: make it 1 or more, or leave it out")
+        if isinstance(model, AdversarialModule):
+            if trainer.gradient_clip_val:
+                raise ValueError(
+                    "trainer.gradient_clip_val is for models of one player: set model.generator_clip_norm and "
+                    "model.discriminator_clip_norm instead"
+                )
+            if trainer.accumulate_grad_batches > 1:
+                raise ValueError(
+                    "trainer.accumulate_grad_batches is for models of one player: set model.accumulate, into how many "
+                    "parts each batch is cut, instead"
+                )
+
+    def after_fit(self) -> None:
+        """End with an evaluation of the weights that the run has ended with, if its last one was of earlier ones."""
+        trainer = self.trainer
+        evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
+        if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        """Evaluate beside the training; say the scores in a line."""
+        trainer = self.trainer
+        (scores,) = trainer.validate(self.model, datamodule=self.datamodule, verbose=False, weights_only=True)
+        if trainer.is_global_zero and scores:
+            said = ", ".join(f"{name} {value:.4g}" for name, value in sorted(scores.items()))
+            print(f"evaluated after {self.model.images_seen:,} images: {said}")
+
+    def after_validate(self) -> None:
+        """Evaluate again with other seeds, where asked; say the numbers together with how they were made."""
+        config = self.config[self.subcommand]
+        evaluate = self.trainer.validate if self.subcommand == "validate" else self.trainer.test
+        for evaluation in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(evaluation, Evaluation):
+                for _ in range(config.seeds - 1):
+                    evaluation.seed += 1
+                    evaluate(self.model, datamodule=self.datamodule, verbose=False)
+                if not evaluation.reports[-1].values:
+                    raise ValueError(f"nothing can be measured: {'; '.join(sorted(evaluation.left_out))}")
+                if self.trainer.is_global_zero:
+                    print(Report.of_seeds(evaluation.reports).table())
+
+    after_test = after_validate
+
+    def predict(self, **prediction: Any) -> None:
+        """Translate a folder where there is one to translate; else what Lightning's predict does."""
+        if not self._translates():
+            self.trainer.predict(**prediction)
+            return
+        config = self.config.predict
+        direction = f"-{config.direction}" if config.direction else ""
+        source = Path(os.path.realpath(config.input))  # of links in a circle, resolve() would make a fault
+        name = source.stem if source.is_file() else source.name
+        output = config.output or Path(config.trainer.default_root_dir, "predictions", f"{name}{direction}")
+        translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
+        self.model.load_state_dict(self._weights(self._named_checkpoint()))
+        made, kept, failures = translation.run(self.trainer)
+        if self.trainer.is_global_zero:
+            already = f", {kept:,} were there already" if kept else ""
+            print(f"{made:,} images translated into {shown(output)}{already}")
+            for failure in failures:
+                print(f"skipped: {failure}", file=sys.stderr)
+        if failures:
+            raise SystemExit(1)
+
+    def _named_checkpoint(self) -> Path:
+        """The file that --ckpt_path names.
+
+        Raises:
+            ValueError: it names none.
+        """
+        named = self.config[self.subcommand].ckpt_path
+        if named is None:
+            raise ValueError("--input needs --ckpt_path: a checkpoint, or `last` for the newest in the run's folder")
+        return self._last_checkpoint() if named == "last" else Path(named)
+
+    def _weights(self, path: Path) -> dict[str, Any]:
+        """Those of a checkpoint of the config's model.
+
+        Raises:
+            CheckpointError: it is no checkpoint, or of another model.
+            FileNotFoundError: there is no such file.
+        """
+        checkpoint = read_checkpoint(path)
+        self.model.check_checkpoint(checkpoint, path)
+        return checkpoint["state_dict"]
+
+
+def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
+    """Raise for settings with which validate, test or predict would do nothing, or not what they say.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if config.init_from is not None:
+        raise ValueError(f"--init_from is for fit: give {command} its weights by --ckpt_path")
+    limit = f"limit_{'val' if command == 'validate' else command}_batches"
+    if config.trainer[limit] == 0:
+        raise ValueError(f"trainer.{limit}=0 leaves nothing to {command}: make it 1 or more, or leave it out")
+
+
+def _follow_recipe(config: Namespace) -> None:
+    """Evaluate by the recipe of the command line; let the data serve what the recipe compares with."""
+    evaluations = [c for c in _listed(config.trainer.callbacks) if c.class_path.endswith(".Evaluation")]
+    if config.recipe is not None and not evaluations:
+        raise ValueError(
+            f"--recipe {config.recipe} needs the callback gan_lightning.callbacks.Evaluation, and the config "
+            "has none: add it to trainer.callbacks"
+        )
+    for evaluation in evaluations:
+        settings = evaluation.init_args
+        if config.download_weights:
+            settings.download_weights = True
+        if config.recipe is not None:
+            settings.recipe, settings.extractor, settings.metrics = config.recipe, None, None
+        if settings.recipe is None or "reference_split" not in config.data.init_args:
+            continue
+        recipe = find_recipe(settings.recipe)
+        config.data.init_args.reference_split = recipe.split
+        if recipe.num_real is not None:
+            config.data.init_args.num_reference = recipe.num_real
+
+
+def _place(logger: Namespace, root: Path) -> None:
+    """A logger without a folder writes into the run's; Weights & Biases knows a resumed run again by its id."""
+    if logger.init_args.get("save_dir") == ".":
+        logger.init_args.save_dir = str(root)
+    if logger.class_path.endswith("WandbLogger") and logger.init_args.get("id") is None:
+        kept = root / "wandb-id.txt"
+        if not kept.exists() and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            root.mkdir(parents=True, exist_ok=True)
+            kept.write_text(secrets.token_hex(4))
+        logger.init_args.id = kept.read_text() if kept.exists() else None
+
+
+class Summary(ModelSummary):
+    """A line for each part of the model: its name, class and number of parameters."""
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print it."""
+        parts = [(name, type(part).__name__, part) for name, part in pl_module.named_children()]
+        counts = {name: sum(p.numel() for p in part.parameters()) for name, _, part in parts}
+        shown = [(name, kind, f"{counts[name]:,}") for name, kind, _ in parts if counts[name]]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+        for name, kind, count in shown:
+            rank_zero_info(f"  {name:{widths[0]}}  {kind:{widths[1]}}  {count:>{widths[2]}} parameters")
+
+
+class Bar(TQDMProgressBar):
+    """Lightning's progress bar, which shows scores with four digits, and each batch of an evaluation."""
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count the batch: it is a large one."""
+        if self.is_enabled:
+            bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
+            bar.n = batch_idx + 1
+            bar.refresh()
+
+    on_test_batch_end = on_validation_batch_end
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """The values behind the bar."""
+        shown = super().get_metrics(trainer, pl_module)
+        return {
+            name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
+            for name, value in shown.items()
+        }
+
+
+def _class_to_explain(args: list[str]) -> str | None:
+    """The class that `--model.help CLASS` asks about, or another such flag."""
+    for i, word in enumerate(args):
+        flag, _, value = word.partition("=")
+        if flag.startswith("--") and flag.endswith(".help"):
+            value = value or next(iter(args[i + 1 :]), "")
+            return value if value and not value.startswith("-") else None
+    return None
+
+
+class SaveConfig(SaveConfigCallback):
+    """Write the run's config into its folder, once, and keep those of earlier starts."""
+
+    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Write it, unless this is a trial run (`fast_dev_run`)."""
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            text = self.parser.dump(self.config, skip_unset=False)
+            RunFolder(Path(trainer.default_root_dir)).save_config(text)
+
+
+def _with_configs_of_runs(args: list[str]) -> list[str]:
+    """The arguments, where `--config RUN` names the config in that folder, and the folder as the run's."""
+    result: list[str] = []
+    for word in args:
+        flag, equals, value = word.partition("=")
+        if not equals:
+            flag, value = (result or [""])[-1], word
+        if not value and flag.startswith("-"):  # as of a variable in a script that is not set
+            raise ValueError(f"{flag} is empty: give it a value, or leave it out")
+        if flag not in ("--config", "-c") or not Path(value).is_dir():
+            result.append(word)
+            continue
+        config = Path(value, CONFIG)
+        if not config.is_file():
+            raise FileNotFoundError(f"{value} holds no {CONFIG}: name a YAML file, or the folder of a run")
+        result += [f"{flag}={config}" if equals else str(config), f"--trainer.default_root_dir={value}"]
+    return result
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def list_of_models() -> str:
+    """Every model with the paper that it is from, a line each: the first lines of their modules."""
+    width = max(map(len, models.__all__))
+    modules = {name: sys.modules[getattr(models, name).__module__] for name in sorted(models.__all__, key=str.lower)}
+    lines = [f"  {name:{width}}  {inspect.getdoc(module).splitlines()[0]}" for name, module in modules.items()]  # type: ignore[union-attr]
+    return "\n".join(["models (--model gan_lightning.models.NAME, or a file of configs/):", *lines])
+
+
+def _plainly(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as it is printed: of this library's, no line of its code, which says nothing to a user."""
+    return f"warning: {message}\n" if is_ours(filename) else _WITH_PLACE(message, category, filename, lineno, line)
+
+
+class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
+    """jsonargparse's, with the lines of the list of models as they are."""
+
+
+def main(args: list[str] | None = None) -> GANCommandLine:
+    """Run the command line.
+
+    Args:
+        args: the arguments. None = those that the program was started with.
+    """
+    find_own_modules()
+    given = sys.argv[1:] if args is None else args
+    if (asked := _class_to_explain(given)) is not None:
+        print(help_of(asked))
+        sys.exit()
+    warnings.formatwarning = _plainly
+    # what says nothing to a user of this command line
+    warnings.filterwarnings("ignore", message=".*LeafSpec")
+    warnings.filterwarnings("ignore", message=r"Precision [\w-]+ is not supported by the model summary")
+    warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
+    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the moving average is
+    warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
+    warnings.filterwarnings("ignore", message=r"Total length of `\w+` across ranks is zero")
+    warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
+    return GANCommandLine(
+        GenerativeModule,
+        L.LightningDataModule,
+        trainer_class=Trainer,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        parser_class=RunParser,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,  # models record their own arguments, from YAML and from Python alike
+        seed_everything_default=0,
+        save_config_callback=SaveConfig,
+        save_config_kwargs={"save_to_log_dir": False},
+        parser_kwargs={
+            "description": "Train, evaluate and use generative adversarial networks.",
+            "epilog": list_of_models(),
+            "formatter_class": _Help,
+        },
+        trainer_defaults={"num_sanity_val_steps": 0, "log_every_n_steps": 50},
+        args=args,
+    )

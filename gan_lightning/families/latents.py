@@ -1,0 +1,133 @@
+"""Models that make images from latents: how fakes are drawn, images made, and progress shown."""
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from gan_lightning.data.batches import ImageBatch
+from gan_lightning.inference import LatentSampler, NormalPrior, Prior
+from gan_lightning.networks.discriminator import DiscriminatorOutput
+from gan_lightning.training.adversarial import AdversarialModule
+from gan_lightning.training.generative import GenerativeModule
+
+
+class FromLatents(GenerativeModule):
+    """A generator that makes images from latent vectors, and from class labels where it has any.
+
+    The generator states its `latent_dim`, the width of z, and its `num_classes` where it takes labels: it is called as
+    `generator(z, labels)` then, and otherwise, where it states none or 0, as `generator(z)`.
+
+    Batch norm uses its running statistics whenever images are made (in previews, evaluation and prediction alike), and
+    the statistics of the batch in training only.
+
+    Args:
+        generator: the network.
+        prior: the distribution of latents. None = the paper's.
+        base: the other arguments of the model's base.
+    """
+
+    paper_prior: ClassVar[Prior] = NormalPrior()
+    """The distribution of latents where none is given."""
+    clamps: ClassVar[bool] = False
+    """Whether images are limited to [-1, 1], since the paper's generator may leave it."""
+
+    def __init__(self, generator: nn.Module, prior: Prior | None = None, **base: Any) -> None:
+        super().__init__(generator, **base)
+        self.prior = prior or self.paper_prior
+        self.latent_dim: int = self.sampler.latent_dim
+        self.num_classes: int = self.sampler.num_classes
+
+    @property
+    def sampler(self) -> LatentSampler:
+        """Makes images, with the averaged weights."""
+        return LatentSampler(self.averaged_generator, self.prior, self.clamps)
+
+    def latents(self, count: int) -> Tensor:
+        """Latent vectors (count, latent_dim) from the prior, on this module's device."""
+        return self.prior.draw(count, self.latent_dim, self.device)
+
+    def conditions(self, labels: Tensor | None) -> list[Tensor]:
+        """What the networks take besides their first argument: the labels of a conditional model, else nothing."""
+        return [] if self.num_classes == 0 or labels is None else [labels]
+
+    def sample(
+        self,
+        n: int,
+        labels: Tensor | None = None,
+        truncation: float | None = None,
+        seed: int | None = None,
+        first: int = 0,
+    ) -> Tensor:
+        """Generate images float32 (n, C, H, W) in [-1, 1] with the averaged weights; see `LatentSampler.sample`."""
+        return self.sampler.sample(n, labels, truncation, seed, first)
+
+    def generate(self, batch: ImageBatch) -> Tensor:
+        """As many images as the batch has, of its classes."""
+        return self.sample(len(batch.images), batch.labels if self.num_classes else None)
+
+    def reference(self, batch: ImageBatch) -> Tensor:
+        """The batch's images."""
+        return batch.images
+
+    def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
+        """`count` samples from fixed latents; a conditional model shows a class a column."""
+        return self.sample(count, seed=0), self.num_classes or round(count**0.5)
+
+    def check_batch(self, batch: Any) -> None:
+        """Also: a conditional model needs labels below its number of classes."""
+        if isinstance(batch, ImageBatch) and self.num_classes:
+            if batch.labels is None or batch.labels.ndim != 1:
+                served = "none" if batch.labels is None else f"attributes of shape {tuple(batch.labels.shape[1:])}"
+                raise ValueError(
+                    f"{type(self).__name__} needs a class label for each image, but the data serve {served}: choose "
+                    "labelled data, or a generator with num_classes: 0"
+                )
+            if batch.labels.min() < 0 or batch.labels.max() >= self.num_classes:
+                raise ValueError(
+                    f"the data serve labels from {batch.labels.min()} to {batch.labels.max()}, but the networks know "
+                    f"the classes 0 to {self.num_classes - 1}: set num_classes of both networks to the data's number "
+                    "of classes"
+                )
+        self._check_classes()
+        super().check_batch(batch)
+
+    def _check_classes(self) -> None:
+        """The classes of the whole data set, whichever a batch happens to have.
+
+        Raises:
+            ValueError: the networks know more of them, or fewer.
+        """
+        data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
+        classes = getattr(data, "num_classes", None)
+        if not self.num_classes or classes is None or classes == self.num_classes:
+            return
+        fix = f"set num_classes of both networks to {classes}"
+        if classes < self.num_classes:
+            fix += ", or, where further classes are to have no images (yet), name all of them by the data's class_names"
+        raise ValueError(
+            f"the data have {classes} classes, and the networks of {type(self).__name__} know {self.num_classes}: {fix}"
+        )
+
+
+class NoiseToImage(FromLatents, AdversarialModule):
+    """A generator of images from latents, against a discriminator.
+
+    The discriminator is called as `discriminator(images)` or `discriminator(images, labels)`.
+    """
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, **base: Any) -> None:
+        super().__init__(generator, discriminator=discriminator, **base)
+        judged = getattr(discriminator, "num_classes", self.num_classes)
+        if judged != self.num_classes:
+            raise ValueError(
+                f"the generator knows {self.num_classes} classes and the discriminator {judged}: set num_classes "
+                "of both to the same (0 = no labels)"
+            )
+
+    def draw_fakes(self, batch: ImageBatch) -> Tensor:
+        """A fake for each real image, of the same class where the model knows classes."""
+        return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
+
+    def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
+        """Given the labels of a conditional model."""
+        return self.discriminate(images, *self.conditions(batch.labels), **asked)

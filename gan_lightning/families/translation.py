@@ -1,0 +1,198 @@
+"""Models that turn images into others: paired and unpaired translation, super-resolution."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, l1_loss
+
+from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch, first
+from gan_lightning.data.images import to_channels
+from gan_lightning.inference import Translator
+from gan_lightning.training.adversarial import AdversarialModule, Player
+from gan_lightning.training.generative import GenerativeModule
+from gan_lightning.training.image_pool import ImagePool
+
+Direction = Literal["a_to_b", "b_to_a"]
+
+
+class Translates(GenerativeModule):
+    """A generator that turns images into others."""
+
+    @property
+    def translator(self) -> Translator:
+        """Makes images, with the averaged weights."""
+        return Translator(self.averaged_generator)
+
+    def translate(self, images: Tensor, direction: str | None = None) -> Tensor:
+        """Images float (N, C, H, W) in [-1, 1] to others, as a user gets them; see `Translator.translate`."""
+        return self.translator.translate(images, direction)
+
+
+class FromSources(Translates):
+    """A generator that turns a source image into the target that it is paired with, with an adversary or without."""
+
+    batch_type: ClassVar[type[Batch]] = PairedBatch
+
+    def generate(self, batch: PairedBatch) -> Tensor:
+        """The translated sources, as a user gets them."""
+        return self.translate(batch.source)
+
+    def reference(self, batch: PairedBatch) -> Tensor:
+        """The true targets."""
+        return batch.target
+
+    def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
+        """Rows of source | fake | target, three such rows' worth side by side."""
+        shown = first(batch, count)
+        return side_by_side(shown.source, self.generate(shown), shown.target), 3
+
+
+class SuperResolution(FromSources):
+    """A generator that enlarges its sources, `scale` times as its network says, with an adversary or without.
+
+    Batch norm uses its running statistics whenever images are made, so that an image depends neither on those in its
+    batch nor on how it is cut into tiles.
+    """
+
+    @property
+    def translator(self) -> Translator:
+        """From images (N, C, H, W) to (N, C, scale · H, scale · W), limited to [-1, 1]."""
+        return Translator(self.averaged_generator, clamp=True)
+
+    def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
+        """Rows of source | source enlarged by bicubic interpolation | fake | target."""
+        shown = first(batch, count)
+        bicubic = interpolate(shown.source, shown.target.shape[2:], mode="bicubic", antialias=True).clamp(-1, 1)
+        return side_by_side(shown.source, bicubic, self.generate(shown), shown.target), 4
+
+
+class PairedTranslation(FromSources, AdversarialModule):
+    """A generator that turns a source image into the target that it is paired with, against a discriminator."""
+
+    def draw_fakes(self, batch: PairedBatch) -> Tensor:
+        """The translated sources."""
+        return self.generator(batch.source)
+
+
+class OneWayTranslation(Translates, AdversarialModule):
+    """One generator that turns images of domain A into domain B, with no pairs to learn from; it takes B as well."""
+
+    batch_type: ClassVar[type[Batch]] = UnpairedBatch
+
+    def generate(self, batch: UnpairedBatch) -> Tensor:
+        """The images of A as images of B."""
+        return self.translate(batch.real_a)
+
+    def reference(self, batch: UnpairedBatch) -> Tensor:
+        """The images of B."""
+        return batch.real_b
+
+    def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
+        """Rows of real A | fake B | real B | what becomes of that B, which should stay as it is."""
+        real_a, real_b = first(batch, count)
+        return side_by_side(real_a, self.translate(real_a), real_b, self.translate(real_b)), 4
+
+
+class UnpairedTranslation(Translates, AdversarialModule):
+    """Two generators that turn images of domain A into domain B and back, with no pairs to learn from.
+
+    Args:
+        generator: both of them, by the direction in which they go: "a_to_b" and "b_to_a".
+        discriminator: those of both domains, "a" and "b".
+        evaluated: the direction that is measured (FID, ...) and that `generate` goes.
+        base: the other arguments of `AdversarialModule`.
+
+    Logged in evaluations, besides: the cycle errors `val/cycle_a` and `val/cycle_b`, mean absolute differences of the
+    images of a domain to the same translated there and back, as a share of the range: 0 to 1.
+    """
+
+    batch_type: ClassVar[type[Batch]] = UnpairedBatch
+    generator: nn.ModuleDict
+    discriminator: nn.ModuleDict
+
+    def __init__(
+        self, generator: nn.ModuleDict, discriminator: nn.ModuleDict, evaluated: Direction = "a_to_b", **base: Any
+    ) -> None:
+        super().__init__(generator, discriminator, **base)
+        self.evaluated: Direction = evaluated
+        self.pools: dict[str, ImagePool] = {}  # of earlier fakes, for a model whose discriminators learn from them
+        self._cycle_errors: list[Tensor] = []  # sums of both, and how many images, of each batch of this evaluation
+
+    def players(self) -> dict[Player, Sequence[nn.Module]]:
+        """The networks one by one: each is called, and compiled, by itself."""
+        return {"discriminator": [*self.discriminator.values()], "generator": [*self.generator.values()]}
+
+    @property
+    def translator(self) -> Translator:
+        """In both directions, "a_to_b" and "b_to_a"."""
+        return Translator(self.averaged_generator)
+
+    def generate(self, batch: UnpairedBatch) -> Tensor:
+        """The images of one domain as images of the other, in the direction that is evaluated."""
+        return self.translate(batch.real_a if self.evaluated == "a_to_b" else batch.real_b, self.evaluated)
+
+    def reference(self, batch: UnpairedBatch) -> Tensor:
+        """The images of the domain that the evaluated direction leads to."""
+        return batch.real_b if self.evaluated == "a_to_b" else batch.real_a
+
+    def exchanged(self, pool: ImagePool, images: Tensor) -> Tensor:
+        """Fakes (N, C, H, W) given to a pool in training, for as many of the same shape, new and old.
+
+        The pool takes in the fakes of all processes, in the order that one process alone would have made them in. So it
+        is the same on each, whatever their number.
+        """
+        if not self.training:
+            return images
+        if self._trainer is None or self.trainer.world_size == 1:
+            return pool.exchange(images)
+        gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
+        return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]
+
+    def resume_state(self) -> dict[str, Any]:
+        """The pools beside the rest."""
+        return super().resume_state() | {"pools": {name: pool.state() for name, pool in self.pools.items()}}
+
+    def load_resume_state(self, state: dict[str, Any]) -> None:
+        """Take back a `resume_state`."""
+        super().load_resume_state(state)
+        for name, pool in self.pools.items():
+            pool.load_state(state["pools"][name])
+
+    def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
+        """The images that are evaluated; all are also translated there and back."""
+        fake_b, fake_a = self.translate(batch.real_a, "a_to_b"), self.translate(batch.real_b, "b_to_a")
+        rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
+        errors = [l1_loss(rec_a, batch.real_a) / 2, l1_loss(rec_b, batch.real_b) / 2, rec_a.new_ones(())]
+        self._cycle_errors.append(len(rec_a) * torch.stack(errors))
+        return fake_b if self.evaluated == "a_to_b" else fake_a
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the cycle errors; a process that had no batch takes part."""
+        super().on_validation_epoch_end()
+        total = torch.stack([torch.zeros(3, device=self.device), *self._cycle_errors]).sum(dim=0)
+        self._cycle_errors.clear()
+        cycle_a, cycle_b, count = self.trainer.strategy.reduce(total, reduce_op="sum")
+        stage = "test" if self.trainer.testing else "val"
+        self.log_dict({f"{stage}/cycle_a": cycle_a / count, f"{stage}/cycle_b": cycle_b / count}, sync_dist=True)
+
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
+        """Rows of real A | fake B | reconstructed A | real B | fake A | reconstructed B."""
+        shown = first(batch, count)
+        fake_b, fake_a = self.translate(shown.real_a, "a_to_b"), self.translate(shown.real_b, "b_to_a")
+        rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
+        return side_by_side(shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b), 6
+
+
+def side_by_side(*columns: Tensor) -> Tensor:
+    """Columns of N images each as one batch in reading order, all in RGB, whatever their channels.
+
+    Smaller images are enlarged to the size of the last column, each pixel to a square.
+    """
+    size = columns[-1].shape[2:]
+    columns = tuple(c if c.shape[2:] == size else interpolate(c, size, mode="nearest") for c in columns)
+    return torch.stack([to_channels(column, 3) for column in columns], dim=1).flatten(0, 1)

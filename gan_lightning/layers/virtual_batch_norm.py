@@ -1,0 +1,95 @@
+"""Virtual batch normalisation: batch norm whose statistics come from a batch that never changes.
+
+Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016, arXiv 1606.03498,
+section 3.5.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan_lightning.ranges import PositiveInt
+from gan_lightning.recording import Network
+
+
+class VirtualBatchNorm(nn.Module):
+    """Normalises each example by the statistics of a reference batch and of itself.
+
+    The reference batch is the first rows of what it is given; they are normalised by their own statistics. With R of
+    them, an example counts as one more: the moments E x and E x² are (R · reference + own) / (R + 1), each over
+    positions too.
+
+    Args:
+        norm: the batch norm whose place it takes, of vectors or of maps: its gain, bias and epsilon are kept, its
+            running statistics are not needed.
+        reference_size: R, rows of the reference batch.
+    """
+
+    def __init__(self, norm: _BatchNorm, reference_size: int) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.reference_size = reference_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R + N, C) or (R + N, C, H, W) to the same shape."""
+        rows = self.reference_size
+        with torch.autocast(x.device.type, enabled=False):
+            values = x.float().flatten(2) if x.dim() > 2 else x.float()[:, :, None]  # (R + N, C, positions)
+            # shifted by a mean that all share, as E x² - (E x)² is exact only where the mean is small
+            shift = values[:rows].mean(dim=(0, 2), keepdim=True)
+            values = values - shift
+            moments = torch.stack([values.mean(dim=2), values.square().mean(dim=2)])  # (2, R + N, C)
+            reference = moments[:, :rows].mean(dim=1, keepdim=True)  # (2, 1, C)
+            mixed = (rows * reference + moments[:, rows:]) / (rows + 1)
+            mean, square = torch.cat([reference.expand(-1, rows, -1), mixed], dim=1)[..., None]  # (R + N, C, 1) each
+            values = (values - mean) * (square - mean.square() + self.eps).rsqrt()
+            if self.weight is not None:
+                values = values * self.weight[:, None] + self.bias[:, None]
+        return values.view(x.shape).to(x.dtype)
+
+
+class VirtualBatchNormGenerator(Network):
+    """A generator with virtual batch norm wherever it had batch norm.
+
+    Each image then depends on its own latent alone, in training as in evaluation, and not on what else is in its batch.
+    The reference batch is drawn once, here, and is in every checkpoint: the statistics follow from it and from the
+    weights. Each forward pass takes it along, through the whole network, and costs accordingly.
+
+        generator:
+          class_path: gan_lightning.layers.virtual_batch_norm.VirtualBatchNormGenerator
+          init_args:
+            generator:
+              class_path: gan_lightning.networks.DCGANGenerator
+
+    Args:
+        generator: the generator, called with z or with z and labels, with `latent_dim` and `num_classes`; its batch
+            norms are replaced in place.
+        reference_size: rows of the reference batch: latents from a standard normal, and the classes in turn.
+
+    Raises:
+        ValueError: where the generator has no batch norm.
+    """
+
+    def __init__(self, generator: nn.Module, reference_size: PositiveInt = 64) -> None:
+        super().__init__()
+        norms = [name for name, module in generator.named_modules() if isinstance(module, _BatchNorm)]
+        if not norms:
+            raise ValueError(
+                f"{type(generator).__name__} has no batch norm that virtual batch norm could replace: use it as it is"
+            )
+        for name in norms:
+            norm: _BatchNorm = generator.get_submodule(name)  # type: ignore[assignment]
+            generator.set_submodule(name, VirtualBatchNorm(norm, reference_size))
+        self.generator = generator
+        self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
+        self.num_classes: int = getattr(generator, "num_classes", 0)
+        self.reference: Tensor
+        self.reference_labels: Tensor
+        self.register_buffer("reference", torch.randn(reference_size, self.latent_dim))
+        self.register_buffer("reference_labels", torch.arange(reference_size) % max(self.num_classes, 1))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """z (N, latent_dim) and labels int64 (N,) to images (N, C, H, W) in [-1, 1]."""
+        together = torch.cat([self.reference.to(z.dtype), z])
+        conditions = [] if labels is None else [torch.cat([self.reference_labels, labels])]
+        return self.generator(together, *conditions)[len(self.reference) :]

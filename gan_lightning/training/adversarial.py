@@ -1,0 +1,413 @@
+"""The game of two players: the one training loop of this library, and all that touches an optimizer.
+
+A model states its mathematics in two hooks, `discriminator_loss` and `generator_loss`. Everything else that a training
+step needs (whose turn it is, freezing the other player, backward, averaging over processes, clipping, stepping,
+schedules, the moving average, counting, logging, the guard against NaN, exact resume) is written here, once.
+"""
+
+import functools
+import itertools
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import torch
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from gan_lightning.augmentation import AdaptiveAugmentation
+from gan_lightning.data.batches import Batch, batch_length, detach, split
+from gan_lightning.losses import AdversarialLoss
+from gan_lightning.networks.discriminator import DiscriminatorOutput
+from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
+from gan_lightning.regularizers import Regularizer, Terms
+from gan_lightning.schedules import Constant, Schedule
+from gan_lightning.training.generative import (
+    TRUSTED,
+    GenerativeModule,
+    NonFiniteLossError,
+    OptimizerFactory,
+    learnable,
+    make_optimizer,
+)
+
+__all__ = [
+    "PLAYERS",
+    "TRUSTED",
+    "AdversarialModule",
+    "NonFiniteLossError",
+    "OptimizerFactory",
+    "Player",
+    "Terms",
+]
+
+Player = Literal["discriminator", "generator"]
+PLAYERS: tuple[Player, ...] = ("discriminator", "generator")  # also the order of the optimizers in a checkpoint
+Listener = Callable[[Tensor, Tensor], None]
+"""Of the discriminator's logits of real images and of fakes."""
+
+
+class AdversarialModule(GenerativeModule):
+    """A generator and a discriminator that learn against each other.
+
+    Args:
+        generator: the network that makes images.
+        discriminator: the network that tells real images from made ones (a critic, where the paper calls it so).
+        generator_optimizer: any torch optimizer class with its settings; from Python
+            `functools.partial(torch.optim.Adam, lr=...)`. None = the paper's.
+        discriminator_optimizer: the same for the discriminator.
+        generator_schedule: factor on the generator's learning rate over time. None = constant.
+        discriminator_schedule: the same for the discriminator.
+        generator_clip_norm: largest L2 norm of the generator's gradient; longer ones are scaled down. None = any.
+        discriminator_clip_norm: the same for the discriminator.
+        n_critic: discriminator steps for each step of the generator.
+        accumulate: parts that each batch is cut into, one after another through the networks, to save memory; the
+            gradient is that of the whole batch (but batch norm sees the parts).
+        ema_half_life: half-life, in images, of the moving average of the generator's weights that all images are
+            generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
+        ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
+        ema_schedule: factor on the half-life over time. None = constant.
+        augmentation: a differentiable module in front of the discriminator, for real and fake images (see
+            `gan_lightning.augmentation`). None = none.
+        regularizers: terms of either player beside the paper's own (see `gan_lightning.regularizers`). None = none.
+        compile: compile both networks with torch.compile. Gradient penalties stay eager.
+        channels_last: keep the networks' weights in channels-last layout. "auto" = where training was measured to be
+            faster so with such a generator on such a device (`gan_lightning.training.layouts`).
+    """
+
+    totals: ClassVar[Sequence[str]] = [f"loss/{player}" for player in PLAYERS]
+    clipping: ClassVar[str] = "model.generator_clip_norm, model.discriminator_clip_norm"
+    redraws: ClassVar[bool] = False
+    """Whether the generator's turn draws fakes of its own (as in WGAN-GP) or shares the other turn's."""
+    loss: AdversarialLoss
+    """The adversarial loss, which a model's constructor sets."""
+    paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.5, 0.999))
+    """Both players' optimizer where none is given."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        generator_optimizer: OptimizerFactory | None = None,
+        discriminator_optimizer: OptimizerFactory | None = None,
+        generator_schedule: Schedule | None = None,
+        discriminator_schedule: Schedule | None = None,
+        generator_clip_norm: PositiveFloat | None = None,
+        discriminator_clip_norm: PositiveFloat | None = None,
+        n_critic: PositiveInt = 1,
+        accumulate: PositiveInt = 1,
+        ema_half_life: NonNegativeFloat = 0,
+        ema_warm_up: NonNegativeFloat = 0.05,
+        ema_schedule: Schedule | None = None,
+        augmentation: nn.Module | None = None,
+        regularizers: list[Regularizer] | None = None,
+        compile: bool = False,
+        channels_last: bool | Literal["auto"] = "auto",
+    ) -> None:
+        super().__init__(generator, ema_half_life, ema_warm_up, ema_schedule, compile, channels_last)
+        self.automatic_optimization = False
+
+        self.discriminator = discriminator
+        self.augmentation = augmentation or nn.Identity()
+        self.regularizers = nn.ModuleList(regularizers or [])
+
+        self.optimizer_factories: dict[Player, OptimizerFactory] = {
+            "discriminator": discriminator_optimizer or type(self).paper_optimizer,
+            "generator": generator_optimizer or type(self).paper_optimizer,
+        }
+        self.schedules: dict[Player, Schedule] = {
+            "discriminator": discriminator_schedule or Constant(),
+            "generator": generator_schedule or Constant(),
+        }
+        self.clip_norms: dict[Player, float | None] = {
+            "discriminator": discriminator_clip_norm,
+            "generator": generator_clip_norm,
+        }
+        self.n_critic = n_critic
+        self.accumulate = accumulate
+
+        self._parameters_of: dict[Player, list[nn.Parameter]] = {}
+        self._learning_rates: dict[Player, list[float]] = {}
+        self.playing: Player = "discriminator"  # whose turn it is, or was last
+        self.turns: dict[Player, int] = dict.fromkeys(PLAYERS, 0)  # that each player has had since the run's start
+        self.listeners: list[Listener] = []  # of what `adversarial_loss` is given
+        self._has_stepped = False
+
+    # ------------------------------------------------------------------ what a model states
+
+    @abstractmethod
+    def draw_fakes(self, batch: Any) -> Any:
+        """What the generator makes for this batch: a tensor, or a nest of them, passed on to both losses."""
+
+    def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
+        """What the discriminator answers on real or fake images (N, C, H, W), given what else it sees of the batch.
+
+        Args:
+            batch: that the images are of, or were made for.
+            images: float (N, C, H, W) in [-1, 1].
+            asked: passed on to `discriminate`: `with_features`, `with_logits`.
+        """
+        return self.discriminate(images, **asked)
+
+    def fake_images(self, fake: Any) -> Tensor:
+        """The images (N, C, H, W) among what `draw_fakes` made, which stand against the batch's `reference`."""
+        return fake
+
+    def discriminator_loss(self, batch: Any, fake: Any) -> Terms:
+        """Named terms whose sum the discriminator minimises. `fake` is detached from the generator.
+
+        The common form: the adversarial loss of real images and fakes, which pass the discriminator one after the
+        other, each with batch statistics of their own.
+        """
+        real = self.verdict(batch, self.reference(batch))
+        return {"adversarial": self.adversarial_loss(real, self.verdict(batch, self.fake_images(fake)))}
+
+    def generator_loss(self, batch: Any, fake: Any) -> Terms:
+        """Named terms whose sum the generator minimises, through `fake`. The discriminator is frozen.
+
+        The common form: the adversarial loss of the fakes, and of real images where it compares the two.
+        """
+        verdict = self.verdict(batch, self.fake_images(fake))
+        real = partial(self.verdict, batch, self.reference(batch))
+        return {"adversarial": self.generator_adversarial_loss(verdict, real)}
+
+    def players(self) -> dict[Player, Sequence[nn.Module]]:
+        """The modules that each player learns, in the order of `PLAYERS`."""
+        return {"discriminator": [self.discriminator], "generator": [self.generator]}
+
+    def learners(self) -> Sequence[nn.Module]:
+        """The modules of both players."""
+        return [*itertools.chain.from_iterable(self.players().values())]
+
+    def try_out(self, batch: Any) -> None:
+        """Have the discriminator judge a batch and its fakes."""
+        self.discriminator_loss(batch, detach(self.draw_fakes(batch)))
+
+    # ------------------------------------------------------------------ the algorithm
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """One batch: draw the fakes; the discriminator's turn; every `n_critic`-th time, the generator's turn."""
+        parts = split(batch, self.accumulate)
+        generators_turn = self.is_generators_turn()
+        # A graph to the generator is kept only if its turn comes and uses these very fakes. With several parts it would
+        # hold all of them in memory at once, so that the generator's turn draws them anew.
+        shared = generators_turn and not self.redraws and len(parts) == 1
+        with torch.set_grad_enabled(shared):
+            fakes = [self.draw_fakes(part) for part in parts]
+
+        self.minimize(
+            "discriminator",
+            *[partial(self._discriminator_terms, part, detach(fake)) for part, fake in zip(parts, fakes, strict=True)],
+        )
+        if generators_turn:
+            self.minimize(
+                "generator",
+                *[
+                    partial(self._generator_terms, part, fake if shared else None)
+                    for part, fake in zip(parts, fakes, strict=True)
+                ],
+            )
+        self.finish_step(batch, averaged=generators_turn)
+
+    def is_generators_turn(self) -> bool:
+        """Whether the generator has its turn on this batch: on every `n_critic`-th."""
+        return (self.batches_seen + 1) % self.n_critic == 0
+
+    def _discriminator_terms(self, batch: Batch, fake: Any) -> Terms:
+        terms = self.discriminator_loss(batch, fake)
+        for regularizer in self.regularizers:
+            terms |= regularizer.discriminator(self, batch, fake)  # type: ignore[operator]
+        return terms
+
+    def _generator_terms(self, batch: Batch, fake: Any) -> Terms:
+        """With fakes of its own (None) where the discriminator's turn has kept no graph to the generator."""
+        fake = self.draw_fakes(batch) if fake is None else fake
+        terms = self.generator_loss(batch, fake)
+        for regularizer in self.regularizers:
+            terms |= regularizer.generator(self, batch, fake)  # type: ignore[operator]
+        return terms
+
+    def rate_schedules(self) -> dict[str, Schedule]:
+        """One for each player."""
+        return {f"{player}_schedule": schedule for player, schedule in self.schedules.items()}
+
+    def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
+        """One optimizer step of a player on the mean of the losses, with the other player frozen."""
+        self.playing = player
+        self.turns[player] += 1
+        optimizer = self.optimizer_of(player)
+        optimizer.zero_grad()
+        parts: list[Terms] = []
+        with self.frozen(other for other in PLAYERS if other != player):
+            for loss in losses:
+                terms = loss()
+                self._guard({f"loss/{player}/{name}": value for name, value in terms.items()})
+                self.manual_backward(torch.stack([*terms.values()]).sum() / len(losses))
+                parts.append(detach(terms))
+        # before the step, while fp16 gradients are scaled on all processes alike
+        self._average_over_processes([p.grad for p in self._parameters_of[player] if p.grad is not None])
+        for group, rate in zip(optimizer.param_groups, self._learning_rates[player], strict=True):
+            group["lr"] = rate * self.at(self.schedules[player])
+        if self._has_stepped:
+            # `trainer.global_step` counts the steps of all optimizers and is to count batches: only the first is told
+            optimizer._on_before_step = optimizer._on_after_step = _do_nothing
+        self._has_stepped = True
+        optimizer.step()
+        for name in parts[-1]:
+            self.record(f"loss/{player}/{name}", torch.stack([terms[name] for terms in parts]).mean())
+        self.record(f"loss/{player}", torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts))
+
+    def finish_step(self, batch: Batch, averaged: bool) -> None:
+        """What ends every training step: counting, the moving average (if the generator has stepped), ADA, logging."""
+        self._count_batch(batch)
+        if isinstance(self.augmentation, AdaptiveAugmentation):
+            images = batch_length(batch) * self.trainer.world_size
+            self.augmentation.adapt(self.batches_seen, images, self._average_over_processes)
+        if averaged:
+            self._update_average()
+        self._has_stepped = False
+        self._log_progress()
+
+    def lazily(self, name: str, every: int, term: Callable[[], Tensor]) -> Terms:
+        """A term that is computed on a player's every `every`-th turn only, `every` times as strong then.
+
+        It is the lazy regularisation of Karras et al. 2019 (arXiv 1912.04958). Its clock counts the player's turns,
+        the first of which is due, whatever `n_critic` and `accumulate` are.
+
+        Returns:
+            {name: every * term()} when it is due, and no term at all otherwise; so `**self.lazily(...)` fits into a
+            hook's dictionary. A logged value is that of the last time it was due.
+        """
+        turn = max(self.turns[self.playing] - 1, 0)
+        return {name: every * term()} if turn % every == 0 else {}
+
+    def discriminate(
+        self,
+        images: Tensor,
+        *conditions: Tensor | None,
+        by: nn.Module | None = None,
+        with_features: bool = False,
+        with_logits: bool = True,
+    ) -> DiscriminatorOutput:
+        """What a discriminator answers on images, seen through the augmentation; logits in float32.
+
+        Args:
+            images: float (N, C, H, W) in [-1, 1].
+            conditions: what else the discriminator is called with, such as labels.
+            by: the discriminator. None = the model's only one.
+            with_features: ask for its features too; it has to be a `gan_lightning.networks.discriminator.Discriminator`
+                then, or another that takes this argument.
+            with_logits: False = for its features alone, so that the rest of it need not run.
+        """
+        asked = {"with_features": True, "with_logits": with_logits} if with_features else {}
+        network = self.discriminator if by is None else by
+        return DiscriminatorOutput.of(network(self.augmentation(images), *conditions, **asked)).float()
+
+    def adversarial_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
+        """What the discriminator minimises, by the model's adversarial loss: a scalar, the mean over its scales.
+
+        All that discriminators say of real and fake images in their turn passes through here, where ADA and
+        `listeners` take note of it.
+        """
+        scales = list(zip(real.logits, fake.logits, strict=True))
+        for real_logits, fake_logits in scales:
+            if isinstance(self.augmentation, AdaptiveAugmentation):
+                self.augmentation.observe(real_logits, self.loss.threshold)
+            for listener in self.listeners if self.training else ():
+                listener(real_logits, fake_logits)
+        return _mean([self.loss.discriminator(*logits) for logits in scales])
+
+    def generator_adversarial_loss(self, fake: DiscriminatorOutput, real: Callable[[], DiscriminatorOutput]) -> Tensor:
+        """What the generator minimises, by the model's adversarial loss: a scalar, the mean over scales.
+
+        Args:
+            fake: the discriminator's answer on fakes, through which the generator learns.
+            real: gives its answer on real images; called only by losses that compare the two.
+        """
+        once = functools.cache(real)
+        return _mean(
+            [
+                self.loss.generator(logits, lambda scale=scale: once().logits[scale])  # type: ignore[misc]
+                for scale, logits in enumerate(fake.logits)
+            ]
+        )
+
+    # ------------------------------------------------------------------ its parts
+
+    def optimizer_of(self, player: Player) -> Any:
+        """A player's optimizer, wrapped by Lightning."""
+        return self.trainer.strategy._lightning_optimizers[PLAYERS.index(player)]
+
+    def progress(self) -> dict[str, float | Tensor]:
+        """Also: the players' learning rates, and ADA's p."""
+        rates = {f"learning_rate/{p}": self.optimizer_of(p).param_groups[0]["lr"] for p in PLAYERS}
+        adaptive = isinstance(self.augmentation, AdaptiveAugmentation)
+        return super().progress() | rates | ({"augmentation/p": self.augmentation.p} if adaptive else {})
+
+    @contextmanager
+    def frozen(self, players: Iterable[Player]) -> Iterator[None]:
+        """These players' parameters need no gradient for as long as the context lasts; then each is as it was."""
+        learning = [p for player in players for p in self._parameters_of[player] if p.requires_grad]
+        for p in learning:
+            p.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for p in learning:
+                p.requires_grad_(True)
+
+    # ------------------------------------------------------------------ hooks of Lightning
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """The players' optimizers, in the order of `PLAYERS`."""
+        optimizers = []
+        for player, modules in self.players().items():
+            self._parameters_of[player] = parameters = learnable(modules)
+            optimizer = make_optimizer(self.optimizer_factories[player], parameters, f"{player}_optimizer")
+            # Kept here and not read back from the optimizer, whose groups a resume overwrites with those of the
+            # checkpoint: the learning rate is the one that the user asks for now.
+            self._learning_rates[player] = [group["lr"] for group in optimizer.param_groups]
+            optimizers.append(optimizer)
+        return optimizers
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip by norm: here fp16 gradients are back at their own scale."""
+        for player in PLAYERS:
+            clip_norm = self.clip_norms[player]
+            if clip_norm is not None and self.optimizer_of(player).optimizer is optimizer:
+                nn.utils.clip_grad_norm_(self._parameters_of[player], clip_norm)
+
+    def on_fit_start(self) -> None:
+        """Also: settings that cannot work together are refused."""
+        if isinstance(self.trainer.strategy, DDPStrategy) and not self._trains_in_turns(self.trainer.strategy):
+            raise ValueError(
+                "plain DDP expects one backward pass through all parameters, where a GAN's players take turns: set "
+                "trainer.strategy to adversarial_ddp (or to ddp_find_unused_parameters_true)"
+            )
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        for player in PLAYERS:
+            fused = getattr(self.optimizer_of(player).optimizer, "_step_supports_amp_scaling", False)
+            if scaler is not None and fused and self.clip_norms[player] is not None:
+                raise ValueError(
+                    f"the {player}'s optimizer is fused, which unscales fp16 gradients inside its step, where they "
+                    f"can no longer be clipped: take `fused` away from it, or {player}_clip_norm, or use bf16-mixed"
+                )
+        for regularizer in self.regularizers:
+            regularizer.check(self)  # type: ignore[operator]
+        super().on_fit_start()
+
+    @staticmethod
+    def _trains_in_turns(strategy: DDPStrategy) -> bool:
+        wrapped = isinstance(strategy.model, nn.parallel.DistributedDataParallel)
+        return not wrapped or strategy._ddp_kwargs.get("find_unused_parameters", False)
+
+
+def _mean(losses: list[Tensor]) -> Tensor:
+    return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+
+
+def _do_nothing() -> None:
+    pass

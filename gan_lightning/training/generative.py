@@ -1,0 +1,855 @@
+"""What every model here is, with a game or without: recorded, evaluated as it trains, resumed exactly, loaded safely.
+
+`AdversarialModule` adds the game of two players to it; `SoloModule` one loss and one optimizer.
+"""
+
+import math
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import lightning as L
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader
+
+from gan_lightning.data.batches import Batch, ImageBatch, batch_length, item_numbers, split
+from gan_lightning.draws import ImageDraws, SharedDraws
+from gan_lightning.errors import one_line
+from gan_lightning.inference import Sampler, Translator, evaluating
+from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
+from gan_lightning.regularizers import Terms
+from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
+from gan_lightning.training import loops, random_state
+from gan_lightning.training.averaging import AveragedNetwork
+from gan_lightning.training.checkpoint_content import (
+    CheckpointError,
+    about,
+    check_callbacks,
+    check_optimizer,
+    check_optimizers,
+    check_progress,
+    checked,
+)
+from gan_lightning.training.checkpoint_io import read_checkpoint
+from gan_lightning.training.layouts import is_faster_in_channels_last
+from gan_lightning.training.loggers import RunCSVLogger, cut_back
+from gan_lightning.training.migrations import migrate
+from gan_lightning.training.pretrained import load_part
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], name: str) -> Optimizer:
+    """An optimizer of these parameters.
+
+    Args:
+        factory: makes it.
+        parameters: those that it steps.
+        name: the model's argument that states the factory, for a message.
+
+    Raises:
+        ValueError: there is nothing to learn, or the optimizer is one that training steps cannot serve.
+    """
+    if not parameters:
+        raise ValueError(f"model.{name}: its networks have no parameters that learn: choose another network")
+    optimizer = factory(parameters)
+    if isinstance(optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
+        needs = (
+            "several evaluations of a step's loss" if isinstance(optimizer, torch.optim.LBFGS) else "sparse gradients"
+        )
+        raise ValueError(
+            f"model.{name}: {type(optimizer).__name__} needs {needs}, which training here does not serve: choose "
+            "another optimizer, such as torch.optim.Adam"
+        )
+    return optimizer
+
+
+TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
+SPARE = 250_000_000  # numbers, 1 GB, that a model may make beside those in its checkpoint: an extractor's weights
+_MAKING = {torch.ops.aten.empty, torch.ops.aten.zeros, torch.ops.aten.ones, torch.ops.aten.full, torch.ops.aten.randn}
+TRIED = 2  # images of the first batch that the networks are tried on
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss term, or a weight, became NaN or infinite; raised on all processes alike."""
+
+    everywhere = True
+
+
+class GenerativeModule(Recorded, L.LightningModule, ABC):
+    """A model that makes images.
+
+    Args:
+        generator: the network that makes images.
+        ema_half_life: half-life, in images, of the moving average of the generator's weights that all images are
+            generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
+        ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
+        ema_schedule: factor on the half-life over time. None = constant.
+        compile: compile all networks that learn with torch.compile.
+        channels_last: keep the networks' weights in channels-last layout. "auto" = where training was measured to be
+            faster so with such a generator on such a device (`gan_lightning.training.layouts`).
+    """
+
+    batch_type: ClassVar[type[Batch]] = ImageBatch
+    """The kind of batch this model learns from."""
+    totals: ClassVar[Sequence[str]]
+    """The losses that are sums of all others, by the names that they are logged under."""
+    accumulate: int = 1
+    """Parts of a batch that pass through the networks one after another."""
+    clipping: ClassVar[str]
+    """The arguments that clip gradients, for the sentence about a loss that is no longer finite."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        ema_half_life: NonNegativeFloat = 0,
+        ema_warm_up: NonNegativeFloat = 0.05,
+        ema_schedule: Schedule | None = None,
+        compile: bool = False,
+        channels_last: bool | Literal["auto"] = "auto",
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters({"_class_path": path_of(type(self)), **describe(self.init_args)})
+        self.channels_last = channels_last
+        self.generator = generator
+        self.average = AveragedNetwork(generator, ema_half_life, ema_warm_up) if ema_half_life else None
+        self.ema_schedule = ema_schedule or Constant()
+        self.compiles = compile
+
+        self.batches_seen = 0  # training batches since the start of the run, resumed or not
+        self._loaded_at = 0  # `batches_seen` of the checkpoint that the run goes on from
+        self.images_seen = 0  # real images (or pairs) in them, over all processes
+        self._images_at_last_update = 0
+        self._terms: Terms = {}
+        self._unchecked: list[tuple[int, list[str], Tensor]] = []
+        self._resume_state: dict[str, Any] | None = None  # until the first batch of a resumed run
+        self._random_state: dict[str, Any] = {}  # of the training, while a validation lasts
+        self._checked_batch = False
+        self._predicted = 0  # images of this process, since a prediction began
+        self._evaluated_at = -1  # batches seen at the end of the last evaluation
+        self._resumed: dict[str, Any] | None = None  # what a checkpoint noted, until the training goes on
+        self._max_steps: int | None = None  # the trainer's own, while an evaluation after its last step is made up for
+
+    # ------------------------------------------------------------------ what a model states
+
+    @abstractmethod
+    def generate(self, batch: Any) -> Tensor:
+        """Images as a user gets them, float (N, C, H, W) in [-1, 1]: averaged weights, fp32, no gradient."""
+
+    @abstractmethod
+    def reference(self, batch: Any) -> Tensor:
+        """The real images of a batch that `generate` should resemble, float (N, C, H, W) in [-1, 1]."""
+
+    @abstractmethod
+    def preview(self, batch: Any, count: int) -> tuple[Tensor, int]:
+        """The picture that shows progress: images (M, C, H, W) in [-1, 1] and how many stand side by side.
+
+        The same batch and count give the same latents and sources each time.
+        """
+
+    @abstractmethod
+    def learners(self) -> Sequence[nn.Module]:
+        """All modules that learn."""
+
+    @abstractmethod
+    def try_out(self, batch: Any) -> None:
+        """Compute a loss of a batch, and let go of it: whatever does not fit shows."""
+
+    # ------------------------------------------------------------------ its parts
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """Makes images from nothing, with the averaged weights. None = the model needs images to make others."""
+        return None
+
+    @property
+    def translator(self) -> Translator | None:
+        """Makes images from images, with the averaged weights. None = the model takes none."""
+        return None
+
+    @property
+    def averaged_generator(self) -> nn.Module:
+        """The generator to make images with: the moving average where there is one, else the generator itself."""
+        return self.generator if self.average is None else self.average.network
+
+    def lay_out(self, device: torch.device) -> None:
+        """Bring all networks into the memory layout that `channels_last` asks for on a device."""
+        wanted = self.channels_last
+        last = is_faster_in_channels_last(self.generator, device) if wanted == "auto" else wanted
+        for network in (*self.learners(), self.averaged_generator):
+            network.to(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the model has been evaluated since its last training step."""
+        return self._evaluated_at == self.batches_seen
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether the model has learnt from a batch since it was made or loaded."""
+        return self.batches_seen > self._loaded_at
+
+    def _count_batch(self, batch: Batch) -> None:
+        self.batches_seen += 1
+        self.images_seen += batch_length(batch) * self.trainer.world_size
+
+    def _update_average(self) -> None:
+        """Let the moving average follow the generator, which has just stepped."""
+        if self.average is not None:
+            images = self.images_seen - self._images_at_last_update
+            self.average.update(self.generator, images, self.images_seen, self.at(self.ema_schedule))
+        self._images_at_last_update = self.images_seen
+
+    def at(self, schedule: Schedule) -> float:
+        """A schedule's factor now."""
+        return schedule.over(self._length(schedule.unit, self._trainer))(self._progress(schedule.unit))
+
+    def record(self, name: str, value: Tensor) -> None:
+        """Note a scalar, to be logged under this name with the next losses."""
+        self._terms[name] = value.detach()
+
+    @property
+    def records(self) -> Mapping[str, Tensor]:
+        """The losses, and what `record` was given, as noted last, by the names that they are logged under."""
+        return self._terms
+
+    def mean_over_processes(self, tensor: Tensor) -> Tensor:
+        """The mean of a tensor over all processes, the same on each."""
+        mean = tensor.detach().clone()
+        self._average_over_processes([mean])
+        return mean
+
+    def rate_schedules(self) -> dict[str, Schedule]:
+        """The schedules of learning rates, by the names of their arguments."""
+        return {}
+
+    def _progress(self, unit: Unit) -> float:
+        return {"epoch": self.current_epoch, "batch": self.batches_seen, "image": self.images_seen}[unit]
+
+    def _length(self, unit: Unit, trainer: L.Trainer | None) -> float:
+        """Epochs, batches or images of the whole run; infinite where it has no end, or none that is known (yet)."""
+        if trainer is None:
+            return math.inf
+        epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
+        steps = math.inf if trainer.max_steps == -1 else trainer.max_steps * trainer.accumulate_grad_batches
+        each = trainer.num_training_batches or math.inf  # in an epoch; infinite until the data are set up
+        if unit == "epoch":
+            return epochs if math.isinf(steps) else math.inf if math.isinf(each) else min(epochs, steps / each)
+        batches = min(epochs * each, steps)
+        if unit == "batch" or math.isinf(batches):
+            return batches
+        loader = trainer.train_dataloader
+        size = getattr(loader, "batch_size", None)
+        if size is None:
+            return math.inf
+        return batches * size * (trainer.world_size if isinstance(loader, DataLoader) else 1)
+
+    def check_schedules(self, trainer: L.Trainer) -> None:
+        """Hold the schedules against the run's length, as far as it is known; warn of those that do not end with it.
+
+        Raises:
+            ValueError: all learning rates would be zero before the run's end, and nothing learnt from there on; or a
+                schedule ends with the run, and the run has no end.
+        """
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        rates, idle = self.rate_schedules(), set()
+        told: dict[str, list[str]] = {}  # schedules by what is to be said of them
+        for name, schedule in self.init_args.items():
+            if not isinstance(schedule, Schedule):
+                continue
+            length = self._length(schedule.unit, trainer)
+            if math.isinf(length):
+                if trainer.training and isinstance(schedule, EndingSchedule) and schedule.given_end is None:
+                    raise ValueError(
+                        f"model.{name} ends where the run does (end: null), and this run has no end that is known in "
+                        f"{schedule.units}: set trainer.max_epochs or trainer.max_steps, or the schedule's end"
+                    )
+                continue
+            if name in rates and (first := schedule.over(length).zero_from(length)) is not None:
+                idle.add(name)
+                sentence: str | None = (
+                    f"zero after {first} {schedule.units}, and this run ends after {length:g}: nothing is learnt from "
+                    "there on; null as its `end` is the run's own end"
+                )
+            else:
+                sentence = misfit(schedule, length)
+            if sentence is not None:
+                told.setdefault(sentence, []).append(f"model.{name}")
+        sentences = [f"{' and '.join(names)}: {sentence}" for sentence, names in told.items()]
+        if idle and idle == rates.keys():
+            raise ValueError("; ".join(sentences))
+        for sentence in sentences:
+            rank_zero_warn(sentence)
+
+    def _average_over_processes(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by its mean over processes, all in one message."""
+        if self._trainer is None or self.trainer.world_size == 1 or not tensors:
+            return
+        flat = self.trainer.strategy.reduce(torch.cat([t.flatten() for t in tensors]), reduce_op="mean")
+        means = flat.split([t.numel() for t in tensors])
+        torch._foreach_copy_(tensors, [mean.view_as(t) for mean, t in zip(means, tensors, strict=True)])
+
+    def _average_buffers(self) -> None:
+        """Batch norm's running statistics saw this process's share only: their mean over processes on each."""
+        self._average_over_processes([b for b in self.buffers() if b.is_floating_point()])
+
+    def _log_progress(self) -> None:
+        """Log what there is to say, totals into the bar as well."""
+        # self.log costs most of a millisecond a key, each time: only when the logger will write what is logged
+        if not self.trainer._logger_connector.should_update_logs:
+            return
+        self.check_finite()
+        self.log_dict({name: value for name, value in self._terms.items() if name in self.totals}, prog_bar=True)
+        self.log_dict({name: value for name, value in self._terms.items() if name not in self.totals})
+        self.log_dict(self.progress())
+
+    def progress(self) -> dict[str, float | Tensor]:
+        """What is logged beside the losses."""
+        return {"images_seen": float(self.images_seen)}
+
+    # ------------------------------------------------------------------ the guard
+
+    def _guard(self, losses: Terms) -> None:
+        """Remember these losses, by the names that they are logged under, until they are looked at."""
+        values = torch.stack([value.detach() for value in losses.values()])
+        self._unchecked.append((self.batches_seen, list(losses), values))
+        if values.device.type == "cpu":  # elsewhere a look at the value waits for the device: at the logging interval
+            self.check_finite()
+
+    def check_finite(self) -> None:
+        """Look at the losses since the last look; all processes look at the same time, and end together.
+
+        Raises:
+            NonFiniteLossError: one of them was NaN or infinite; the message names the term and the batch.
+        """
+        found = self._first_not_finite()
+        if self._trainer is not None and self.trainer.world_size > 1:
+            told: list[str | None] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(told, found)
+            found = next((each for each in told if each is not None), None)
+        if found is not None:
+            raise NonFiniteLossError(
+                f"{found}, after {self.images_seen:,} images: training stops here, and no checkpoint is written any "
+                "more; the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning "
+                f"rate, gradient clipping ({self.clipping}) or full precision (trainer.precision: 32-true)"
+            )
+
+    def _first_not_finite(self) -> str | None:
+        unchecked, self._unchecked = self._unchecked, []
+        for batch, names, values in unchecked:
+            for name, value in zip(names, values.tolist(), strict=True):
+                if not math.isfinite(value):
+                    where = (
+                        ""
+                        if self._trainer is None or self.trainer.world_size == 1
+                        else f" on process {self.global_rank}"
+                    )
+                    return f"{name} was {value} at batch {batch}{where}"
+        return None
+
+    # ------------------------------------------------------------------ hooks of Lightning
+
+    def setup(self, stage: str) -> None:
+        """Lay out the networks' weights as suits the device."""
+        self.lay_out(self.trainer.strategy.root_device)
+
+    def on_fit_start(self) -> None:
+        """One random stream for all processes, and compiled networks."""
+        self._checked_batch = False
+        random_state.start(self.trainer.strategy.broadcast(random_state.run_seed()), self.batches_seen)
+        if self.trainer.world_size > 1:
+            self.training_step = self._training_step_on_shared_draws  # type: ignore[method-assign]
+        if nameless := sorted({*unrecorded(dict(self.hparams))}):
+            warnings.warn(
+                f"checkpoints of this run do not say how {', '.join(nameless)} was built, so that only this very "
+                "program or config can load them: derive networks of your own from gan_lightning.recording.Network",
+                stacklevel=2,
+            )
+        if self.compiles:
+            for module in self.learners():
+                module.compile()
+
+    def _training_step_on_shared_draws(self, batch: Any, batch_idx: int) -> Any:
+        """The model's `training_step`, in which each process draws what one process alone would draw for its images."""
+        with SharedDraws(batch_length(batch) // self.accumulate, self.global_rank, self.trainer.world_size):
+            return type(self).training_step(self, batch, batch_idx)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """The first batch is checked against the networks; on a resume, the random state is put back."""
+        if not self._checked_batch:
+            self._check_batch(batch)
+            self._check_training(batch)
+        if self._resume_state is not None:
+            state, self._resume_state = self._resume_state, None
+            try:
+                self.load_resume_state(state)
+            except (LookupError, TypeError, AttributeError, RuntimeError) as error:
+                raise CheckpointError(
+                    f"the checkpoint {self.trainer.ckpt_path} holds under 'gan_lightning' a state that this model does "
+                    f"not write ({type(error).__name__}: {error}): give a checkpoint that `train.py fit` wrote"
+                ) from error
+
+    def on_train_start(self) -> None:
+        """The run's length is known by now, and, on a resume, the optimizers' states: go on where it stands."""
+        self.check_schedules(self.trainer)
+        if self.trainer.ckpt_path is not None:
+            with about(self.trainer.ckpt_path):
+                for optimizer in self.trainer.optimizers:
+                    check_optimizer(optimizer)
+        if self._resumed is None:
+            return
+        noted, self._resumed = self._resumed, None
+        where = noted["standing"]
+        again = where["due"] or noted["row"] is not None  # the last batch is logged, or its evaluation, once more
+        for logger in self.trainer.loggers:
+            cut_back(logger, noted["rows"], where["logged"] - again)
+            if noted["row"] is not None:
+                logger.log_metrics(noted["row"][1], step=noted["row"][0])
+                logger.save()
+        self._terms = {name: value.to(self.device) for name, value in noted["terms"].items()}
+        if not loops.go_on(self.trainer, evaluated=self.is_evaluated):
+            self._end_at_max_steps()
+
+    def _end_at_max_steps(self) -> None:
+        if self._max_steps is not None:
+            self.trainer.fit_loop.epoch_loop.max_steps, self._max_steps = self._max_steps, None
+
+    def on_validation_model_eval(self) -> None:
+        """The first of all that a validation does: set aside the random state that training goes on with."""
+        self._end_at_max_steps()
+        self._random_state = random_state.capture()
+        super().on_validation_model_eval()
+
+    def on_validation_model_train(self) -> None:
+        """The last: put it back, so that how often one evaluates does not change what is trained."""
+        random_state.restore(self._random_state)
+        self._random_state = {}
+        super().on_validation_model_train()
+
+    def on_validation_start(self) -> None:
+        """Nothing is evaluated on weights that a NaN has reached; all processes generate with the same buffers."""
+        self.check_finite()
+        self._average_buffers()
+
+    def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """The first batch is checked against the networks."""
+        self._check_batch(batch)
+
+    on_test_batch_start = on_predict_batch_start = on_validation_batch_start
+
+    def on_validation_epoch_end(self) -> None:
+        """Remember that the model has been evaluated as it is: a resume need not do it again."""
+        if not self.trainer.sanity_checking:
+            self._evaluated_at = self.batches_seen
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Validation is evaluation: the images that stand against this batch of the reference set."""
+        return self.generate(batch)
+
+    test_step = validation_step
+
+    def on_predict_start(self) -> None:
+        """Count the images from 0."""
+        self._predicted = 0
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Images for a batch: each the same whatever the batch size and the number of processes, by the run's seed."""
+        count, loader = batch_length(batch), self.trainer.predict_dataloaders
+        numbers = item_numbers(loader, batch_idx, count, self._predicted, self.global_rank, self.trainer.world_size)
+        self._predicted += count
+        with ImageDraws(random_state.run_seed(), numbers):
+            return self.generate(batch)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the counters and the random state; refuse to save what is not finite."""
+        self.check_finite()
+        self._average_buffers()
+        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters()]))
+        if not norms.isfinite().all():
+            raise NonFiniteLossError(
+                f"a weight is no longer finite at batch {self.batches_seen}: this checkpoint was not written, and "
+                "the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning rate "
+                "or clipping"
+            )
+        checkpoint["gan_lightning"] = {
+            "batches_seen": self.batches_seen,
+            "images_seen": self.images_seen,
+            "images_at_last_update": self._images_at_last_update,
+            "resume_state": self.resume_state() if self._resume_state is None else self._resume_state,
+        }
+        checkpoint["gan_lightning"] |= self._place_in_run()
+
+    def _place_in_run(self) -> dict[str, Any]:
+        """Where the run stands in its epochs, evaluations and logs."""
+        if self._resumed is not None:  # where it stood: it has not gone on yet
+            return {name: self._resumed[name] for name in ("standing", "evaluated_at", "rows", "row", "terms")}
+        if self._trainer is None:
+            return {}
+        for logger in self.trainer.loggers:
+            logger.save()
+        rows = [logger.rows for logger in self.trainer.loggers if isinstance(logger, RunCSVLogger)]
+        return {
+            "standing": dict(loops.standing(self.trainer, evaluated=self.is_evaluated)),
+            "evaluated_at": self._evaluated_at,
+            "rows": rows[0] if rows else None,
+            "row": loops.row_to_log(self.trainer),
+            "terms": {name: value.detach().cpu() for name, value in self._terms.items()},
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take back what `on_save_checkpoint` added; say where the checkpoint's settings were others.
+
+        Raises:
+            CheckpointError: the checkpoint is of another model, or holds what no run writes.
+        """
+        self.check_checkpoint(checkpoint)
+        then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY], dict(self.hparams)
+        changed = [
+            f"{key}: {now[key]} now, {then[key]} in the checkpoint"
+            for key in then
+            if now.get(key, then[key]) != then[key]
+        ]
+        if changed:
+            warnings.warn(
+                f"the run goes on with other settings than it began with ({'; '.join(changed)}): those of now count, "
+                "except for what an optimizer keeps itself (betas, momentum, weight decay), which comes with its state",
+                stacklevel=2,
+            )
+        state = checkpoint["gan_lightning"]
+        self.batches_seen = self._loaded_at = state["batches_seen"]
+        self.images_seen = state["images_seen"]
+        self._images_at_last_update = state["images_at_last_update"]
+        # earlier versions kept a state for each process
+        self._resume_state = state["resume_state"] if "resume_state" in state else state["processes"][0]
+        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
+            self._evaluated_at, self._resumed = state["evaluated_at"], state
+            self._check_what_is_left(state["standing"], checkpoint["global_step"])
+            loops.put_back(checkpoint["loops"], state["standing"])
+
+    def _check_what_is_left(self, where: loops.Standing, steps: int) -> None:
+        """Refuse to resume a run that is at its end; give way to an evaluation after its last step.
+
+        Raises:
+            ValueError: there is nothing left to do.
+        """
+        trainer = self.trainer
+        has_epochs = trainer.max_epochs in (None, -1) or where["epoch"] < trainer.max_epochs
+        has_steps = trainer.max_steps == -1 or steps < trainer.max_steps
+        if has_epochs and where["due"] and not has_steps:
+            self._max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, steps + 1
+        elif not ((has_epochs and has_steps) or trainer.fast_dev_run):  # type: ignore[attr-defined]
+            limit = f"max_steps={trainer.max_steps}" if has_epochs else f"max_epochs={trainer.max_epochs}"
+            raise ValueError(
+                f"nothing is left to train: {trainer.ckpt_path} has had {where['epoch']} epochs and {steps} batches, "
+                f"and {limit}. Raise that to go on, or start a new run, in a folder of its own, from these weights: "
+                "--init_from instead of --ckpt_path"
+            )
+
+    def check_checkpoint(self, checkpoint: dict[str, Any], path: Any = None) -> None:
+        """Check all of it, and replace it by what may be believed, before anything is restored from it.
+
+        Args:
+            checkpoint: what was read.
+            path: of its file. None = the one that the trainer resumes from.
+
+        Raises:
+            CheckpointError: it is of another model, or holds what no run writes.
+        """
+        trainer = self._trainer
+        path = trainer.ckpt_path if path is None and trainer is not None else path
+        local = path is not None and "://" not in str(path)
+        with about(path):
+            content = checked(checkpoint, Path(str(path)).absolute().parent if local else None)
+        checkpoint.clear()
+        checkpoint.update(content)
+        migrate(checkpoint)
+        then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["_class_path"], path_of(type(self))
+        if then.rpartition(".")[2] != now.rpartition(".")[2]:  # the module may have moved
+            raise CheckpointError(
+                f"the checkpoint{'' if path is None else f' {path}'} is of the model {then}, but the model to load it "
+                f"into is {now}: give the config that it was trained with, or another checkpoint"
+            )
+        if trainer is None or trainer.state.fn is None:
+            return
+        counts = checkpoint.get("loops", {})
+        if trainer.state.fn == TrainerFn.FITTING:
+            for key in ("optimizer_states", "lr_schedulers", "callbacks", "loops", "epoch", "global_step"):
+                if key not in checkpoint:
+                    raise CheckpointError(
+                        f"the checkpoint {path} holds the model without the state of its training (key {key!r}), so "
+                        "that training cannot go on from it: give one that was saved with save_weights_only=False"
+                    )
+            optimizers: Any = self.configure_optimizers()
+            with about(path):
+                check_progress(counts.get("fit_loop", {}), trainer.fit_loop.state_dict())
+                check_optimizers(
+                    checkpoint["optimizer_states"], optimizers if isinstance(optimizers, list) else [optimizers]
+                )
+        with about(path):
+            check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)  # type: ignore[attr-defined]
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take the weights of a checkpoint.
+
+        Raises:
+            CheckpointError: they are of other networks.
+        """
+        own = self.state_dict()
+        for name, value in state_dict.items():
+            if name in own and _kind(value) != _kind(own[name]):
+                raise CheckpointError(
+                    f"the weights hold {value.dtype} numbers under {name!r}, where this {type(self).__name__} has "
+                    f"{own[name].dtype}: give a checkpoint that `train.py fit` wrote"
+                )
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            problems = [line.strip(" \t.") for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
+            more = f", and {len(problems) - 1} more differences" if len(problems) > 1 else ""
+            raise CheckpointError(
+                f"the weights are of other networks than those of this {type(self).__name__} ({problems[0][:300]}"
+                f"{more}): give the config that the checkpoint was trained with"
+            ) from error
+
+    def load_weights(self, source: str | Path | Mapping[str, str | Path]) -> None:
+        """Start from weights that other runs have trained; counters and optimizers stay as they are.
+
+        Args:
+            source: a checkpoint of a model like this one, all of whose weights are taken; or a checkpoint for each part
+                of this model: {"generator": ..., "encoder": ...}, of any model with such a part. The other parts stay
+                as they are. Of a generator its moving average is taken, where the other run kept one.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no checkpoint, or of another model, or this model or the other has no such part.
+        """
+        if not isinstance(source, Mapping):
+            checkpoint = read_checkpoint(source)
+            self.check_checkpoint(checkpoint, source)
+            self.begin_from(checkpoint["state_dict"])
+            return
+        parts = {name: part for name, part in self.named_children() if part is not self.average}
+        for name, path in source.items():
+            if name not in parts:
+                raise ValueError(f"{type(self).__name__} has no part {name!r}: choose {', '.join(parts)}")
+            load_part(parts[name], Path(path), name)
+        if "generator" in source and self.average is not None:
+            self.average.network.load_state_dict(self.generator.state_dict())
+
+    def begin_from(self, state_dict: Mapping[str, Any]) -> None:
+        """Take the weights that a new run begins with: those of the networks of another run's `state_dict`.
+
+        Augmentation and regularizers begin anew, whatever the other run had; so does the moving average, with the
+        generator's weights, where the other run had none.
+
+        Raises:
+            CheckpointError: they are of other networks.
+        """
+        anew = ("augmentation.", "regularizers.")
+        given = {name: value for name, value in state_dict.items() if not name.startswith(anew)}
+        own = {name: value for name, value in self.state_dict().items() if name.startswith(anew)}
+        average = {name: value for name, value in given.items() if name.startswith("average.")}
+        for name in average if self.average is None else ():
+            del given[name]
+        if self.average is not None and not average:
+            generator = {name: value for name, value in given.items() if name.startswith("generator.")}
+            given |= {f"average.network.{name.removeprefix('generator.')}": value for name, value in generator.items()}
+        self.load_state_dict(given | own)
+
+    def resume_state(self) -> dict[str, Any]:
+        """Further state that an exact resume needs, the same on all processes, in types that `weights_only` loads."""
+        return {"random": self._random_state or random_state.capture()}
+
+    def load_resume_state(self, state: dict[str, Any]) -> None:
+        """Take back a `resume_state`; called at the first batch after a resume."""
+        random_state.restore(state["random"])
+
+    # ------------------------------------------------------------------ fitting the data
+
+    def _check_batch(self, batch: Any) -> None:
+        if not self._checked_batch:
+            # whatever is drawn is nobody else's: neither of the run's state, nor of an image that is evaluated
+            with (
+                torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
+                ImageDraws(0, range(min(TRIED, batch_length(batch)))),
+            ):
+                self.check_batch(batch)
+            self._checked_batch = True
+
+    def _check_training(self, batch: Any) -> None:
+        """Where networks train on one image at a time, try whether they can; nothing of it stays.
+
+        Raises:
+            ValueError: they cannot, since batch norm needs more values of a channel than one.
+        """
+        part = split(batch, self.accumulate)[0]
+        if batch_length(part) > 1:
+            return
+        state, buffers = self.resume_state(), [b.clone() for b in self.buffers()]
+        try:
+            with torch.enable_grad():  # which penalties on gradients need
+                self.try_out(part)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"{type(self).__name__} gets one image at a time, and its networks normalise over a batch, which takes "
+                f"two or more ({error}): make data.batch_size at least {2 * self.trainer.world_size * self.accumulate} "
+                "(it counts the images of all processes, and of all parts of model.accumulate), or choose networks "
+                "without batch norm"
+            ) from error
+        finally:
+            for buffer, before in zip(self.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+            self.load_resume_state(state)
+
+    def check_batch(self, batch: Any) -> None:
+        """Try the networks on two images of a batch, before the first step.
+
+        Raises:
+            TypeError: the batch is of another kind than this model learns from.
+            ValueError: its images have a shape or a range that the networks are not made for.
+        """
+        name = type(self).__name__
+        if not isinstance(batch, self.batch_type):
+            raise TypeError(
+                f"{name} learns from a {self.batch_type.__name__} ({', '.join(self.batch_type._fields)}), but the "
+                f"data serve {type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, "
+                "or another model"
+            )
+        with (
+            # a batch of an evaluation comes from torch.inference_mode: only copies made outside take part in gradients
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(self.device.type, enabled=False),
+            evaluating(self),
+        ):
+            make: Any = type(batch)
+            few = make(*(None if field is None else field[:TRIED].clone() for field in batch))
+            images = [field for field in few if field is not None and field.dim() == 4]  # no labels, no captions
+            for field in images:
+                if not field.is_floating_point() or field.abs().max() > 1:
+                    raise ValueError(
+                        f"{name} takes float images in [-1, 1], but the data serve {field.dtype} in [{field.min()}, "
+                        f"{field.max()}]: convert them with gan_lightning.data.images.to_float"
+                    )
+            shapes = " and ".join("x".join(map(str, field.shape[1:])) for field in images)
+            real = self.reference(few)
+            try:
+                fake = self.generate(few)
+                if fake.shape == real.shape:
+                    self.try_out(few)
+            except (RuntimeError, ValueError, IndexError) as error:
+                raise ValueError(
+                    f"the networks of {name} cannot take what the data serve ({shapes}): {error}. Set the networks' "
+                    "sizes and channels, and the datamodule's, to match"
+                ) from error
+        if fake.shape != real.shape:
+            made, wanted = ("x".join(map(str, images.shape[1:])) for images in (fake, real))
+            raise ValueError(
+                f"the generator of {name} makes images of {made} (channels x height x width), but the data serve "
+                f"{wanted}: set image_size and channels of the networks (under model.init_args) and of the datamodule "
+                "to the same"
+            )
+
+    # ------------------------------------------------------------------ loading
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = "cpu",
+        trusted: str | Sequence[str] = (),
+        **replaced: Any,
+    ) -> Self:
+        """The model that a checkpoint holds, of whichever class was trained. Runs no code that the file brings along.
+
+        Args:
+            checkpoint_path: the file.
+            map_location: the device to load to.
+            trusted: further packages whose classes the file may name: "my_gan" for those of a file my_gan.py.
+                This project's own, torch.nn, torch.optim, torchvision.models and .ops, and that of the class which this
+                is called on, need no mention.
+            replaced: constructor arguments to use instead of those in the file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            CheckpointError: it is no checkpoint, damaged, or holds what no run writes.
+            PermissionError: it names a class outside the trusted packages.
+            ValueError: the model cannot be built as it says.
+            TypeError: it holds a model that is not a `cls`.
+        """
+        checkpoint = read_checkpoint(checkpoint_path, map_location)
+        migrate(checkpoint)
+        own = cls.__module__.partition(".")[0]
+        trusted = [*dict.fromkeys((*TRUSTED, own, *([trusted] if isinstance(trusted, str) else trusted)))]
+        arguments = dict(checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY])
+        model_class = import_class(arguments.pop("_class_path"), trusted)
+        if not issubclass(model_class, cls):
+            raise TypeError(f"{checkpoint_path} holds a {model_class.__name__}, which is not a {cls.__name__}")
+        with _building(checkpoint_path, checkpoint["state_dict"]):
+            recorded: dict[str, Any] = {
+                name: False if name in NETWORKED else rebuild(value, trusted)
+                for name, value in arguments.items()
+                if name not in replaced
+            }
+            model = model_class(**recorded, **replaced)
+        model.on_load_checkpoint(checkpoint)
+        model.load_state_dict(checkpoint["state_dict"])
+        if map_location is not None:
+            model.to(map_location)
+        model.lay_out(model.device)
+        return model
+
+
+def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """The parameters that modules learn, each once, also where modules share it."""
+    return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
+
+
+class _Limited(TorchDispatchMode):
+    """Refuses new tensors that have more numbers together than `most`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._left = most
+
+    def __torch_dispatch__(self, function: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function.overloadpacket in _MAKING and str((kwargs or {}).get("device")) != "meta":
+            self._left -= math.prod(args[0])
+            if self._left < 0:
+                raise CheckpointError("it asks for networks that are larger than what it holds")
+        return function(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _building(path: Any, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Whatever is made within may have a few times the numbers of `weights`, and `SPARE` beside them.
+
+    Raises:
+        CheckpointError: it has more, or cannot be made of such arguments.
+    """
+    try:
+        with _Limited(SPARE + 4 * sum(value.numel() for value in weights.values())):
+            yield
+    except (CheckpointError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise CheckpointError(
+            f"{path} does not say how its model is built, or says it for another version of gan_lightning "
+            f"({one_line(str(error))[:300]}): give a checkpoint that `train.py fit` wrote, or pass what is wrong as an "
+            "argument when loading"
+        ) from error
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    """Whether a tensor holds real, complex or whole numbers: loading would turn one into another without a word."""
+    return tensor.is_floating_point(), tensor.is_complex()
