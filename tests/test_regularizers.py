@@ -123,7 +123,7 @@ def test_historical_averaging_by_hand(player: str, accumulate: int) -> None:
     term = HistoricalAveraging(player, weight=0.5)
     past: list[Tensor] = []
     for turn in range(4):
-        model.batches_seen = turn
+        model.counters.batches_seen = turn
         past.append(flat(model, player))
         expected = 0.5 * (past[-1] - torch.stack(past).mean(0)).square().sum()
         for _ in range(accumulate):
