@@ -101,8 +101,8 @@ class GANCommandLine(LightningCLI):
             "--init_from",
             type=Path | dict[str, Path] | None,
             default=None,
-            help="fit: start a new run from the weights of this checkpoint, with all counters at 0; or from checkpoints "
-            "for parts of the model, {generator: a.ckpt, encoder: b.ckpt}.",
+            help="fit: start a new run from the weights of this checkpoint, with all counters at 0; or from those for "
+            "parts of the model, {generator: a.ckpt, encoder: b.ckpt}.",
         )
         parser.add_argument(
             "--recipe",
