@@ -51,8 +51,8 @@ MEBIBYTE = 1024  # ru_maxrss counts KiB on Linux
 
 
 def make_files(folder: Path) -> None:
-    """Folders "a" and "b" of photograph-sized JPEG files; what is on them makes no difference to speed."""
-    for domain, number in itertools.product("ab", range(FILES)):
+    """Folders "a" and "b", and the same to test on, of large JPEG files; their content makes no difference to speed."""
+    for domain, number in itertools.product(("a", "b", "test_a", "test_b"), range(FILES)):
         pixels = torch.nn.functional.interpolate(torch.rand(1, 3, 16, 16), size=SIZE, mode="bicubic").clamp(0, 1)
         image = Image.fromarray((pixels[0].permute(1, 2, 0) * 255).byte().numpy())
         file = folder / domain / f"{number}.jpg"
@@ -187,8 +187,8 @@ def ours(config: str, data: list[str], overrides: list[str], folder: Path, count
 
 
 def paths(folder: Path, *settings: str) -> list[str]:
-    """Settings of a datamodule whose values are the folder's two domains, in turn."""
-    return [f"{setting}={folder / domain}" for setting, domain in zip(settings, itertools.cycle("ab"))]
+    """Four settings of a datamodule: the folders of both domains, to train and to test on."""
+    return [f"{each}={folder / name}" for each, name in zip(settings, ("a", "b", "test_a", "test_b"), strict=True)]
 
 
 def our_cyclegan(overrides: list[str], folder: Path, count: int) -> list[float]:

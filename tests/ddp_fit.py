@@ -19,11 +19,12 @@ from torch.optim import SGD
 
 import gan_lightning.training.strategies  # noqa: F401
 from datamodules import Digits
+from every_model import BUILDERS
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance, InceptionScore
 from gan_lightning.models import DCGAN, WGANGP
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
-from tiny import BUILDERS, Batches, data_for
+from tiny import Batches, data_for
 from toys import ToyData, ToyGAN, ToyLoader, trainer, weights
 
 SGD_OF_BOTH = {f"{player}_optimizer": partial(SGD, lr=0.05) for player in ("generator", "discriminator")}

@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from every_model import MODELS
 from gan_lightning.training.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.training.trainer import Trainer
-from test_stops import COUNT, MODELS, Stored
+from training.test_stops import COUNT, Stored
 
 
 def made_by(model: Any) -> Tensor:

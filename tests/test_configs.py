@@ -63,15 +63,16 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                 return [f"--data.train={images(folder, 30, 16, 16)}", f"--data.masks={masks}"]
             case "PairedFolder":
                 both = images(folder, 4, size, 2 * size)
-                return [f"--data.train={both}", f"--data.test={both}"]
+                return [f"--data.train={both}", f"--data.test={images(tmp_path / 'test', 4, size, 2 * size)}"]
             case "SuperResolutionFolder":
                 size = data["init_args"].get("crop_size", size)
                 photographs = images(folder, 20, size, size)
-                test = [f"--data.test={photographs}"] if "test" in data["init_args"] else []
+                held_back = images(tmp_path / "test", 20, size, size)
+                test = [f"--data.test={held_back}"] if "test" in data["init_args"] else []
                 return [f"--data.train={photographs}", *test, f"--data.image_size={size}", "--data.tiles=1"]
             case "UnpairedFolder":
-                images(folder, 8, size, size)
-                return [f"--data.{part}={folder}" for part in ("train_a", "train_b", "test_a", "test_b")]
+                parts = ("train_a", "train_b", "test_a", "test_b")
+                return [f"--data.{part}={images(tmp_path / part, 8, size, size)}" for part in parts]
         raise AssertionError(f"say here how {kind} is given a few small images")
 
     return arguments

@@ -27,7 +27,7 @@ from gan_lightning.metrics import DigitClassifier, Features
 from gan_lightning.training.checkpoint_io import CheckpointError, read_checkpoint
 from gan_lightning.training.loggers import RunCSVLogger
 from gan_lightning.weights import holding, read_weights
-from tiny import dcgan
+from models.test_dcgan import dcgan
 from toys import trainer
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ import gan_lightning
 from gan_lightning.networks import DCGANGenerator, PatchGAN
 from gan_lightning.ranges import Checked, PositiveFloat, Share, check_arguments, checked
 from gan_lightning.schedules import LinearToZero
-from tiny import dcgan
+from models.test_dcgan import dcgan
 
 
 def classes() -> Iterator[type]:

@@ -122,7 +122,7 @@ def test_every_class_that_the_section_derives_from_exists() -> None:
     for name in ("NoiseToImage", "PairedTranslation", "OneWayTranslation", "UnpairedTranslation"):
         assert f"`{name}`" in text
         assert hasattr(gan_lightning.families, name)
-    for name in re.findall(r"`(gan_lightning/\w+(?:\.py)?)`", text):
+    for name in re.findall(r"`(gan_lightning(?:/\w+)+(?:\.py)?)`", text):
         assert (ROOT / name).exists(), name
 
 

@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from every_model import BUILDERS
 from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.losses import NonSaturating, WeightedGenerator, feature_matching
 from gan_lightning.models import CGAN, DCGAN, Pix2Pix
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, PatchGAN, UNetGenerator
 from gan_lightning.regularizers import FeatureMatching, HistoricalAveraging
 from gan_lightning.training.adversarial import AdversarialModule
-from tiny import BUILDERS, cut, cyclegan, data_for
-from tiny import pix2pix as pix2pix_
+from models.test_cut import cut
+from models.test_cyclegan import cyclegan
+from models.test_pix2pix import pix2pix as pix2pix_
+from tiny import data_for
 from toys import ToyData, ToyGAN, equal, trainer, weights
 
 SMALL: dict[str, Any] = {"image_size": 16, "channels": 1, "width": 4}
@@ -123,7 +126,7 @@ def test_historical_averaging_by_hand(player: str, accumulate: int) -> None:
     term = HistoricalAveraging(player, weight=0.5)
     past: list[Tensor] = []
     for turn in range(4):
-        model.batches_seen = turn
+        model.counters.batches_seen = turn
         past.append(flat(model, player))
         expected = 0.5 * (past[-1] - torch.stack(past).mean(0)).square().sum()
         for _ in range(accumulate):

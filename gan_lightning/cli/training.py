@@ -99,9 +99,10 @@ class GANCommandLine(LightningCLI):
         )
         parser.add_argument(
             "--init_from",
-            type=Path | None,
+            type=Path | dict[str, Path] | None,
             default=None,
-            help="fit: start a new run from the weights of this checkpoint, with all counters at 0.",
+            help="fit: start a new run from the weights of this checkpoint, with all counters at 0; or from those for "
+            "parts of the model, {generator: a.ckpt, encoder: b.ckpt}.",
         )
         parser.add_argument(
             "--recipe",
@@ -295,7 +296,7 @@ class GANCommandLine(LightningCLI):
             self.model.evaluate_every_images = config.evaluate_every_images
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.init_from is not None and not resumes:
-            self.model.begin_from(self._weights(config.init_from))
+            self.model.load_weights(config.init_from)
         for listener in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
                 listener.goes_on = True
@@ -367,7 +368,10 @@ class GANCommandLine(LightningCLI):
         name = source.stem if source.is_file() else source.name
         output = config.output or Path(config.trainer.default_root_dir, "predictions", f"{name}{direction}")
         translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
-        self.model.load_state_dict(self._weights(self._named_checkpoint()))
+        path = self._named_checkpoint()
+        checkpoint = read_checkpoint(path)
+        self.model.check_checkpoint(checkpoint, path)
+        self.model.load_state_dict(checkpoint["state_dict"])
         made, kept, failures = translation.run(self.trainer)
         if self.trainer.is_global_zero:
             already = f", {kept:,} were there already" if kept else ""
@@ -387,17 +391,6 @@ class GANCommandLine(LightningCLI):
         if named is None:
             raise ValueError("--input needs --ckpt_path: a checkpoint, or `last` for the newest in the run's folder")
         return self._last_checkpoint() if named == "last" else Path(named)
-
-    def _weights(self, path: Path) -> dict[str, Any]:
-        """Those of a checkpoint of the config's model.
-
-        Raises:
-            CheckpointError: it is no checkpoint, or of another model.
-            FileNotFoundError: there is no such file.
-        """
-        checkpoint = read_checkpoint(path)
-        self.model.check_checkpoint(checkpoint, path)
-        return checkpoint["state_dict"]
 
 
 def _refuse_what_is_for_others(command: str, config: Namespace) -> None:

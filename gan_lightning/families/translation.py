@@ -150,16 +150,6 @@ class UnpairedTranslation(Translates, AdversarialModule):
         gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
         return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]
 
-    def resume_state(self) -> dict[str, Any]:
-        """The pools beside the rest."""
-        return super().resume_state() | {"pools": {name: pool.state() for name, pool in self.pools.items()}}
-
-    def load_resume_state(self, state: dict[str, Any]) -> None:
-        """Take back a `resume_state`."""
-        super().load_resume_state(state)
-        for name, pool in self.pools.items():
-            pool.load_state(state["pools"][name])
-
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """The images that are evaluated; all are also translated there and back."""
         fake_b, fake_a = self.translate(batch.real_a, "a_to_b"), self.translate(batch.real_b, "b_to_a")

@@ -132,7 +132,7 @@ class AdversarialModule(GenerativeModule):
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
         self._learning_rates: dict[Player, list[float]] = {}
         self.playing: Player = "discriminator"  # whose turn it is, or was last
-        self.turns: dict[Player, int] = dict.fromkeys(PLAYERS, 0)  # that each player has had since the run's start
+        self.counters.turns = dict.fromkeys(PLAYERS, 0)
         self.listeners: list[Listener] = []  # of what `adversarial_loss` is given
         self._has_stepped = False
 
@@ -237,7 +237,7 @@ class AdversarialModule(GenerativeModule):
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
         """One optimizer step of a player on the mean of the losses, with the other player frozen."""
         self.playing = player
-        self.turns[player] += 1
+        self.counters.turns[player] += 1
         optimizer = self.optimizer_of(player)
         optimizer.zero_grad()
         parts: list[Terms] = []
@@ -281,7 +281,7 @@ class AdversarialModule(GenerativeModule):
             {name: every * term()} when it is due, and no term at all otherwise; so `**self.lazily(...)` fits into a
             hook's dictionary. A logged value is that of the last time it was due.
         """
-        turn = max(self.turns[self.playing] - 1, 0)
+        turn = max(self.counters.turns[self.playing] - 1, 0)
         return {name: every * term()} if turn % every == 0 else {}
 
     def discriminate(
@@ -372,6 +372,12 @@ class AdversarialModule(GenerativeModule):
             self._learning_rates[player] = [group["lr"] for group in optimizer.param_groups]
             optimizers.append(optimizer)
         return optimizers
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take back the state of a run; count the turns of one whose version did not."""
+        super().on_load_checkpoint(checkpoint)
+        turns = {"discriminator": self.batches_seen, "generator": self.batches_seen // self.n_critic}
+        self.counters.turns = turns | self.counters.turns
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip by norm: here fp16 gradients are back at their own scale."""

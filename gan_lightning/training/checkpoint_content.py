@@ -200,6 +200,8 @@ def _check_run(run: Any) -> None:
     )
     if "standing" in run:
         _check_standing(run)
+    turns = run.get("turns", {})
+    _need(_is_dict(turns) and all(map(_is_count, turns.values())), "gan_lightning", "its turns are no counts")
     processes, state = run.get("processes", [{}]), run.get("resume_state", {})
     _need(
         _is_dict(state)

@@ -46,6 +46,7 @@ from gan_lightning.training.layouts import is_faster_in_channels_last
 from gan_lightning.training.loggers import RunCSVLogger, cut_back
 from gan_lightning.training.migrations import migrate
 from gan_lightning.training.pretrained import load_part
+from gan_lightning.training.states import Counters, FiniteGuard, stateful_parts
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -131,14 +132,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.ema_schedule = ema_schedule or Constant()
         self.compiles = compile
 
-        self.batches_seen = 0  # training batches since the start of the run, resumed or not
+        self.counters = Counters()
+        self.guard = FiniteGuard()
+        self.random = random_state.RandomState()
         self._loaded_at = 0  # `batches_seen` of the checkpoint that the run goes on from
-        self.images_seen = 0  # real images (or pairs) in them, over all processes
-        self._images_at_last_update = 0
         self._terms: Terms = {}
-        self._unchecked: list[tuple[int, list[str], Tensor]] = []
         self._resume_state: dict[str, Any] | None = None  # until the first batch of a resumed run
-        self._random_state: dict[str, Any] = {}  # of the training, while a validation lasts
         self._checked_batch = False
         self._predicted = 0  # images of this process, since a prediction began
         self._evaluated_at = -1  # batches seen at the end of the last evaluation
@@ -173,6 +172,16 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     # ------------------------------------------------------------------ its parts
 
     @property
+    def batches_seen(self) -> int:
+        """Training batches since the start of the run, resumed or not."""
+        return self.counters.batches_seen
+
+    @property
+    def images_seen(self) -> int:
+        """Real images (or pairs) in them, over all processes."""
+        return self.counters.images_seen
+
+    @property
     def sampler(self) -> Sampler | None:
         """Makes images from nothing, with the averaged weights. None = the model needs images to make others."""
         return None
@@ -205,8 +214,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         return self.batches_seen > self._loaded_at
 
     def _count_batch(self, batch: Batch) -> None:
-        self.batches_seen += 1
-        self.images_seen += batch_length(batch) * self.trainer.world_size
+        self.counters.batches_seen += 1
+        self.counters.images_seen += batch_length(batch) * self.trainer.world_size
         self._grow()
 
     def _grow(self) -> None:
@@ -221,9 +230,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def _update_average(self) -> None:
         """Let the moving average follow the generator, which has just stepped."""
         if self.average is not None:
-            images = self.images_seen - self._images_at_last_update
+            images = self.images_seen - self.counters.images_at_last_update
             self.average.update(self.generator, images, self.images_seen, self.at(self.ema_schedule))
-        self._images_at_last_update = self.images_seen
+        self.counters.images_at_last_update = self.images_seen
 
     def at(self, schedule: Schedule) -> float:
         """A schedule's factor now."""
@@ -349,9 +358,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     def _guard(self, losses: Terms) -> None:
         """Remember these losses, by the names that they are logged under, until they are looked at."""
-        values = torch.stack([value.detach() for value in losses.values()])
-        self._unchecked.append((self.batches_seen, list(losses), values))
-        if values.device.type == "cpu":  # elsewhere a look at the value waits for the device: at the logging interval
+        self.guard.note(self.batches_seen, losses)
+        if self.device.type == "cpu":  # elsewhere a look at the value waits for the device: at the logging interval
             self.check_finite()
 
     def check_finite(self) -> None:
@@ -360,10 +368,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Raises:
             NonFiniteLossError: one of them was NaN or infinite; the message names the term and the batch.
         """
-        found = self._first_not_finite()
+        found = self.guard.first_not_finite()
         if self._trainer is not None and self.trainer.world_size > 1:
+            own = None if found is None else f"{found} on process {self.global_rank}"
             told: list[str | None] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(told, found)
+            torch.distributed.all_gather_object(told, own)
             found = next((each for each in told if each is not None), None)
         if found is not None:
             raise NonFiniteLossError(
@@ -371,19 +380,6 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 "more; the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning "
                 f"rate, gradient clipping ({self.clipping}) or full precision (trainer.precision: 32-true)"
             )
-
-    def _first_not_finite(self) -> str | None:
-        unchecked, self._unchecked = self._unchecked, []
-        for batch, names, values in unchecked:
-            for name, value in zip(names, values.tolist(), strict=True):
-                if not math.isfinite(value):
-                    where = (
-                        ""
-                        if self._trainer is None or self.trainer.world_size == 1
-                        else f" on process {self.global_rank}"
-                    )
-                    return f"{name} was {value} at batch {batch}{where}"
-        return None
 
     # ------------------------------------------------------------------ hooks of Lightning
 
@@ -489,13 +485,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def on_validation_model_eval(self) -> None:
         """The first of all that a validation does: set aside the random state that training goes on with."""
         self._end_at_max_steps()
-        self._random_state = random_state.capture()
+        self.random.set_aside()
         super().on_validation_model_eval()
 
     def on_validation_model_train(self) -> None:
         """The last: put it back, so that how often one evaluates does not change what is trained."""
-        random_state.restore(self._random_state)
-        self._random_state = {}
+        self.random.put_back()
         super().on_validation_model_train()
 
     def on_validation_start(self) -> None:
@@ -544,9 +539,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 "or clipping"
             )
         checkpoint["gan_lightning"] = {
-            "batches_seen": self.batches_seen,
-            "images_seen": self.images_seen,
-            "images_at_last_update": self._images_at_last_update,
+            **self.counters.state_dict(),
             "resume_state": self.resume_state() if self._resume_state is None else self._resume_state,
         }
         checkpoint["gan_lightning"] |= self._place_in_run()
@@ -588,12 +581,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 stacklevel=2,
             )
         state = checkpoint["gan_lightning"]
-        self.batches_seen = self._loaded_at = state["batches_seen"]
-        self.images_seen = state["images_seen"]
+        self.counters.load_state_dict(state)
         self._grow()
-        self._images_at_last_update = state["images_at_last_update"]
-        # earlier versions kept a state for each process
-        self._resume_state = state["resume_state"] if "resume_state" in state else state["processes"][0]
+        self._loaded_at = self.batches_seen
+        self._resume_state = state["resume_state"]
         if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
             self._evaluated_at, self._resumed = state["evaluated_at"], state
             self._check_what_is_left(state["standing"], checkpoint["global_step"])
@@ -730,12 +721,15 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.load_state_dict(given | own)
 
     def resume_state(self) -> dict[str, Any]:
-        """Further state that an exact resume needs, the same on all processes, in types that `weights_only` loads."""
-        return {"random": self._random_state or random_state.capture()}
+        """The states of this model's `stateful_parts`, by their names: the random state, pools, and the like."""
+        parts = stateful_parts(self)
+        return {name: part.state_dict() for name, part in parts.items() if part is not self.counters}
 
     def load_resume_state(self, state: dict[str, Any]) -> None:
         """Take back a `resume_state`; called at the first batch after a resume."""
-        random_state.restore(state["random"])
+        for name, part in stateful_parts(self).items():
+            if part is not self.counters:
+                part.load_state_dict(state[name])
 
     # ------------------------------------------------------------------ fitting the data
 

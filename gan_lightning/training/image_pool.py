@@ -40,10 +40,10 @@ class ImagePool:
         self.images = kept
         return out
 
-    def state(self) -> Tensor | None:
-        """What an exact resume needs: the images kept, on the CPU; None before the first."""
-        return None if self.images is None else self.images.cpu()
+    def state_dict(self) -> dict[str, Tensor | None]:
+        """The images kept, on the CPU; None before the first."""
+        return {"images": None if self.images is None else self.images.cpu()}
 
-    def load_state(self, state: Tensor | None) -> None:
-        """Take back what `state` returned, of a pool of any size."""
-        self.images = state
+    def load_state_dict(self, state: dict[str, Tensor | None]) -> None:
+        """Take back what `state_dict` returned, of a pool of any size."""
+        self.images = state["images"]

@@ -1,6 +1,8 @@
 """What this version makes of checkpoints that earlier ones wrote: each change of their form, in one place.
 
 - 0.2: pix2pix's arguments `test_dropout` and `test_instance_statistics` became its `policy`.
+- 0.2: a run's state is kept by the name of the part of the model that it is of. Before that pools had a dictionary of
+  their own; long before, each process had a state.
 - 0.2: CUT's network `sampler` is called `patch_sampler`, since `sampler` is what makes images.
 """
 
@@ -11,6 +13,13 @@ HYPER_PARAMETERS = "hyper_parameters"  # Lightning's name for them
 
 def migrate(checkpoint: dict[str, Any]) -> None:
     """Bring a checkpoint's content into the form of this version, in place; one that has it already stays as it is."""
+    run = checkpoint["gan_lightning"]
+    if "processes" in run:
+        run["resume_state"] = run.pop("processes")[0]
+    state = run.get("resume_state", {})
+    for name, images in state.pop("pools", {}).items():
+        state[f"pools.{name}"] = {"images": images}
+
     arguments = checkpoint[HYPER_PARAMETERS]
     name = str(arguments.get("_class_path")).rpartition(".")[2]
     if name == "Pix2Pix" and "test_dropout" in arguments:

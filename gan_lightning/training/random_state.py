@@ -14,6 +14,31 @@ def run_seed() -> int:
     return int(named) if named else torch.initial_seed()
 
 
+class RandomState:
+    """The random state of a training: the present one; while an evaluation draws, the one to go on with."""
+
+    def __init__(self) -> None:
+        self._aside: dict[str, Any] | None = None
+
+    def set_aside(self) -> None:
+        """Keep the present state, since others are going to draw."""
+        self._aside = capture()
+
+    def put_back(self) -> None:
+        """Go on with the state that was set aside."""
+        if self._aside is not None:
+            restore(self._aside)
+        self._aside = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `capture` returns."""
+        return capture() if self._aside is None else self._aside
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with this state (see `restore`)."""
+        restore(state)
+
+
 def start(seed: int, batches_seen: int) -> None:
     """Start all generators for a training that begins at a batch: not where the making of the weights left them.
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
 from datamodules import Digits
+from every_model import BUILDERS
 from gan_lightning.callbacks.health import Health
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.extractors.base import FeatureExtractor, Features
@@ -28,7 +29,7 @@ from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscri
 from gan_lightning.recording import Network
 from gan_lightning.schedules import Schedule
 from gan_lightning.training.adversarial import Player
-from tiny import BUILDERS, data_for
+from tiny import data_for
 from toys import DeterministicGAN, ToyData, ToyGAN, ToyGenerator, equal, trainer, weights
 
 TESTS = Path(__file__).parents[1]

@@ -9,8 +9,9 @@ import lightning as L
 import pytest
 
 from gan_lightning.callbacks import LastCheckpoint, StopOnSignal, Stopped
-from models.test_models_vae import batch, vae
-from tiny import Batches, data_for, dcgan
+from models.test_dcgan import dcgan
+from models.test_vae import vae, vae_batch
+from tiny import Batches, data_for
 from toys import ToyData, ToyGAN, trainer
 
 HANDLERS = (signal.SIGTERM, signal.SIGINT)
@@ -66,7 +67,7 @@ def test_parts_of_one_step_are_not_torn_apart(tmp_path: Path) -> None:
     callbacks = [Send(signal.SIGTERM, "on_train_batch_start", 2), LastCheckpoint(dirpath=tmp_path)]
     settings: dict[str, Any] = {"accumulate_grad_batches": 2, "enable_checkpointing": True, "limit_val_batches": 0}
     with pytest.raises(Stopped):
-        trainer(tmp_path, callbacks=callbacks, max_epochs=1, **settings).fit(model, Batches([batch()] * 8))
+        trainer(tmp_path, callbacks=callbacks, max_epochs=1, **settings).fit(model, Batches([vae_batch()] * 8))
     assert model.batches_seen == 4
 
 

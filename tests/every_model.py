@@ -1,0 +1,44 @@
+"""Every model at its smallest, found by the test that stands beside it: a model without one fails here.
+
+The test of `gan_lightning/models/NAME.py` is tests/models/test_NAME.py. It has a function NAME(**how) that builds the
+tiny model and, where that takes other batches than grey images of 16x16, NAME_batch(count, seed).
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from gan_lightning import models
+from gan_lightning.data.batches import DomainBatch, ImageBatch
+from gan_lightning.training.adversarial import AdversarialModule
+from tiny import images
+
+
+def _name(kind: type) -> str:
+    return kind.__module__.rpartition(".")[2]
+
+
+def builder_of(kind: type) -> Callable[..., Any]:
+    """The function that builds a model's tiny version."""
+    return getattr(import_module(f"models.test_{_name(kind)}"), _name(kind))
+
+
+def batch_of(kind: type) -> Callable[[int, int], Any]:
+    """The function that makes a batch of so many items, from a seed; of a toy, which is no model here, grey images."""
+
+    def grey(count: int, seed: int) -> ImageBatch:
+        return ImageBatch(images(count, 1, seed))
+
+    names = [_name(each) for each in kind.__mro__ if each.__module__.startswith("gan_lightning.models")]
+    return getattr(import_module(f"models.test_{names[0]}"), f"{names[0]}_batch", grey) if names else grey
+
+
+KINDS = [getattr(models, name) for name in models.__all__]
+MODELS = [builder_of(kind) for kind in KINDS]
+"""Builders of all of them."""
+BUILDERS = [
+    builder_of(kind)
+    for kind in KINDS
+    if issubclass(kind, AdversarialModule) and getattr(kind, "batch_type", None) is not DomainBatch
+]
+"""Builders of those with a game that makes images."""
