@@ -10,7 +10,7 @@ import torch
 
 from gan_lightning.cli.training import main
 from gan_lightning.data.growth import Growth
-from gan_lightning.schedules import LinearToZero
+from gan_lightning.schedules import Cosine, LinearToZero
 from growing import GROWTH, GrowingGAN
 from tiny import data_for
 from toys import equal, trainer, weights
@@ -70,7 +70,9 @@ def test_a_run_stopped_within_a_fade_ends_as_one_never_stopped(way: str, tmp_pat
 
 
 def averaged() -> GrowingGAN:
-    return gan(ema_half_life=20)
+    """With schedules that end where the run does, whose epochs differ in length."""
+    schedules = {"generator_schedule": Cosine(unit="batch"), "discriminator_schedule": Cosine(unit="image")}
+    return gan(ema_half_life=20, ema_schedule=Cosine(final=0.5), **schedules)
 
 
 def by_images() -> GrowingGAN:
@@ -79,8 +81,13 @@ def by_images() -> GrowingGAN:
     return model
 
 
-@pytest.mark.parametrize("limit", [{"max_epochs": 4}, {"max_steps": 15, "max_epochs": -1}])
-@pytest.mark.parametrize("stops", [[(5, False), (8, True)], [(2, True), (3, False), (12, True)]])
+@pytest.mark.parametrize(
+    ("stops", "limit"),
+    [
+        ([(5, False), (8, True)], {"max_steps": 15, "max_epochs": -1}),
+        ([(2, True), (3, False), (12, True)], {"max_epochs": 4}),
+    ],
+)
 def test_it_is_evaluated_by_images(stops: list[tuple[int, bool]], limit: dict[str, int], tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "stopped").mkdir()
