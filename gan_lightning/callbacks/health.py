@@ -77,8 +77,9 @@ class Health(Checked, L.Callback):
       counts half in `pairwise_accuracy`.
     - `overfitting` is equation 1 of Karras et al. 2020 (arXiv 2006.06676).
     - `diversity` compares what `generate` makes (with averaged weights; in the direction that is evaluated) with the
-      batch's `reference`: Euclidean distances between features, or between pixels shrunk to 16x16. It sees a G that
-      makes one image, not one that makes ten: precision and recall do. Batches of one image have none.
+      batch's `reference`, both as `render` shows them: Euclidean distances between features, or between pixels shrunk
+      to 16x16. It sees a G that makes one image, not one that makes ten: precision and recall do. Batches of one image
+      have none.
     - The gradient is that of the whole batch, over all processes. Where G has no turn in a logged batch (`n_critic`),
       its norm is that of its last one. A norm that overflowed in fp16 is not logged.
 
@@ -242,7 +243,8 @@ class Health(Checked, L.Callback):
         few = first(batch, self.count)
         with torch.random.fork_rng(devices=[pl_module.device] if pl_module.device.type == "cuda" else []):
             fake = pl_module.generate(few)
-        fakes, reals = (torch.pdist(self._features(images)).mean() for images in (fake, pl_module.reference(few)))
+        shown = map(pl_module.render, (fake, pl_module.reference(few)))
+        fakes, reals = (torch.pdist(self._features(images)).mean() for images in shown)
         return fakes / reals
 
     def _features(self, images: Tensor) -> Tensor:

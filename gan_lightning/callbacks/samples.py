@@ -11,7 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from gan_lightning.data.batches import Batch, first
+from gan_lightning.data.batches import Batch, first, map_rows
 from gan_lightning.data.images import image_grid, write_png
 from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 from gan_lightning.training import loops
@@ -63,8 +63,7 @@ class SampleGrid(Checked, L.Callback):
             self._keep(batch if reference is None else reference)
 
     def _keep(self, batch: Any) -> None:
-        few = first(batch, self.count)
-        self._batch = type(few)(*(None if field is None else field.clone() for field in few))
+        self._batch = map_rows(first(batch, self.count), torch.clone)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

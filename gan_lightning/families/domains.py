@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
 from gan_lightning.data.batches import Batch, DomainBatch, first
+from gan_lightning.data.description import DataDescription
 from gan_lightning.data.images import to_channels
 from gan_lightning.inference import evaluating
 from gan_lightning.losses import Minimax
@@ -127,16 +128,22 @@ class DomainInvariance(AdversarialModule):
         shown = first(batch, count)
         return torch.stack([to_channels(part, 3) for part in (shown.source, shown.target)], 1).flatten(0, 1), 10
 
+    def check_data(self, data: DataDescription) -> None:
+        """The labeller needs an output for each class of the data."""
+        super().check_data(data)
+        classes: Any = self.generator.classes
+        if data.num_classes is not None and data.num_classes > classes:
+            raise ValueError(
+                f"the data have {data.num_classes} classes, and the networks of {type(self).__name__} know {classes}: "
+                f"set the generator's classes to {data.num_classes}"
+            )
+
     def check_batch(self, batch: Any) -> None:
         """Try classifier and discriminator on two images of each domain."""
         name, classes = type(self).__name__, self.generator.classes
-        if not isinstance(batch, DomainBatch):
-            raise TypeError(
-                f"{name} learns from a DomainBatch ({', '.join(DomainBatch._fields)}), but the data serve a "
-                f"{type(batch).__name__}: choose a datamodule that makes DomainBatches, or another model"
-            )
+        self.check_kind(batch)
         labels = batch.source_labels
-        if labels.min() < 0 or labels.max() >= classes:  # type: ignore[operator]
+        if labels.min() < 0 or labels.max() >= classes:
             raise ValueError(
                 f"the data serve labels from {labels.min()} to {labels.max()}, but the networks know the classes 0 to "
                 f"{classes - 1}: set the generator's classes to the data's number of classes"  # type: ignore[operator]

@@ -46,7 +46,7 @@ class FromSources(Translates):
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
         """Rows of source | fake | target, three such rows' worth side by side."""
         shown = first(batch, count)
-        return side_by_side(shown.source, self.generate(shown), shown.target), 3
+        return side_by_side(shown.source, *map(self.render, (self.generate(shown), self.reference(shown)))), 3
 
 
 class SuperResolution(FromSources):
@@ -92,7 +92,8 @@ class OneWayTranslation(Translates, AdversarialModule):
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
         """Rows of real A | fake B | real B | what becomes of that B, which should stay as it is."""
         real_a, real_b = first(batch, count)
-        return side_by_side(real_a, self.translate(real_a), real_b, self.translate(real_b)), 4
+        columns = real_a, self.translate(real_a), real_b, self.translate(real_b)
+        return side_by_side(*map(self.render, columns)), 4
 
 
 class UnpairedTranslation(Translates, AdversarialModule):
@@ -175,7 +176,8 @@ class UnpairedTranslation(Translates, AdversarialModule):
         shown = first(batch, count)
         fake_b, fake_a = self.translate(shown.real_a, "a_to_b"), self.translate(shown.real_b, "b_to_a")
         rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
-        return side_by_side(shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b), 6
+        columns = shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b
+        return side_by_side(*map(self.render, columns)), 6
 
 
 def side_by_side(*columns: Tensor) -> Tensor:

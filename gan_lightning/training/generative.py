@@ -20,7 +20,18 @@ from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
-from gan_lightning.data.batches import Batch, ImageBatch, batch_length, item_numbers, split
+from gan_lightning.data.batches import (
+    Batch,
+    ImageBatch,
+    batch_length,
+    check_fields,
+    fields_of,
+    grids,
+    item_numbers,
+    map_rows,
+    split,
+)
+from gan_lightning.data.description import DataDescription, Described
 from gan_lightning.draws import ImageDraws, SharedDraws
 from gan_lightning.errors import one_line
 from gan_lightning.inference import Sampler, Translator, evaluating
@@ -142,11 +153,21 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     @abstractmethod
     def generate(self, batch: Any) -> Tensor:
-        """Images as a user gets them, float (N, C, H, W) in [-1, 1]: averaged weights, fp32, no gradient."""
+        """What the model makes, as a user gets it: averaged weights, fp32, no gradient.
+
+        Images are float (N, C, H, W) in [-1, 1]; whatever is no image is as `render` takes it.
+        """
 
     @abstractmethod
     def reference(self, batch: Any) -> Tensor:
-        """The real images of a batch that `generate` should resemble, float (N, C, H, W) in [-1, 1]."""
+        """The real ones of a batch that what `generate` makes should resemble; as `render` takes them, too."""
+
+    def render(self, made: Tensor) -> Tensor:
+        """Whatever was made (images, class maps, voxels, frames) as pictures float (N, C, H, W) in [-1, 1].
+
+        People are shown these, files hold them, and features are extracted from them. Images are pictures.
+        """
+        return made
 
     @abstractmethod
     def preview(self, batch: Any, count: int) -> tuple[Tensor, int]:
@@ -678,6 +699,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 ImageDraws(0, range(min(TRIED, batch_length(batch)))),
             ):
                 self.check_batch(batch)
+                data = getattr(self.trainer, "datamodule", None)
+                if isinstance(data, Described):
+                    self.check_data(data.describe())
             self._checked_batch = True
 
     def _check_training(self, batch: Any) -> None:
@@ -707,20 +731,37 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 buffer.copy_(before)
             self.load_resume_state(state)
 
-    def check_batch(self, batch: Any) -> None:
-        """Try the networks on two images of a batch, before the first step.
+    def check_data(self, data: DataDescription) -> None:
+        """Hold the model against the data as a whole, before the first step, whichever items a batch happens to have.
 
         Raises:
-            TypeError: the batch is of another kind than this model learns from.
+            ValueError: the data have other classes than the networks, ...; the sentence names both, and the fix.
+        """
+
+    def check_kind(self, batch: Any) -> None:
+        """Hold a batch against the kind of batches that the model learns from.
+
+        Raises:
+            TypeError: it is of another kind.
+            ValueError: its fields are not what their kind states.
+        """
+        name, kind = type(self).__name__, self.batch_type
+        if not isinstance(batch, kind):
+            raise TypeError(
+                f"{name} learns from a {kind.__name__} ({', '.join(fields_of(kind))}), but the data serve a "
+                f"{type(batch).__name__}: choose a datamodule that makes {kind.__name__}es, or another model"
+            )
+        check_fields(batch, name)
+
+    def check_batch(self, batch: Any) -> None:
+        """Try the networks on two items of a batch, before the first step.
+
+        Raises:
+            TypeError: the batch is of another kind than this model learns from, or `render` makes no pictures.
             ValueError: its images have a shape or a range that the networks are not made for.
         """
         name = type(self).__name__
-        if not isinstance(batch, self.batch_type):
-            raise TypeError(
-                f"{name} learns from a {self.batch_type.__name__} ({', '.join(self.batch_type._fields)}), but the "
-                f"data serve {type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, "
-                "or another model"
-            )
+        self.check_kind(batch)
         with (
             # a batch of an evaluation comes from torch.inference_mode: only copies made outside take part in gradients
             torch.inference_mode(False),
@@ -728,19 +769,14 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             torch.autocast(self.device.type, enabled=False),
             evaluating(self),
         ):
-            make: Any = type(batch)
-            few = make(*(None if field is None else field[:TRIED].clone() for field in batch))
-            images = [field for field in few if field is not None and field.dim() == 4]  # no labels, no captions
-            for field in images:
-                if not field.is_floating_point() or field.abs().max() > 1:
-                    raise ValueError(
-                        f"{name} takes float images in [-1, 1], but the data serve {field.dtype} in [{field.min()}, "
-                        f"{field.max()}]: convert them with gan_lightning.data.images.to_float"
-                    )
-            shapes = " and ".join("x".join(map(str, field.shape[1:])) for field in images)
+            few = map_rows(batch, lambda values: values[:TRIED].clone())
+            shapes = " and ".join("x".join(map(str, grid.shape[1:])) for grid in grids(few).values())
             real = self.reference(few)
             try:
                 fake = self.generate(few)
+                shown = self.render(fake)
+                if fake.dim() != real.dim():  # made in another form than the data serve
+                    fake, real = shown, self.render(real)
                 if fake.shape == real.shape:
                     self.try_out(few)
             except (RuntimeError, ValueError, IndexError) as error:
@@ -750,10 +786,15 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 ) from error
         if fake.shape != real.shape:
             made, wanted = ("x".join(map(str, images.shape[1:])) for images in (fake, real))
+            kind = f"images of {made} (channels x height x width)" if fake.dim() == 4 else f"the shape {made}"
             raise ValueError(
-                f"the generator of {name} makes images of {made} (channels x height x width), but the data serve "
-                f"{wanted}: set image_size and channels of the networks (under model.init_args) and of the datamodule "
-                "to the same"
+                f"the generator of {name} makes {kind}, but the data serve {wanted}: set image_size and channels of "
+                "the networks (under model.init_args) and of the datamodule to the same"
+            )
+        if shown.dim() != 4 or not shown.is_floating_point():
+            raise TypeError(
+                f"the render of {name} answers {shown.dtype} of shape {tuple(shown.shape)}: let it make pictures, "
+                "float (N, C, H, W) in [-1, 1]"
             )
 
     # ------------------------------------------------------------------ loading
@@ -804,6 +845,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             model.to(map_location)
         model.lay_out(model.device)
         return model
+
+
+def rendered(module: L.LightningModule, made: Tensor) -> Tensor:
+    """What a module made, as pictures: by its `render`, or as it is, where it has none."""
+    return module.render(made) if isinstance(module, GenerativeModule) else made
 
 
 def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
