@@ -71,6 +71,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
     Args:
         image_size: height and width of the images that networks see.
         batch_size: training images (or pairs) a step, over all ranks together; the remainder of an epoch is left out.
+            A model that grows states its own, by size (`gan_lightning.data.growth`).
         eval_batch_size: reference images (or pairs) a batch, over all ranks together.
         reference_split: what generated images are compared with: "test", the images that are not trained on, or
             "train", those that are, as published scores often do; not augmented either way.
@@ -155,7 +156,8 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
             training = self._checked(self.training_storage(), "training")
             if self.labels_per_class is not None and isinstance(training, ImageStorage):
                 training = partly_labelled(training, self.labels_per_class)
-            self._training = TrainingLoader(training, self.batch_size, self.seed, **self._ranks())
+            growth = None if self.trainer is None else getattr(self.trainer.lightning_module, "growth", None)
+            self._training = TrainingLoader(training, self.batch_size, self.seed, growth=growth, **self._ranks())
         if self._reference is None:
             reference = self.training_storage() if self.reference_split == "train" else self.reference_storage()
             self._reference = self._chosen(self._checked(reference, "reference"))

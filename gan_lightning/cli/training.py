@@ -292,6 +292,8 @@ class GANCommandLine(LightningCLI):
             ranks = {"processes": trainer.world_size, "nodes": trainer.num_nodes}
             self.folder.note(precision=trainer.precision, **describe_device(trainer.strategy.root_device), **ranks)
         config = self.config[self.subcommand]
+        if self.model.growth is not None:  # an interval in batches would not be one in images
+            self.model.evaluate_every_images = config.evaluate_every_images
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.init_from is not None and not resumes:
             self.model.load_weights(config.init_from)

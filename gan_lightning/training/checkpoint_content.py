@@ -221,6 +221,7 @@ def _check_standing(run: dict[Any, Any]) -> None:
         and all(_is_count(where.get(name)) for name in ("epoch", "batch", "logged"))
         and where["batch"] <= run["batches_seen"]
         and isinstance(where.get("due"), bool)
+        and ("length" not in where or _is_count(where["length"]))
         and isinstance(run.get("evaluated_at"), int)
         and (run.get("rows") is None or _is_count(run["rows"]))
         and isinstance(terms, dict)

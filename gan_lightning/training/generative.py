@@ -32,9 +32,11 @@ from gan_lightning.data.batches import (
     split,
 )
 from gan_lightning.data.description import DataDescription, Described
+from gan_lightning.data.growth import Growth
 from gan_lightning.draws import ImageDraws, SharedDraws
 from gan_lightning.errors import one_line
 from gan_lightning.inference import Sampler, Translator, evaluating
+from gan_lightning.networks.growing import Growing
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
@@ -117,6 +119,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     """The losses that are sums of all others, by the names that they are logged under."""
     accumulate: int = 1
     """Parts of a batch that pass through the networks one after another."""
+    growth: Growth | None = None
+    """How image and batch sizes grow as images are seen, which a growing model's constructor sets. None = not."""
+    evaluate_every_images: int | None = None
+    """Of a growing model: evaluate whenever so many images more have been seen. None = as the trainer says."""
     clipping: ClassVar[str]
     """The arguments that clip gradients, for the sentence about a loss that is no longer finite."""
 
@@ -231,6 +237,16 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def _count_batch(self, batch: Batch) -> None:
         self.counters.batches_seen += 1
         self.counters.images_seen += batch_length(batch) * self.trainer.world_size
+        self._grow()
+
+    def _grow(self) -> None:
+        """Have growing networks stand at the level and alpha that the images seen say."""
+        if self.growth is None:
+            return
+        level, alpha = self.growth.level(self.images_seen), self.growth.alpha(self.images_seen)
+        for network in self.modules():
+            if isinstance(network, Growing):
+                network.level, network.alpha = level, alpha
 
     def _update_average(self) -> None:
         """Let the moving average follow the generator, which has just stepped."""
@@ -272,12 +288,15 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
         steps = math.inf if trainer.max_steps == -1 else trainer.max_steps * trainer.accumulate_grad_batches
         each = trainer.num_training_batches or math.inf  # in an epoch; infinite until the data are set up
+        loader = trainer.train_dataloader
+        if self.growth is not None and loader is not None:
+            length = loader.extent(epochs, steps, trainer.limit_train_batches)
+            return dict(zip(("epoch", "batch", "image"), length, strict=True))[unit]
         if unit == "epoch":
             return epochs if math.isinf(steps) else math.inf if math.isinf(each) else min(epochs, steps / each)
         batches = min(epochs * each, steps)
         if unit == "batch" or math.isinf(batches):
             return batches
-        loader = trainer.train_dataloader
         size = getattr(loader, "batch_size", None)
         if size is None:
             return math.inf
@@ -292,6 +311,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
+        if self.growth is not None and (images := self._length("image", trainer)) < self.growth.ends:
+            rank_zero_warn(
+                f"model.growth comes to its final size of {self.growth.final_size} after {self.growth.ends:,} images, "
+                f"and this run ends after {images:,.0f}: train longer, or make fade_images and stable_images smaller"
+            )
         rates, idle = self.rate_schedules(), set()
         told: dict[str, list[str]] = {}  # schedules by what is to be said of them
         for name, schedule in self.init_args.items():
@@ -344,8 +368,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.log_dict(self.progress())
 
     def progress(self) -> dict[str, float | Tensor]:
-        """What is logged beside the losses."""
-        return {"images_seen": float(self.images_seen)}
+        """What is logged beside the losses: the images seen; of a growing model also its size and alpha after them."""
+        seen: dict[str, float | Tensor] = {"images_seen": float(self.images_seen)}
+        if self.growth is not None:
+            size, alpha = self.growth.size(self.images_seen), self.growth.alpha(self.images_seen)
+            seen |= {"growth/size": float(size), "growth/alpha": alpha}
+        return seen
 
     # ------------------------------------------------------------------ the guard
 
@@ -377,12 +405,16 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     # ------------------------------------------------------------------ hooks of Lightning
 
     def setup(self, stage: str) -> None:
-        """Lay out the networks' weights as suits the device."""
+        """Lay out the networks' weights as suits the device; begin at the size that the images seen say."""
         self.lay_out(self.trainer.strategy.root_device)
+        self._grow()
 
     def on_fit_start(self) -> None:
         """One random stream for all processes, and compiled networks."""
         self._checked_batch = False
+        if self.growth is not None:
+            self._check_batch_sizes(self.growth)
+            loops.allow_epochs_of_any_length(self.trainer)
         random_state.start(self.trainer.strategy.broadcast(random_state.run_seed()), self.batches_seen)
         if self.trainer.world_size > 1:
             self.training_step = self._training_step_on_shared_draws  # type: ignore[method-assign]
@@ -396,6 +428,21 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             for module in self.learners():
                 module.compile()
 
+    def _check_batch_sizes(self, growth: Growth) -> None:
+        """Hold the batch sizes of a growth against the parts that batches are cut into.
+
+        Raises:
+            ValueError: a batch cannot be cut so.
+        """
+        parts = self.accumulate * self.trainer.world_size
+        for size, count in growth.batch_sizes.items():
+            if count % parts:
+                raise ValueError(
+                    f"model.growth has batches of {count} images at size {size}, which cannot be cut into {parts} "
+                    f"equal parts (model.accumulate={self.accumulate} on each of {self.trainer.world_size} processes): "
+                    f"make each of its batch_sizes a multiple of {parts}"
+                )
+
     def _training_step_on_shared_draws(self, batch: Any, batch_idx: int) -> Any:
         """The model's `training_step`, in which each process draws what one process alone would draw for its images."""
         with SharedDraws(batch_length(batch) // self.accumulate, self.global_rank, self.trainer.world_size):
@@ -406,6 +453,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if not self._checked_batch:
             self._check_batch(batch)
             self._check_training(batch)
+        if self.evaluate_every_images is not None:
+            images = self.images_seen + batch_length(batch) * self.trainer.world_size
+            due = images // self.evaluate_every_images > self.images_seen // self.evaluate_every_images
+            loops.evaluate_after_this_batch(self.trainer, self.batches_seen + 1, due)
         if self._resume_state is not None:
             state, self._resume_state = self._resume_state, None
             try:
@@ -417,7 +468,16 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 ) from error
 
     def on_train_start(self) -> None:
-        """The run's length is known by now, and, on a resume, the optimizers' states: go on where it stands."""
+        """The run's length is known by now, and, on a resume, the optimizers' states: go on where it stands.
+
+        Raises:
+            ValueError: the model grows, and its data do not.
+        """
+        if getattr(self.trainer.train_dataloader, "growth", None) is not self.growth:
+            raise ValueError(
+                f"{type(self).__name__} grows, and the data do not serve batches of the sizes that its growth states: "
+                "take a datamodule that derives from datamodules.base.ImageDataModule"
+            )
         self.check_schedules(self.trainer)
         if self.trainer.ckpt_path is not None:
             with about(self.trainer.ckpt_path):
@@ -434,7 +494,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 logger.log_metrics(noted["row"][1], step=noted["row"][0])
                 logger.save()
         self._terms = {name: value.to(self.device) for name, value in noted["terms"].items()}
-        if not loops.go_on(self.trainer, evaluated=self.is_evaluated):
+        if self.evaluate_every_images is not None:
+            loops.evaluate_after_this_batch(self.trainer, self.batches_seen, where["due"])
+        if not loops.go_on(self.trainer, where, evaluated=self.is_evaluated):
             self._end_at_max_steps()
 
     def _end_at_max_steps(self) -> None:
@@ -543,6 +605,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.counters.load_state_dict(state)
         self._loaded_at = self.batches_seen
         self._resume_state = state["resume_state"]
+        self._grow()
         if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
             self._evaluated_at, self._resumed = state["evaluated_at"], state
             self._check_what_is_left(state["standing"], checkpoint["global_step"])
@@ -711,6 +774,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             ValueError: they cannot, since batch norm needs more values of a channel than one.
         """
         part = split(batch, self.accumulate)[0]
+        if self.growth is not None:  # batches may become smaller
+            smallest = min(self.growth.batch_sizes.values()) // (self.accumulate * self.trainer.world_size)
+            part = first(part, smallest)
         if batch_length(part) > 1:
             return
         state, buffers = self.resume_state(), [b.clone() for b in self.buffers()]

@@ -7,7 +7,7 @@ next are done. All of Lightning's private names for its loops are in this file.
 """
 
 import itertools
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import lightning as L
 from lightning.pytorch.loops.evaluation_loop import RestartStage
@@ -25,6 +25,19 @@ class Standing(TypedDict):
     """Steps that loggers will have counted when the last of these batches is over."""
     due: bool
     """Whether an evaluation that belongs to the last batch is still to come, or was left unfinished."""
+    length: NotRequired[int]
+    """Batches in the next epoch, of a run whose epochs differ in length."""
+
+
+def allow_epochs_of_any_length(trainer: L.Trainer) -> None:
+    """Ask the training loader for its length at the start of each epoch, as Lightning does once only."""
+    trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+
+
+def evaluate_after_this_batch(trainer: L.Trainer, batches: int, due: bool) -> None:
+    """Say whether an evaluation follows a batch, which is number `batches` of the run, counted from 1."""
+    trainer.check_val_every_n_epoch = None
+    trainer.val_check_batch = batches if due else batches + 1  # it follows each batch whose number this divides
 
 
 def standing(trainer: L.Trainer, evaluated: bool) -> Standing:
@@ -44,12 +57,15 @@ def standing(trainer: L.Trainer, evaluated: bool) -> Standing:
         complete = loop.batch_progress.is_last_batch or done >= trainer.num_training_batches
         over, done = (over, 0) if complete or not done else (over - 1, done)  # it was left early: it will go on
     within = batches.completed < batches.processed or trainer.validating  # the last batch is not over yet
-    return {
+    where: Standing = {
         "epoch": over,
         "batch": done,
         "logged": loop._batches_that_stepped + (within and not loop._should_accumulate()),
         "due": within and not evaluated and loop._should_check_val_fx(fit._data_fetcher),  # type: ignore[arg-type]
     }
+    if trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined]
+        where["length"] = int(trainer.num_training_batches)
+    return where
 
 
 def put_back(loops: dict[str, Any], where: Standing) -> None:
@@ -71,11 +87,12 @@ def _batches(total: int, current: int) -> dict[str, Any]:
     return {"total": total_counts, "current": counts, "is_last_batch": False}
 
 
-def go_on(trainer: L.Trainer, evaluated: bool) -> bool:
+def go_on(trainer: L.Trainer, where: Standing, evaluated: bool) -> bool:
     """Let the loops of a resumed run go on where it stands; called in `on_train_start`.
 
     Args:
         trainer: the run's.
+        where: it stands.
         evaluated: whether the evaluation that may belong to the last batch has been finished.
 
     Returns:
@@ -89,8 +106,13 @@ def go_on(trainer: L.Trainer, evaluated: bool) -> bool:
     if not done:
         loop.restarting = False  # a new epoch: there is none to go on with
         return False
-    last = loop.batch_progress.is_last_batch = done >= trainer.num_training_batches
     assert fit._data_fetcher is not None
+    if trainer.reload_dataloaders_every_n_epochs and "length" in where:  # type: ignore[attr-defined]
+        # the loader has told the length of its next epoch, where it stands between two
+        length = fit.max_batches = fit._data_fetcher.length = where["length"]
+        if trainer.check_val_every_n_epoch is not None and isinstance(trainer.val_check_interval, float):
+            trainer.val_check_batch = max(1, int(length * trainer.val_check_interval))
+    last = loop.batch_progress.is_last_batch = done >= trainer.num_training_batches
     due = loop._should_check_val_fx(fit._data_fetcher)
     if due:  # the loop returns to the end of the last batch, evaluates or not, and counts the step
         loop._batches_that_stepped -= not loop._should_accumulate()

@@ -105,20 +105,20 @@ class StopAt(LastCheckpoint):
         super()._look(trainer)
 
 
-def run(build: Callable[..., Any], folder: Path, stops: Sequence[tuple[int, bool]]) -> dict[str, Any]:
+def run(build: Callable[..., Any], folder: Path, stops: Sequence[tuple[int, bool]], **settings: Any) -> dict[str, Any]:
     """Train to the end, stopped at each of `stops` (batches seen, whether in the evaluation that follows)."""
     evaluated: list[int] = []
     for start, stop in enumerate([*stops, None]):
         L.seed_everything(0 if start == 0 else 1000 + start)
         model = build()
         keeper = StopAt(folder, *(stop or (None,)))
+        given: dict[str, Any] = {"max_epochs": EPOCHS, "log_every_n_steps": 2} | settings
         going = trainer(
             folder,
-            max_epochs=EPOCHS,
             enable_checkpointing=True,
             callbacks=[Evaluated(evaluated), SampleGrid(1), keeper],
             logger=RunCSVLogger(str(folder)),
-            log_every_n_steps=2,
+            **given,
         )
         last = folder / "last.ckpt"
         try:
