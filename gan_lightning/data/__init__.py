@@ -1,0 +1,1 @@
+"""Batches, images and files: all that data modules share with the rest."""
