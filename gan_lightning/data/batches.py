@@ -6,8 +6,8 @@ Images in a batch are float32 NCHW in [-1, 1] by the time a model sees them (a d
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 
 class ImageBatch(NamedTuple):
@@ -93,7 +93,7 @@ def batch_length(batch: Batch) -> int:
 
 def detach(tensors: Tree) -> Tree:
     """The same nest of tensors, cut from the graph that made it."""
-    return tree_map(lambda t: t.detach() if isinstance(t, Tensor) else t, tensors)
+    return apply_to_collection(tensors, Tensor, Tensor.detach)
 
 
 def first(batch: AnyBatch, count: int) -> AnyBatch:

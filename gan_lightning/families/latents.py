@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from gan_lightning import private
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.inference import LatentSampler, NormalPrior, Prior
 from gan_lightning.networks.discriminator import DiscriminatorOutput
@@ -97,7 +98,7 @@ class FromLatents(GenerativeModule):
         Raises:
             ValueError: the networks know more of them, or fewer.
         """
-        data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
+        data = None if private.trainer_of(self) is None else getattr(self.trainer, "datamodule", None)
         classes = getattr(data, "num_classes", None)
         if not self.num_classes or classes is None or classes == self.num_classes:
             return
