@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from torch import Tensor
 
 from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.stopping import StopOnSignal
+from gan_lightning.private import SavesWhatIsMeasured, saving_intervals
 
 LAST = "last"
 
 
-class ModelCheckpoint(callbacks.ModelCheckpoint):
+class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
     """Lightning's, whose state in a checkpoint holds names of files and no paths.
 
     So a run's folder can be moved, and its best checkpoint stays the best. What a checkpoint says is believed only of
@@ -27,15 +29,8 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
     @property
     def state_key(self) -> str:
         """Tells the state of this callback in a checkpoint from that of others."""
-        return self._generate_state_key(
-            filename=self.filename,
-            monitor=self.monitor,
-            mode=self.mode,
-            save_top_k=self.save_top_k,
-            every_n_train_steps=self._every_n_train_steps,
-            every_n_epochs=self._every_n_epochs,
-            train_time_interval=self._train_time_interval,
-        )
+        settings = {name: getattr(self, name) for name in ("filename", "monitor", "mode", "save_top_k")}
+        return f"{type(self).__qualname__}{settings | saving_intervals(self)}"
 
     def state_dict(self) -> dict[str, Any]:
         """The names of the best checkpoints with their scores, and of the last."""
@@ -69,10 +64,9 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
         current: Any = state_dict.get("current_score")
         self.current_score = _exact(current) if _is_number(current) else None
 
-    def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        """Save if it is among the best; not, where the evaluation has left the metric out, which it warns of."""
-        if self.monitor is None or self.monitor in monitor_candidates or not self._is_left_out(trainer):
-            super()._save_topk_checkpoint(trainer, monitor_candidates)
+    def is_measured(self, trainer: L.Trainer, metrics: Mapping[str, Tensor]) -> bool:
+        """Not where the evaluation has left the monitored metric out, which it warns of."""
+        return self.monitor is None or self.monitor in metrics or not self._is_left_out(trainer)
 
     def _is_left_out(self, trainer: L.Trainer) -> bool:
         evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]

@@ -14,10 +14,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import CombinedLoader, rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from gan_lightning.data import lines
 from gan_lightning.data.batches import Fingerprinted, batch_length, class_labels, grids, has_pairs, item_numbers, select
@@ -447,7 +446,7 @@ def forget_reports(path: Path, evaluated_at: int) -> None:
 
 def _loader(trainer: L.Trainer) -> Any:
     """The one reference loader."""
-    loaders = tree_leaves(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders)
+    loaders = CombinedLoader(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders).flattened
     if len(loaders) != 1:
         raise ValueError(f"Evaluation compares with one reference set, and there are {len(loaders)} loaders: give one")
     return loaders[0]
@@ -458,7 +457,10 @@ def _bar(trainer: L.Trainer) -> Any:
     bars = trainer.progress_bar_callback
     if not isinstance(bars, TQDMProgressBar) or bars.is_disabled:
         return None
-    return vars(bars).get("_test_progress_bar" if trainer.testing else "_val_progress_bar")
+    try:
+        return bars.test_progress_bar if trainer.testing else bars.val_progress_bar
+    except TypeError:  # it has not begun
+        return None
 
 
 def _planned(trainer: L.Trainer) -> int | float:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.optim import Optimizer
 
+from gan_lightning import private
 from gan_lightning.data.batches import first
 from gan_lightning.data.images import to_uint8
 from gan_lightning.losses import AdversarialLoss
@@ -171,7 +172,7 @@ class Health(Checked, L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """In a batch that will be logged, listen to what D's loss is given."""
-        self._due = trainer._logger_connector.should_update_logs
+        self._due = private.is_logging_due(trainer)
 
     def _listen(self, real_logits: Tensor, fake_logits: Tensor) -> None:
         if self._due and real_logits.requires_grad:  # not where the first batch is tried out
@@ -185,7 +186,7 @@ class Health(Checked, L.Callback):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).to(pl_module.device)
         scaler = getattr(trainer.precision_plugin, "scaler", None)
-        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+        if scaler is not None and private.unscales_in_step(optimizer):
             norm = norm / scaler.get_scale()  # a fused optimizer unscales inside its step
         self._norms[pl_module.playing] = norm
 

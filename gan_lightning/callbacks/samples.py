@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
+from gan_lightning import private
 from gan_lightning.data.batches import Batch, first, map_rows
 from gan_lightning.data.images import image_grid, write_png
 from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
@@ -105,7 +106,7 @@ class SampleGrid(Checked, L.Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         write_png(grid, Path(trainer.default_root_dir) / "samples" / f"images-{pl_module.images_seen:09d}.png")
-        self._log(trainer, grid, loops.logged_step(trainer))
+        self._log(trainer, grid, private.logged_steps(trainer))
 
     def _log(self, trainer: L.Trainer, grid: Tensor, step: int) -> None:
         for logger in trainer.loggers:

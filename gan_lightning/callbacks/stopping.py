@@ -12,6 +12,8 @@ import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.trainer.states import TrainerFn
 
+from gan_lightning import private
+
 
 class Stopped(SystemExit):
     """Raised in a run that was asked to stop, once it has. Its `code` is the exit code: 128 + the signal's number."""
@@ -51,7 +53,7 @@ class StopOnSignal(L.Callback):
         if self._before or threading.current_thread() is not threading.main_thread():
             return
         self._trainer, self.received = trainer, 0
-        vars(trainer._signal_connector)["register_signal_handlers"] = _do_nothing
+        private.mute_signals(trainer)
         self._before = {each: signal.signal(each, self._on_signal) for each in self.signals}
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -71,7 +73,7 @@ class StopOnSignal(L.Callback):
             signal.signal(each, handler)
         self._before = {}
         if self._trainer is not None:
-            vars(self._trainer._signal_connector).pop("register_signal_handlers", None)
+            private.unmute_signals(self._trainer)
             self._trainer = None
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -100,7 +102,7 @@ class StopOnSignal(L.Callback):
         self._batches += 1
         if trainer.world_size > 1 and self._batches % self.check_every:
             return
-        if not trainer.fit_loop._should_accumulate():
+        if not private.is_accumulating(trainer):
             self._look(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -189,7 +191,3 @@ def over_processes(trainer: L.Trainer, values: list[Any], which: str) -> list[fl
     device = trainer.strategy.root_device
     numbers = torch.tensor(values, dtype=torch.float32, device=device)
     return trainer.strategy.reduce(numbers, reduce_op=which).tolist()
-
-
-def _do_nothing() -> None:
-    pass

@@ -13,7 +13,7 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -24,6 +24,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from gan_lightning.errors import UsageError, mistake_in, one_line, own_place
+from gan_lightning.private import flags_of
 
 _KEY = re.compile(r'^(?:.*: )?Parser key "(?P<key>[^"]*)":\s*(?P<rest>.*)$')
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']*)':\s*(?P<rest>.*)$")
@@ -94,6 +95,13 @@ class Parser(ArgumentParser):
         )
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
         self.start = Path.cwd()  # jsonargparse goes into the folder of a config file while it reads it
+        self.commands: Mapping[str, ArgumentParser] = {}
+
+    def add_subcommands(self, *args: Any, **kwargs: Any) -> Any:
+        """Remember the commands that are added, by name, as `commands`."""
+        action = super().add_subcommands(*args, **kwargs)
+        self.commands = action.choices
+        return action
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *others: Any, **settings: Any
@@ -429,7 +437,7 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
 def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None = None) -> str:
     """For flags, and words that are none, which no parser takes."""
     parser = _parser_of(parser, command)
-    flags = [flag for flag in getattr(parser, "_option_string_actions", {}) if flag.startswith("--")]
+    flags = [] if parser is None else flags_of(parser)
     name = next((word for word in given.split() if word.startswith("-")), None)
     if name is None:
         return f"{given!r} is one argument too many: a setting is given as --NAME VALUE (see --help)"
@@ -545,7 +553,7 @@ def _close(name: str, names: Iterable[str]) -> list[str]:
 
 def _parser_of(parser: ArgumentParser | None, command: str | None) -> ArgumentParser | None:
     """The parser of the command that was given, where `parser` has commands."""
-    commands = getattr(getattr(parser, "_subcommands_action", None), "choices", None) or {}
+    commands = parser.commands if isinstance(parser, Parser) else {}
     given = [command] if command else _arguments(parser)
     return next((commands[word] for word in given if word in commands), parser)
 

@@ -29,6 +29,7 @@ from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.inference.stored import TILE
 from gan_lightning.prediction import FolderTranslation
+from gan_lightning.private import KeepsItsConfig
 from gan_lightning.training.adversarial import AdversarialModule
 from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.generative import GenerativeModule
@@ -39,10 +40,47 @@ _WITH_PLACE = warnings.formatwarning  # Lightning's
 
 
 class RunParser(Parser, LightningArgumentParser):
-    """Lightning's, with errors of one sentence."""
+    """The parser of `fit`, `validate`, `test` and `predict`."""
+
+    def add_method_arguments(self, theclass: Any, themethod: str, *args: Any, **kwargs: Any) -> list[str]:
+        """Add a command's own arguments; to `predict`, also those for the translation of a folder."""
+        added = super().add_method_arguments(theclass, themethod, *args, **kwargs)
+        if themethod == "predict":
+            self.add_argument(
+                "--input",
+                type=Path | None,
+                default=None,
+                help="Translate all images in this folder and its sub-folders, or this image file. None = predict on "
+                "the config's data.",
+            )
+            self.add_argument(
+                "--output",
+                type=Path | None,
+                default=None,
+                help="Folder of the translations. None = predictions/<name of the input> under the run's folder.",
+            )
+            self.add_argument(
+                "--direction",
+                type=str | None,
+                default=None,
+                help="a_to_b or b_to_a, for models that translate both ways. None = a_to_b.",
+            )
+            self.add_argument(
+                "--tile",
+                type=PositiveInt,
+                default=TILE,
+                help="Images with a longer side are translated in tiles of this side, in pixels.",
+            )
+            self.add_argument(
+                "--overlap",
+                type=NonNegativeInt | None,
+                default=None,
+                help="Pixels that neighbouring tiles share at least. None = a quarter of a tile.",
+            )
+        return added
 
 
-class GANCommandLine(LightningCLI):
+class GANCommandLine(KeepsItsConfig, LightningCLI):
     """LightningCLI with what a GAN's run needs.
 
     - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config, and `run.json`,
@@ -64,18 +102,14 @@ class GANCommandLine(LightningCLI):
             super().__init__(*args, **kwargs)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, after a run's folder has been replaced by the config in it."""
+        """Parse, after a run's folder has been replaced by the config in it; refuse a seed that no generator takes."""
         if isinstance(args, dict | Namespace):
             self.config = parser.parse_object(args)
         else:
             self.config = parser.parse_args(_with_configs_of_runs(sys.argv[1:] if args is None else args))
-
-    def _set_seed(self) -> None:
-        """Lightning's, of the seeds that all generators take."""
-        seed = self.config[self.subcommand].seed_everything
+        seed = self.config[self.config.subcommand].seed_everything
         if not isinstance(seed, bool) and not 0 <= seed < 2**32:
             raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
-        super()._set_seed()
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is not a setting of the trainer, the model or the data."""
@@ -123,46 +157,6 @@ class GANCommandLine(LightningCLI):
             default=1,
             help="validate and test: evaluate so many times, with other draws each, for mean and standard deviation.",
         )
-
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        """Lightning's, with what translates a folder added to predict."""
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        if subcommand == "predict":
-            parser.add_argument(
-                "--input",
-                type=Path | None,
-                default=None,
-                help="Translate all images in this folder and its sub-folders, or this image file. None = predict on "
-                "the config's data.",
-            )
-            parser.add_argument(
-                "--output",
-                type=Path | None,
-                default=None,
-                help="Folder of the translations. None = predictions/<name of the input> under the run's folder.",
-            )
-            parser.add_argument(
-                "--direction",
-                type=str | None,
-                default=None,
-                help="a_to_b or b_to_a, for models that translate both ways. None = a_to_b.",
-            )
-            parser.add_argument(
-                "--tile",
-                type=PositiveInt,
-                default=TILE,
-                help="Images with a longer side are translated in tiles of this side, in pixels.",
-            )
-            parser.add_argument(
-                "--overlap",
-                type=NonNegativeInt | None,
-                default=None,
-                help="Pixels that neighbouring tiles share at least. None = a quarter of a tile.",
-            )
-        return parser
-
-    def _parse_ckpt_path(self) -> None:
-        """LightningCLI would replace the config by the checkpoint's hyperparameters; the model warns of differences."""
 
     def before_instantiate_classes(self) -> None:
         """Give the run's folder to all that writes; refuse one that is taken."""
@@ -248,7 +242,7 @@ class GANCommandLine(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """The trainer, with the parts that every run has."""
-        trainer = self._get(self.config_init, "trainer")
+        trainer = self.config_init[self.subcommand].trainer
         root = trainer.default_root_dir
         folder = str(Path(root).absolute() / "checkpoints")
         callbacks = _listed(trainer.callbacks)

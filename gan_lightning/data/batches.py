@@ -17,8 +17,8 @@ from functools import cache
 from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias, TypeVar, get_type_hints, runtime_checkable
 
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 
 class Role(Enum):
@@ -215,7 +215,7 @@ def batch_length(batch: Batch) -> int:
 
 def detach(tensors: Tree) -> Tree:
     """The same nest of tensors, cut from the graph that made it."""
-    return tree_map(lambda t: t.detach() if isinstance(t, Tensor) else t, tensors)
+    return apply_to_collection(tensors, Tensor, Tensor.detach)
 
 
 def map_fields(batch: AnyBatch, function: Callable[[Field, Tensor], Tensor]) -> AnyBatch:

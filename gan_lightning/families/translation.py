@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss
 
+from gan_lightning import private
 from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch, first
 from gan_lightning.data.images import to_channels
 from gan_lightning.inference import Translator
@@ -146,7 +147,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
         """
         if not self.training:
             return images
-        if self._trainer is None or self.trainer.world_size == 1:
+        if private.trainer_of(self) is None or self.trainer.world_size == 1:
             return pool.exchange(images)
         gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
         return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]

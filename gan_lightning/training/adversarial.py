@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from gan_lightning import private
 from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.data.batches import Batch, batch_length, detach, split
 from gan_lightning.losses import AdversarialLoss
@@ -253,7 +254,7 @@ class AdversarialModule(GenerativeModule):
             group["lr"] = rate * self.at(self.schedules[player])
         if self._has_stepped:
             # `trainer.global_step` counts the steps of all optimizers and is to count batches: only the first is told
-            optimizer._on_before_step = optimizer._on_after_step = _do_nothing
+            private.count_no_step(optimizer)
         self._has_stepped = True
         optimizer.step()
         for name in parts[-1]:
@@ -339,7 +340,7 @@ class AdversarialModule(GenerativeModule):
 
     def optimizer_of(self, player: Player) -> Any:
         """A player's optimizer, wrapped by Lightning."""
-        return self.trainer.strategy._lightning_optimizers[PLAYERS.index(player)]
+        return self.optimizers()[PLAYERS.index(player)]  # type: ignore[index]
 
     def progress(self) -> dict[str, float | Tensor]:
         """Also: the players' learning rates, and ADA's p."""
@@ -395,7 +396,7 @@ class AdversarialModule(GenerativeModule):
             )
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         for player in PLAYERS:
-            fused = getattr(self.optimizer_of(player).optimizer, "_step_supports_amp_scaling", False)
+            fused = private.unscales_in_step(self.optimizer_of(player).optimizer)
             if scaler is not None and fused and self.clip_norms[player] is not None:
                 raise ValueError(
                     f"the {player}'s optimizer is fused, which unscales fp16 gradients inside its step, where they "
@@ -407,13 +408,9 @@ class AdversarialModule(GenerativeModule):
 
     @staticmethod
     def _trains_in_turns(strategy: DDPStrategy) -> bool:
-        wrapped = isinstance(strategy.model, nn.parallel.DistributedDataParallel)
-        return not wrapped or strategy._ddp_kwargs.get("find_unused_parameters", False)
+        model = strategy.model
+        return not isinstance(model, nn.parallel.DistributedDataParallel) or model.find_unused_parameters
 
 
 def _mean(losses: list[Tensor]) -> Tensor:
     return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
-
-
-def _do_nothing() -> None:
-    pass

@@ -4,6 +4,9 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from gan_lightning import private
 
 
 class AveragedNetwork(nn.Module):
@@ -44,14 +47,12 @@ class AveragedNetwork(nn.Module):
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int, factor: float = 1.0) -> None:
         """Move towards `network`'s weights by what `decay` of the same arguments does not keep."""
-        averaged = [p.detach() for p in self.network.parameters()]
-        # torch.lerp's multi-tensor form: one call for all weights, where a loop would cost as much as a small step
-        torch._foreach_lerp_(
-            averaged, [p.detach() for p in network.parameters()], 1 - self.decay(images, images_seen, factor)
-        )
+        # one call for all weights, where a loop would cost as much as a small step
+        average = get_ema_multi_avg_fn(self.decay(images, images_seen, factor))
+        average([*self.network.parameters()], [*network.parameters()], None)
         buffers = list(self.network.buffers())
         if buffers:
-            torch._foreach_copy_(buffers, list(network.buffers()))
+            private.copy_all(buffers, list(network.buffers()))
 
     def forward(self, *args: Tensor | None) -> Tensor:
         """What the averaged network makes of the arguments."""

@@ -17,15 +17,16 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
+from gan_lightning import private
 from gan_lightning.data.batches import (
     Batch,
     ImageBatch,
     batch_length,
     check_fields,
     fields_of,
+    first,
     grids,
     item_numbers,
     map_rows,
@@ -257,7 +258,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     def at(self, schedule: Schedule) -> float:
         """A schedule's factor now."""
-        return schedule.over(self._length(schedule.unit, self._trainer))(self._progress(schedule.unit))
+        return schedule.over(self._length(schedule.unit, private.trainer_of(self)))(self._progress(schedule.unit))
 
     def record(self, name: str, value: Tensor) -> None:
         """Note a scalar, to be logged under this name with the next losses."""
@@ -347,11 +348,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     def _average_over_processes(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its mean over processes, all in one message."""
-        if self._trainer is None or self.trainer.world_size == 1 or not tensors:
+        if private.trainer_of(self) is None or self.trainer.world_size == 1 or not tensors:
             return
         flat = self.trainer.strategy.reduce(torch.cat([t.flatten() for t in tensors]), reduce_op="mean")
         means = flat.split([t.numel() for t in tensors])
-        torch._foreach_copy_(tensors, [mean.view_as(t) for mean, t in zip(means, tensors, strict=True)])
+        private.copy_all(tensors, [mean.view_as(t) for mean, t in zip(means, tensors, strict=True)])
 
     def _average_buffers(self) -> None:
         """Batch norm's running statistics saw this process's share only: their mean over processes on each."""
@@ -360,7 +361,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def _log_progress(self) -> None:
         """Log what there is to say, totals into the bar as well."""
         # self.log costs most of a millisecond a key, each time: only when the logger will write what is logged
-        if not self.trainer._logger_connector.should_update_logs:
+        if not private.is_logging_due(self.trainer):
             return
         self.check_finite()
         self.log_dict({name: value for name, value in self._terms.items() if name in self.totals}, prog_bar=True)
@@ -390,7 +391,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             NonFiniteLossError: one of them was NaN or infinite; the message names the term and the batch.
         """
         found = self.guard.first_not_finite()
-        if self._trainer is not None and self.trainer.world_size > 1:
+        if private.trainer_of(self) is not None and self.trainer.world_size > 1:
             own = None if found is None else f"{found} on process {self.global_rank}"
             told: list[str | None] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(told, own)
@@ -552,8 +553,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Add the counters and the random state; refuse to save what is not finite."""
         self.check_finite()
         self._average_buffers()
-        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters()]))
-        if not norms.isfinite().all():
+        if not nn.utils.get_total_norm(self.parameters()).isfinite():
             raise NonFiniteLossError(
                 f"a weight is no longer finite at batch {self.batches_seen}: this checkpoint was not written, and "
                 "the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning rate "
@@ -569,7 +569,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Where the run stands in its epochs, evaluations and logs."""
         if self._resumed is not None:  # where it stood: it has not gone on yet
             return {name: self._resumed[name] for name in ("standing", "evaluated_at", "rows", "row", "terms")}
-        if self._trainer is None:
+        if private.trainer_of(self) is None:
             return {}
         for logger in self.trainer.loggers:
             logger.save()
@@ -606,7 +606,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._loaded_at = self.batches_seen
         self._resume_state = state["resume_state"]
         self._grow()
-        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
+        if private.trainer_of(self) is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
             self._evaluated_at, self._resumed = state["evaluated_at"], state
             self._check_what_is_left(state["standing"], checkpoint["global_step"])
             loops.put_back(checkpoint["loops"], state["standing"])
@@ -640,7 +640,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Raises:
             CheckpointError: it is of another model, or holds what no run writes.
         """
-        trainer = self._trainer
+        trainer = private.trainer_of(self)
         path = trainer.ckpt_path if path is None and trainer is not None else path
         local = path is not None and "://" not in str(path)
         with about(path):
@@ -671,7 +671,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                     checkpoint["optimizer_states"], optimizers if isinstance(optimizers, list) else [optimizers]
                 )
         with about(path):
-            check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)  # type: ignore[attr-defined]
+            check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take the weights of a checkpoint.
@@ -923,7 +923,7 @@ def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
     return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
 
 
-class _Limited(TorchDispatchMode):
+class _Limited(private.DispatchMode):
     """Refuses new tensors that have more numbers together than `most`."""
 
     def __init__(self, most: int) -> None:
