@@ -108,7 +108,7 @@ def go_on(trainer: L.Trainer, where: Standing, evaluated: bool) -> bool:
         return False
     if trainer.reload_dataloaders_every_n_epochs and "length" in where:  # type: ignore[attr-defined]
         # the loader has told the length of its next epoch, where it stands between two
-        length = fit.max_batches = where["length"]
+        length = trainer.fit_loop.max_batches = where["length"]
         private.set_epoch_length(trainer, length)
         if trainer.check_val_every_n_epoch is not None and isinstance(trainer.val_check_interval, float):
             trainer.val_check_batch = max(1, int(length * trainer.val_check_interval))
