@@ -262,7 +262,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             # each refresh costs as much as half a small step
             callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
         if trainer.enable_model_summary is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
-            callbacks.append(Summary())
+            callbacks.append(ModelParts())
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -434,7 +434,7 @@ def _place(logger: Namespace, root: Path) -> None:
         logger.init_args.id = kept.read_text() if kept.exists() else None
 
 
-class Summary(ModelSummary):
+class ModelParts(ModelSummary):
     """A line for each part of the model: its name, class and number of parameters."""
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -25,7 +25,7 @@ from gan_lightning.training.adversarial import AdversarialModule, Player, Terms
 SOURCE, TARGET = 0, 1  # domains, as a conditional classifier knows them
 
 
-class Features(NamedTuple):
+class DomainFeatures(NamedTuple):
     """Of both domains' images."""
 
     source: Tensor  # (N, F)
@@ -67,9 +67,9 @@ class DomainInvariance(AdversarialModule):
     def domain_weight(self) -> float:
         """What the discriminator's cross-entropy weighs beside the labels' for the features, now."""
 
-    def draw_fakes(self, batch: DomainBatch) -> Features:
+    def draw_fakes(self, batch: DomainBatch) -> DomainFeatures:
         """The features of both domains."""
-        return Features(*(self._features(*pair) for pair in ((batch.source, SOURCE), (batch.target, TARGET))))
+        return DomainFeatures(*(self._features(*pair) for pair in ((batch.source, SOURCE), (batch.target, TARGET))))
 
     def _features(self, images: Tensor, domain: int) -> Tensor:
         conditions = self._conditions(images, domain)
@@ -78,17 +78,17 @@ class DomainInvariance(AdversarialModule):
     def _conditions(self, images: Tensor, domain: int) -> list[Tensor]:
         return [images.new_full((len(images),), domain, dtype=torch.int64)] if self.generator.num_domains else []
 
-    def discriminator_loss(self, batch: DomainBatch, fake: Features) -> Terms:
+    def discriminator_loss(self, batch: DomainBatch, fake: DomainFeatures) -> Terms:
         """Tell the source's features from the target's: the mean cross-entropy over both."""
         return {"domain": self.adversarial_loss(*map(DiscriminatorOutput.of, self._verdicts(fake))) / 2}
 
-    def generator_loss(self, batch: DomainBatch, fake: Features) -> Terms:
+    def generator_loss(self, batch: DomainBatch, fake: DomainFeatures) -> Terms:
         """Read the source's labels; keep the discriminator from telling the domains apart."""
         label = F.cross_entropy(self.generator.labeller(fake.source).float(), batch.source_labels)  # type: ignore[operator]
         domain = self.loss.discriminator(*self._verdicts(fake)) / 2
         return {"label": label, "domain": -self.domain_weight() * domain}
 
-    def _verdicts(self, features: Features) -> list[Tensor]:
+    def _verdicts(self, features: DomainFeatures) -> list[Tensor]:
         return [self.discriminator(part).float() for part in features]
 
     @torch.no_grad()

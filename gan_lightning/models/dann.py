@@ -2,7 +2,7 @@
 
 Ganin, Lempitsky, 2014. arXiv 1409.7495. (Domain-Adversarial Training of Neural Networks, 2015, arXiv 1505.07818.)
 
-Features f = G_f(x), labels G_y(f), and the domain G_d(f). With the cross-entropy L_y of the source's labels and L_d of
+DomainFeatures f = G_f(x), labels G_y(f), and the domain G_d(f). With the cross-entropy L_y of the source's labels and L_d of
 both domains, the saddle point of
 
     E(θ_f, θ_y, θ_d) = L_y(θ_f, θ_y) - λ L_d(θ_f, θ_d)                                              (equation 1)

@@ -52,7 +52,7 @@ def about(path: Any) -> Iterator[None]:
         raise CheckpointError(f"the checkpoint{'' if path is None else f' {path}'} {error}") from error
 
 
-def checked(content: Any, folder: Path | None) -> dict[str, Any]:
+def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
     """A checkpoint's content, in fresh containers, if it is what a run writes.
 
     Args:

@@ -18,7 +18,7 @@ from lightning.fabric.utilities.cloud_io import get_filesystem
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from gan_lightning import archives
-from gan_lightning.training.checkpoint_content import CheckpointError, checked
+from gan_lightning.training.checkpoint_content import CheckpointError, checked_content
 
 __all__ = ["FORMAT_VERSION", "AtomicCheckpointIO", "CheckpointError", "read_checkpoint"]
 
@@ -96,7 +96,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             _verify(file)
             file.seek(0)
             content = torch.load(file, map_location=map_location, weights_only=True)
-            return checked(content, None if _is_remote(path) else Path(path).absolute().parent)
+            return checked_content(content, None if _is_remote(path) else Path(path).absolute().parent)
         except CheckpointError as error:
             raise CheckpointError(f"{path} {error}") from error.__cause__
         except archives.ArchiveError as error:

@@ -51,7 +51,7 @@ from gan_lightning.training.checkpoint_content import (
     check_optimizer,
     check_optimizers,
     check_progress,
-    checked,
+    checked_content,
 )
 from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.layouts import is_faster_in_channels_last
@@ -644,7 +644,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         path = trainer.ckpt_path if path is None and trainer is not None else path
         local = path is not None and "://" not in str(path)
         with about(path):
-            content = checked(checkpoint, Path(str(path)).absolute().parent if local else None)
+            content = checked_content(checkpoint, Path(str(path)).absolute().parent if local else None)
         checkpoint.clear()
         checkpoint.update(content)
         migrate(checkpoint)
