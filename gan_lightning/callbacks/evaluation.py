@@ -34,7 +34,7 @@ REPORTS = "evaluations.jsonl"
 
 @runtime_checkable
 class Evaluated(Protocol):
-    """What Evaluation asks of a model, besides generated images from its `validation_step` and `test_step`."""
+    """A model that Evaluation can evaluate; its `validation_step` and `test_step` return the generated images."""
 
     def generate(self, batch: Any) -> Tensor:
         """Images made for a batch, float (N, C, H, W) in [-1, 1]; what the steps return."""

@@ -12,7 +12,7 @@ from gan_lightning.callbacks.checkpoints import LastCheckpoint
 
 
 class SlurmRequeue(LastCheckpoint):
-    """Also on SLURM's warning signal, SIGUSR1: finish the batch, save `last.ckpt`, requeue the job, stop.
+    """On SLURM's warning signal, SIGUSR1: finish the batch, save `last.ckpt`, requeue the job, stop.
 
     Lightning's own handler saves in the middle of a step, between the two players' turns; this one waits for the end of
     it.

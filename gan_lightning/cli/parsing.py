@@ -82,7 +82,7 @@ _failed: ContextVar[list[Exception] | None] = ContextVar("failed", default=None)
 
 
 class Parser(ArgumentParser):
-    """jsonargparse's, whose errors are exceptions with one sentence, and which takes no abbreviated flags."""
+    """A jsonargparse parser that raises errors of one sentence, and takes no abbreviated flags."""
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         # a config is a file of this machine, and says nothing of what an argument without a type is to be; what
@@ -195,7 +195,7 @@ def under_key(find_key: Callable[[], str], kind: type) -> Iterator[None]:
 
     Args:
         find_key: tells the key, "" where it is not known.
-        kind: what is constructed.
+        kind: the class that is constructed.
 
     Raises:
         ValueError: instead of an error of settings which tells the user what to mend.
@@ -590,7 +590,7 @@ def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
 
 
 def _imported(path: str) -> Any:
-    """What is at an import path. None = nothing."""
+    """The object at an import path. None = there is none."""
     package, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(package), name, None)

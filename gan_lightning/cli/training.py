@@ -81,7 +81,7 @@ class RunParser(Parser, LightningArgumentParser):
 
 
 class GANCommandLine(KeepsItsConfig, LightningCLI):
-    """LightningCLI with what a GAN's run needs.
+    """The command line of a GAN's run.
 
     - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config, and `run.json`,
       how it was started. A new run refuses a folder that holds another one, and a folder that another process trains
@@ -102,7 +102,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             super().__init__(*args, **kwargs)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, after a run's folder has been replaced by the config in it; refuse a seed that no generator takes."""
+        """Replace the folder of a run by the config in it, parse, and refuse a seed that no generator takes."""
         if isinstance(args, dict | Namespace):
             self.config = parser.parse_object(args)
         else:
@@ -112,7 +112,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what is not a setting of the trainer, the model or the data."""
+        """Add the settings that are none of the trainer's, the model's or the data's."""
         parser.add_argument(
             "--validate_before_fit",
             type=bool,
@@ -453,7 +453,7 @@ class Summary(ModelSummary):
 
 
 class Bar(TQDMProgressBar):
-    """Lightning's progress bar, which shows scores with four digits, and each batch of an evaluation."""
+    """A progress bar that shows scores with four digits, and each batch of an evaluation."""
 
     def on_validation_batch_end(
         self,
@@ -464,7 +464,7 @@ class Bar(TQDMProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count the batch: it is a large one."""
+        """Move the bar by each batch, as those of an evaluation are large."""
         if self.is_enabled:
             bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
             bar.n = batch_idx + 1
@@ -473,7 +473,7 @@ class Bar(TQDMProgressBar):
     on_test_batch_end = on_validation_batch_end
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """The values behind the bar."""
+        """Round the scores that are shown behind the bar."""
         shown = super().get_metrics(trainer, pl_module)
         return {
             name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
@@ -540,7 +540,7 @@ def _plainly(
 
 
 class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
-    """jsonargparse's, with the lines of the list of models as they are."""
+    """A help text that keeps the lines of the list of models as they are."""
 
 
 def main(args: list[str] | None = None) -> GANCommandLine:

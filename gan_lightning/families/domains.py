@@ -1,8 +1,8 @@
-"""Features that are the same in two domains, by an adversary: what such models share besides the game.
+"""Features that are the same in two domains, by an adversary: the base of such models.
 
 The generator's player is a classifier: features, and a labeller on top of them. The discriminator sees features, never
 images, and tells the domains apart; features that fool it do not say which domain they come from, and so the labeller,
-who learns on the source alone, can read the target too.
+which learns on the source alone, can read the target too.
 """
 
 from abc import abstractmethod
@@ -64,7 +64,7 @@ class DomainInvariance(AdversarialModule):
 
     @abstractmethod
     def domain_weight(self) -> float:
-        """What the discriminator's cross-entropy weighs beside the labels' for the features, now."""
+        """The present weight of the discriminator's cross-entropy in the features' loss, beside the labels'."""
 
     def draw_fakes(self, batch: DomainBatch) -> Features:
         """The features of both domains."""

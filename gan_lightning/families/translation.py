@@ -152,7 +152,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
         return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]
 
     def resume_state(self) -> dict[str, Any]:
-        """The pools beside the rest."""
+        """Add the pools."""
         return super().resume_state() | {"pools": {name: pool.state() for name, pool in self.pools.items()}}
 
     def load_resume_state(self, state: dict[str, Any]) -> None:

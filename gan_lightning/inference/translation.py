@@ -80,7 +80,7 @@ class Translator:
         return made.clamp(-1, 1) if self.clamp else made
 
     def made_by(self, network: nn.Module, images: Tensor) -> Tensor:
-        """What a network makes of images."""
+        """A network's output on images."""
         return network(images)
 
     def prepare(self) -> None:

@@ -30,7 +30,7 @@ from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
 
 
 class Fakes(NamedTuple):
-    """What G made, and what it was made from."""
+    """Images of G, and the latents that they were made from."""
 
     images: Tensor  # (N, C, H, W)
     latents: Tensor  # (N, latent_dim): noise | one-hot category | continuous codes
@@ -143,7 +143,7 @@ class InfoGAN(NoiseToImage):
 
     @torch.no_grad()
     def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
-        """What each code does, in a block of rows each (see `CodesPrior.sweep`); about `count` images are shown."""
+        """Images that show the effect of each code, in a block of rows each (see `CodesPrior.sweep`); about `count`."""
         columns = self.prior.categories or round(count**0.5)
         blocks = (self.prior.categories > 0) + self.prior.continuous
         rows = max(1, count // columns // blocks)

@@ -35,7 +35,7 @@ from gan_lightning.training.adversarial import AdversarialModule, OptimizerFacto
 
 
 class Fakes(NamedTuple):
-    """What encoder and decoder make for a batch."""
+    """The outputs of encoder and decoder for a batch."""
 
     mean: Tensor  # of q(z|x), (N, L)
     std: Tensor  # of q(z|x), (N, L)

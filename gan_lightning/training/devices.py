@@ -1,4 +1,4 @@
-"""What a device computes fast, as torch tells."""
+"""The number formats that a device computes fast, as torch reports them."""
 
 import os
 

@@ -41,7 +41,7 @@ class ImagePool:
         return out
 
     def state(self) -> Tensor | None:
-        """What an exact resume needs: the images kept, on the CPU; None before the first."""
+        """The images kept, on the CPU, for an exact resume. None = there is none yet."""
         return None if self.images is None else self.images.cpu()
 
     def load_state(self, state: Tensor | None) -> None:

@@ -1,4 +1,4 @@
-"""One loss and one optimizer: what stands beside the games for comparison (moment matching, autoencoders, flows)."""
+"""Models of one loss and one optimizer, for comparison with the games: moment matching, autoencoders, flows."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class SoloModule(GenerativeModule):
         return loss
 
     def progress(self) -> dict[str, float | Tensor]:
-        """Also: the learning rate."""
+        """Add the learning rate."""
         return super().progress() | {"learning_rate": self._optimizer.param_groups[0]["lr"]}
 
     @property
@@ -96,6 +96,6 @@ class SoloModule(GenerativeModule):
             self._average_over_processes([p.grad for p in self.parameters() if p.grad is not None])
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Also: the moving average follows, in time for a checkpoint of this very step."""
+        """Update the moving average, in time for a checkpoint of this step."""
         super().optimizer_step(*args, **kwargs)
         self._update_average()
