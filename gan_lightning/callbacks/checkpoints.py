@@ -1,4 +1,4 @@
-"""Which checkpoints a run keeps: the newest, always; the best, wherever the run's folder is moved to."""
+"""The checkpoints that a run keeps: always the newest; and the best, also after the run's folder was moved."""
 
 import re
 import time
@@ -137,7 +137,7 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save."""
+        """Save `last.ckpt`."""
         self.save(trainer)
 
     def save(self, trainer: L.Trainer) -> str | None:

@@ -205,11 +205,11 @@ class Health(Checked, L.Callback):
         self._judge(pl_module, known)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._stop_listening(pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._stop_listening(pl_module)
 
     def _stop_listening(self, pl_module: L.LightningModule) -> None:

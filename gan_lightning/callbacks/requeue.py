@@ -23,14 +23,14 @@ class SlurmRequeue(LastCheckpoint):
     signals: ClassVar[tuple[signal.Signals, ...]] = (*LastCheckpoint.signals, signal.SIGUSR1)
 
     def exit_code(self, trainer: L.Trainer, why: signal.Signals) -> int:
-        """Of the warning 0, once the job is queued again."""
+        """The exit code: 0 after the warning, once the job is queued again."""
         if why != signal.SIGUSR1:
             return super().exit_code(trainer, why)
         return 0 if not trainer.is_global_zero or self._requeue() else super().exit_code(trainer, why)
 
     @staticmethod
     def _requeue() -> bool:
-        """Whether it has been done, as far as there is a job."""
+        """Requeue the job, if there is one. False = SLURM refused."""
         job = os.environ.get("SLURM_JOB_ID")
         if job is None:
             print("this is no SLURM job: there is nothing to requeue", file=sys.stderr)

@@ -168,7 +168,7 @@ class StopOnSignal(L.Callback):
         raise Stopped(0 if child else self.exit_code(trainer, why))
 
     def exit_code(self, trainer: L.Trainer, why: signal.Signals) -> int:
-        """Of the program: what a shell reports of one that a signal has ended."""
+        """The program's exit code: the one that a shell reports of a program that a signal has ended."""
         return 128 + why
 
     def is_save_due(self, trainer: L.Trainer) -> bool:

@@ -193,7 +193,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
 
     @property
     def folder(self) -> RunFolder:
-        """The run's."""
+        """The run's folder."""
         return RunFolder(Path(self.config[self.subcommand].trainer.default_root_dir))
 
     def _last_checkpoint(self) -> Path:
@@ -214,7 +214,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             print(f"{folder.path} has no checkpoint yet: the run starts anew", file=sys.stderr)
 
     def _checkpoint_to_use(self, named: Any) -> str | None:
-        """The file that --ckpt_path names for what is no training; None where no weights are to be loaded.
+        """The file that --ckpt_path names for an evaluation or a prediction. None = no weights are to be loaded.
 
         Raises:
             ValueError: it names none, and an untrained model would be evaluated.
@@ -325,7 +325,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             self._evaluate()
 
     def _evaluate(self) -> None:
-        """Evaluate beside the training; say the scores in a line."""
+        """Evaluate beside the training; print the scores in a line."""
         trainer = self.trainer
         (scores,) = trainer.validate(self.model, datamodule=self.datamodule, verbose=False, weights_only=True)
         if trainer.is_global_zero and scores:
@@ -333,7 +333,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             print(f"evaluated after {self.model.images_seen:,} images: {said}")
 
     def after_validate(self) -> None:
-        """Evaluate again with other seeds, where asked; say the numbers together with how they were made."""
+        """Evaluate again with other seeds, where asked; print the scores and how they were made."""
         config = self.config[self.subcommand]
         evaluate = self.trainer.validate if self.subcommand == "validate" else self.trainer.test
         for evaluation in self.trainer.callbacks:  # type: ignore[attr-defined]
@@ -349,7 +349,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
     after_test = after_validate
 
     def predict(self, **prediction: Any) -> None:
-        """Translate a folder where there is one to translate; else what Lightning's predict does."""
+        """Translate a folder where `--input` names one; else predict on the config's data."""
         if not self._translates():
             self.trainer.predict(**prediction)
             return
@@ -381,7 +381,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         return self._last_checkpoint() if named == "last" else Path(named)
 
     def _weights(self, path: Path) -> dict[str, Any]:
-        """Those of a checkpoint of the config's model.
+        """The weights of a checkpoint of the config's model.
 
         Raises:
             CheckpointError: it is no checkpoint, or of another model.
@@ -443,7 +443,7 @@ class Summary(ModelSummary):
     """A line for each part of the model: its name, class and number of parameters."""
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print it."""
+        """Print the parts."""
         parts = [(name, type(part).__name__, part) for name, part in pl_module.named_children()]
         counts = {name: sum(p.numel() for p in part.parameters()) for name, _, part in parts}
         shown = [(name, kind, f"{counts[name]:,}") for name, kind, _ in parts if counts[name]]
@@ -495,7 +495,7 @@ class SaveConfig(SaveConfigCallback):
     """Write the run's config into its folder, once, and keep those of earlier starts."""
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Write it, unless this is a trial run (`fast_dev_run`)."""
+        """Write the config, unless this is a trial run (`fast_dev_run`)."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             text = self.parser.dump(self.config, skip_unset=False)
             RunFolder(Path(trainer.default_root_dir)).save_config(text)

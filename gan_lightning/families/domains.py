@@ -25,7 +25,7 @@ SOURCE, TARGET = 0, 1  # domains, as a conditional classifier knows them
 
 
 class Features(NamedTuple):
-    """Of both domains' images."""
+    """Features of both domains' images."""
 
     source: Tensor  # (N, F)
     target: Tensor  # (N, F)
@@ -58,7 +58,7 @@ class DomainInvariance(AdversarialModule):
         self.source_accuracy = MulticlassAccuracy(classes, average="micro")
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """The labeller, a part of the generator, is called, and compiled, by itself too."""
+        """Add the labeller, a part of the generator that is called, and compiled, by itself too."""
         labeller: Any = self.generator.labeller
         return super().players() | {"generator": [self.generator, labeller]}
 

@@ -40,7 +40,7 @@ class FromLatents(GenerativeModule):
 
     @property
     def sampler(self) -> LatentSampler:
-        """Makes images, with the averaged weights."""
+        """A sampler with the averaged weights."""
         return LatentSampler(self.averaged_generator, self.prior, self.clamps)
 
     def latents(self, count: int) -> Tensor:
@@ -130,5 +130,5 @@ class NoiseToImage(FromLatents, AdversarialModule):
         return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
 
     def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """Given the labels of a conditional model."""
+        """The discriminator's answer, given the labels of a conditional model."""
         return self.discriminate(images, *self.conditions(batch.labels), **asked)

@@ -49,7 +49,7 @@ class Sampler(ABC):
         """
 
     def prepare(self) -> None:
-        """Do what has to be done once before images are made; nothing, as a rule."""
+        """Prepare the network once before it makes images; most need nothing."""
         return None
 
 
@@ -87,7 +87,7 @@ class LatentSampler(Sampler):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The network's device."""
         tensors = (*self.network.parameters(), *self.network.buffers())
         return tensors[0].device if tensors else torch.device("cpu")
 

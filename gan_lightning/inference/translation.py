@@ -50,7 +50,7 @@ class Translator:
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """Their names; the first is the one that is meant where none is named."""
+        """The names of the directions; the first is the default."""
         return tuple(self.networks)
 
     def network(self, direction: str | None = None) -> nn.Module:
@@ -84,4 +84,4 @@ class Translator:
         return network(images)
 
     def prepare(self) -> None:
-        """Do what has to be done once before images are made; nothing, as a rule."""
+        """Prepare the network once before it makes images; most need nothing."""

@@ -90,7 +90,7 @@ class InfoGAN(NoiseToImage):
         self.lambda_information = lambda_information
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Q learns in the discriminator's turn."""
+        """Add Q, which learns in the discriminator's turn."""
         return {"discriminator": [self.discriminator, self.recognition], "generator": [self.generator]}
 
     def sample(
@@ -116,7 +116,7 @@ class InfoGAN(NoiseToImage):
         return Fakes(self.generator(z), z)
 
     def fake_images(self, fake: Fakes) -> Tensor:
-        """Without their latents."""
+        """The images, without their latents."""
         return fake.images
 
     def discriminator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:

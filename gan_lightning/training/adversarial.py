@@ -224,7 +224,7 @@ class AdversarialModule(GenerativeModule):
         return terms
 
     def _generator_terms(self, batch: Batch, fake: Any) -> Terms:
-        """With fakes of its own (None) where the discriminator's turn has kept no graph to the generator."""
+        """The generator's terms, on fakes of its own (None) where the discriminator's turn has kept no graph to it."""
         fake = self.draw_fakes(batch) if fake is None else fake
         terms = self.generator_loss(batch, fake)
         for regularizer in self.regularizers:
@@ -232,7 +232,7 @@ class AdversarialModule(GenerativeModule):
         return terms
 
     def rate_schedules(self) -> dict[str, Schedule]:
-        """One for each player."""
+        """A schedule for each player."""
         return {f"{player}_schedule": schedule for player, schedule in self.schedules.items()}
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
@@ -355,7 +355,7 @@ class AdversarialModule(GenerativeModule):
 
     @contextmanager
     def frozen(self, players: Iterable[Player]) -> Iterator[None]:
-        """These players' parameters need no gradient for as long as the context lasts; then each is as it was."""
+        """Keep these players' parameters from learning as long as the context lasts; then restore each."""
         learning = [p for player in players for p in self._parameters_of[player] if p.requires_grad]
         for p in learning:
             p.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The number formats that a device computes fast, as torch reports them."""
+"""The vector and bfloat16 units of a device, as torch reports them."""
 
 import os
 

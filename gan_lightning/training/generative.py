@@ -162,7 +162,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     @abstractmethod
     def try_out(self, batch: Any) -> None:
-        """Compute a loss of a batch, and let go of it: whatever does not fit shows."""
+        """Compute a loss of a batch and drop it, to find what does not fit."""
 
     # ------------------------------------------------------------------ its parts
 
@@ -210,7 +210,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._images_at_last_update = self.images_seen
 
     def at(self, schedule: Schedule) -> float:
-        """A schedule's factor now."""
+        """A schedule's present factor."""
         return schedule.over(self._length(schedule.unit, private.trainer_of(self)))(self._progress(schedule.unit))
 
     def record(self, name: str, value: Tensor) -> None:

@@ -50,7 +50,7 @@ class SoloModule(GenerativeModule):
         """Named terms whose sum is minimised."""
 
     def rate_schedules(self) -> dict[str, Schedule]:
-        """The one of the optimizer."""
+        """The optimizer's schedule."""
         return {"schedule": self.schedule}
 
     def learners(self) -> Sequence[nn.Module]:
@@ -84,7 +84,7 @@ class SoloModule(GenerativeModule):
     # ------------------------------------------------------------------ hooks of Lightning
 
     def configure_optimizers(self) -> Optimizer:
-        """One for all networks."""
+        """One optimizer for all networks."""
         optimizer = make_optimizer(self.optimizer_factory, learnable(self.learners()), "optimizer")
         # kept here: a resume overwrites the optimizer's own with those of the checkpoint
         self._learning_rates = [group["lr"] for group in optimizer.param_groups]

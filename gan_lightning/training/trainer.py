@@ -1,4 +1,4 @@
-"""The trainer: Lightning's, with a precision that the device decides."""
+"""The trainer, with a precision that the device decides."""
 
 import logging
 import os
