@@ -1,4 +1,4 @@
-"""Which checkpoints a run keeps: the newest, always; the best, wherever the run's folder is moved to."""
+"""The checkpoints that a run keeps: always the newest; and the best, also after the run's folder was moved."""
 
 import re
 import time
@@ -19,11 +19,11 @@ LAST = "last"
 
 
 class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
-    """Lightning's, whose state in a checkpoint holds names of files and no paths.
+    """A ModelCheckpoint whose state in a checkpoint holds names of files and no paths.
 
-    So a run's folder can be moved, and its best checkpoint stays the best. What a checkpoint says is believed only of
-    plain files in this callback's own folder, with names that this callback gives: no other file is ever removed.
-    Several of them can be told apart by their file names as well as by what they monitor.
+    A run's folder can therefore be moved, and its best checkpoint stays the best. A checkpoint's state is believed only
+    about plain files in this callback's own folder, with names that this callback gives: no other file is ever removed.
+    Two of these callbacks can differ by their file names alone, beside the metrics that they monitor.
     """
 
     @property
@@ -65,7 +65,7 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
         self.current_score = _exact(current) if _is_number(current) else None
 
     def is_measured(self, trainer: L.Trainer, metrics: Mapping[str, Tensor]) -> bool:
-        """Not where the evaluation has left the monitored metric out, which it warns of."""
+        """Whether the monitored metric is there, or missing without the evaluation having left it out."""
         return self.monitor is None or self.monitor in metrics or not self._is_left_out(trainer)
 
     def _is_left_out(self, trainer: L.Trainer) -> bool:
@@ -114,15 +114,15 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """There is one in a run."""
+        """The class's name, since a run has one of them."""
         return type(self).__qualname__
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the file's name is always the same."""
+        """Return nothing, since the file's name is always the same."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing is kept."""
+        """Take nothing back."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
@@ -137,7 +137,7 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save."""
+        """Save `last.ckpt`."""
         self.save(trainer)
 
     def save(self, trainer: L.Trainer) -> str | None:
@@ -153,7 +153,7 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
 
 
 def _exact(score: Any) -> Tensor:
-    """Metrics may be float64."""
+    """A score in float64, as metrics may be."""
     return torch.tensor(float(score), dtype=torch.float64)
 
 

@@ -35,7 +35,7 @@ REPORTS = "evaluations.jsonl"
 
 @runtime_checkable
 class Evaluated(Protocol):
-    """What Evaluation asks of a model, besides generated images from its `validation_step` and `test_step`."""
+    """A model that Evaluation can evaluate; its `validation_step` and `test_step` return the generated images."""
 
     def generate(self, batch: Any) -> Tensor:
         """What is made for a batch, as the steps return it: images float (N, C, H, W) in [-1, 1]."""
@@ -55,7 +55,7 @@ class ReferenceSet(Protocol):
 
 
 class Evaluation(Checked, L.Callback):
-    """Makes a validation (or test) run an evaluation: per batch, its share of the images to generate is made.
+    """Makes a validation (or test) run an evaluation: each batch generates its share of the images.
 
     The loader is the reference set, its progress bar the progress, with the images a second that are measured. What
     `validation_step` returns are the generated images, float (N, C, H, W) in [-1, 1]; `pl_module.reference(batch)` are
@@ -139,7 +139,7 @@ class Evaluation(Checked, L.Callback):
         self._measured = 0  # images of this pass that have gone through the extractor
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Metrics of pairs want a model of pairs."""
+        """Refuse metrics of pairs with a model of none."""
         batch_type = getattr(pl_module, "batch_type", None)
         if self.evaluator.compares_pairs and not (batch_type is not None and has_pairs(batch_type)):
             raise TypeError(
@@ -258,7 +258,7 @@ class Evaluation(Checked, L.Callback):
         self._random_state.close()
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A run that goes on from a checkpoint forgets what it has evaluated since: that comes again."""
+        """Forget the evaluations after the checkpoint, which a resumed run makes again."""
         noted = checkpoint.get("gan_lightning", {})
         if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero and "evaluated_at" in noted:
             forget_reports(Path(trainer.default_root_dir) / REPORTS, noted["evaluated_at"])
@@ -275,7 +275,7 @@ class Evaluation(Checked, L.Callback):
         self._random_state.close()
 
     def _begin(self, trainer: L.Trainer, real: Tensor) -> None:
-        """Find out, from the first real images, what is known of this pass's real images."""
+        """Find out, from the first real images, whether this pass's real features are known."""
         self._name = self._cache_name(trainer, real)
         self._missing = None
         held = self._name is not None and self._name == self._held

@@ -1,4 +1,4 @@
-"""Is this loss normal? What can be seen of the game besides its losses, what it means, and what to try."""
+"""Health of the game beyond its losses: measurements, their meaning, and remedies."""
 
 import math
 from collections import defaultdict
@@ -171,7 +171,7 @@ class Health(Checked, L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """In a batch that will be logged, listen to what D's loss is given."""
+        """In a batch that will be logged, listen to the logits that D's loss is given."""
         self._due = private.is_logging_due(trainer)
 
     def _listen(self, real_logits: Tensor, fake_logits: Tensor) -> None:
@@ -193,7 +193,7 @@ class Health(Checked, L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """In a batch that is logged, log what was seen, and warn of what has lasted."""
+        """In a batch that is logged, log the measurements, and warn of trouble that has lasted."""
         assert isinstance(pl_module, AdversarialModule)
         if not self._due:
             return
@@ -206,11 +206,11 @@ class Health(Checked, L.Callback):
         self._judge(pl_module, known)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._stop_listening(pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._stop_listening(pl_module)
 
     def _stop_listening(self, pl_module: L.LightningModule) -> None:
@@ -220,7 +220,7 @@ class Health(Checked, L.Callback):
     # ------------------------------------------------------------------ what is seen
 
     def _seen_in_logits(self, loss: AdversarialLoss | None) -> dict[str, Tensor]:
-        """What the logits of this batch say, averaged over the times that D told real from fake."""
+        """Statistics of this batch's logits, averaged over the times that D told real from fake."""
         logits, self._logits = self._logits, []
         if loss is None or not logits:
             return {}
@@ -300,7 +300,7 @@ class Health(Checked, L.Callback):
     def _sign(
         trouble: Trouble, pl_module: AdversarialModule, known: dict[str, float], movements: dict[Player, float]
     ) -> str:
-        """What was seen of a trouble, with its numbers."""
+        """The signs of a trouble, with their numbers."""
         seen = defaultdict(lambda: "unknown", {name: f"{value:.2g}" for name, value in known.items()})
         match trouble:
             case "won":

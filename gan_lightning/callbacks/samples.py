@@ -57,7 +57,7 @@ class SampleGrid(Checked, L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the same, where nothing has been evaluated yet (a resumed run), or a training batch for want of it."""
+        """Keep the first reference batch where nothing is evaluated yet (a resumed run), or else a training batch."""
         if self._batch is None:
             with isolate_rng():
                 reference = loops.first_reference_batch(trainer)

@@ -31,7 +31,7 @@ class StopOnSignal(L.Callback):
     """
 
     signals: ClassVar[tuple[signal.Signals, ...]] = (signal.SIGTERM, signal.SIGINT)
-    """What is listened to, from the set-up of a run to its end."""
+    """The signals that are handled, from the set-up of a run to its end."""
 
     def __init__(self, check_every: int = 20) -> None:
         if check_every < 1:
@@ -48,7 +48,7 @@ class StopOnSignal(L.Callback):
     # ------------------------------------------------------------------ listening
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen, instead of Lightning, whose handler ends an evaluation never and sends messages from within."""
+        """Handle the signals instead of Lightning, whose handler ends no evaluation and sends messages from within."""
         super().setup(trainer, pl_module, stage)
         if self._before or threading.current_thread() is not threading.main_thread():
             return
@@ -77,13 +77,13 @@ class StopOnSignal(L.Callback):
             self._trainer = None
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen no more, unless there is more to come."""
+        """Stop listening, unless another command follows in this run."""
         super().teardown(trainer, pl_module, stage)
         if not self.goes_on:
             self.listen_no_more()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Listen no more."""
+        """Stop listening."""
         super().on_exception(trainer, pl_module, exception)
         self.listen_no_more()
 
@@ -168,7 +168,7 @@ class StopOnSignal(L.Callback):
         raise Stopped(0 if child else self.exit_code(trainer, why))
 
     def exit_code(self, trainer: L.Trainer, why: signal.Signals) -> int:
-        """Of the program: what a shell reports of one that a signal has ended."""
+        """The program's exit code: the one that a shell reports of a program that a signal has ended."""
         return 128 + why
 
     def is_save_due(self, trainer: L.Trainer) -> bool:

@@ -82,7 +82,7 @@ _failed: ContextVar[list[Exception] | None] = ContextVar("failed", default=None)
 
 
 class Parser(ArgumentParser):
-    """jsonargparse's, whose errors are exceptions with one sentence, and which takes no abbreviated flags."""
+    """A jsonargparse parser that raises errors of one sentence, and takes no abbreviated flags."""
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         # a config is a file of this machine, and says nothing of what an argument without a type is to be; what
@@ -118,7 +118,7 @@ class Parser(ArgumentParser):
         return super().parse_args(args, *others, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise.
+        """Raise the message as an error of one sentence.
 
         Raises:
             UsageError: the message, boiled down.
@@ -195,7 +195,7 @@ def under_key(find_key: Callable[[], str], kind: type) -> Iterator[None]:
 
     Args:
         find_key: tells the key, "" where it is not known.
-        kind: what is constructed.
+        kind: the class that is constructed.
 
     Raises:
         ValueError: instead of an error of settings which tells the user what to mend.
@@ -234,7 +234,7 @@ def _no_class(key: str, path: str) -> PermissionError:
 
 @contextmanager
 def settings_of(what: str) -> Iterator[None]:
-    """Where a library beneath this one refuses the settings of `what`, say of what: as long as the context lasts.
+    """Name `what` where a library beneath this one refuses its settings, as long as the context lasts.
 
     Raises:
         ValueError: instead of a ValueError, TypeError, RuntimeError or Lightning's MisconfigurationException that came
@@ -435,7 +435,7 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
 
 
 def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None = None) -> str:
-    """For flags, and words that are none, which no parser takes."""
+    """The sentence for a flag, or another word, that no parser takes."""
     parser = _parser_of(parser, command)
     flags = [] if parser is None else flags_of(parser)
     name = next((word for word in given.split() if word.startswith("-")), None)
@@ -448,7 +448,7 @@ def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None
 
 
 def _missing(names: list[str]) -> str:
-    """For arguments without which nothing can start."""
+    """The sentence for missing arguments that nothing can start without."""
     command = {name.partition(".")[0] for name in names if "." in name}
     flags = [name.partition(".")[2] or name for name in names]
     if flags and command:
@@ -460,10 +460,10 @@ def _missing(names: list[str]) -> str:
 
 
 class _Once(yaml.SafeLoader):
-    """PyYAML's, which refuses a key that stands twice: of two blocks `trainer` it would take the last one only."""
+    """A YAML loader that refuses a key that stands twice: PyYAML would take the last of two blocks `trainer` alone."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """The mapping.
+        """Read a mapping, in which no key stands twice.
 
         Raises:
             yaml.MarkedYAMLError: a key stands twice.
@@ -504,7 +504,7 @@ def _refuse_bad_files(files: Iterable[Path]) -> None:
 
 
 def _no_such_class(given: str, bases: list[type], text: str) -> str:
-    """For a name that is not that of a class of one of the wanted kinds."""
+    """The sentence for a name of no class of the wanted kinds."""
     names = {_public_path(kind) for base in bases for kind in _subclasses(base)}
     if "abstract" in text:
         return f"{given} only says what its subclasses have in common{_did_you_mean(sorted(names)[:5])}"
@@ -538,7 +538,7 @@ def _did_you_mean(names: Sequence[str]) -> str:
 
 
 def _close(name: str, names: Iterable[str]) -> list[str]:
-    """Up to three of the names, the nearest first. Of dotted names the last parts are compared."""
+    """Up to three of the names, the nearest first. The last parts of dotted names are compared too."""
     tails: dict[str, list[str]] = {}
     for candidate in sorted(names):
         tails.setdefault(candidate.rpartition(".")[2].lower(), []).append(candidate)
@@ -590,7 +590,7 @@ def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
 
 
 def _imported(path: str) -> Any:
-    """What is at an import path. None = nothing."""
+    """The object at an import path. None = there is none."""
     package, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(package), name, None)

@@ -81,7 +81,7 @@ class RunParser(Parser, LightningArgumentParser):
 
 
 class GANCommandLine(KeepsItsConfig, LightningCLI):
-    """LightningCLI with what a GAN's run needs.
+    """The command line of a GAN's run.
 
     - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config, and `run.json`,
       how it was started. A new run refuses a folder that holds another one, and a folder that another process trains
@@ -102,7 +102,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             super().__init__(*args, **kwargs)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, after a run's folder has been replaced by the config in it; refuse a seed that no generator takes."""
+        """Replace the folder of a run by the config in it, parse, and refuse a seed that no generator takes."""
         if isinstance(args, dict | Namespace):
             self.config = parser.parse_object(args)
         else:
@@ -112,7 +112,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what is not a setting of the trainer, the model or the data."""
+        """Add the settings that are none of the trainer's, the model's or the data's."""
         parser.add_argument(
             "--validate_before_fit",
             type=bool,
@@ -194,7 +194,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
 
     @property
     def folder(self) -> RunFolder:
-        """The run's."""
+        """The run's folder."""
         return RunFolder(Path(self.config[self.subcommand].trainer.default_root_dir))
 
     def _last_checkpoint(self) -> Path:
@@ -215,7 +215,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             print(f"{folder.path} has no checkpoint yet: the run starts anew", file=sys.stderr)
 
     def _checkpoint_to_use(self, named: Any) -> str | None:
-        """The file that --ckpt_path names for what is no training; None where no weights are to be loaded.
+        """The file that --ckpt_path names for an evaluation or a prediction. None = no weights are to be loaded.
 
         Raises:
             ValueError: it names none, and an untrained model would be evaluated.
@@ -328,7 +328,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             self._evaluate()
 
     def _evaluate(self) -> None:
-        """Evaluate beside the training; say the scores in a line."""
+        """Evaluate beside the training; print the scores in a line."""
         trainer = self.trainer
         (scores,) = trainer.validate(self.model, datamodule=self.datamodule, verbose=False, weights_only=True)
         if trainer.is_global_zero and scores:
@@ -336,7 +336,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             print(f"evaluated after {self.model.images_seen:,} images: {said}")
 
     def after_validate(self) -> None:
-        """Evaluate again with other seeds, where asked; say the numbers together with how they were made."""
+        """Evaluate again with other seeds, where asked; print the scores and how they were made."""
         config = self.config[self.subcommand]
         evaluate = self.trainer.validate if self.subcommand == "validate" else self.trainer.test
         for evaluation in self.trainer.callbacks:  # type: ignore[attr-defined]
@@ -352,7 +352,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
     after_test = after_validate
 
     def predict(self, **prediction: Any) -> None:
-        """Translate a folder where there is one to translate; else what Lightning's predict does."""
+        """Translate a folder where `--input` names one; else predict on the config's data."""
         if not self._translates():
             self.trainer.predict(**prediction)
             return
@@ -438,7 +438,7 @@ class ModelParts(ModelSummary):
     """A line for each part of the model: its name, class and number of parameters."""
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print it."""
+        """Print the parts."""
         parts = [(name, type(part).__name__, part) for name, part in pl_module.named_children()]
         counts = {name: sum(p.numel() for p in part.parameters()) for name, _, part in parts}
         shown = [(name, kind, f"{counts[name]:,}") for name, kind, _ in parts if counts[name]]
@@ -448,7 +448,7 @@ class ModelParts(ModelSummary):
 
 
 class Bar(TQDMProgressBar):
-    """Lightning's progress bar, which shows scores with four digits, and each batch of an evaluation."""
+    """A progress bar that shows scores with four digits, and each batch of an evaluation."""
 
     def on_validation_batch_end(
         self,
@@ -459,7 +459,7 @@ class Bar(TQDMProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count the batch: it is a large one."""
+        """Move the bar by each batch, as those of an evaluation are large."""
         if self.is_enabled:
             bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
             bar.n = batch_idx + 1
@@ -468,7 +468,7 @@ class Bar(TQDMProgressBar):
     on_test_batch_end = on_validation_batch_end
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """The values behind the bar."""
+        """Round the scores that are shown behind the bar."""
         shown = super().get_metrics(trainer, pl_module)
         return {
             name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
@@ -490,7 +490,7 @@ class SaveConfig(SaveConfigCallback):
     """Write the run's config into its folder, once, and keep those of earlier starts."""
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Write it, unless this is a trial run (`fast_dev_run`)."""
+        """Write the config, unless this is a trial run (`fast_dev_run`)."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             text = self.parser.dump(self.config, skip_unset=False)
             RunFolder(Path(trainer.default_root_dir)).save_config(text)
@@ -535,7 +535,7 @@ def _plainly(
 
 
 class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
-    """jsonargparse's, with the lines of the list of models as they are."""
+    """A help text that keeps the lines of the list of models as they are."""
 
 
 def main(args: list[str] | None = None) -> GANCommandLine:

@@ -1,8 +1,8 @@
-"""Features that are the same in two domains, by an adversary: what such models share besides the game.
+"""Features that are the same in two domains, by an adversary: the base of such models.
 
 The generator's player is a classifier: features, and a labeller on top of them. The discriminator sees features, never
 images, and tells the domains apart; features that fool it do not say which domain they come from, and so the labeller,
-who learns on the source alone, can read the target too.
+which learns on the source alone, can read the target too.
 """
 
 from abc import abstractmethod
@@ -26,7 +26,7 @@ SOURCE, TARGET = 0, 1  # domains, as a conditional classifier knows them
 
 
 class DomainFeatures(NamedTuple):
-    """Of both domains' images."""
+    """Features of both domains' images."""
 
     source: Tensor  # (N, F)
     target: Tensor  # (N, F)
@@ -59,13 +59,13 @@ class DomainInvariance(AdversarialModule):
         self.source_accuracy = MulticlassAccuracy(classes, average="micro")
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """The labeller, a part of the generator, is called, and compiled, by itself too."""
+        """Add the labeller, a part of the generator that is called, and compiled, by itself too."""
         labeller: Any = self.generator.labeller
         return super().players() | {"generator": [self.generator, labeller]}
 
     @abstractmethod
     def domain_weight(self) -> float:
-        """What the discriminator's cross-entropy weighs beside the labels' for the features, now."""
+        """The present weight of the discriminator's cross-entropy in the features' loss, beside the labels'."""
 
     def draw_fakes(self, batch: DomainBatch) -> DomainFeatures:
         """The features of both domains."""

@@ -40,7 +40,7 @@ class FromLatents(GenerativeModule):
 
     @property
     def sampler(self) -> LatentSampler:
-        """Makes images, with the averaged weights."""
+        """A sampler with the averaged weights."""
         return LatentSampler(self.averaged_generator, self.prior, self.clamps)
 
     def latents(self, count: int) -> Tensor:
@@ -48,7 +48,7 @@ class FromLatents(GenerativeModule):
         return self.prior.draw(count, self.latent_dim, self.device)
 
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
-        """What the networks take besides their first argument: the labels of a conditional model, else nothing."""
+        """The networks' further arguments: the labels of a conditional model, else none."""
         return [] if self.num_classes == 0 or labels is None else [labels]
 
     def sample(
@@ -63,7 +63,7 @@ class FromLatents(GenerativeModule):
         return self.sampler.sample(n, labels, truncation, seed, first)
 
     def generate(self, batch: ImageBatch) -> Tensor:
-        """As many images as the batch has, of its classes."""
+        """Make as many images as the batch has, of its classes."""
         return self.sample(len(batch.images), batch.labels if self.num_classes else None)
 
     def reference(self, batch: ImageBatch) -> Tensor:
@@ -75,7 +75,7 @@ class FromLatents(GenerativeModule):
         return self.render(self.sample(count, seed=0)), self.num_classes or round(count**0.5)
 
     def check_batch(self, batch: Any) -> None:
-        """Also: a conditional model needs labels below its number of classes."""
+        """Check that a conditional model gets labels below its number of classes."""
         self.check_kind(batch)
         if self.num_classes:
             labels = class_labels(batch)
@@ -127,5 +127,5 @@ class NoiseToImage(FromLatents, AdversarialModule):
         return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
 
     def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """Given the labels of a conditional model."""
+        """The discriminator's answer, given the labels of a conditional model."""
         return self.discriminate(images, *self.conditions(batch.labels), **asked)

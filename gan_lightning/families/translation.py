@@ -23,7 +23,7 @@ class Translates(GenerativeModule):
 
     @property
     def translator(self) -> Translator:
-        """Makes images, with the averaged weights."""
+        """A translator with the averaged weights."""
         return Translator(self.averaged_generator)
 
     def translate(self, images: Tensor, direction: str | None = None) -> Tensor:
@@ -59,7 +59,7 @@ class SuperResolution(FromSources):
 
     @property
     def translator(self) -> Translator:
-        """From images (N, C, H, W) to (N, C, scale · H, scale · W), limited to [-1, 1]."""
+        """A translator of images (N, C, H, W) to (N, C, scale · H, scale · W), limited to [-1, 1]."""
         return Translator(self.averaged_generator, clamp=True)
 
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
@@ -91,7 +91,7 @@ class OneWayTranslation(Translates, AdversarialModule):
         return batch.real_b
 
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
-        """Rows of real A | fake B | real B | what becomes of that B, which should stay as it is."""
+        """Rows of real A | fake B | real B | that B through the generator, which should leave it alone."""
         real_a, real_b = first(batch, count)
         columns = real_a, self.translate(real_a), real_b, self.translate(real_b)
         return side_by_side(*map(self.render, columns)), 4
@@ -128,7 +128,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
 
     @property
     def translator(self) -> Translator:
-        """In both directions, "a_to_b" and "b_to_a"."""
+        """A translator in both directions, "a_to_b" and "b_to_a"."""
         return Translator(self.averaged_generator)
 
     def generate(self, batch: UnpairedBatch) -> Tensor:

@@ -72,7 +72,7 @@ class SharedStatistics(TorchFunctionMode):
         return len(self._layers)
 
     def fix(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         self._fixed = True
 
     def _normalise(

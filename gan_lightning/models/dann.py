@@ -2,7 +2,7 @@
 
 Ganin, Lempitsky, 2014. arXiv 1409.7495. (Domain-Adversarial Training of Neural Networks, 2015, arXiv 1505.07818.)
 
-DomainFeatures f = G_f(x), labels G_y(f), and the domain G_d(f). With the cross-entropy L_y of the source's labels and L_d of
+Features f = G_f(x), labels G_y(f), and the domain G_d(f). With the cross-entropy L_y of the source's labels and L_d of
 both domains, the saddle point of
 
     E(θ_f, θ_y, θ_d) = L_y(θ_f, θ_y) - λ L_d(θ_f, θ_d)                                              (equation 1)
@@ -36,7 +36,7 @@ class DANN(DomainInvariance):
     Args:
         generator: G_f and G_y, the features and the labeller. None = the paper's for 28x28 RGB digits.
         discriminator: G_d. None = the paper's beside it.
-        lambda_domain: λ at its highest. 0 = the features ignore the adversary, who still learns: the baseline.
+        lambda_domain: λ at its highest. 0 = the features ignore the adversary, which still learns: the baseline.
         lambda_schedule: factor on λ over time, `SigmoidRamp` in the paper. None = constant.
         base: the arguments of `AdversarialModule`. The paper's schedule of both players is `InversePower`.
 

@@ -109,7 +109,7 @@ class SSGAN(NoiseToImage):
     test_step = validation_step
 
     def check_batch(self, batch: Any) -> None:
-        """Also: half of the images have labels, and they are below the discriminator's number of classes."""
+        """Check that half of the images have labels, below the discriminator's number of classes."""
         if not isinstance(batch, ImageBatch):
             return super().check_batch(batch)
         if batch.labels is None or batch.labels.ndim != 1 or (batch.labels >= 0).sum() < len(batch.labels) // 2:

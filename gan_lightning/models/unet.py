@@ -87,7 +87,7 @@ class UNetSegmentation(FromSources, SoloModule):
         self.loss(self.generator.whole(batch.source), classes)  # type: ignore[operator]
 
     def learners(self) -> list[nn.Module]:
-        """The network; the scores learn nothing."""
+        """The network alone, as the scores learn nothing."""
         return [self.generator]
 
     def generate(self, batch: PairedBatch) -> Tensor:
@@ -113,7 +113,7 @@ class UNetSegmentation(FromSources, SoloModule):
 
     @property
     def translator(self) -> Translator:
-        """From images of any size to segmentations float32 (N, 1, H, W) in [-1, 1]."""
+        """A translator of images of any size to segmentations float32 (N, 1, H, W) in [-1, 1]."""
         return Segmenter(self.averaged_generator)
 
     def on_validation_epoch_start(self) -> None:

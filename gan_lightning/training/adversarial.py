@@ -141,13 +141,13 @@ class AdversarialModule(GenerativeModule):
 
     @abstractmethod
     def draw_fakes(self, batch: Any) -> Any:
-        """What the generator makes for this batch: a tensor, or a nest of them, passed on to both losses."""
+        """Make the fakes for this batch: a tensor, or a nest of tensors, that both losses are given."""
 
     def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """What the discriminator answers on real or fake images (N, C, H, W), given what else it sees of the batch.
+        """The discriminator's answer on real or fake images (N, C, H, W), given the batch's conditions.
 
         Args:
-            batch: that the images are of, or were made for.
+            batch: the one that the images are from, or were made for.
             images: float (N, C, H, W) in [-1, 1].
             asked: passed on to `discriminate`: `with_features`, `with_logits`.
         """
@@ -224,7 +224,7 @@ class AdversarialModule(GenerativeModule):
         return terms
 
     def _generator_terms(self, batch: Batch, fake: Any) -> Terms:
-        """With fakes of its own (None) where the discriminator's turn has kept no graph to the generator."""
+        """The generator's terms, on fakes of its own (None) where the discriminator's turn has kept no graph to it."""
         fake = self.draw_fakes(batch) if fake is None else fake
         terms = self.generator_loss(batch, fake)
         for regularizer in self.regularizers:
@@ -232,7 +232,7 @@ class AdversarialModule(GenerativeModule):
         return terms
 
     def rate_schedules(self) -> dict[str, Schedule]:
-        """One for each player."""
+        """A schedule for each player."""
         return {f"{player}_schedule": schedule for player, schedule in self.schedules.items()}
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
@@ -262,7 +262,12 @@ class AdversarialModule(GenerativeModule):
         self.record(f"loss/{player}", torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts))
 
     def finish_step(self, batch: Batch, averaged: bool) -> None:
-        """What ends every training step: counting, the moving average (if the generator has stepped), ADA, logging."""
+        """End a training step: count, adapt ADA, update the moving average, log.
+
+        Args:
+            batch: of the step.
+            averaged: whether the generator has stepped, so that the moving average follows.
+        """
         self._count_batch(batch)
         if isinstance(self.augmentation, AdaptiveAugmentation):
             images = batch_length(batch) * self.trainer.world_size
@@ -293,11 +298,11 @@ class AdversarialModule(GenerativeModule):
         with_features: bool = False,
         with_logits: bool = True,
     ) -> DiscriminatorOutput:
-        """What a discriminator answers on images, seen through the augmentation; logits in float32.
+        """A discriminator's answer on augmented images, with logits in float32.
 
         Args:
             images: float (N, C, H, W) in [-1, 1].
-            conditions: what else the discriminator is called with, such as labels.
+            conditions: further arguments of the discriminator, such as labels.
             by: the discriminator. None = the model's only one.
             with_features: ask for its features too; it has to be a `gan_lightning.networks.discriminator.Discriminator`
                 then, or another that takes this argument.
@@ -308,7 +313,7 @@ class AdversarialModule(GenerativeModule):
         return DiscriminatorOutput.of(network(self.augmentation(images), *conditions, **asked)).float()
 
     def adversarial_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
-        """What the discriminator minimises, by the model's adversarial loss: a scalar, the mean over its scales.
+        """The adversarial term that the discriminator minimises: a scalar, the mean over its scales.
 
         All that discriminators say of real and fake images in their turn passes through here, where ADA and
         `listeners` take note of it.
@@ -322,7 +327,7 @@ class AdversarialModule(GenerativeModule):
         return _mean([self.loss.discriminator(*logits) for logits in scales])
 
     def generator_adversarial_loss(self, fake: DiscriminatorOutput, real: Callable[[], DiscriminatorOutput]) -> Tensor:
-        """What the generator minimises, by the model's adversarial loss: a scalar, the mean over scales.
+        """The adversarial term that the generator minimises: a scalar, the mean over scales.
 
         Args:
             fake: the discriminator's answer on fakes, through which the generator learns.
@@ -343,14 +348,14 @@ class AdversarialModule(GenerativeModule):
         return self.optimizers()[PLAYERS.index(player)]  # type: ignore[index]
 
     def progress(self) -> dict[str, float | Tensor]:
-        """Also: the players' learning rates, and ADA's p."""
+        """Add the players' learning rates, and ADA's p."""
         rates = {f"learning_rate/{p}": self.optimizer_of(p).param_groups[0]["lr"] for p in PLAYERS}
         adaptive = isinstance(self.augmentation, AdaptiveAugmentation)
         return super().progress() | rates | ({"augmentation/p": self.augmentation.p} if adaptive else {})
 
     @contextmanager
     def frozen(self, players: Iterable[Player]) -> Iterator[None]:
-        """These players' parameters need no gradient for as long as the context lasts; then each is as it was."""
+        """Keep these players' parameters from learning as long as the context lasts; then restore each."""
         learning = [p for player in players for p in self._parameters_of[player] if p.requires_grad]
         for p in learning:
             p.requires_grad_(False)
@@ -388,7 +393,7 @@ class AdversarialModule(GenerativeModule):
                 nn.utils.clip_grad_norm_(self._parameters_of[player], clip_norm)
 
     def on_fit_start(self) -> None:
-        """Also: settings that cannot work together are refused."""
+        """Refuse settings that cannot work together."""
         if isinstance(self.trainer.strategy, DDPStrategy) and not self._trains_in_turns(self.trainer.strategy):
             raise ValueError(
                 "plain DDP expects one backward pass through all parameters, where a GAN's players take turns: set "

@@ -1,4 +1,4 @@
-"""What a checkpoint holds: checked against what a run writes, before anything believes it.
+"""The contents of a checkpoint, checked against those that a run writes before anything uses them.
 
 A checkpoint may come from anywhere. What it says is copied into fresh containers of plain data; kinds and ranges are
 checked; paths that callbacks kept are taken only where they name a file in the checkpoint's own folder.
@@ -56,7 +56,7 @@ def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
     """A checkpoint's content, in fresh containers, if it is what a run writes.
 
     Args:
-        content: what was in the file.
+        content: of the file, as it was read.
         folder: the folder that the file lies in; None where that is no local one: then no path counts.
 
     Raises:
@@ -267,7 +267,7 @@ def _check_optimizers(states: Any) -> None:
 
 
 def _check_scaler(scales: Any) -> None:
-    """Of fp16: five numbers."""
+    """Check the state of fp16's scaler of losses: five numbers."""
     names = torch.amp.GradScaler("cpu").state_dict()
     _need(
         scales is None or (_is_dict(scales) and all(isinstance(scales.get(name), int | float) for name in names)),
@@ -346,7 +346,7 @@ def check_progress(given: Mapping[str, Any], live: Mapping[str, Any]) -> None:
 
     Args:
         given: the loop's part of the checkpoint's `loops`.
-        live: what the loop's `state_dict` returns.
+        live: the loop's own `state_dict`.
 
     Raises:
         CheckpointError: one is missing, of another kind, or unknown.

@@ -62,7 +62,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             part.unlink(missing_ok=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
-        """What `read_checkpoint` returns, whatever `weights_only` says: a checkpoint never runs code."""
+        """Read by `read_checkpoint`, even where `weights_only` is False: a checkpoint never runs code."""
         return read_checkpoint(path, map_location)
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -201,7 +201,7 @@ def _verify_hash(file: IO[bytes], comment: bytes) -> None:
 
 
 def _hash(version: int) -> Any:
-    """What a format hashes with. SHA-256 is twice as fast as BLAKE2b where the CPU has units for it, as most have."""
+    """The hash of each format. SHA-256 is twice as fast as BLAKE2b where the CPU has units for it, as most have."""
     return hashlib.sha256() if version > 1 else hashlib.blake2b(digest_size=32)
 
 

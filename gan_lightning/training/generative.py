@@ -1,4 +1,4 @@
-"""What every model here is, with a game or without: recorded, evaluated as it trains, resumed exactly, loaded safely.
+"""The base of every model, with a game or without: recorded, evaluated in training, resumed exactly, loaded safely.
 
 `AdversarialModule` adds the game of two players to it; `SoloModule` one loss and one optimizer.
 """
@@ -189,7 +189,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     @abstractmethod
     def try_out(self, batch: Any) -> None:
-        """Compute a loss of a batch, and let go of it: whatever does not fit shows."""
+        """Compute a loss of a batch and drop it, to find what does not fit."""
 
     # ------------------------------------------------------------------ its parts
 
@@ -257,7 +257,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.counters.images_at_last_update = self.images_seen
 
     def at(self, schedule: Schedule) -> float:
-        """A schedule's factor now."""
+        """A schedule's present factor."""
         return schedule.over(self._length(schedule.unit, private.trainer_of(self)))(self._progress(schedule.unit))
 
     def record(self, name: str, value: Tensor) -> None:
@@ -359,7 +359,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._average_over_processes([b for b in self.buffers() if b.is_floating_point()])
 
     def _log_progress(self) -> None:
-        """Log what there is to say, totals into the bar as well."""
+        """Log losses and progress; show the totals in the progress bar too."""
         # self.log costs most of a millisecond a key, each time: only when the logger will write what is logged
         if not private.is_logging_due(self.trainer):
             return
@@ -369,7 +369,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.log_dict(self.progress())
 
     def progress(self) -> dict[str, float | Tensor]:
-        """What is logged beside the losses: the images seen; of a growing model also its size and alpha after them."""
+        """The values that are logged beside the losses: the images seen, and the size and alpha of a growing model."""
         seen: dict[str, float | Tensor] = {"images_seen": float(self.images_seen)}
         if self.growth is not None:
             size, alpha = self.growth.size(self.images_seen), self.growth.alpha(self.images_seen)
@@ -411,7 +411,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._grow()
 
     def on_fit_start(self) -> None:
-        """One random stream for all processes, and compiled networks."""
+        """Start one random stream for all processes, and compile the networks."""
         self._checked_batch = False
         if self.growth is not None:
             self._check_batch_sizes(self.growth)
@@ -450,7 +450,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             return type(self).training_step(self, batch, batch_idx)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """The first batch is checked against the networks; on a resume, the random state is put back."""
+        """Check the first batch against the networks; on a resume, put the random state back."""
         if not self._checked_batch:
             self._check_batch(batch)
             self._check_training(batch)
@@ -469,7 +469,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 ) from error
 
     def on_train_start(self) -> None:
-        """The run's length is known by now, and, on a resume, the optimizers' states: go on where it stands.
+        """Check the schedules against the run's length; on a resume, go on where the run stands.
 
         Raises:
             ValueError: the model grows, and its data do not.
@@ -505,23 +505,23 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self.trainer.fit_loop.epoch_loop.max_steps, self._max_steps = self._max_steps, None
 
     def on_validation_model_eval(self) -> None:
-        """The first of all that a validation does: set aside the random state that training goes on with."""
+        """Set aside the random state that training goes on with, before a validation does anything else."""
         self._end_at_max_steps()
         self.random.set_aside()
         super().on_validation_model_eval()
 
     def on_validation_model_train(self) -> None:
-        """The last: put it back, so that how often one evaluates does not change what is trained."""
+        """Put the random state back, so that the number of evaluations does not change the training."""
         self.random.put_back()
         super().on_validation_model_train()
 
     def on_validation_start(self) -> None:
-        """Nothing is evaluated on weights that a NaN has reached; all processes generate with the same buffers."""
+        """Refuse to evaluate weights that a NaN has reached; average the buffers over processes."""
         self.check_finite()
         self._average_buffers()
 
     def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """The first batch is checked against the networks."""
+        """Check the first batch against the networks."""
         self._check_batch(batch)
 
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
@@ -532,7 +532,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self._evaluated_at = self.batches_seen
 
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Validation is evaluation: the images that stand against this batch of the reference set."""
+        """Make the images that are compared with this batch of the reference set."""
         return self.generate(batch)
 
     test_step = validation_step
@@ -940,7 +940,7 @@ class _Limited(private.DispatchMode):
 
 @contextmanager
 def _building(path: Any, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Whatever is made within may have a few times the numbers of `weights`, and `SPARE` beside them.
+    """Limit the tensors made within to four times the numbers of `weights`, and `SPARE` more.
 
     Raises:
         CheckpointError: it has more, or cannot be made of such arguments.

@@ -1,4 +1,4 @@
-"""Logs that a resumed run goes on with from where its checkpoint was written."""
+"""Logs that a resumed run continues from where its checkpoint was written."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ class RunCSVLogger(CSVLogger):
         self._writer: _Writer | None = None
 
     def log_hyperparams(self, params: Any = None) -> None:
-        """Nothing: the run's `config.yaml` has them all."""
+        """Log nothing, since the run's `config.yaml` holds all hyperparameters."""
 
     @property
     @rank_zero_experiment
@@ -59,7 +59,7 @@ class RunCSVLogger(CSVLogger):
 
 
 class _Writer:
-    """Stands in the place of Lightning's ExperimentWriter.
+    """The writer of `metrics.csv`, in the place of Lightning's ExperimentWriter.
 
     Args:
         path: the file.
@@ -117,7 +117,7 @@ class _Writer:
 
 
 def cut_back(logger: Logger, rows: int | None, step: int) -> None:
-    """Take away what was logged after a checkpoint, as far as the logger allows.
+    """Remove the rows that were logged after a checkpoint, as far as the logger allows.
 
     `metrics.csv` is cut. TensorBoard is told not to show it. Weights & Biases keeps it: its history cannot be cut.
 
@@ -135,7 +135,7 @@ def cut_back(logger: Logger, rows: int | None, step: int) -> None:
 
 @rank_zero_only
 def _hide(logger: TensorBoardLogger, step: int) -> None:
-    """Mark a restart in TensorBoard's file: what is there of `step` and later is no longer shown."""
+    """Mark a restart in TensorBoard's file, which hides the rows of `step` and later."""
     # slow to import, and seldom needed
     from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]  # noqa: PLC0415
 

@@ -20,7 +20,7 @@ class AdversarialDDP(DDPStrategy):
 
     @torch.no_grad()
     def configure_ddp(self) -> None:
-        """Every process starts from the weights of the first."""
+        """Give every process the weights of the first."""
         assert self.model is not None
         for tensor in itertools.chain(self.model.parameters(), self.model.buffers()):
             of_the_first = tensor.contiguous()  # whatever the layout
