@@ -21,11 +21,14 @@ import gan_lightning.training.strategies  # noqa: F401
 from datamodules import Digits
 from every_model import BUILDERS
 from gan_lightning.callbacks import Evaluation
+from gan_lightning.data.growth import Growth
 from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance, InceptionScore
 from gan_lightning.models import DCGAN, WGANGP
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
+from growing import GROWTH, GrowingGAN
 from tiny import Batches, data_for
 from toys import ToyData, ToyGAN, ToyLoader, trainer, weights
+from training.test_stops import Evaluated, Stored
 
 SGD_OF_BOTH = {f"{player}_optimizer": partial(SGD, lr=0.05) for player in ("generator", "discriminator")}
 
@@ -99,6 +102,23 @@ def fit_elastic(devices: int, strategy: str, folder: Path, epochs: int) -> None:
     (folder / f"elastic-{devices}-{run.global_rank}.json").write_text(json.dumps(report))
 
 
+def fit_growing(devices: int, strategy: str, folder: Path, what: str) -> None:
+    """A run that grows, `growing FIRST LAST`: from batch FIRST, where an earlier one ended, to batch LAST."""
+    _, first, end = what.split()
+    L.seed_everything(int(first))
+    model = GrowingGAN(Growth(**GROWTH), ema_half_life=20, **SGD_OF_BOTH)
+    model.evaluate_every_images = 7
+    noise, evaluated, ends = Noise(), Evaluated([]), folder / str(devices)
+    run = trainer(folder, devices=devices, strategy=strategy, max_steps=int(end), callbacks=[noise, evaluated])
+    run.fit(
+        model, datamodule=Stored(model), ckpt_path=ends / f"{first}.ckpt" if first != "0" else None, weights_only=True
+    )
+    run.save_checkpoint(ends / f"{end}.ckpt")
+    report = {"noise": noise.seen, "played": model.played, "evaluated": evaluated.at, "images": model.images_seen}
+    torch.save(weights(model), folder / f"{what}-{devices}-{run.global_rank}.pt")
+    (folder / f"{what}-{devices}-{run.global_rank}.json").write_text(json.dumps(report))
+
+
 def main(what: str, devices: int, strategy: str, folder: Path) -> None:
     torch.set_num_threads(1)
     if what == "models":
@@ -106,6 +126,9 @@ def main(what: str, devices: int, strategy: str, folder: Path) -> None:
         return
     if what.startswith("elastic"):
         fit_elastic(devices, strategy, folder, int(what.removeprefix("elastic")))
+        return
+    if what.startswith("growing"):
+        fit_growing(devices, strategy, folder, what)
         return
     L.seed_everything(0)
     settings: dict[str, Any] = {"devices": devices, "strategy": strategy, "max_epochs": 2}

@@ -24,10 +24,13 @@ def builder_of(kind: type) -> Callable[..., Any]:
 
 
 def batch_of(kind: type) -> Callable[[int, int], Any]:
-    """The function that makes a batch of so many items, from a seed."""
-    found = next(each for each in kind.__mro__ if each.__module__.startswith("gan_lightning.models"))
-    test = import_module(f"models.test_{_name(found)}")
-    return getattr(test, f"{_name(found)}_batch", lambda count, seed: ImageBatch(images(count, 1, seed)))
+    """The function that makes a batch of so many items, from a seed; of a toy, which is no model here, grey images."""
+
+    def grey(count: int, seed: int) -> ImageBatch:
+        return ImageBatch(images(count, 1, seed))
+
+    names = [_name(each) for each in kind.__mro__ if each.__module__.startswith("gan_lightning.models")]
+    return getattr(import_module(f"models.test_{names[0]}"), f"{names[0]}_batch", grey) if names else grey
 
 
 KINDS = [getattr(models, name) for name in models.__all__]

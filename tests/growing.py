@@ -13,6 +13,15 @@ from gan_lightning.layers.fading import at_size, enlarged
 from gan_lightning.losses import NonSaturating
 from gan_lightning.networks.growing import Growing
 
+GROWTH: dict[str, Any] = {
+    "start_size": 4,
+    "final_size": 16,
+    "batch_sizes": {4: 6, 8: 4, 16: 2},
+    "fade_images": 10,
+    "stable_images": 6,
+}
+"""The toy's."""
+
 
 class GrowingGenerator(Growing):
     """Grey images of the final size, in which each pixel of a smaller size is repeated; a layer of noise a level."""

@@ -603,9 +603,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             )
         state = checkpoint["gan_lightning"]
         self.counters.load_state_dict(state)
+        self._grow()
         self._loaded_at = self.batches_seen
         self._resume_state = state["resume_state"]
-        self._grow()
         if private.trainer_of(self) is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
             self._evaluated_at, self._resumed = state["evaluated_at"], state
             self._check_what_is_left(state["standing"], checkpoint["global_step"])
@@ -814,8 +814,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         name, kind = type(self).__name__, self.batch_type
         if not isinstance(batch, kind):
             raise TypeError(
-                f"{name} learns from a {kind.__name__} ({', '.join(fields_of(kind))}), but the data serve a "
-                f"{type(batch).__name__}: choose a datamodule that makes {kind.__name__}es, or another model"
+                f"{name} learns from batches of the kind {kind.__name__} ({', '.join(fields_of(kind))}), but the data "
+                f"serve {type(batch).__name__}: choose a datamodule that makes {kind.__name__}es, or another model"
             )
         check_fields(batch, name)
 

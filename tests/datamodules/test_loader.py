@@ -1,3 +1,4 @@
+import math
 from itertools import chain, islice
 
 import numpy as np
@@ -7,6 +8,8 @@ import torch
 from datamodules.loader import ReferenceLoader, TrainingLoader
 from datamodules.storage import ImageStorage, Pixels, UnpairedStorage
 from gan_lightning.data.batches import Fingerprinted
+from gan_lightning.data.growth import Growth
+from growing import GROWTH
 
 
 def storage(count: int) -> ImageStorage:
@@ -113,3 +116,46 @@ def test_impossible_batches_are_refused():
         TrainingLoader(storage(3), 4)
     with pytest.raises(ValueError, match=r"eval_batch_size=2 .* 4 ranks"):
         ReferenceLoader(storage(40), 2, (1, 1), world_size=4)
+
+
+def growing(count: int = 25, **share: int) -> TrainingLoader:
+    return TrainingLoader(storage(count), 99, growth=Growth(**GROWTH), **share)
+
+
+def test_batches_are_as_large_as_the_images_handed_out_say_and_epochs_as_long() -> None:
+    stream, growth, seen = growing(), Growth(**GROWTH), 0
+    for _ in range(4):
+        length, epoch = len(stream), numbers(stream)
+        assert length == len(epoch)
+        assert len({*chain(*epoch)}) == sum(map(len, epoch))  # none twice
+        for batch in epoch:
+            assert len(batch) == growth.batch_size(seen)
+            seen += len(batch)
+    assert [stream.extent(epochs, math.inf)[1:] for epochs in (1, 2)] == [(6, 24), (18, 48)]
+    assert stream.extent(4, math.inf) == (4, 42, seen)
+    assert stream.extent(math.inf, 12) == (1.5, 12, 36)
+    assert stream.extent(3, math.inf, limit=4) == (3, 12, 36)
+
+
+@pytest.mark.parametrize("stop", range(1, 20))
+def test_a_growing_stream_goes_on_from_any_state_on_any_number_of_ranks(stop: int) -> None:
+    whole, stopped = growing(), growing()
+    batches = [batch for _ in range(4) for batch in numbers(whole)]
+    handed = 0
+    while handed < stop:
+        handed += len(numbers(islice(stopped, stop - handed)))
+    ranks = [growing(rank=rank, world_size=2) for rank in range(2)]
+    for each in ranks:
+        each.load_state_dict(stopped.state_dict())
+        assert len(each) == len(stopped)
+    shares = [[batch for _ in range(4) for batch in numbers(each)] for each in ranks]
+    assert [a + b for a, b in zip(*shares, strict=True)][: 42 - stop] == batches[stop:]
+
+
+def test_what_a_growing_stream_cannot_do_is_said() -> None:
+    with pytest.raises(ValueError, match=r"growth.batch_sizes\[4\]=6 counts .* 4 ranks cannot share"):
+        growing(world_size=4)
+    with pytest.raises(ValueError, match=r"less than one batch of 6: make growth.batch_sizes\[4\] 5 or less"):
+        growing(5)
+    with pytest.raises(ValueError, match=r"does not say where its data stood .* for a model that grows"):
+        growing().load_state_dict({"epoch": 0, "position": 4})

@@ -123,3 +123,24 @@ def test_a_run_goes_on_with_any_number_of_ranks(tmp_path: Path) -> None:
         assert other_made == pytest.approx(made, rel=1e-3)
         for key, weight in weights.items():
             torch.testing.assert_close(other_weights[key], weight, rtol=1e-3, atol=1e-5)
+
+
+def test_two_ranks_grow_as_one_does_and_go_on_within_a_fade(tmp_path: Path) -> None:
+    fit_in_turn(tmp_path, "growing 0 15:1", "growing 0 15:2", "growing 0 8:2", "growing 8 15:2")
+
+    def end(what: str, rank: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        file = tmp_path / f"growing {what}-{rank}"
+        return torch.load(f"{file}.pt", weights_only=True), json.loads(Path(f"{file}.json").read_text())
+
+    alone, report = end("0 15-1", 0)
+    assert report["images"] == 42
+    assert len(report["evaluated"]) == 6
+    for rank in range(2):
+        weights, same = end("0 15-2", rank)
+        assert same == report
+        for key, weight in alone.items():
+            torch.testing.assert_close(weights[key], weight, rtol=1e-3, atol=1e-6)
+        going, rest = end("8 15-2", rank)
+        assert equal(going, weights)
+        assert rest["evaluated"] == report["evaluated"][4:]
+        assert (rest["played"], rest["noise"]) == (report["played"][8:], report["noise"][8:])

@@ -1,0 +1,87 @@
+"""A toy that grows, through a run, its stops, its evaluations and its ranks."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+
+from gan_lightning.data.growth import Growth
+from gan_lightning.schedules import LinearToZero
+from growing import GROWTH, GrowingGAN
+from toys import trainer
+from training.test_stops import Stored, differences, run
+
+
+def gan(**base: Any) -> GrowingGAN:
+    return GrowingGAN(Growth(**GROWTH), **base)
+
+
+class Watch(L.Callback):
+    """Notes the epochs' lengths, as the progress bar has them, and the learning rate of each batch."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        self.rates: list[float] = []
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.lengths.append(int(trainer.num_training_batches))
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        self.rates.append(trainer.optimizers[1].param_groups[0]["lr"] / 2e-4)
+
+
+def test_a_run_has_the_sizes_fades_and_batches_of_its_growth(tmp_path: Path) -> None:
+    growth, watch = Growth(**GROWTH), Watch()
+    model = gan(accumulate=2, generator_schedule=LinearToZero(0, unit="image"))
+    trainer(tmp_path, max_epochs=4, limit_val_batches=0, callbacks=[watch]).fit(model, datamodule=Stored(model))
+    seen = 0
+    for images_seen, size, alpha, count in model.played:
+        assert images_seen == seen
+        assert (size, alpha, count) == (growth.size(seen), growth.alpha(seen), growth.batch_size(seen))
+        seen += count
+    assert model.images_seen == seen == 46
+    assert {size for _, size, _, _ in model.played} == {4, 8, 16}
+    assert {alpha for _, _, alpha, _ in model.played} >= {0.0, 0.4, 0.8, 1.0}
+    assert watch.lengths == [2, 3, 6, 6]
+    assert watch.rates == pytest.approx([1 - each[0] / 46 for each in model.played])
+
+
+WAYS: dict[str, list[tuple[int, bool]]] = {
+    "within a fade": [(3, False), (8, False)],
+    "at the end of an epoch, and in its evaluation": [(2, False), (5, True)],
+    "at once, and twice in a row": [(1, False), (9, False), (10, False)],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_stopped_within_a_fade_ends_as_one_never_stopped(way: str, tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    whole = run(averaged, tmp_path / "whole", [], max_epochs=4)
+    assert whole["gan_lightning"]["images_seen"] == 46
+    assert whole["evaluated"] == [2, 5, 11, 17]
+    assert "growth/alpha" in whole["metrics"]
+    assert differences(whole, run(averaged, tmp_path / "stopped", WAYS[way], max_epochs=4)) == []
+
+
+def averaged() -> GrowingGAN:
+    return gan(ema_half_life=20)
+
+
+def by_images() -> GrowingGAN:
+    model = averaged()
+    model.evaluate_every_images = 7
+    return model
+
+
+@pytest.mark.parametrize("limit", [{"max_epochs": 4}, {"max_steps": 15, "max_epochs": -1}])
+@pytest.mark.parametrize("stops", [[(5, False), (8, True)], [(2, True), (3, False), (12, True)]])
+def test_it_is_evaluated_by_images(stops: list[tuple[int, bool]], limit: dict[str, int], tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    whole = run(by_images, tmp_path / "whole", [], **limit)
+    images = [0, 6, *range(10, 22, 4), *range(22, 47, 2)]  # after each batch
+    crossed = [batch for batch in range(1, len(images)) if images[batch] // 7 > images[batch - 1] // 7]
+    assert whole["evaluated"] == [batch for batch in crossed if batch <= limit.get("max_steps", 17)]
+    assert differences(whole, run(by_images, tmp_path / "stopped", stops, **limit)) == []
