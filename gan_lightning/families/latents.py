@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from gan_lightning.data.batches import ImageBatch, class_labels
+from gan_lightning.data.batches import ImageBatch, batch_length, class_labels
 from gan_lightning.data.description import DataDescription
 from gan_lightning.inference import LatentSampler, NormalPrior, Prior
 from gan_lightning.networks.discriminator import DiscriminatorOutput
@@ -62,9 +62,15 @@ class FromLatents(GenerativeModule):
         """Generate images float32 (n, C, H, W) in [-1, 1] with the averaged weights; see `LatentSampler.sample`."""
         return self.sampler.sample(n, labels, truncation, seed, first)
 
+<<<<<<< HEAD
     def generate(self, batch: ImageBatch) -> Tensor:
         """Make as many images as the batch has, of its classes."""
         return self.sample(len(batch.images), batch.labels if self.num_classes else None)
+=======
+    def generate(self, batch: Any) -> Tensor:
+        """As many images as the batch has, of its classes."""
+        return self.sample(batch_length(batch), class_labels(batch) if self.num_classes else None)
+>>>>>>> batches
 
     def reference(self, batch: ImageBatch) -> Tensor:
         """The batch's images."""
@@ -122,10 +128,16 @@ class NoiseToImage(FromLatents, AdversarialModule):
                 "of both to the same (0 = no labels)"
             )
 
-    def draw_fakes(self, batch: ImageBatch) -> Tensor:
+    def draw_fakes(self, batch: Any) -> Tensor:
         """A fake for each real image, of the same class where the model knows classes."""
-        return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
+        return self.generator(self.latents(batch_length(batch)), *self.conditions(class_labels(batch)))
 
+<<<<<<< HEAD
     def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
         """The discriminator's answer, given the labels of a conditional model."""
         return self.discriminate(images, *self.conditions(batch.labels), **asked)
+=======
+    def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
+        """Given the labels of a conditional model."""
+        return self.discriminate(images, *self.conditions(class_labels(batch)), **asked)
+>>>>>>> batches
