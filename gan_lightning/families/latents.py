@@ -62,15 +62,9 @@ class FromLatents(GenerativeModule):
         """Generate images float32 (n, C, H, W) in [-1, 1] with the averaged weights; see `LatentSampler.sample`."""
         return self.sampler.sample(n, labels, truncation, seed, first)
 
-<<<<<<< HEAD
-    def generate(self, batch: ImageBatch) -> Tensor:
-        """Make as many images as the batch has, of its classes."""
-        return self.sample(len(batch.images), batch.labels if self.num_classes else None)
-=======
     def generate(self, batch: Any) -> Tensor:
-        """As many images as the batch has, of its classes."""
+        """Make as many images as the batch has, of its classes."""
         return self.sample(batch_length(batch), class_labels(batch) if self.num_classes else None)
->>>>>>> batches
 
     def reference(self, batch: ImageBatch) -> Tensor:
         """The batch's images."""
@@ -132,12 +126,6 @@ class NoiseToImage(FromLatents, AdversarialModule):
         """A fake for each real image, of the same class where the model knows classes."""
         return self.generator(self.latents(batch_length(batch)), *self.conditions(class_labels(batch)))
 
-<<<<<<< HEAD
-    def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """The discriminator's answer, given the labels of a conditional model."""
-        return self.discriminate(images, *self.conditions(batch.labels), **asked)
-=======
     def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """Given the labels of a conditional model."""
+        """The discriminator's answer, given the labels of a conditional model."""
         return self.discriminate(images, *self.conditions(class_labels(batch)), **asked)
->>>>>>> batches

@@ -147,7 +147,7 @@ def test_what_does_not_fit_is_refused_before_the_first_step(given: PairedBatch, 
     with pytest.raises(ValueError, match=match):
         trainer(max_epochs=1).fit(model, Batches([given]))
     assert model.batches_seen == 0
-    with pytest.raises(TypeError, match="learns from a PairedBatch"):
+    with pytest.raises(TypeError, match=r"learns from .* PairedBatch"):
         trainer(max_epochs=1).fit(model, Batches([ImageBatch(torch.zeros(2, 1, 20, 20))]))
 
 
