@@ -26,7 +26,7 @@ from gan_lightning.losses import PixelCrossEntropy
 from gan_lightning.metrics import SegmentationScores
 from gan_lightning.networks import SegmentationUNet
 from gan_lightning.regularizers import Terms
-from gan_lightning.training.generative import OptimizerFactory
+from gan_lightning.training.optimizers import OptimizerFactory
 from gan_lightning.training.solo import SoloModule
 
 

@@ -30,10 +30,8 @@ from gan_lightning.training.generative import (
     TRUSTED,
     GenerativeModule,
     NonFiniteLossError,
-    OptimizerFactory,
-    learnable,
-    make_optimizer,
 )
+from gan_lightning.training.optimizers import OptimizerFactory, learnable, make_optimizer
 
 __all__ = [
     "PLAYERS",

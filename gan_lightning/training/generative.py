@@ -6,8 +6,7 @@
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -16,7 +15,6 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from gan_lightning import private
@@ -35,7 +33,6 @@ from gan_lightning.data.batches import (
 from gan_lightning.data.description import DataDescription, Described
 from gan_lightning.data.growth import Growth
 from gan_lightning.draws import ImageDraws, SharedDraws
-from gan_lightning.errors import one_line
 from gan_lightning.inference import Sampler, Translator, evaluating
 from gan_lightning.networks.growing import Growing
 from gan_lightning.ranges import NonNegativeFloat
@@ -44,6 +41,7 @@ from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
 from gan_lightning.training import loops, random_state
 from gan_lightning.training.averaging import AveragedNetwork
+from gan_lightning.training.building import limited_building
 from gan_lightning.training.checkpoint_content import (
     CheckpointError,
     about,
@@ -60,37 +58,7 @@ from gan_lightning.training.migrations import migrate
 from gan_lightning.training.pretrained import load_part
 from gan_lightning.training.states import Counters, FiniteGuard, stateful_parts
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-
-def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], name: str) -> Optimizer:
-    """An optimizer of these parameters.
-
-    Args:
-        factory: makes it.
-        parameters: those that it steps.
-        name: the model's argument that states the factory, for a message.
-
-    Raises:
-        ValueError: there is nothing to learn, or the optimizer is one that training steps cannot serve.
-    """
-    if not parameters:
-        raise ValueError(f"model.{name}: its networks have no parameters that learn: choose another network")
-    optimizer = factory(parameters)
-    if isinstance(optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
-        needs = (
-            "several evaluations of a step's loss" if isinstance(optimizer, torch.optim.LBFGS) else "sparse gradients"
-        )
-        raise ValueError(
-            f"model.{name}: {type(optimizer).__name__} needs {needs}, which training here does not serve: choose "
-            "another optimizer, such as torch.optim.Adam"
-        )
-    return optimizer
-
-
 TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
-SPARE = 250_000_000  # numbers, 1 GB, that a model may make beside those in its checkpoint: an extractor's weights
-_MAKING = {torch.ops.aten.empty, torch.ops.aten.zeros, torch.ops.aten.ones, torch.ops.aten.full, torch.ops.aten.randn}
 TRIED = 2  # images of the first batch that the networks are tried on
 
 
@@ -898,7 +866,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         model_class = import_class(arguments.pop("_class_path"), trusted)
         if not issubclass(model_class, cls):
             raise TypeError(f"{checkpoint_path} holds a {model_class.__name__}, which is not a {cls.__name__}")
-        with _building(checkpoint_path, checkpoint["state_dict"]):
+        with limited_building(checkpoint_path, checkpoint["state_dict"]):
             recorded: dict[str, Any] = {
                 name: False if name in NETWORKED else rebuild(value, trusted)
                 for name, value in arguments.items()
@@ -916,44 +884,6 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 def rendered(module: L.LightningModule, made: Tensor) -> Tensor:
     """What a module made, as pictures: by its `render`, or as it is, where it has none."""
     return module.render(made) if isinstance(module, GenerativeModule) else made
-
-
-def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """The parameters that modules learn, each once, also where modules share it."""
-    return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
-
-
-class _Limited(private.DispatchMode):
-    """Refuses new tensors that have more numbers together than `most`."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._left = most
-
-    def __torch_dispatch__(self, function: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function.overloadpacket in _MAKING and str((kwargs or {}).get("device")) != "meta":
-            self._left -= math.prod(args[0])
-            if self._left < 0:
-                raise CheckpointError("it asks for networks that are larger than what it holds")
-        return function(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _building(path: Any, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Limit the tensors made within to four times the numbers of `weights`, and `SPARE` more.
-
-    Raises:
-        CheckpointError: it has more, or cannot be made of such arguments.
-    """
-    try:
-        with _Limited(SPARE + 4 * sum(value.numel() for value in weights.values())):
-            yield
-    except (CheckpointError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError) as error:
-        raise CheckpointError(
-            f"{path} does not say how its model is built, or says it for another version of gan_lightning "
-            f"({one_line(str(error))[:300]}): give a checkpoint that `train.py fit` wrote, or pass what is wrong as an "
-            "argument when loading"
-        ) from error
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool]:

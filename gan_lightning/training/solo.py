@@ -12,7 +12,8 @@ from torch.optim import Adam, Optimizer
 
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, Schedule
-from gan_lightning.training.generative import GenerativeModule, OptimizerFactory, learnable, make_optimizer
+from gan_lightning.training.generative import GenerativeModule
+from gan_lightning.training.optimizers import OptimizerFactory, learnable, make_optimizer
 
 
 class SoloModule(GenerativeModule):
