@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-"""Makes an optimizer of parameters: a class with its settings from YAML, `functools.partial(Adam, lr=...)` in Python."""
+"""Makes an optimizer of parameters: a class with its settings in YAML, `functools.partial(Adam, lr=...)` in Python."""
 
 
 def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], name: str) -> Optimizer:
