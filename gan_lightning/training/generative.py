@@ -408,8 +408,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             if count % parts:
                 raise ValueError(
                     f"model.growth has batches of {count} images at size {size}, which cannot be cut into {parts} "
-                    f"equal parts (model.accumulate={self.accumulate} on each of {self.trainer.world_size} processes): "
-                    f"make each of its batch_sizes a multiple of {parts}"
+                    f"equal parts (accumulate={self.accumulate}, processes: {self.trainer.world_size}): make each "
+                    f"of its batch_sizes a multiple of {parts}"
                 )
 
     def _training_step_on_shared_draws(self, batch: Any, batch_idx: int) -> Any:

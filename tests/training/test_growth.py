@@ -1,15 +1,19 @@
 """A toy that grows, through a run, its stops, its evaluations and its ranks."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import pytest
+import torch
 
+from gan_lightning.cli.training import main
 from gan_lightning.data.growth import Growth
 from gan_lightning.schedules import LinearToZero
 from growing import GROWTH, GrowingGAN
-from toys import trainer
+from tiny import data_for
+from toys import equal, trainer, weights
 from training.test_stops import Stored, differences, run
 
 
@@ -85,3 +89,62 @@ def test_it_is_evaluated_by_images(stops: list[tuple[int, bool]], limit: dict[st
     crossed = [batch for batch in range(1, len(images)) if images[batch] // 7 > images[batch - 1] // 7]
     assert whole["evaluated"] == [batch for batch in crossed if batch <= limit.get("max_steps", 17)]
     assert differences(whole, run(by_images, tmp_path / "stopped", stops, **limit)) == []
+
+
+@pytest.mark.parametrize(
+    ("build", "data", "said"),
+    [
+        (lambda: gan(accumulate=4), Stored, r"batches of 6 images at size 4, which cannot be cut into 4 equal parts"),
+        (gan, data_for, "GrowingGAN grows, and the data do not serve batches of the sizes"),
+        (lambda: gan(generator_schedule=LinearToZero(0)), Stored, "ends where the run does .* set trainer.max_epochs"),
+    ],
+)
+def test_what_does_not_go_with_a_growth_is_said_at_start(build: Any, data: Any, said: str, tmp_path: Path) -> None:
+    model = build()
+    with pytest.raises(ValueError, match=said):
+        trainer(tmp_path, max_epochs=-1, limit_val_batches=0).fit(model, datamodule=data(model))
+    assert model.batches_seen == 0
+
+
+def test_a_run_that_ends_before_its_growth_does_is_told_of(tmp_path: Path) -> None:
+    model = gan()
+    with pytest.warns(UserWarning, match="its final size of 16 after 32 images, and this run ends after 10"):
+        trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(model, datamodule=Stored(model))
+
+
+CONFIG = """
+model:
+  class_path: growing.GrowingGAN
+  init_args:
+    growth: {start_size: 4, final_size: 16, batch_sizes: {4: 60, 8: 30}, fade_images: 300, stable_images: 200}
+    ema_half_life: 100
+data: {class_path: datamodules.Digits, init_args: {image_size: 16, num_reference: 100}}
+trainer: {accelerator: cpu, precision: 32-true, log_every_n_steps: 1, enable_progress_bar: false}
+evaluate_every_images: 250
+"""
+
+
+def test_it_grows_from_yaml_and_a_checkpoint_remembers_how(tmp_path: Path) -> None:
+    (tmp_path / "growing.yaml").write_text(CONFIG)
+
+    def fit(folder: str, steps: int, *more: str) -> Any:
+        run = f"--trainer.default_root_dir={tmp_path / folder}"
+        return main(["fit", f"--config={tmp_path / 'growing.yaml'}", run, f"--trainer.max_steps={steps}", *more])
+
+    whole, part, again = fit("whole", 18), fit("parts", 11), fit("parts", 18, "--ckpt_path=last")
+    assert whole.model.played == [*part.model.played, *again.model.played]
+    assert equal(weights(whole.model), weights(again.model))
+    metrics = [(tmp_path / name / "metrics.csv").read_text() for name in ("whole", "parts")]
+    assert metrics[0] == metrics[1]
+    rows = [*csv.DictReader(metrics[0].splitlines())]
+    assert whole.model.evaluate_every_images == 250
+    growth = whole.model.growth
+    for row in rows:
+        seen = int(float(row["images_seen"]))
+        assert float(row["growth/size"]) == growth.size(seen)
+        assert float(row["growth/alpha"]) == pytest.approx(growth.alpha(seen))
+    loaded = GrowingGAN.load_from_checkpoint(tmp_path / "parts" / "checkpoints" / "last.ckpt")
+    assert loaded.images_seen == 660
+    assert (loaded.growth.size(660), loaded.generator.level, loaded.average.network.level) == (8, 1, 1)
+    assert loaded.generator.alpha == growth.alpha(660) == 1
+    assert torch.equal(loaded.sample(3, seed=0), whole.model.sample(3, seed=0))
