@@ -1,13 +1,12 @@
 """Random crops and flips of batches on the device, which only the batch's place in the training stream decides."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Self
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.data.batches import Batch, DomainBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import AnyBatch, Middle, Window, crop, view_sizes
 
 AUGMENTATION = 1  # tells these numbers from those of the shuffle
 
@@ -55,65 +54,47 @@ class BatchDraws:
         return torch.from_numpy(drawn[self._own]).to(self._device)
 
 
-class Window(NamedTuple):
-    """Where each image of a batch is cut out, and whether the cutting is mirrored."""
+def augment(batch: AnyBatch, size: tuple[int, int], flip: bool, draws: BatchDraws) -> AnyBatch:
+    """Pictures cut to `size` (height, width) at random places, and mirrored half of the time if `flip`.
 
-    top: Tensor  # int64 (N, 1)
-    left: Tensor  # int64 (N, 1)
-    mirrored: Tensor  # bool (N, 1)
+    Fields of one view, such as source and target of a pair, are cut at the same place and mirrored together; the views
+    each for itself. Nothing is drawn where there is nothing to choose.
 
-    @classmethod
-    def draw(cls, images: Tensor, size: tuple[int, int], flip: bool, draws: BatchDraws) -> Self:
-        """Windows of `size` (height, width) anywhere in images (N, C, H, W), mirrored half of the time if `flip`."""
-        height, width = images.shape[-2:]
-        top = draws.integers(0, height - size[0] + 1)
-        left = draws.integers(0, width - size[1] + 1)
-        mirrored = draws.uniform() < (0.5 if flip else 0.0)
-        return cls(top[:, None], left[:, None], mirrored[:, None])
-
-    def cut(self, images: Tensor, size: tuple[int, int]) -> Tensor:
-        """Images (N, C, H, W) as their windows (N, C, *size)."""
-        if images.dtype == torch.uint16:  # which few kernels know: the same bits under another name
-            return self.cut(images.view(torch.int16), size).view(torch.uint16)
-        count, channels, height, _ = images.shape
-        along = torch.arange(size[1], device=images.device)
-        columns = self.left + torch.where(self.mirrored, along.flip(0), along)  # (N, w)
-        # rows whole, then columns: looking both up at once would be a look-up for each pixel, and several times as slow
-        rows = self.top + torch.arange(size[0], device=images.device)  # (N, h)
-        planes = torch.arange(count * channels, device=images.device).view(count, channels, 1)
-        lines = images.flatten(0, 2).index_select(0, (planes * height + rows[:, None]).flatten())  # (N·C·h, W)
-        lines = lines.view(count, channels, size[0], -1)
-        return lines.gather(3, columns[:, None, None, :].expand(count, channels, *size))
-
-
-def map_images(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
-    """The batch with `function` applied to each of its image tensors; labels and captions stay as they are."""
-    if isinstance(batch, PairedBatch | UnpairedBatch):
-        return type(batch)(*map(function, batch))
-    if isinstance(batch, DomainBatch):
-        return batch._replace(source=function(batch.source), target=function(batch.target))
-    return batch._replace(images=function(batch.images))
-
-
-def augment(batch: Batch, size: tuple[int, int], flip: bool, draws: BatchDraws) -> Batch:
-    """Images cut to `size` (height, width) at random places, and mirrored half of the time if `flip`.
-
-    Source and target of a pair are cut at the same place and mirrored together; unpaired images each for itself.
-    Nothing is drawn where there is nothing to choose.
+    Raises:
+        ValueError: a picture is smaller than `size`.
     """
-    if not flip and batch[0].shape[-2:] == size:
+    if not flip and all(whole == size for whole in view_sizes(batch).values()):
         return batch
-    if isinstance(batch, PairedBatch):
-        window = Window.draw(batch.source, size, flip, draws)
-        return map_images(batch, lambda images: window.cut(images, size))
-    return map_images(batch, lambda images: Window.draw(images, size, flip, draws).cut(images, size))
+
+    def place(whole: tuple[int, int]) -> Window:
+        height, width = _room(whole, size)
+        top, left = draws.integers(0, height + 1), draws.integers(0, width + 1)
+        mirrored = draws.uniform() < (0.5 if flip else 0.0)
+        return Window(top[:, None], left[:, None], mirrored[:, None], size)
+
+    return crop(batch, place)
 
 
-def centre_crop(batch: Batch, size: tuple[int, int]) -> Batch:
-    """The middle `size` (height, width) of every image."""
+def centre_crop(batch: AnyBatch, size: tuple[int, int]) -> AnyBatch:
+    """The middle `size` (height, width) of every picture.
 
-    def cut(images: Tensor) -> Tensor:
-        top, left = ((whole - part) // 2 for whole, part in zip(images.shape[-2:], size, strict=True))
-        return images[..., top : top + size[0], left : left + size[1]]
+    Raises:
+        ValueError: a picture is smaller.
+    """
 
-    return map_images(batch, cut)
+    def place(whole: tuple[int, int]) -> Middle:
+        height, width = _room(whole, size)
+        return Middle(height // 2, width // 2, size)
+
+    return crop(batch, place)
+
+
+def _room(whole: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """By how much a picture is larger than what is cut out of it, in height and width."""
+    height, width = whole[0] - size[0], whole[1] - size[1]
+    if min(height, width) < 0:
+        raise ValueError(
+            f"{size[0]}x{size[1]} pixels (height x width) cannot be cut from images of {whole[0]}x{whole[1]}: make "
+            "image_size smaller, or store larger images"
+        )
+    return height, width

@@ -7,10 +7,11 @@ import lightning as L
 import numpy as np
 import torch
 
-from datamodules.augmentation import BatchDraws, augment, centre_crop, map_images
+from datamodules.augmentation import BatchDraws, augment, centre_crop
 from datamodules.loader import ReferenceLoader, TrainingLoader
 from datamodules.storage import ImageStorage, PartlyLabelledStorage, Storage
-from gan_lightning.data.batches import Batch, ImageBatch, batch_length
+from gan_lightning.data.batches import Batch, ImageBatch, batch_length, fields_of, map_pictures
+from gan_lightning.data.description import DataDescription
 from gan_lightning.data.images import to_float
 from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 
@@ -127,8 +128,18 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes of the labels; None without class labels."""
+        """Number of classes of the labels, or of class maps; None without them."""
         return None
+
+    def describe(self) -> DataDescription:
+        """What is served at this stage, by one item of it."""
+        training = self._training is not None and self.trainer is not None and self.trainer.training
+        storage = self._training.storage if training and self._training is not None else self._reference
+        assert storage is not None, "call setup first"
+        item = self.on_after_batch_transfer(storage.batch(storage.order()[:1]), 0)
+        named = zip(fields_of(type(item)), item, strict=True)
+        shapes = {name: tuple(values.shape[1:]) for name, values in named if values is not None}
+        return DataDescription(type(item), len(storage), self.num_classes, shapes)
 
     def setup(self, stage: str) -> None:
         """Load the sets that the stage ("fit", "validate", "test" or "predict") needs.
@@ -178,7 +189,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
             cut = augment(batch, self.image_size, self.flip, self.draws_for(batch))
         else:
             cut = centre_crop(batch, self.image_size)
-        return map_images(cut, to_float)
+        return map_pictures(cut, to_float)
 
     def draws_for(self, batch: Batch) -> BatchDraws:
         """The random numbers of the augmentation of a training batch, which is the last that the loader handed out."""
@@ -212,14 +223,18 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         return reference.subset(random_rows(len(reference), self.num_reference))
 
     def _checked(self, storage: Storage, name: str) -> Storage:
-        """The storage, if its class labels are in range."""
-        if self.num_classes is not None and isinstance(storage, ImageStorage) and storage.labels is not None:
-            wrong = ((storage.labels < 0) | (storage.labels >= self.num_classes)).nonzero().flatten()
+        """The storage, if it has items and all its class labels are in range."""
+        if not len(storage):
+            raise ValueError(f"the {name} set of {type(self).__name__} has no items: give it some")
+        if (classes := self.num_classes) is None:
+            return storage
+        for labels in storage.class_labels().values():
+            wrong = ((labels < 0) | (labels >= classes)).nonzero().flatten()
             if len(wrong):
                 first = int(wrong[0])
                 raise ValueError(
                     f"the {name} set of {type(self).__name__} has {len(wrong)} labels outside"
-                    f" 0..{self.num_classes - 1}, the first is {int(storage.labels[first])} of image {first}:"
+                    f" 0..{classes - 1}, the first is {int(labels[first])} of image {first}:"
                     " mend its label file, or download it anew"
                 )
         return storage

@@ -200,6 +200,11 @@ class SegmentationFolder(PairedFolder):
                 f"{border}: make tile_size smaller, or image_size or border larger"
             )
 
+    @property
+    def num_classes(self) -> int:
+        """One for each level."""
+        return len(self.levels)
+
     def training_storage(self) -> PairedStorage:
         """The training pairs, or what is not held out of them, each so often as an epoch takes tiles of it."""
         pairs = super().training_storage()

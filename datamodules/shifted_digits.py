@@ -5,6 +5,7 @@ digit and a colour picture behind it, which inverts the picture where the stroke
 photographs; these are drawn, for nothing needs to be downloaded for them.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -57,6 +58,11 @@ class DomainStorage(Storage):
         source, target = self.source.batch(rows[:, 0]), self.target.batch(rows[:, 1])
         assert source.labels is not None
         return DomainBatch(source.images, source.labels, target.images, target.labels)
+
+    def class_labels(self) -> Mapping[str, Tensor]:
+        """Those of both domains."""
+        domains = {"source_labels": self.source.labels, "target_labels": self.target.labels}
+        return {name: labels for name, labels in domains.items() if labels is not None}
 
     def subset(self, rows: np.ndarray) -> "DomainStorage":
         """The items at `rows` of both domains, each of which must have that many."""

@@ -1,6 +1,7 @@
 """What a loader draws batches from: whole data sets as arrays, in memory or mapped, indexed a batch at a time."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Self
 
@@ -76,6 +77,10 @@ class Storage(ABC):
     def subset(self, rows: np.ndarray) -> Self:
         """Only the items with these indices, int64 (n,), in this order; no pixel is copied."""
 
+    def class_labels(self) -> Mapping[str, Tensor]:
+        """The class labels of the whole set, int64 (N,), by the field of a batch that they are served in."""
+        return {}
+
     def order(self, rng: np.random.Generator | None = None) -> Tensor:
         """All items once, int64 (len(self),): as they are stored, or shuffled by `rng`."""
         return torch.from_numpy(np.arange(len(self)) if rng is None else rng.permutation(len(self)))
@@ -103,6 +108,10 @@ class ImageStorage(Storage):
     def batch(self, rows: Tensor) -> ImageBatch:
         """The images and labels at `rows`."""
         return ImageBatch(self.images.take(rows), None if self.labels is None else self.labels[rows])
+
+    def class_labels(self) -> Mapping[str, Tensor]:
+        """Those of the images, where they are no attributes."""
+        return {} if self.labels is None or self.labels.is_floating_point() else {"labels": self.labels}
 
     def subset(self, rows: np.ndarray) -> "ImageStorage":
         """The images and labels at `rows`."""

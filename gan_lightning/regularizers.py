@@ -121,6 +121,7 @@ class HistoricalAveraging(Regularizer):
         self.register_buffer("mean", torch.empty(0))  # one after the other; as many as there are, from the first turn
         self.register_buffer("turns", torch.zeros((), dtype=torch.int64))  # t
         self._last_batch = -1
+        self.register_load_state_dict_pre_hook(_make_room)
 
     def discriminator(self, model: Game, batch: Any, fake: Any) -> Terms:
         """The term, where the player is the discriminator."""
@@ -144,8 +145,8 @@ class HistoricalAveraging(Regularizer):
         self.turns += 1
         self.mean += (theta - self.mean) / self.turns
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Make room for as many parameters as the checkpoint has."""
-        saved = state_dict.get(f"{prefix}mean", self.mean)
-        self.mean = self.mean.new_empty(saved.shape)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+
+def _make_room(averaging: HistoricalAveraging, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """For as many parameters as a checkpoint has."""
+    saved = state_dict.get(f"{prefix}mean", averaging.mean)
+    averaging.mean = averaging.mean.new_empty(saved.shape)

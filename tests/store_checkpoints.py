@@ -27,7 +27,7 @@ def made_by(model: Any) -> Tensor:
     with torch.no_grad():
         if hasattr(model, "sample"):
             return model.sample(2, seed=0)
-        return model.classify(few.target) if hasattr(model, "classify") else model.generate(few)
+        return model.classify(few.target) if hasattr(model, "classify") else model.render(model.generate(few))
 
 
 def store(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What happens beside the training: evaluation, pictures, predictions, checkpoints, stopping and requeueing."""
+"""Callbacks beside the training: evaluation, pictures, predictions, checkpoints, stopping and requeueing."""
 
 from gan_lightning.callbacks.checkpoints import LastCheckpoint, ModelCheckpoint
 from gan_lightning.callbacks.evaluation import Evaluation

@@ -1,7 +1,8 @@
-"""Which checkpoints a run keeps: the newest, always; the best, wherever the run's folder is moved to."""
+"""The checkpoints that a run keeps: always the newest; and the best, also after the run's folder was moved."""
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +13,24 @@ from torch import Tensor
 
 from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.stopping import StopOnSignal
+from gan_lightning.private import SavesWhatIsMeasured, saving_intervals
 
 LAST = "last"
 
 
-class ModelCheckpoint(callbacks.ModelCheckpoint):
-    """Lightning's, whose state in a checkpoint holds names of files and no paths.
+class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
+    """A ModelCheckpoint whose state in a checkpoint holds names of files and no paths.
 
-    So a run's folder can be moved, and its best checkpoint stays the best. What a checkpoint says is believed only of
-    plain files in this callback's own folder, with names that this callback gives: no other file is ever removed.
-    Several of them can be told apart by their file names as well as by what they monitor.
+    A run's folder can therefore be moved, and its best checkpoint stays the best. A checkpoint's state is believed only
+    about plain files in this callback's own folder, with names that this callback gives: no other file is ever removed.
+    Two of these callbacks can differ by their file names alone, beside the metrics that they monitor.
     """
 
     @property
     def state_key(self) -> str:
         """Tells the state of this callback in a checkpoint from that of others."""
-        return self._generate_state_key(
-            filename=self.filename,
-            monitor=self.monitor,
-            mode=self.mode,
-            save_top_k=self.save_top_k,
-            every_n_train_steps=self._every_n_train_steps,
-            every_n_epochs=self._every_n_epochs,
-            train_time_interval=self._train_time_interval,
-        )
+        settings = {name: getattr(self, name) for name in ("filename", "monitor", "mode", "save_top_k")}
+        return f"{type(self).__qualname__}{settings | saving_intervals(self)}"
 
     def state_dict(self) -> dict[str, Any]:
         """The names of the best checkpoints with their scores, and of the last."""
@@ -69,10 +64,9 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
         current: Any = state_dict.get("current_score")
         self.current_score = _exact(current) if _is_number(current) else None
 
-    def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        """Save if it is among the best; not, where the evaluation has left the metric out, which it warns of."""
-        if self.monitor is None or self.monitor in monitor_candidates or not self._is_left_out(trainer):
-            super()._save_topk_checkpoint(trainer, monitor_candidates)
+    def is_measured(self, trainer: L.Trainer, metrics: Mapping[str, Tensor]) -> bool:
+        """Whether the monitored metric is there, or missing without the evaluation having left it out."""
+        return self.monitor is None or self.monitor in metrics or not self._is_left_out(trainer)
 
     def _is_left_out(self, trainer: L.Trainer) -> bool:
         evaluations = [each for each in trainer.callbacks if isinstance(each, Evaluation)]  # type: ignore[attr-defined]
@@ -120,15 +114,15 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """There is one in a run."""
+        """The class's name, since a run has one of them."""
         return type(self).__qualname__
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the file's name is always the same."""
+        """Return nothing, since the file's name is always the same."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing is kept."""
+        """Take nothing back."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
@@ -143,7 +137,7 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save."""
+        """Save `last.ckpt`."""
         self.save(trainer)
 
     def save(self, trainer: L.Trainer) -> str | None:
@@ -159,7 +153,7 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
 
 
 def _exact(score: Any) -> Tensor:
-    """Metrics may be float64."""
+    """A score in float64, as metrics may be."""
     return torch.tensor(float(score), dtype=torch.float64)
 
 

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,12 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import CombinedLoader, rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from gan_lightning.data import lines
-from gan_lightning.data.batches import Fingerprinted, ImageBatch, PairedBatch, batch_length, item_numbers, select
+from gan_lightning.data.batches import Fingerprinted, batch_length, class_labels, grids, has_pairs, item_numbers, select
 from gan_lightning.data.images import to_uint8
 from gan_lightning.draws import ImageDraws
 from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Recipe, Report, find_recipe
@@ -29,20 +28,21 @@ from gan_lightning.evaluation.recipes import SUITE
 from gan_lightning.metrics import FeatureExtractor, Features, NoFeatures, TooFewSamplesError, make_extractor
 from gan_lightning.metrics.base import EvaluationMetric
 from gan_lightning.ranges import Checked, NonNegativeInt
+from gan_lightning.training.generative import rendered
 
 REPORTS = "evaluations.jsonl"
 
 
 @runtime_checkable
 class Evaluated(Protocol):
-    """What Evaluation asks of a model, besides generated images from its `validation_step` and `test_step`."""
+    """A model that Evaluation can evaluate; its `validation_step` and `test_step` return the generated images."""
 
     def generate(self, batch: Any) -> Tensor:
-        """Images made for a batch, float (N, C, H, W) in [-1, 1]; what the steps return."""
+        """What is made for a batch, as the steps return it: images float (N, C, H, W) in [-1, 1]."""
         ...
 
     def reference(self, batch: Any) -> Tensor:
-        """The real images of a batch that the generated ones should resemble, float (N, C, H, W) in [-1, 1]."""
+        """The real ones of a batch that the generated ones should resemble, as these are."""
         ...
 
 
@@ -55,13 +55,14 @@ class ReferenceSet(Protocol):
 
 
 class Evaluation(Checked, L.Callback):
-    """Makes a validation (or test) run an evaluation: per batch, its share of the images to generate is made.
+    """Makes a validation (or test) run an evaluation: each batch generates its share of the images.
 
     The loader is the reference set, its progress bar the progress, with the images a second that are measured. What
     `validation_step` returns are the generated images, float (N, C, H, W) in [-1, 1]; `pl_module.reference(batch)` are
-    the real ones they stand against. One pass of the extractor over an image feeds all metrics; their values are logged
-    as `val/fid`, `val/kid`, ... or `test/fid`, ..., and written with the recipe, the seed and all else that makes the
-    numbers, as a line of JSON, into `evaluations.jsonl` in the run's folder.
+    the real ones they stand against. Both are measured as the model's `render` shows them, where it has one. One pass
+    of the extractor over an image feeds all metrics; their values are logged as `val/fid`, `val/kid`, ... or
+    `test/fid`, ..., and written with the recipe, the seed and all else that makes the numbers, as a line of JSON, into
+    `evaluations.jsonl` in the run's folder.
 
     Real features are computed once: kept from one validation to the next, and on disk for later runs, under a name made
     of the loader's fingerprint, the extractor's, and this rank's share. Without a fingerprint, or when the trainer cuts
@@ -138,9 +139,9 @@ class Evaluation(Checked, L.Callback):
         self._measured = 0  # images of this pass that have gone through the extractor
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Metrics of pairs want a model of pairs."""
+        """Refuse metrics of pairs with a model of none."""
         batch_type = getattr(pl_module, "batch_type", None)
-        if self.evaluator.compares_pairs and batch_type is not PairedBatch:
+        if self.evaluator.compares_pairs and not (batch_type is not None and has_pairs(batch_type)):
             raise TypeError(
                 f"the recipe {self.recipe.name} compares each generated image with the one that it should be, and "
                 f"{type(pl_module).__name__} does not learn from pairs (its batch_type is "
@@ -182,17 +183,17 @@ class Evaluation(Checked, L.Callback):
     ) -> None:
         """Take in the batch's generated images, and its real ones where they are not known yet."""
         self._image_draws.close()
-        if not isinstance(pl_module, Evaluated) or not isinstance(outputs, Tensor) or not outputs.is_floating_point():
+        shown = rendered(pl_module, outputs) if isinstance(outputs, Tensor) else None
+        if not isinstance(pl_module, Evaluated) or shown is None or not shown.is_floating_point():
             raise TypeError(
                 f"{type(pl_module).__name__} cannot be evaluated: its validation_step and test_step must return "
                 f"generated images, float (N, C, H, W) in [-1, 1] (this time: {type(outputs).__name__}), and its "
                 "reference(batch) the real ones"
             )
-        labels = batch.labels if isinstance(batch, ImageBatch) else None
-        labels = labels if labels is not None and labels.ndim == 1 else None  # attributes are no classes
+        labels = class_labels(batch)
         looked_at = self.evaluator.looks_at_images or self.evaluator.compares_pairs
         if self._batches == 0 or self._missing is not None or looked_at:
-            real = to_uint8(pl_module.reference(batch))
+            real = to_uint8(rendered(pl_module, pl_module.reference(batch)))
             if self._batches == 0:
                 self._begin(trainer, real)
             if self._missing is not None:
@@ -204,13 +205,18 @@ class Evaluation(Checked, L.Callback):
         self._batches += 1
         self._reals += batch_length(batch)
 
-        if self._counts.max() > 1 and not isinstance(batch, ImageBatch):
+        from_sources = len(grids(batch)) > 1 and getattr(pl_module, "sampler", None) is None
+        if self._counts.max() > 1 and from_sources:
             raise ValueError(
                 f"the recipe {self.recipe.name} asks for more images than the data have sources to make them from: "
                 "name a recipe with fewer, or with `full` for its number"
             )
+
+        def made_for(items: Any) -> Tensor:
+            return rendered(pl_module, pl_module.generate(items))
+
         asked = labels if getattr(pl_module, "num_classes", 0) else None
-        for rows, made in self._in_order(trainer, pl_module, batch, outputs):
+        for rows, made in self._in_order(trainer, made_for, batch, shown):
             if not made.isfinite().all():
                 raise ValueError(
                     f"{type(pl_module).__name__} generated NaN or infinite pixels (evaluation batch {batch_idx}): "
@@ -252,7 +258,7 @@ class Evaluation(Checked, L.Callback):
         self._random_state.close()
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A run that goes on from a checkpoint forgets what it has evaluated since: that comes again."""
+        """Forget the evaluations after the checkpoint, which a resumed run makes again."""
         noted = checkpoint.get("gan_lightning", {})
         if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero and "evaluated_at" in noted:
             forget_reports(Path(trainer.default_root_dir) / REPORTS, noted["evaluated_at"])
@@ -269,7 +275,7 @@ class Evaluation(Checked, L.Callback):
         self._random_state.close()
 
     def _begin(self, trainer: L.Trainer, real: Tensor) -> None:
-        """Find out, from the first real images, what is known of this pass's real images."""
+        """Find out, from the first real images, whether this pass's real features are known."""
         self._name = self._cache_name(trainer, real)
         self._missing = None
         held = self._name is not None and self._name == self._held
@@ -332,7 +338,7 @@ class Evaluation(Checked, L.Callback):
         return (self._fakes + places[:-1]) * ranks + rank, places.diff()
 
     def _in_order(
-        self, trainer: L.Trainer, pl_module: Evaluated, batch: Any, outputs: Tensor
+        self, trainer: L.Trainer, made_for: Callable[[Any], Tensor], batch: Any, outputs: Tensor
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """All images to generate for the batch, in the order of their numbers, at most as many at a time as it has.
 
@@ -351,7 +357,7 @@ class Evaluation(Checked, L.Callback):
             images = outputs[rows]
             if len(missing):
                 with ImageDraws(self.seed, numbers[part][missing].tolist()):
-                    images[missing] = pl_module.generate(select(batch, rows[missing]))
+                    images[missing] = made_for(select(batch, rows[missing]))
             yield rows, images
 
     def _is_short(self, trainer: L.Trainer) -> bool:
@@ -440,7 +446,7 @@ def forget_reports(path: Path, evaluated_at: int) -> None:
 
 def _loader(trainer: L.Trainer) -> Any:
     """The one reference loader."""
-    loaders = tree_leaves(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders)
+    loaders = CombinedLoader(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders).flattened
     if len(loaders) != 1:
         raise ValueError(f"Evaluation compares with one reference set, and there are {len(loaders)} loaders: give one")
     return loaders[0]
@@ -451,7 +457,10 @@ def _bar(trainer: L.Trainer) -> Any:
     bars = trainer.progress_bar_callback
     if not isinstance(bars, TQDMProgressBar) or bars.is_disabled:
         return None
-    return vars(bars).get("_test_progress_bar" if trainer.testing else "_val_progress_bar")
+    try:
+        return bars.test_progress_bar if trainer.testing else bars.val_progress_bar
+    except TypeError:  # it has not begun
+        return None
 
 
 def _planned(trainer: L.Trainer) -> int | float:

@@ -1,4 +1,4 @@
-"""Is this loss normal? What can be seen of the game besides its losses, what it means, and what to try."""
+"""Health of the game beyond its losses: measurements, their meaning, and remedies."""
 
 import math
 from collections import defaultdict
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.optim import Optimizer
 
+from gan_lightning import private
 from gan_lightning.data.batches import first
 from gan_lightning.data.images import to_uint8
 from gan_lightning.losses import AdversarialLoss
@@ -77,8 +78,9 @@ class Health(Checked, L.Callback):
       counts half in `pairwise_accuracy`.
     - `overfitting` is equation 1 of Karras et al. 2020 (arXiv 2006.06676).
     - `diversity` compares what `generate` makes (with averaged weights; in the direction that is evaluated) with the
-      batch's `reference`: Euclidean distances between features, or between pixels shrunk to 16x16. It sees a G that
-      makes one image, not one that makes ten: precision and recall do. Batches of one image have none.
+      batch's `reference`, both as `render` shows them: Euclidean distances between features, or between pixels shrunk
+      to 16x16. It sees a G that makes one image, not one that makes ten: precision and recall do. Batches of one image
+      have none.
     - The gradient is that of the whole batch, over all processes. Where G has no turn in a logged batch (`n_critic`),
       its norm is that of its last one. A norm that overflowed in fp16 is not logged.
 
@@ -169,8 +171,8 @@ class Health(Checked, L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """In a batch that will be logged, listen to what D's loss is given."""
-        self._due = trainer._logger_connector.should_update_logs
+        """In a batch that will be logged, listen to the logits that D's loss is given."""
+        self._due = private.is_logging_due(trainer)
 
     def _listen(self, real_logits: Tensor, fake_logits: Tensor) -> None:
         if self._due and real_logits.requires_grad:  # not where the first batch is tried out
@@ -184,14 +186,14 @@ class Health(Checked, L.Callback):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).to(pl_module.device)
         scaler = getattr(trainer.precision_plugin, "scaler", None)
-        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+        if scaler is not None and private.unscales_in_step(optimizer):
             norm = norm / scaler.get_scale()  # a fused optimizer unscales inside its step
         self._norms[pl_module.playing] = norm
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """In a batch that is logged, log what was seen, and warn of what has lasted."""
+        """In a batch that is logged, log the measurements, and warn of trouble that has lasted."""
         assert isinstance(pl_module, AdversarialModule)
         if not self._due:
             return
@@ -204,11 +206,11 @@ class Health(Checked, L.Callback):
         self._judge(pl_module, known)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._stop_listening(pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._stop_listening(pl_module)
 
     def _stop_listening(self, pl_module: L.LightningModule) -> None:
@@ -218,7 +220,7 @@ class Health(Checked, L.Callback):
     # ------------------------------------------------------------------ what is seen
 
     def _seen_in_logits(self, loss: AdversarialLoss | None) -> dict[str, Tensor]:
-        """What the logits of this batch say, averaged over the times that D told real from fake."""
+        """Statistics of this batch's logits, averaged over the times that D told real from fake."""
         logits, self._logits = self._logits, []
         if loss is None or not logits:
             return {}
@@ -242,7 +244,8 @@ class Health(Checked, L.Callback):
         few = first(batch, self.count)
         with torch.random.fork_rng(devices=[pl_module.device] if pl_module.device.type == "cuda" else []):
             fake = pl_module.generate(few)
-        fakes, reals = (torch.pdist(self._features(images)).mean() for images in (fake, pl_module.reference(few)))
+        shown = map(pl_module.render, (fake, pl_module.reference(few)))
+        fakes, reals = (torch.pdist(self._features(images)).mean() for images in shown)
         return fakes / reals
 
     def _features(self, images: Tensor) -> Tensor:
@@ -297,7 +300,7 @@ class Health(Checked, L.Callback):
     def _sign(
         trouble: Trouble, pl_module: AdversarialModule, known: dict[str, float], movements: dict[Player, float]
     ) -> str:
-        """What was seen of a trouble, with its numbers."""
+        """The signs of a trouble, with their numbers."""
         seen = defaultdict(lambda: "unknown", {name: f"{value:.2g}" for name, value in known.items()})
         match trouble:
             case "won":

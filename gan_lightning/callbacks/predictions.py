@@ -12,6 +12,7 @@ from gan_lightning.callbacks.stopping import over_processes
 from gan_lightning.data.batches import item_numbers
 from gan_lightning.data.files import shown
 from gan_lightning.data.images import to_channels, to_uint8, to_uint16, write_png
+from gan_lightning.training.generative import rendered
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -45,7 +46,7 @@ class PredictionWriter(BasePredictionWriter):
         """Write the images of one batch."""
         folder = self.folder or Path(trainer.default_root_dir) / "predictions"
         deep = getattr(getattr(trainer, "datamodule", None), "bits", 8) == 16
-        images = (to_uint16 if deep else to_uint8)(prediction).cpu()
+        images = (to_uint16 if deep else to_uint8)(rendered(pl_module, prediction)).cpu()
         if images.shape[1] > 4:
             images = to_channels(images, 3)
         rank, ranks = trainer.global_rank, trainer.world_size

@@ -12,7 +12,7 @@ from gan_lightning.callbacks.checkpoints import LastCheckpoint
 
 
 class SlurmRequeue(LastCheckpoint):
-    """Also on SLURM's warning signal, SIGUSR1: finish the batch, save `last.ckpt`, requeue the job, stop.
+    """On SLURM's warning signal, SIGUSR1: finish the batch, save `last.ckpt`, requeue the job, stop.
 
     Lightning's own handler saves in the middle of a step, between the two players' turns; this one waits for the end of
     it.
@@ -23,14 +23,14 @@ class SlurmRequeue(LastCheckpoint):
     signals: ClassVar[tuple[signal.Signals, ...]] = (*LastCheckpoint.signals, signal.SIGUSR1)
 
     def exit_code(self, trainer: L.Trainer, why: signal.Signals) -> int:
-        """Of the warning 0, once the job is queued again."""
+        """The exit code: 0 after the warning, once the job is queued again."""
         if why != signal.SIGUSR1:
             return super().exit_code(trainer, why)
         return 0 if not trainer.is_global_zero or self._requeue() else super().exit_code(trainer, why)
 
     @staticmethod
     def _requeue() -> bool:
-        """Whether it has been done, as far as there is a job."""
+        """Requeue the job, if there is one. False = SLURM refused."""
         job = os.environ.get("SLURM_JOB_ID")
         if job is None:
             print("this is no SLURM job: there is nothing to requeue", file=sys.stderr)

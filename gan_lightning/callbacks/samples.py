@@ -11,7 +11,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from gan_lightning.data.batches import Batch, first
+from gan_lightning import private
+from gan_lightning.data.batches import Batch, first, map_rows
 from gan_lightning.data.images import image_grid, write_png
 from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 from gan_lightning.training import loops
@@ -56,15 +57,14 @@ class SampleGrid(Checked, L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the same, where nothing has been evaluated yet (a resumed run), or a training batch for want of it."""
+        """Keep the first reference batch where nothing is evaluated yet (a resumed run), or else a training batch."""
         if self._batch is None:
             with isolate_rng():
                 reference = loops.first_reference_batch(trainer)
             self._keep(batch if reference is None else reference)
 
     def _keep(self, batch: Any) -> None:
-        few = first(batch, self.count)
-        self._batch = type(few)(*(None if field is None else field.clone() for field in few))
+        self._batch = map_rows(first(batch, self.count), torch.clone)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -106,7 +106,7 @@ class SampleGrid(Checked, L.Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         write_png(grid, Path(trainer.default_root_dir) / "samples" / f"images-{pl_module.images_seen:09d}.png")
-        self._log(trainer, grid, loops.logged_step(trainer))
+        self._log(trainer, grid, private.logged_steps(trainer))
 
     def _log(self, trainer: L.Trainer, grid: Tensor, step: int) -> None:
         for logger in trainer.loggers:

@@ -12,6 +12,8 @@ import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.trainer.states import TrainerFn
 
+from gan_lightning import private
+
 
 class Stopped(SystemExit):
     """Raised in a run that was asked to stop, once it has. Its `code` is the exit code: 128 + the signal's number."""
@@ -29,7 +31,7 @@ class StopOnSignal(L.Callback):
     """
 
     signals: ClassVar[tuple[signal.Signals, ...]] = (signal.SIGTERM, signal.SIGINT)
-    """What is listened to, from the set-up of a run to its end."""
+    """The signals that are handled, from the set-up of a run to its end."""
 
     def __init__(self, check_every: int = 20) -> None:
         if check_every < 1:
@@ -46,12 +48,12 @@ class StopOnSignal(L.Callback):
     # ------------------------------------------------------------------ listening
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen, instead of Lightning, whose handler ends an evaluation never and sends messages from within."""
+        """Handle the signals instead of Lightning, whose handler ends no evaluation and sends messages from within."""
         super().setup(trainer, pl_module, stage)
         if self._before or threading.current_thread() is not threading.main_thread():
             return
         self._trainer, self.received = trainer, 0
-        vars(trainer._signal_connector)["register_signal_handlers"] = _do_nothing
+        private.mute_signals(trainer)
         self._before = {each: signal.signal(each, self._on_signal) for each in self.signals}
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -71,17 +73,17 @@ class StopOnSignal(L.Callback):
             signal.signal(each, handler)
         self._before = {}
         if self._trainer is not None:
-            vars(self._trainer._signal_connector).pop("register_signal_handlers", None)
+            private.unmute_signals(self._trainer)
             self._trainer = None
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen no more, unless there is more to come."""
+        """Stop listening, unless another command follows in this run."""
         super().teardown(trainer, pl_module, stage)
         if not self.goes_on:
             self.listen_no_more()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Listen no more."""
+        """Stop listening."""
         super().on_exception(trainer, pl_module, exception)
         self.listen_no_more()
 
@@ -100,7 +102,7 @@ class StopOnSignal(L.Callback):
         self._batches += 1
         if trainer.world_size > 1 and self._batches % self.check_every:
             return
-        if not trainer.fit_loop._should_accumulate():
+        if not private.is_accumulating(trainer):
             self._look(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -166,7 +168,7 @@ class StopOnSignal(L.Callback):
         raise Stopped(0 if child else self.exit_code(trainer, why))
 
     def exit_code(self, trainer: L.Trainer, why: signal.Signals) -> int:
-        """Of the program: what a shell reports of one that a signal has ended."""
+        """The program's exit code: the one that a shell reports of a program that a signal has ended."""
         return 128 + why
 
     def is_save_due(self, trainer: L.Trainer) -> bool:
@@ -189,7 +191,3 @@ def over_processes(trainer: L.Trainer, values: list[Any], which: str) -> list[fl
     device = trainer.strategy.root_device
     numbers = torch.tensor(values, dtype=torch.float32, device=device)
     return trainer.strategy.reduce(numbers, reduce_op=which).tolist()
-
-
-def _do_nothing() -> None:
-    pass

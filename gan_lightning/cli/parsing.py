@@ -13,7 +13,7 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -24,6 +24,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from gan_lightning.errors import UsageError, mistake_in, one_line, own_place
+from gan_lightning.private import flags_of
 
 _KEY = re.compile(r'^(?:.*: )?Parser key "(?P<key>[^"]*)":\s*(?P<rest>.*)$')
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']*)':\s*(?P<rest>.*)$")
@@ -81,7 +82,7 @@ _failed: ContextVar[list[Exception] | None] = ContextVar("failed", default=None)
 
 
 class Parser(ArgumentParser):
-    """jsonargparse's, whose errors are exceptions with one sentence, and which takes no abbreviated flags."""
+    """A jsonargparse parser that raises errors of one sentence, and takes no abbreviated flags."""
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         # a config is a file of this machine, and says nothing of what an argument without a type is to be; what
@@ -94,6 +95,13 @@ class Parser(ArgumentParser):
         )
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
         self.start = Path.cwd()  # jsonargparse goes into the folder of a config file while it reads it
+        self.commands: Mapping[str, ArgumentParser] = {}
+
+    def add_subcommands(self, *args: Any, **kwargs: Any) -> Any:
+        """Remember the commands that are added, by name, as `commands`."""
+        action = super().add_subcommands(*args, **kwargs)
+        self.commands = action.choices
+        return action
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *others: Any, **settings: Any
@@ -110,7 +118,7 @@ class Parser(ArgumentParser):
         return super().parse_args(args, *others, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise.
+        """Raise the message as an error of one sentence.
 
         Raises:
             UsageError: the message, boiled down.
@@ -187,7 +195,7 @@ def under_key(find_key: Callable[[], str], kind: type) -> Iterator[None]:
 
     Args:
         find_key: tells the key, "" where it is not known.
-        kind: what is constructed.
+        kind: the class that is constructed.
 
     Raises:
         ValueError: instead of an error of settings which tells the user what to mend.
@@ -226,7 +234,7 @@ def _no_class(key: str, path: str) -> PermissionError:
 
 @contextmanager
 def settings_of(what: str) -> Iterator[None]:
-    """Where a library beneath this one refuses the settings of `what`, say of what: as long as the context lasts.
+    """Name `what` where a library beneath this one refuses its settings, as long as the context lasts.
 
     Raises:
         ValueError: instead of a ValueError, TypeError, RuntimeError or Lightning's MisconfigurationException that came
@@ -427,9 +435,9 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
 
 
 def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None = None) -> str:
-    """For flags, and words that are none, which no parser takes."""
+    """The sentence for a flag, or another word, that no parser takes."""
     parser = _parser_of(parser, command)
-    flags = [flag for flag in getattr(parser, "_option_string_actions", {}) if flag.startswith("--")]
+    flags = [] if parser is None else flags_of(parser)
     name = next((word for word in given.split() if word.startswith("-")), None)
     if name is None:
         return f"{given!r} is one argument too many: a setting is given as --NAME VALUE (see --help)"
@@ -440,7 +448,7 @@ def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None
 
 
 def _missing(names: list[str]) -> str:
-    """For arguments without which nothing can start."""
+    """The sentence for missing arguments that nothing can start without."""
     command = {name.partition(".")[0] for name in names if "." in name}
     flags = [name.partition(".")[2] or name for name in names]
     if flags and command:
@@ -452,10 +460,10 @@ def _missing(names: list[str]) -> str:
 
 
 class _Once(yaml.SafeLoader):
-    """PyYAML's, which refuses a key that stands twice: of two blocks `trainer` it would take the last one only."""
+    """A YAML loader that refuses a key that stands twice: PyYAML would take the last of two blocks `trainer` alone."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """The mapping.
+        """Read a mapping, in which no key stands twice.
 
         Raises:
             yaml.MarkedYAMLError: a key stands twice.
@@ -496,7 +504,7 @@ def _refuse_bad_files(files: Iterable[Path]) -> None:
 
 
 def _no_such_class(given: str, bases: list[type], text: str) -> str:
-    """For a name that is not that of a class of one of the wanted kinds."""
+    """The sentence for a name of no class of the wanted kinds."""
     names = {_public_path(kind) for base in bases for kind in _subclasses(base)}
     if "abstract" in text:
         return f"{given} only says what its subclasses have in common{_did_you_mean(sorted(names)[:5])}"
@@ -530,7 +538,7 @@ def _did_you_mean(names: Sequence[str]) -> str:
 
 
 def _close(name: str, names: Iterable[str]) -> list[str]:
-    """Up to three of the names, the nearest first. Of dotted names the last parts are compared."""
+    """Up to three of the names, the nearest first. The last parts of dotted names are compared too."""
     tails: dict[str, list[str]] = {}
     for candidate in sorted(names):
         tails.setdefault(candidate.rpartition(".")[2].lower(), []).append(candidate)
@@ -545,7 +553,7 @@ def _close(name: str, names: Iterable[str]) -> list[str]:
 
 def _parser_of(parser: ArgumentParser | None, command: str | None) -> ArgumentParser | None:
     """The parser of the command that was given, where `parser` has commands."""
-    commands = getattr(getattr(parser, "_subcommands_action", None), "choices", None) or {}
+    commands = parser.commands if isinstance(parser, Parser) else {}
     given = [command] if command else _arguments(parser)
     return next((commands[word] for word in given if word in commands), parser)
 
@@ -582,7 +590,7 @@ def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
 
 
 def _imported(path: str) -> Any:
-    """What is at an import path. None = nothing."""
+    """The object at an import path. None = there is none."""
     package, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(package), name, None)

@@ -51,7 +51,7 @@ class RunFolder:
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     def signs(self) -> list[str]:
-        """What a run has left here: names of files."""
+        """The names of the files that a run has left here."""
         found = [name for name in _SIGNS if (self.path / name).exists()]
         return found + [f"checkpoints/{file.name}" for file in sorted(self.path.glob("checkpoints/*.ckpt"))]
 

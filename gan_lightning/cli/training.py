@@ -29,6 +29,7 @@ from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.inference.stored import TILE
 from gan_lightning.prediction import FolderTranslation
+from gan_lightning.private import KeepsItsConfig
 from gan_lightning.training.adversarial import AdversarialModule
 from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.generative import GenerativeModule
@@ -39,11 +40,48 @@ _WITH_PLACE = warnings.formatwarning  # Lightning's
 
 
 class RunParser(Parser, LightningArgumentParser):
-    """Lightning's, with errors of one sentence."""
+    """The parser of `fit`, `validate`, `test` and `predict`."""
+
+    def add_method_arguments(self, theclass: Any, themethod: str, *args: Any, **kwargs: Any) -> list[str]:
+        """Add a command's own arguments; to `predict`, also those for the translation of a folder."""
+        added = super().add_method_arguments(theclass, themethod, *args, **kwargs)
+        if themethod == "predict":
+            self.add_argument(
+                "--input",
+                type=Path | None,
+                default=None,
+                help="Translate all images in this folder and its sub-folders, or this image file. None = predict on "
+                "the config's data.",
+            )
+            self.add_argument(
+                "--output",
+                type=Path | None,
+                default=None,
+                help="Folder of the translations. None = predictions/<name of the input> under the run's folder.",
+            )
+            self.add_argument(
+                "--direction",
+                type=str | None,
+                default=None,
+                help="a_to_b or b_to_a, for models that translate both ways. None = a_to_b.",
+            )
+            self.add_argument(
+                "--tile",
+                type=PositiveInt,
+                default=TILE,
+                help="Images with a longer side are translated in tiles of this side, in pixels.",
+            )
+            self.add_argument(
+                "--overlap",
+                type=NonNegativeInt | None,
+                default=None,
+                help="Pixels that neighbouring tiles share at least. None = a quarter of a tile.",
+            )
+        return added
 
 
-class GANCommandLine(LightningCLI):
-    """LightningCLI with what a GAN's run needs.
+class GANCommandLine(KeepsItsConfig, LightningCLI):
+    """The command line of a GAN's run.
 
     - A run is a folder: `trainer.default_root_dir` holds its checkpoints, samples, metrics and config, and `run.json`,
       how it was started. A new run refuses a folder that holds another one, and a folder that another process trains
@@ -64,21 +102,17 @@ class GANCommandLine(LightningCLI):
             super().__init__(*args, **kwargs)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, after a run's folder has been replaced by the config in it."""
+        """Replace the folder of a run by the config in it, parse, and refuse a seed that no generator takes."""
         if isinstance(args, dict | Namespace):
             self.config = parser.parse_object(args)
         else:
             self.config = parser.parse_args(_with_configs_of_runs(sys.argv[1:] if args is None else args))
-
-    def _set_seed(self) -> None:
-        """Lightning's, of the seeds that all generators take."""
-        seed = self.config[self.subcommand].seed_everything
+        seed = self.config[self.config.subcommand].seed_everything
         if not isinstance(seed, bool) and not 0 <= seed < 2**32:
             raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
-        super()._set_seed()
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what is not a setting of the trainer, the model or the data."""
+        """Add the settings that are none of the trainer's, the model's or the data's."""
         parser.add_argument(
             "--validate_before_fit",
             type=bool,
@@ -124,46 +158,6 @@ class GANCommandLine(LightningCLI):
             help="validate and test: evaluate so many times, with other draws each, for mean and standard deviation.",
         )
 
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        """Lightning's, with what translates a folder added to predict."""
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        if subcommand == "predict":
-            parser.add_argument(
-                "--input",
-                type=Path | None,
-                default=None,
-                help="Translate all images in this folder and its sub-folders, or this image file. None = predict on "
-                "the config's data.",
-            )
-            parser.add_argument(
-                "--output",
-                type=Path | None,
-                default=None,
-                help="Folder of the translations. None = predictions/<name of the input> under the run's folder.",
-            )
-            parser.add_argument(
-                "--direction",
-                type=str | None,
-                default=None,
-                help="a_to_b or b_to_a, for models that translate both ways. None = a_to_b.",
-            )
-            parser.add_argument(
-                "--tile",
-                type=PositiveInt,
-                default=TILE,
-                help="Images with a longer side are translated in tiles of this side, in pixels.",
-            )
-            parser.add_argument(
-                "--overlap",
-                type=NonNegativeInt | None,
-                default=None,
-                help="Pixels that neighbouring tiles share at least. None = a quarter of a tile.",
-            )
-        return parser
-
-    def _parse_ckpt_path(self) -> None:
-        """LightningCLI would replace the config by the checkpoint's hyperparameters; the model warns of differences."""
-
     def before_instantiate_classes(self) -> None:
         """Give the run's folder to all that writes; refuse one that is taken."""
         config = self.config[self.subcommand]
@@ -200,7 +194,7 @@ class GANCommandLine(LightningCLI):
 
     @property
     def folder(self) -> RunFolder:
-        """The run's."""
+        """The run's folder."""
         return RunFolder(Path(self.config[self.subcommand].trainer.default_root_dir))
 
     def _last_checkpoint(self) -> Path:
@@ -221,7 +215,7 @@ class GANCommandLine(LightningCLI):
             print(f"{folder.path} has no checkpoint yet: the run starts anew", file=sys.stderr)
 
     def _checkpoint_to_use(self, named: Any) -> str | None:
-        """The file that --ckpt_path names for what is no training; None where no weights are to be loaded.
+        """The file that --ckpt_path names for an evaluation or a prediction. None = no weights are to be loaded.
 
         Raises:
             ValueError: it names none, and an untrained model would be evaluated.
@@ -248,7 +242,7 @@ class GANCommandLine(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """The trainer, with the parts that every run has."""
-        trainer = self._get(self.config_init, "trainer")
+        trainer = self.config_init[self.subcommand].trainer
         root = trainer.default_root_dir
         folder = str(Path(root).absolute() / "checkpoints")
         callbacks = _listed(trainer.callbacks)
@@ -268,7 +262,7 @@ class GANCommandLine(LightningCLI):
             # each refresh costs as much as half a small step
             callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
         if trainer.enable_model_summary is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
-            callbacks.append(Summary())
+            callbacks.append(ModelParts())
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -334,7 +328,7 @@ class GANCommandLine(LightningCLI):
             self._evaluate()
 
     def _evaluate(self) -> None:
-        """Evaluate beside the training; say the scores in a line."""
+        """Evaluate beside the training; print the scores in a line."""
         trainer = self.trainer
         (scores,) = trainer.validate(self.model, datamodule=self.datamodule, verbose=False, weights_only=True)
         if trainer.is_global_zero and scores:
@@ -342,7 +336,7 @@ class GANCommandLine(LightningCLI):
             print(f"evaluated after {self.model.images_seen:,} images: {said}")
 
     def after_validate(self) -> None:
-        """Evaluate again with other seeds, where asked; say the numbers together with how they were made."""
+        """Evaluate again with other seeds, where asked; print the scores and how they were made."""
         config = self.config[self.subcommand]
         evaluate = self.trainer.validate if self.subcommand == "validate" else self.trainer.test
         for evaluation in self.trainer.callbacks:  # type: ignore[attr-defined]
@@ -358,7 +352,7 @@ class GANCommandLine(LightningCLI):
     after_test = after_validate
 
     def predict(self, **prediction: Any) -> None:
-        """Translate a folder where there is one to translate; else what Lightning's predict does."""
+        """Translate a folder where `--input` names one; else predict on the config's data."""
         if not self._translates():
             self.trainer.predict(**prediction)
             return
@@ -440,11 +434,11 @@ def _place(logger: Namespace, root: Path) -> None:
         logger.init_args.id = kept.read_text() if kept.exists() else None
 
 
-class Summary(ModelSummary):
+class ModelParts(ModelSummary):
     """A line for each part of the model: its name, class and number of parameters."""
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print it."""
+        """Print the parts."""
         parts = [(name, type(part).__name__, part) for name, part in pl_module.named_children()]
         counts = {name: sum(p.numel() for p in part.parameters()) for name, _, part in parts}
         shown = [(name, kind, f"{counts[name]:,}") for name, kind, _ in parts if counts[name]]
@@ -454,7 +448,7 @@ class Summary(ModelSummary):
 
 
 class Bar(TQDMProgressBar):
-    """Lightning's progress bar, which shows scores with four digits, and each batch of an evaluation."""
+    """A progress bar that shows scores with four digits, and each batch of an evaluation."""
 
     def on_validation_batch_end(
         self,
@@ -465,7 +459,7 @@ class Bar(TQDMProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count the batch: it is a large one."""
+        """Move the bar by each batch, as those of an evaluation are large."""
         if self.is_enabled:
             bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
             bar.n = batch_idx + 1
@@ -474,7 +468,7 @@ class Bar(TQDMProgressBar):
     on_test_batch_end = on_validation_batch_end
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """The values behind the bar."""
+        """Round the scores that are shown behind the bar."""
         shown = super().get_metrics(trainer, pl_module)
         return {
             name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
@@ -496,7 +490,7 @@ class SaveConfig(SaveConfigCallback):
     """Write the run's config into its folder, once, and keep those of earlier starts."""
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Write it, unless this is a trial run (`fast_dev_run`)."""
+        """Write the config, unless this is a trial run (`fast_dev_run`)."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             text = self.parser.dump(self.config, skip_unset=False)
             RunFolder(Path(trainer.default_root_dir)).save_config(text)
@@ -541,7 +535,7 @@ def _plainly(
 
 
 class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
-    """jsonargparse's, with the lines of the list of models as they are."""
+    """A help text that keeps the lines of the list of models as they are."""
 
 
 def main(args: list[str] | None = None) -> GANCommandLine:

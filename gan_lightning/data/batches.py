@@ -1,56 +1,178 @@
-"""What a datamodule hands to a model: five kinds of batches, the only thing both sides know.
+"""What a datamodule hands to a model: kinds of batches, the only thing both sides know.
 
-Images in a batch are float32 NCHW in [-1, 1] by the time a model sees them (a datamodule converts on the device).
+A batch is a NamedTuple of tensors with N rows each. Its class states for each field what it holds (`Role`), and which
+fields show the same place (`View`). Whatever is done to batches goes by that alone, so that a new kind is one class:
+
+    class SegmentedBatch(NamedTuple):
+        images: Annotated[Tensor, Role.IMAGE, View("scene")]
+        classes: Annotated[Tensor, Role.CLASS_MAP, View("scene")]
+        labels: Annotated[Tensor | None, Role.LABELS] = None
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias, TypeVar, get_type_hints, runtime_checkable
 
+import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
-from torch.utils._pytree import tree_map
+
+
+class Role(Enum):
+    """What a field of a batch holds.
+
+    Pictures (images, voxels, frames) are float in [-1, 1] by the time a model sees them: a datamodule converts integers
+    on the device. Grids (pictures and class maps) have height and width as their last axes, which are cut and mirrored.
+    """
+
+    IMAGE = "image"  # float (N, C, H, W)
+    VOXELS = "voxels"  # float (N, C, D, H, W)
+    FRAMES = "frames"  # float (N, C, T, H, W)
+    CLASS_MAP = "class map"  # integer (N, H, W): the class, or the instance, of each pixel
+    LABELS = "labels"  # int64 (N,): class indices, -1 where unknown
+    ATTRIBUTES = "attributes"  # float (N, A) in {0, 1}
+    CAPTION = "caption"  # float (N, E) embeddings or int64 (N, T) token ids
+    LANDMARKS = "landmarks"  # float (N, K, 2): column and row of points; (0, 0) is the middle of the first pixel
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it holds levels of brightness."""
+        return self in (Role.IMAGE, Role.VOXELS, Role.FRAMES)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether its last axes are height and width."""
+        return self.is_picture or self is Role.CLASS_MAP
+
+    def fits(self, values: Tensor) -> bool:
+        """Whether values have the number of axes and the kind of numbers that the role has; any range."""
+        axes, floating = _FORMS[self]
+        return values.dim() == axes and floating in (None, values.is_floating_point())
+
+
+_FORMS: Mapping[Role, tuple[int, bool | None]] = {
+    Role.IMAGE: (4, True),
+    Role.VOXELS: (5, True),
+    Role.FRAMES: (5, True),
+    Role.CLASS_MAP: (3, False),
+    Role.LABELS: (1, False),
+    Role.ATTRIBUTES: (2, True),
+    Role.CAPTION: (2, None),
+    Role.LANDMARKS: (3, True),
+}
+_SAID = {
+    Role.IMAGE: "images, float (N, C, H, W)",
+    Role.VOXELS: "voxels, float (N, C, D, H, W)",
+    Role.FRAMES: "frames, float (N, C, T, H, W)",
+    Role.CLASS_MAP: "a class of each pixel, int64 (N, H, W)",
+    Role.LABELS: "class indices, int64 (N,)",
+    Role.ATTRIBUTES: "attributes, float (N, A)",
+    Role.CAPTION: "embeddings, float (N, E), or token ids, int64 (N, T)",
+    Role.LANDMARKS: "points, float (N, K, 2)",
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """A place that several fields of a batch show: they are cut at the same spot and mirrored together.
+
+    Args:
+        name: the same for those fields. A field that names none is a view of its own.
+    """
+
+    name: str
+
+
+class Field(NamedTuple):
+    """What a batch class states of one field."""
+
+    roles: tuple[Role, ...]  # one; of a field that may hold either labels or attributes, both
+    view: str
+
+    @property
+    def role(self) -> Role:
+        """The first of its roles."""
+        return self.roles[0]
 
 
 class ImageBatch(NamedTuple):
-    """Images, and their labels where the data set has any."""
+    """Images, and their labels (or attributes) where the data set has any."""
 
-    images: Tensor  # (N, C, H, W)
-    labels: Tensor | None = None  # int64 (N,) class indices, -1 where unknown; or float (N, A) attributes in {0, 1}
+    images: Annotated[Tensor, Role.IMAGE]
+    labels: Annotated[Tensor | None, Role.LABELS, Role.ATTRIBUTES] = None
 
 
 class PairedBatch(NamedTuple):
     """A source image and the target it is to become, aligned; in super-resolution the target is the larger."""
 
-    source: Tensor  # (N, C_source, H, W)
-    target: Tensor  # (N, C_target, H', W')
+    source: Annotated[Tensor, Role.IMAGE, View("pair")]
+    target: Annotated[Tensor, Role.IMAGE, View("pair")]
 
 
 class UnpairedBatch(NamedTuple):
     """An image of domain A and an unrelated one of domain B."""
 
-    real_a: Tensor  # (N, C_a, H, W)
-    real_b: Tensor  # (N, C_b, H, W)
+    real_a: Annotated[Tensor, Role.IMAGE]
+    real_b: Annotated[Tensor, Role.IMAGE]
 
 
 class CaptionedBatch(NamedTuple):
     """An image and the embedding or the token ids of its caption."""
 
-    images: Tensor  # (N, C, H, W)
-    captions: Tensor  # float (N, E) embeddings or int64 (N, T) token ids
+    images: Annotated[Tensor, Role.IMAGE]
+    captions: Annotated[Tensor, Role.CAPTION]
 
 
 class DomainBatch(NamedTuple):
     """A labelled image of the source domain and an unrelated one of the target domain."""
 
-    source: Tensor  # (N, C, H, W)
-    source_labels: Tensor  # int64 (N,) class indices
-    target: Tensor  # (N, C, H, W)
-    target_labels: Tensor | None = None  # int64 (N,) class indices; None in training, which is not to know them
+    source: Annotated[Tensor, Role.IMAGE]
+    source_labels: Annotated[Tensor, Role.LABELS]
+    target: Annotated[Tensor, Role.IMAGE]
+    target_labels: Annotated[Tensor | None, Role.LABELS] = None  # None in training, which is not to know them
 
 
-Batch = ImageBatch | PairedBatch | UnpairedBatch | CaptionedBatch | DomainBatch
+Batch: TypeAlias = tuple[Any, ...]
+"""Any of these, or a class of your own that states its roles."""
 
-AnyBatch = TypeVar("AnyBatch", ImageBatch, PairedBatch, UnpairedBatch, CaptionedBatch, DomainBatch)
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
 Tree = TypeVar("Tree")
+
+
+@cache
+def fields_of(batch_type: type[Batch]) -> Mapping[str, Field]:
+    """What a batch class states of its fields, by their names, in their order.
+
+    Raises:
+        TypeError: it does not say what a field holds, or in which picture landmarks lie.
+    """
+    fields = {}
+    for name, hint in get_type_hints(batch_type, include_extras=True).items():
+        stated = getattr(hint, "__metadata__", ())
+        roles = tuple(each for each in stated if isinstance(each, Role))
+        if not roles:
+            raise TypeError(
+                f"{batch_type.__name__} does not say what its field {name} holds: annotate it with a role, such as "
+                f"{name}: Annotated[Tensor, Role.IMAGE]"
+            )
+        fields[name] = Field(roles, next((each.name for each in stated if isinstance(each, View)), name))
+    shown = {field.view for field in fields.values() if field.role.is_grid}
+    for name, field in fields.items():
+        if field.role is Role.LANDMARKS and field.view not in shown:
+            raise TypeError(
+                f"{batch_type.__name__} does not say in which image the landmarks {name} lie: annotate both with the "
+                'same view, such as View("face")'
+            )
+    return fields
+
+
+def has_pairs(batch_type: type[Batch]) -> bool:
+    """Whether several pictures or class maps of a batch show the same place, as a source and its target do."""
+    views = [field.view for field in fields_of(batch_type).values() if field.role.is_grid]
+    return len(set(views)) < len(views)
 
 
 @runtime_checkable
@@ -87,25 +209,41 @@ def item_numbers(loader: Any, batch_idx: int, count: int, before: int, rank: int
 
 
 def batch_length(batch: Batch) -> int:
-    """Number of images (or pairs) in a batch."""
+    """Number of items (images, pairs, ...) in a batch."""
     return len(batch[0])
 
 
 def detach(tensors: Tree) -> Tree:
     """The same nest of tensors, cut from the graph that made it."""
-    return tree_map(lambda t: t.detach() if isinstance(t, Tensor) else t, tensors)
+    return apply_to_collection(tensors, Tensor, Tensor.detach)
+
+
+def map_fields(batch: AnyBatch, function: Callable[[Field, Tensor], Tensor]) -> AnyBatch:
+    """The batch with `function` applied to each field that is there, given what its class states of it."""
+    make: Any = type(batch)
+    stated = fields_of(type(batch)).values()
+    return make(*(v if v is None else function(field, v) for field, v in zip(stated, batch, strict=True)))
+
+
+def map_pictures(batch: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
+    """The batch with `function` applied to its images, voxels and frames; all else stays as it is."""
+    return map_fields(batch, lambda field, values: function(values) if field.role.is_picture else values)
+
+
+def map_rows(batch: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
+    """The batch with `function` applied to all its tensors alike."""
+    make: Any = type(batch)
+    return make(*(None if values is None else function(values) for values in batch))
 
 
 def first(batch: AnyBatch, count: int) -> AnyBatch:
     """The first `count` items of a batch."""
-    make: Any = type(batch)
-    return make(*(None if field is None else field[:count] for field in batch))
+    return map_rows(batch, lambda values: values[:count])
 
 
 def select(batch: AnyBatch, rows: Tensor) -> AnyBatch:
     """The items of a batch at `rows`, int64 (n,)."""
-    make: Any = type(batch)
-    return make(*(None if field is None else field[rows] for field in batch))
+    return map_rows(batch, lambda values: values[rows])
 
 
 def split(batch: AnyBatch, parts: int) -> list[AnyBatch]:
@@ -121,3 +259,147 @@ def split(batch: AnyBatch, parts: int) -> list[AnyBatch]:
     fields: list[Any] = [[None] * parts if field is None else field.chunk(parts) for field in batch]
     make: Any = type(batch)
     return [make(*part) for part in zip(*fields, strict=True)]
+
+
+def grids(batch: Batch) -> dict[str, Tensor]:
+    """The pictures and class maps of a batch, by their fields' names."""
+    stated = zip(fields_of(type(batch)).items(), batch, strict=True)
+    return {name: values for (name, field), values in stated if field.role.is_grid and values is not None}
+
+
+def class_labels(batch: Batch) -> Tensor | None:
+    """The class labels of a batch, int64 (N,); None where it has none, or attributes, or those of several images."""
+    stated = zip(fields_of(type(batch)).values(), batch, strict=True)
+    found = [values for field, values in stated if Role.LABELS in field.roles]
+    return found[0] if len(found) == 1 and found[0] is not None and Role.LABELS.fits(found[0]) else None
+
+
+def check_fields(batch: Batch, reader: str) -> None:
+    """Hold a batch against what its class states of its fields.
+
+    Args:
+        batch: as a model sees it.
+        reader: name of the model, for an error.
+
+    Raises:
+        ValueError: a field has other axes, numbers or a wider range than its role, or fields differ in length.
+    """
+    for (name, field), values in zip(fields_of(type(batch)).items(), batch, strict=True):
+        if values is None:
+            continue
+        if field.role.is_picture and (not values.is_floating_point() or values.abs().max() > 1):
+            kind = "images" if field.role is Role.IMAGE else field.role.value
+            raise ValueError(
+                f"{reader} takes float {kind} in [-1, 1], but the data serve {values.dtype} in [{values.min()}, "
+                f"{values.max()}]: convert them with gan_lightning.data.images.to_float"
+            )
+        if not any(role.fits(values) for role in field.roles):
+            wanted = ", or ".join(_SAID[role] for role in field.roles)
+            raise ValueError(
+                f"{name} must be {wanted}, but the data serve {reader} {values.dtype} of shape {tuple(values.shape)}: "
+                f"mend what the datamodule makes of it, or the role that {type(batch).__name__} states"
+            )
+        if len(values) != batch_length(batch):
+            raise ValueError(
+                f"the data serve {reader} a {type(batch).__name__} with {batch_length(batch)} items, of which {name} "
+                f"has {len(values)}: give each item exactly one"
+            )
+
+
+# ---------------------------------------------------------------------- cutting and mirroring
+
+
+class Place(Protocol):
+    """Where in each picture of a batch a smaller one is cut out."""
+
+    def cut(self, grid: Tensor) -> Tensor:
+        """Grids (N, ..., H, W) as what is cut out of them, (N, ..., h, w)."""
+        ...
+
+    def move(self, points: Tensor) -> Tensor:
+        """Points float (N, K, 2) of whole grids, column and row, as points of what is cut out."""
+        ...
+
+
+class Middle(NamedTuple):
+    """The middle of all pictures, not mirrored."""
+
+    top: int
+    left: int
+    size: tuple[int, int]  # height and width
+
+    def cut(self, grid: Tensor) -> Tensor:
+        """Grids (N, ..., H, W) as their middles (N, ..., *size); no copy is made."""
+        return grid[..., self.top : self.top + self.size[0], self.left : self.left + self.size[1]]
+
+    def move(self, points: Tensor) -> Tensor:
+        """Points float (N, K, 2), counted from the middle's corner."""
+        return points - points.new_tensor([self.left, self.top])
+
+
+class Window(NamedTuple):
+    """A place of its own for each picture, and whether what is cut out is mirrored left to right."""
+
+    top: Tensor  # int64 (N, 1)
+    left: Tensor  # int64 (N, 1)
+    mirrored: Tensor  # bool (N, 1)
+    size: tuple[int, int]  # height and width
+
+    def cut(self, grid: Tensor) -> Tensor:
+        """Grids (N, ..., H, W) as their windows (N, ..., *size)."""
+        if grid.dtype == torch.uint16:  # which few kernels know: the same bits under another name
+            return self.cut(grid.view(torch.int16)).view(torch.uint16)
+        height, width = self.size
+        count, depth = len(grid), math.prod(grid.shape[1:-2])
+        along = torch.arange(width, device=grid.device)
+        columns = self.left + torch.where(self.mirrored, along.flip(0), along)  # (N, w)
+        # rows whole, then columns: looking both up at once would be a look-up for each pixel, and several times as slow
+        rows = self.top + torch.arange(height, device=grid.device)  # (N, h)
+        planes = torch.arange(count * depth, device=grid.device).view(count, depth, 1)
+        lines = grid.flatten(0, -2).index_select(0, (planes * grid.shape[-2] + rows[:, None]).flatten())  # (N·D·h, W)
+        lines = lines.view(count, depth, height, -1)
+        found = lines.gather(3, columns[:, None, None, :].expand(count, depth, height, width))
+        return found.view(*grid.shape[:-2], height, width)
+
+    def move(self, points: Tensor) -> Tensor:
+        """Points float (N, K, 2), counted from the window's corner; each keeps its number if mirrored, too."""
+        column, row = points[..., 0] - self.left, points[..., 1] - self.top
+        return torch.stack([torch.where(self.mirrored, self.size[1] - 1 - column, column), row], dim=-1)
+
+
+def view_sizes(batch: Batch) -> dict[str, tuple[int, int]]:
+    """Height and width of each view of a batch, in the order of the fields.
+
+    Raises:
+        ValueError: fields of one view have several sizes, so that they cannot be cut together.
+    """
+    sizes: dict[str, tuple[int, int]] = {}
+    for name, values in grids(batch).items():
+        field = fields_of(type(batch))[name]
+        size = values.shape[-2], values.shape[-1]
+        if sizes.setdefault(field.view, size) != size:
+            raise ValueError(
+                f"{name} of a {type(batch).__name__} has {size[0]}x{size[1]} pixels (height x width), and what it is "
+                f"aligned with {'x'.join(map(str, sizes[field.view]))}: make them equally large, or cut them in the "
+                "datamodule's own on_after_batch_transfer"
+            )
+    return sizes
+
+
+def crop(batch: AnyBatch, place: Callable[[tuple[int, int]], Place]) -> AnyBatch:
+    """A smaller part of every picture and class map, with the landmarks in it; labels and captions stay as they are.
+
+    Landmarks may come to lie outside of the part.
+
+    Args:
+        batch: of pictures with N rows.
+        place: called once for each view, in the order of the fields, with its height and width: where it is cut.
+    """
+    places = {view: place(size) for view, size in view_sizes(batch).items()}
+
+    def cut(field: Field, values: Tensor) -> Tensor:
+        if field.role.is_grid:
+            return places[field.view].cut(values)
+        return places[field.view].move(values) if field.role is Role.LANDMARKS else values
+
+    return map_fields(batch, cut)

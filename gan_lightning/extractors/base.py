@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gan_lightning.data.images import as_uint8, to_channels
 from gan_lightning.extractors.resizing import resize_bilinear
+from gan_lightning.private import writes
 from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt
 
 
@@ -87,7 +88,7 @@ class FeatureExtractor(nn.Module):
         The weights are read once, and again only when they were written to or moved.
         """
         state = self.state_dict()
-        made_of = (self.preprocessing, [(name, value.data_ptr(), _version(value)) for name, value in state.items()])
+        made_of = (self.preprocessing, [(name, value.data_ptr(), writes(value)) for name, value in state.items()])
         if self._named is None or self._named[0] != made_of:
             digest = hashlib.sha256(f"{type(self).__module__}.{type(self).__qualname__} {self.preprocessing}".encode())
             for name, value in state.items():
@@ -162,11 +163,6 @@ class NoFeatures(FeatureExtractor):
     def extract(self, images: Tensor) -> Features:
         """Features (N, 0) of uint8 images (N, 3, H, W)."""
         return Features(torch.empty(len(images), 0, device=images.device))
-
-
-def _version(tensor: Tensor) -> int | None:
-    """How often it was written to; None of one that was moved in inference mode, which does not count."""
-    return None if tensor.is_inference() else tensor._version
 
 
 @contextmanager

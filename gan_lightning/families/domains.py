@@ -1,8 +1,8 @@
-"""Features that are the same in two domains, by an adversary: what such models share besides the game.
+"""Features that are the same in two domains, by an adversary: the base of such models.
 
 The generator's player is a classifier: features, and a labeller on top of them. The discriminator sees features, never
 images, and tells the domains apart; features that fool it do not say which domain they come from, and so the labeller,
-who learns on the source alone, can read the target too.
+which learns on the source alone, can read the target too.
 """
 
 from abc import abstractmethod
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
 from gan_lightning.data.batches import Batch, DomainBatch, first
+from gan_lightning.data.description import DataDescription
 from gan_lightning.data.images import to_channels
 from gan_lightning.inference import evaluating
 from gan_lightning.losses import Minimax
@@ -24,8 +25,8 @@ from gan_lightning.training.adversarial import AdversarialModule, Player, Terms
 SOURCE, TARGET = 0, 1  # domains, as a conditional classifier knows them
 
 
-class Features(NamedTuple):
-    """Of both domains' images."""
+class DomainFeatures(NamedTuple):
+    """Features of both domains' images."""
 
     source: Tensor  # (N, F)
     target: Tensor  # (N, F)
@@ -58,17 +59,17 @@ class DomainInvariance(AdversarialModule):
         self.source_accuracy = MulticlassAccuracy(classes, average="micro")
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """The labeller, a part of the generator, is called, and compiled, by itself too."""
+        """Add the labeller, a part of the generator that is called, and compiled, by itself too."""
         labeller: Any = self.generator.labeller
         return super().players() | {"generator": [self.generator, labeller]}
 
     @abstractmethod
     def domain_weight(self) -> float:
-        """What the discriminator's cross-entropy weighs beside the labels' for the features, now."""
+        """The present weight of the discriminator's cross-entropy in the features' loss, beside the labels'."""
 
-    def draw_fakes(self, batch: DomainBatch) -> Features:
+    def draw_fakes(self, batch: DomainBatch) -> DomainFeatures:
         """The features of both domains."""
-        return Features(*(self._features(*pair) for pair in ((batch.source, SOURCE), (batch.target, TARGET))))
+        return DomainFeatures(*(self._features(*pair) for pair in ((batch.source, SOURCE), (batch.target, TARGET))))
 
     def _features(self, images: Tensor, domain: int) -> Tensor:
         conditions = self._conditions(images, domain)
@@ -77,17 +78,17 @@ class DomainInvariance(AdversarialModule):
     def _conditions(self, images: Tensor, domain: int) -> list[Tensor]:
         return [images.new_full((len(images),), domain, dtype=torch.int64)] if self.generator.num_domains else []
 
-    def discriminator_loss(self, batch: DomainBatch, fake: Features) -> Terms:
+    def discriminator_loss(self, batch: DomainBatch, fake: DomainFeatures) -> Terms:
         """Tell the source's features from the target's: the mean cross-entropy over both."""
         return {"domain": self.adversarial_loss(*map(DiscriminatorOutput.of, self._verdicts(fake))) / 2}
 
-    def generator_loss(self, batch: DomainBatch, fake: Features) -> Terms:
+    def generator_loss(self, batch: DomainBatch, fake: DomainFeatures) -> Terms:
         """Read the source's labels; keep the discriminator from telling the domains apart."""
         label = F.cross_entropy(self.generator.labeller(fake.source).float(), batch.source_labels)  # type: ignore[operator]
         domain = self.loss.discriminator(*self._verdicts(fake)) / 2
         return {"label": label, "domain": -self.domain_weight() * domain}
 
-    def _verdicts(self, features: Features) -> list[Tensor]:
+    def _verdicts(self, features: DomainFeatures) -> list[Tensor]:
         return [self.discriminator(part).float() for part in features]
 
     @torch.no_grad()
@@ -127,16 +128,22 @@ class DomainInvariance(AdversarialModule):
         shown = first(batch, count)
         return torch.stack([to_channels(part, 3) for part in (shown.source, shown.target)], 1).flatten(0, 1), 10
 
+    def check_data(self, data: DataDescription) -> None:
+        """The labeller needs an output for each class of the data."""
+        super().check_data(data)
+        classes: Any = self.generator.classes
+        if data.num_classes is not None and data.num_classes > classes:
+            raise ValueError(
+                f"the data have {data.num_classes} classes, and the networks of {type(self).__name__} know {classes}: "
+                f"set the generator's classes to {data.num_classes}"
+            )
+
     def check_batch(self, batch: Any) -> None:
         """Try classifier and discriminator on two images of each domain."""
         name, classes = type(self).__name__, self.generator.classes
-        if not isinstance(batch, DomainBatch):
-            raise TypeError(
-                f"{name} learns from a DomainBatch ({', '.join(DomainBatch._fields)}), but the data serve a "
-                f"{type(batch).__name__}: choose a datamodule that makes DomainBatches, or another model"
-            )
+        self.check_kind(batch)
         labels = batch.source_labels
-        if labels.min() < 0 or labels.max() >= classes:  # type: ignore[operator]
+        if labels.min() < 0 or labels.max() >= classes:
             raise ValueError(
                 f"the data serve labels from {labels.min()} to {labels.max()}, but the networks know the classes 0 to "
                 f"{classes - 1}: set the generator's classes to the data's number of classes"  # type: ignore[operator]

@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from gan_lightning.data.batches import ImageBatch
+from gan_lightning.data.batches import ImageBatch, batch_length, class_labels
+from gan_lightning.data.description import DataDescription
 from gan_lightning.inference import LatentSampler, NormalPrior, Prior
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.training.adversarial import AdversarialModule
@@ -39,7 +40,7 @@ class FromLatents(GenerativeModule):
 
     @property
     def sampler(self) -> LatentSampler:
-        """Makes images, with the averaged weights."""
+        """A sampler with the averaged weights."""
         return LatentSampler(self.averaged_generator, self.prior, self.clamps)
 
     def latents(self, count: int) -> Tensor:
@@ -47,7 +48,7 @@ class FromLatents(GenerativeModule):
         return self.prior.draw(count, self.latent_dim, self.device)
 
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
-        """What the networks take besides their first argument: the labels of a conditional model, else nothing."""
+        """The networks' further arguments: the labels of a conditional model, else none."""
         return [] if self.num_classes == 0 or labels is None else [labels]
 
     def sample(
@@ -61,9 +62,9 @@ class FromLatents(GenerativeModule):
         """Generate images float32 (n, C, H, W) in [-1, 1] with the averaged weights; see `LatentSampler.sample`."""
         return self.sampler.sample(n, labels, truncation, seed, first)
 
-    def generate(self, batch: ImageBatch) -> Tensor:
-        """As many images as the batch has, of its classes."""
-        return self.sample(len(batch.images), batch.labels if self.num_classes else None)
+    def generate(self, batch: Any) -> Tensor:
+        """Make as many images as the batch has, of its classes."""
+        return self.sample(batch_length(batch), class_labels(batch) if self.num_classes else None)
 
     def reference(self, batch: ImageBatch) -> Tensor:
         """The batch's images."""
@@ -71,34 +72,31 @@ class FromLatents(GenerativeModule):
 
     def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
         """`count` samples from fixed latents; a conditional model shows a class a column."""
-        return self.sample(count, seed=0), self.num_classes or round(count**0.5)
+        return self.render(self.sample(count, seed=0)), self.num_classes or round(count**0.5)
 
     def check_batch(self, batch: Any) -> None:
-        """Also: a conditional model needs labels below its number of classes."""
-        if isinstance(batch, ImageBatch) and self.num_classes:
-            if batch.labels is None or batch.labels.ndim != 1:
-                served = "none" if batch.labels is None else f"attributes of shape {tuple(batch.labels.shape[1:])}"
+        """Check that a conditional model gets labels below its number of classes."""
+        self.check_kind(batch)
+        if self.num_classes:
+            labels = class_labels(batch)
+            if labels is None:
+                given = getattr(batch, "labels", None)
+                served = "none" if given is None else f"attributes of shape {tuple(given.shape[1:])}"
                 raise ValueError(
                     f"{type(self).__name__} needs a class label for each image, but the data serve {served}: choose "
                     "labelled data, or a generator with num_classes: 0"
                 )
-            if batch.labels.min() < 0 or batch.labels.max() >= self.num_classes:
+            if labels.min() < 0 or labels.max() >= self.num_classes:
                 raise ValueError(
-                    f"the data serve labels from {batch.labels.min()} to {batch.labels.max()}, but the networks know "
-                    f"the classes 0 to {self.num_classes - 1}: set num_classes of both networks to the data's number "
-                    "of classes"
+                    f"the data serve labels from {labels.min()} to {labels.max()}, but the networks know the classes "
+                    f"0 to {self.num_classes - 1}: set num_classes of both networks to the data's number of classes"
                 )
-        self._check_classes()
         super().check_batch(batch)
 
-    def _check_classes(self) -> None:
-        """The classes of the whole data set, whichever a batch happens to have.
-
-        Raises:
-            ValueError: the networks know more of them, or fewer.
-        """
-        data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
-        classes = getattr(data, "num_classes", None)
+    def check_data(self, data: DataDescription) -> None:
+        """A conditional model needs exactly the classes of the data: evaluation makes images of all it knows."""
+        super().check_data(data)
+        classes = data.num_classes
         if not self.num_classes or classes is None or classes == self.num_classes:
             return
         fix = f"set num_classes of both networks to {classes}"
@@ -124,10 +122,10 @@ class NoiseToImage(FromLatents, AdversarialModule):
                 "of both to the same (0 = no labels)"
             )
 
-    def draw_fakes(self, batch: ImageBatch) -> Tensor:
+    def draw_fakes(self, batch: Any) -> Tensor:
         """A fake for each real image, of the same class where the model knows classes."""
-        return self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
+        return self.generator(self.latents(batch_length(batch)), *self.conditions(class_labels(batch)))
 
-    def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """Given the labels of a conditional model."""
-        return self.discriminate(images, *self.conditions(batch.labels), **asked)
+    def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
+        """The discriminator's answer, given the labels of a conditional model."""
+        return self.discriminate(images, *self.conditions(class_labels(batch)), **asked)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss
 
+from gan_lightning import private
 from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch, first
 from gan_lightning.data.images import to_channels
 from gan_lightning.inference import Translator
@@ -22,7 +23,7 @@ class Translates(GenerativeModule):
 
     @property
     def translator(self) -> Translator:
-        """Makes images, with the averaged weights."""
+        """A translator with the averaged weights."""
         return Translator(self.averaged_generator)
 
     def translate(self, images: Tensor, direction: str | None = None) -> Tensor:
@@ -46,7 +47,7 @@ class FromSources(Translates):
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
         """Rows of source | fake | target, three such rows' worth side by side."""
         shown = first(batch, count)
-        return side_by_side(shown.source, self.generate(shown), shown.target), 3
+        return side_by_side(shown.source, *map(self.render, (self.generate(shown), self.reference(shown)))), 3
 
 
 class SuperResolution(FromSources):
@@ -58,7 +59,7 @@ class SuperResolution(FromSources):
 
     @property
     def translator(self) -> Translator:
-        """From images (N, C, H, W) to (N, C, scale · H, scale · W), limited to [-1, 1]."""
+        """A translator of images (N, C, H, W) to (N, C, scale · H, scale · W), limited to [-1, 1]."""
         return Translator(self.averaged_generator, clamp=True)
 
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
@@ -90,9 +91,10 @@ class OneWayTranslation(Translates, AdversarialModule):
         return batch.real_b
 
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
-        """Rows of real A | fake B | real B | what becomes of that B, which should stay as it is."""
+        """Rows of real A | fake B | real B | that B through the generator, which should leave it alone."""
         real_a, real_b = first(batch, count)
-        return side_by_side(real_a, self.translate(real_a), real_b, self.translate(real_b)), 4
+        columns = real_a, self.translate(real_a), real_b, self.translate(real_b)
+        return side_by_side(*map(self.render, columns)), 4
 
 
 class UnpairedTranslation(Translates, AdversarialModule):
@@ -126,7 +128,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
 
     @property
     def translator(self) -> Translator:
-        """In both directions, "a_to_b" and "b_to_a"."""
+        """A translator in both directions, "a_to_b" and "b_to_a"."""
         return Translator(self.averaged_generator)
 
     def generate(self, batch: UnpairedBatch) -> Tensor:
@@ -145,7 +147,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
         """
         if not self.training:
             return images
-        if self._trainer is None or self.trainer.world_size == 1:
+        if private.trainer_of(self) is None or self.trainer.world_size == 1:
             return pool.exchange(images)
         gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
         return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]
@@ -175,7 +177,8 @@ class UnpairedTranslation(Translates, AdversarialModule):
         shown = first(batch, count)
         fake_b, fake_a = self.translate(shown.real_a, "a_to_b"), self.translate(shown.real_b, "b_to_a")
         rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
-        return side_by_side(shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b), 6
+        columns = shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b
+        return side_by_side(*map(self.render, columns)), 6
 
 
 def side_by_side(*columns: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a trained network does: images from latents, and images from images. Nothing here needs Lightning."""
+"""Images from a trained network: from latents, and from images. Nothing here needs Lightning."""
 
 from gan_lightning.inference.latents import LatentSampler, Sampler, Space
 from gan_lightning.inference.modes import evaluating

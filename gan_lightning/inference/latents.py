@@ -17,7 +17,7 @@ _NOISE = 1  # the name of the stream that a generator's own noise is drawn from
 
 
 class Sampler(ABC):
-    """What makes images by number: image k of a seed is the same whatever else is made with it."""
+    """A source of images by number: image k of a seed is the same whichever other images are made with it."""
 
     num_classes: int = 0
     """Classes that images can be asked for by label. 0 = it takes no labels."""
@@ -49,7 +49,7 @@ class Sampler(ABC):
         """
 
     def prepare(self) -> None:
-        """Do what has to be done once before images are made; nothing, as a rule."""
+        """Prepare the network once before it makes images; most need nothing."""
         return None
 
 
@@ -87,7 +87,7 @@ class LatentSampler(Sampler):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The network's device."""
         tensors = (*self.network.parameters(), *self.network.buffers())
         return tensors[0].device if tensors else torch.device("cpu")
 
@@ -102,7 +102,7 @@ class LatentSampler(Sampler):
             return self.draw(len(numbers), truncation)
 
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
-        """What the network takes beside latents: the labels of a conditional generator, else nothing."""
+        """The network's arguments beside latents: the labels of a conditional generator, else none."""
         return [] if self.num_classes == 0 or labels is None else [labels]
 
     def classes(self, n: int, first: int = 0) -> Tensor | None:
@@ -120,7 +120,7 @@ class LatentSampler(Sampler):
             return self.network.mapping(z, *self.conditions(labels))
 
     def synthesize(self, w: Tensor, labels: Tensor | None = None, seed: Any = None, first: int = 0) -> Tensor:
-        """What `map` returned to images float32 (N, C, H, W) in [-1, 1]; differentiable.
+        """Make images float32 (N, C, H, W) in [-1, 1] from the output of `map`; differentiable.
 
         Args:
             w: (N, ...), in the last of `spaces`.

@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """The module is in evaluation mode for as long as the context lasts; then each part is back in its own."""
+    """Put the module in evaluation mode as long as the context lasts; then put each part back in its own mode."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:

@@ -6,14 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, instance_norm
-from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
+
+DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+"""All of torch's layers."""
 
 
 def activate_dropout(network: nn.Module) -> None:
     """Put the dropout layers, and nothing else, in training mode."""
     for module in network.modules():
-        if isinstance(module, _DropoutNd):
+        if isinstance(module, DROPOUT):
             module.train()
 
 
@@ -70,7 +72,7 @@ class SharedStatistics(TorchFunctionMode):
         return len(self._layers)
 
     def fix(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         self._fixed = True
 
     def _normalise(

@@ -50,7 +50,7 @@ class Translator:
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """Their names; the first is the one that is meant where none is named."""
+        """The names of the directions; the first is the default."""
         return tuple(self.networks)
 
     def network(self, direction: str | None = None) -> nn.Module:
@@ -80,8 +80,8 @@ class Translator:
         return made.clamp(-1, 1) if self.clamp else made
 
     def made_by(self, network: nn.Module, images: Tensor) -> Tensor:
-        """What a network makes of images."""
+        """A network's output on images."""
         return network(images)
 
     def prepare(self) -> None:
-        """Do what has to be done once before images are made; nothing, as a rule."""
+        """Prepare the network once before it makes images; most need nothing."""

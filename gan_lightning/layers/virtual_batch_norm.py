@@ -6,10 +6,12 @@ section 3.5.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+"""All of torch's layers."""
 
 
 class VirtualBatchNorm(nn.Module):
@@ -25,7 +27,7 @@ class VirtualBatchNorm(nn.Module):
         reference_size: R, rows of the reference batch.
     """
 
-    def __init__(self, norm: _BatchNorm, reference_size: int) -> None:
+    def __init__(self, norm: BatchNorm, reference_size: int) -> None:
         super().__init__()
         self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
         self.reference_size = reference_size
@@ -72,13 +74,13 @@ class VirtualBatchNormGenerator(Network):
 
     def __init__(self, generator: nn.Module, reference_size: PositiveInt = 64) -> None:
         super().__init__()
-        norms = [name for name, module in generator.named_modules() if isinstance(module, _BatchNorm)]
+        norms = [name for name, module in generator.named_modules() if isinstance(module, BatchNorm)]
         if not norms:
             raise ValueError(
                 f"{type(generator).__name__} has no batch norm that virtual batch norm could replace: use it as it is"
             )
         for name in norms:
-            norm: _BatchNorm = generator.get_submodule(name)  # type: ignore[assignment]
+            norm: BatchNorm = generator.get_submodule(name)  # type: ignore[assignment]
             generator.set_submodule(name, VirtualBatchNorm(norm, reference_size))
         self.generator = generator
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]

@@ -1,5 +1,6 @@
 """What all metrics here have in common: they are fed features, and keep the real ones while the generator learns."""
 
+import contextlib
 import copy
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch.distributed import ProcessGroup, ReduceOp, all_reduce
 from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
+from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from gan_lightning.extractors.base import Features
 from gan_lightning.ranges import PositiveInt
@@ -48,9 +50,9 @@ class EvaluationMetric(Recorded, Metric):
 
     def reset(self, keep_real: bool = False) -> None:
         """Forget the images seen; with `keep_real` only the generated ones."""
-        if self._is_synced:  # `compute` has raised: torchmetrics still holds what it gathered from all processes
-            self.unsync()
-        kept = {name: copy.copy(getattr(self, name)) for name in self._defaults if name.startswith("real_")}
+        with contextlib.suppress(TorchMetricsUserError):  # of a metric that holds this process's state alone
+            self.unsync()  # `compute` has raised: torchmetrics still holds what it gathered from all processes
+        kept = {name: copy.copy(state) for name, state in self.metric_state.items() if name.startswith("real_")}
         super().reset()
         if keep_real:
             for name, state in kept.items():

@@ -67,7 +67,7 @@ class ACGAN(NoiseToImage):
         self.lambda_class = lambda_class
 
     def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """D is given no labels."""
+        """D's answer, which is given no labels."""
         return self.discriminate(images, **asked)
 
     def class_loss(self, verdict: DiscriminatorOutput, labels: Tensor | None) -> Tensor:

@@ -27,7 +27,7 @@ from gan_lightning.training.adversarial import Player, Terms
 
 
 class Fakes(NamedTuple):
-    """What G made of a batch."""
+    """The images that G made of a batch."""
 
     fake_b: Tensor  # G(a)
     idt_b: Tensor  # G(b); none (0, C, H, W) where there is no identity term
@@ -86,7 +86,7 @@ class CUT(OneWayTranslation):
         return {"discriminator": [self.discriminator], "generator": [self.generator, self.patch_sampler]}
 
     def try_out(self, batch: UnpairedBatch) -> None:
-        """Also: G looks at what it makes."""
+        """Check that G can take its own output."""
         self.generator(self.generate(batch), self.layers)
         super().try_out(batch)
 

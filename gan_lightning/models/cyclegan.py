@@ -29,7 +29,7 @@ from gan_lightning.training.image_pool import ImagePool
 
 
 class Fakes(NamedTuple):
-    """What both generators made of a batch."""
+    """The images that both generators made of a batch."""
 
     fake_b: Tensor  # G(a)
     fake_a: Tensor  # F(b)
@@ -83,7 +83,7 @@ class CycleGAN(UnpairedTranslation):
         self.pools = {"a": ImagePool(pool_size), "b": ImagePool(pool_size)}
 
     def check_batch(self, batch: Any) -> None:
-        """Also: the identity term shows a generator images of the domain that it makes."""
+        """Check that each generator can take images of the domain that it makes, which the identity term shows it."""
         super().check_batch(batch)
         channels_a, channels_b = batch.real_a.shape[1], batch.real_b.shape[1]
         if self.lambda_identity and channels_a != channels_b:

@@ -36,7 +36,7 @@ class DANN(DomainInvariance):
     Args:
         generator: G_f and G_y, the features and the labeller. None = the paper's for 28x28 RGB digits.
         discriminator: G_d. None = the paper's beside it.
-        lambda_domain: λ at its highest. 0 = the features ignore the adversary, who still learns: the baseline.
+        lambda_domain: λ at its highest. 0 = the features ignore the adversary, which still learns: the baseline.
         lambda_schedule: factor on λ over time, `SigmoidRamp` in the paper. None = constant.
         base: the arguments of `AdversarialModule`. The paper's schedule of both players is `InversePower`.
 

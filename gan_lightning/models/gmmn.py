@@ -24,7 +24,7 @@ from gan_lightning.losses.kernels import mmd2, safe_sqrt
 from gan_lightning.networks import MLPGenerator
 from gan_lightning.ranges import PositiveFloat
 from gan_lightning.regularizers import Terms
-from gan_lightning.training.generative import OptimizerFactory
+from gan_lightning.training.optimizers import OptimizerFactory
 from gan_lightning.training.solo import SoloModule
 
 

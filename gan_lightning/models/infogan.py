@@ -30,7 +30,7 @@ from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
 
 
 class Fakes(NamedTuple):
-    """What G made, and what it was made from."""
+    """Images of G, and the latents that they were made from."""
 
     images: Tensor  # (N, C, H, W)
     latents: Tensor  # (N, latent_dim): noise | one-hot category | continuous codes
@@ -90,7 +90,7 @@ class InfoGAN(NoiseToImage):
         self.lambda_information = lambda_information
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Q learns in the discriminator's turn."""
+        """Add Q, which learns in the discriminator's turn."""
         return {"discriminator": [self.discriminator, self.recognition], "generator": [self.generator]}
 
     def sample(
@@ -116,7 +116,7 @@ class InfoGAN(NoiseToImage):
         return Fakes(self.generator(z), z)
 
     def fake_images(self, fake: Fakes) -> Tensor:
-        """Without their latents."""
+        """The images, without their latents."""
         return fake.images
 
     def discriminator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
@@ -143,7 +143,7 @@ class InfoGAN(NoiseToImage):
 
     @torch.no_grad()
     def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
-        """What each code does, in a block of rows each (see `CodesPrior.sweep`); about `count` images are shown."""
+        """Images that show the effect of each code, in a block of rows each (see `CodesPrior.sweep`); about `count`."""
         columns = self.prior.categories or round(count**0.5)
         blocks = (self.prior.categories > 0) + self.prior.continuous
         rows = max(1, count // columns // blocks)

@@ -68,5 +68,5 @@ class Pix2Pix(PairedTranslation):
 
     @property
     def translator(self) -> Translator:
-        """With the noise and the statistics of the policy."""
+        """A translator with the noise and the statistics of the policy."""
         return Translator(self.averaged_generator, self.policy)

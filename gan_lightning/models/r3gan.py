@@ -75,5 +75,5 @@ class R3GAN(NoiseToImage):
         return terms
 
     def _eager_logits(self, images: Tensor) -> Tensor:
-        """Not by a compiled module, which is not differentiable twice; through the augmentation, as all that D sees."""
+        """Logits of augmented images, not by a compiled module, which is not differentiable twice."""
         return self.discriminator.forward(self.augmentation(images))

@@ -79,7 +79,7 @@ class SRGAN(SuperResolution, PairedTranslation):
         self.lambda_l1 = lambda_l1
 
     def on_fit_start(self) -> None:
-        """Also: the perceptual loss's network is loaded, or missed before the first step."""
+        """Load the perceptual loss's network, so that a missing one is an error before the first step."""
         super().on_fit_start()
         if self.lambda_content:
             self.content.load()

@@ -20,7 +20,7 @@ from gan_lightning.families import SuperResolution
 from gan_lightning.losses import DISTANCES, Distance
 from gan_lightning.networks import SRResNetGenerator
 from gan_lightning.regularizers import Terms
-from gan_lightning.training.generative import OptimizerFactory
+from gan_lightning.training.optimizers import OptimizerFactory
 from gan_lightning.training.solo import SoloModule
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.optim import Adam
 
 from gan_lightning.data.batches import ImageBatch
+from gan_lightning.data.description import DataDescription
 from gan_lightning.families import NoiseToImage
 from gan_lightning.inference import evaluating
 from gan_lightning.losses import AdversarialLoss, NonSaturating, feature_matching
@@ -108,7 +109,7 @@ class SSGAN(NoiseToImage):
     test_step = validation_step
 
     def check_batch(self, batch: Any) -> None:
-        """Also: half of the images have labels, and they are below the discriminator's number of classes."""
+        """Check that half of the images have labels, below the discriminator's number of classes."""
         if not isinstance(batch, ImageBatch):
             return super().check_batch(batch)
         if batch.labels is None or batch.labels.ndim != 1 or (batch.labels >= 0).sum() < len(batch.labels) // 2:
@@ -117,13 +118,25 @@ class SSGAN(NoiseToImage):
                 "set labels_per_class of the datamodule (data.init_args), such as 10"
             )
         super().check_batch(batch)
-        with torch.no_grad(), evaluating(self):
-            classes = self.classify(batch.images[:1]).shape[1]
-        if batch.labels.max() >= classes:
+        if batch.labels.max() >= (classes := self._outputs(batch.images[:1])):
             raise ValueError(
                 f"the data serve labels up to {batch.labels.max()}, but the discriminator's head has {classes} "
                 "outputs: give it one for each class (head: torch.nn.Linear with out_features)"
             )
+
+    def check_data(self, data: DataDescription) -> None:
+        """The discriminator's head needs an output for each class of the data."""
+        super().check_data(data)
+        outputs = self._outputs(torch.zeros(1, *data.shapes["images"], device=self.device))
+        if data.num_classes is not None and data.num_classes > outputs:
+            raise ValueError(
+                f"the data have {data.num_classes} classes, but the discriminator's head has {outputs} outputs: give "
+                "it one for each class (head: torch.nn.Linear with out_features)"
+            )
+
+    def _outputs(self, images: Tensor) -> int:
+        with torch.no_grad(), evaluating(self):
+            return self.classify(images).shape[1]
 
 
 def _halves(batch: ImageBatch) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from gan_lightning.data.batches import PairedBatch
+from gan_lightning.data.description import DataDescription
 from gan_lightning.families import FromSources
 from gan_lightning.inference import Translator
 from gan_lightning.losses import PixelCrossEntropy
 from gan_lightning.metrics import SegmentationScores
 from gan_lightning.networks import SegmentationUNet
 from gan_lightning.regularizers import Terms
-from gan_lightning.training.generative import OptimizerFactory
+from gan_lightning.training.optimizers import OptimizerFactory
 from gan_lightning.training.solo import SoloModule
 
 
@@ -86,8 +87,25 @@ class UNetSegmentation(FromSources, SoloModule):
         self.loss(self.generator.whole(batch.source), classes)  # type: ignore[operator]
 
     def learners(self) -> list[nn.Module]:
-        """The network; the scores learn nothing."""
+        """The network alone, as the scores learn nothing."""
         return [self.generator]
+
+    def generate(self, batch: PairedBatch) -> Tensor:
+        """The class of each pixel of the sources, int64 (N, H, W)."""
+        return self.classes_of(self.translate(batch.source))
+
+    def render(self, made: Tensor) -> Tensor:
+        """Classes as segmentations; the data's targets are segmentations already."""
+        return made if made.is_floating_point() else image_of(made, self.num_classes)
+
+    def check_data(self, data: DataDescription) -> None:
+        """The levels of the masks are as many as the network's classes."""
+        super().check_data(data)
+        if data.num_classes is not None and data.num_classes != self.num_classes:
+            raise ValueError(
+                f"the data's masks have {data.num_classes} classes, and the network of {type(self).__name__} knows "
+                f"{self.num_classes}: set its classes to {data.num_classes}, or the data's levels to {self.num_classes}"
+            )
 
     def classes_of(self, images: Tensor) -> Tensor:
         """Segmentations (N, 1, H, W) in [-1, 1] to classes, int64 (N, H, W)."""
@@ -95,7 +113,7 @@ class UNetSegmentation(FromSources, SoloModule):
 
     @property
     def translator(self) -> Translator:
-        """From images of any size to segmentations float32 (N, 1, H, W) in [-1, 1]."""
+        """A translator of images of any size to segmentations float32 (N, 1, H, W) in [-1, 1]."""
         return Segmenter(self.averaged_generator)
 
     def on_validation_epoch_start(self) -> None:
@@ -105,9 +123,9 @@ class UNetSegmentation(FromSources, SoloModule):
     on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: PairedBatch, batch_idx: int) -> Tensor:
-        """The segmentations, which are also scored."""
+        """The classes of all pixels, which are also scored."""
         made = super().validation_step(batch, batch_idx)
-        self.scores.update(self.classes_of(made), self.classes_of(batch.target))
+        self.scores.update(made, self.classes_of(batch.target))
         return made
 
     test_step = validation_step

@@ -35,7 +35,7 @@ from gan_lightning.training.adversarial import AdversarialModule, OptimizerFacto
 
 
 class Fakes(NamedTuple):
-    """What encoder and decoder make for a batch."""
+    """The outputs of encoder and decoder for a batch."""
 
     mean: Tensor  # of q(z|x), (N, L)
     std: Tensor  # of q(z|x), (N, L)
@@ -87,7 +87,7 @@ class VAEGAN(FromLatents, AdversarialModule):
         self.gamma = gamma
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """The encoder plays with the generator."""
+        """Add the encoder, which plays with the generator."""
         return {"discriminator": [self.discriminator], "generator": [self.generator, self.encoder]}
 
     def draw_fakes(self, batch: ImageBatch) -> Fakes:
@@ -99,7 +99,7 @@ class VAEGAN(FromLatents, AdversarialModule):
         return Fakes(mean, std, z, reconstructed, self.generator(self.latents(len(z))))
 
     def fake_images(self, fake: Fakes) -> Tensor:
-        """Those from the prior."""
+        """The images decoded from the prior."""
         return fake.sampled
 
     def discriminator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:

@@ -13,12 +13,13 @@ import itertools
 from torch import Tensor, nn
 
 from gan_lightning.layers import append_labels, check_images, check_latent, check_no_labels, halvings, init_normal
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput, HeadFactory
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, Share
 from gan_lightning.recording import Network
 
 
-class ACGANGenerator(Network):
+class ACGANGenerator(Generator):
     """A linear layer to 4×4, and 5×5 transposed convolutions with stride 2, batch norm and ReLU between; then tanh.
 
     Args:

@@ -12,6 +12,7 @@ from abc import abstractmethod
 from torch import Tensor, nn
 
 from gan_lightning.layers import append_labels, check_images, check_latent, halvings
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
@@ -65,7 +66,7 @@ class DCGANAutoencoder(Autoencoder):
         return self.encoder(images).view(len(images), -1)
 
 
-class BEGANGenerator(Network):
+class BEGANGenerator(Generator):
     """A linear layer to 8×8 maps, then two 3×3 convolutions and ELU at each size, doubled by repeating pixels.
 
     NOTE: without the skip connections from h0 and the vanishing residuals, which the paper adds to sharpen images.

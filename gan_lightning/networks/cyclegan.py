@@ -15,8 +15,8 @@ from gan_lightning.layers import InstanceNorm2d, check_sides
 from gan_lightning.layers.antialiasing import BlurDownsample
 from gan_lightning.layers.initialisation import Initialisation, initialise
 from gan_lightning.layers.winograd import ReflectedConv2d
+from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.ranges import PositiveInt
-from gan_lightning.recording import Network
 
 
 class ResidualBlock(nn.Module):
@@ -41,7 +41,7 @@ class ResidualBlock(nn.Module):
         return x + self.net(x)
 
 
-class ResNetGenerator(Network):
+class ResNetGenerator(TranslationNetwork):
     """Two convolutions down to a quarter of the size, residual blocks there, and two convolutions back.
 
     Fully convolutional: any height and width that are multiples of 4, from 8 up.

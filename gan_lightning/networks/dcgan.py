@@ -25,9 +25,9 @@ from gan_lightning.layers import (
     norm2d,
     normalise_spectrally,
 )
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
-from gan_lightning.recording import Network
 
 Upsampling = Literal["transposed", "nearest", "bilinear"]
 
@@ -44,7 +44,7 @@ def _doubling(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Modu
     return [nn.Upsample(scale_factor=2, mode=upsampling), nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)]
 
 
-class DCGANGenerator(Network):
+class DCGANGenerator(Generator):
     """Transposed convolutions from 1×1 to 4×4 and on, doubling each time, with batch norm and ReLU between; then tanh.
 
     The defaults have the Torch port's 3,576,704 parameters.

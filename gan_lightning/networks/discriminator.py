@@ -1,4 +1,4 @@
-"""What a discriminator answers; and what discriminators of one logit an image have in common: features, and a head."""
+"""The answer of a discriminator, and the base of discriminators of one logit an image: features, and a head."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ HeadFactory = Callable[[int], nn.Module]
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator, of one scale or several, answers on images.
+    """The answer of a discriminator, of one scale or several, on images.
 
     A discriminator that has nothing to add to its logits may answer with a plain tensor (see `of`).
     """
@@ -29,7 +29,7 @@ class DiscriminatorOutput(NamedTuple):
         return cls((answer,)) if isinstance(answer, Tensor) else answer
 
     def float(self) -> Self:
-        """The same with logits in float32, as losses want them."""
+        """The same answer with logits in float32, for the losses."""
         class_logits = None if self.class_logits is None else self.class_logits.float()
         return self._replace(logits=[each.float() for each in self.logits], class_logits=class_logits)
 

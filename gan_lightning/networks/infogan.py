@@ -10,6 +10,7 @@ Inside, pixels are in [0, 1] as in the paper: the generator ends in a sigmoid, w
 from torch import Tensor, nn
 
 from gan_lightning.layers import append_labels, check_images, check_latent, init_normal
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
@@ -17,7 +18,7 @@ from gan_lightning.recording import Network
 LEAK = 0.01  # of the authors' code; the paper says 0.1
 
 
-class InfoGANGenerator(Network):
+class InfoGANGenerator(Generator):
     """Two linear layers, then two transposed 4×4 convolutions of stride 2; batch norm and ReLU between; a sigmoid.
 
     The defaults have the paper's 6,652,481 parameters.

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_lightning.layers import Maxout, append_labels, check_images, check_latent, init_uniform, one_hot
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, Share
 from gan_lightning.recording import Network
@@ -34,7 +35,7 @@ def _shrunk(pixels: Tensor) -> Tensor:
     return (pixels + 1) / 2
 
 
-class MLPGenerator(Network):
+class MLPGenerator(Generator):
     """The generator of the first GAN: linear layers with ReLU between them.
 
     The defaults have the paper's 2,503,984 parameters.
@@ -120,7 +121,7 @@ class MLPDiscriminator(Discriminator):
         return self.net(append_labels(_shrunk(images.flatten(1)), labels, self.num_classes))
 
 
-class ConditionalMLPGenerator(Network):
+class ConditionalMLPGenerator(Generator):
     """The generator of the first conditional GAN: z and label each have a hidden layer, then share one.
 
     The defaults have the paper's 2,413,984 parameters.

@@ -19,12 +19,12 @@ from gan_lightning.layers import (
     halvings,
     init_glorot,
 )
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
-from gan_lightning.recording import Network
 
 
-class ResidualGenerator(Network):
+class ResidualGenerator(Generator):
     """A linear layer to 4×4, residual blocks that double height and width, and a last convolution with tanh.
 
     The defaults have WGAN-GP's 1,204,483 parameters; with width 256 this is SN-GAN's generator (4,276,739).

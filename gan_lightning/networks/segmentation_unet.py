@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import center_crop
 
 from gan_lightning.layers import Norm, check_sides, norm2d
+from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.ranges import PositiveInt, Share
-from gan_lightning.recording import Network
 
 
 def two_convolutions(in_channels: int, out_channels: int, padded: bool, norm: Norm) -> nn.Sequential:
@@ -30,7 +30,7 @@ def two_convolutions(in_channels: int, out_channels: int, padded: bool, norm: No
     return nn.Sequential(*layers)
 
 
-class SegmentationUNet(Network):
+class SegmentationUNet(TranslationNetwork):
     """From images to the logits of a class for every pixel.
 
     As published its convolutions are valid: only pixels whose whole context is in the image get logits, and 572×572

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_lightning.layers import append_labels, check_images, check_latent
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
-from gan_lightning.recording import Network
 
 
-class SoftplusGenerator(Network):
+class SoftplusGenerator(Generator):
     """Linear layers with batch norm and softplus between them, then a sigmoid.
 
     NOTE: the last layer's weights are plain, where the script normalises them.

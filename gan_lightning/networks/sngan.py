@@ -29,12 +29,12 @@ from gan_lightning.layers import (
     init_normal,
     normalise_spectrally,
 )
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
-from gan_lightning.recording import Network
 
 
-class ConditionalResidualGenerator(Network):
+class ConditionalResidualGenerator(Generator):
     """`ResidualGenerator` with class-conditional batch norm in its blocks: labels enter nowhere else.
 
     With ten classes it has the 4,304,387 parameters of the projection paper's CIFAR-10 generator.

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan_lightning.layers import Norm, check_sides, norm2d
+from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import PositiveInt
-from gan_lightning.recording import Network
 
 
 def _doublings(scale: int) -> int:
@@ -51,7 +51,7 @@ class SRResNetBlock(nn.Module):
         return x + self.net(x)
 
 
-class SRResNetGenerator(Network):
+class SRResNetGenerator(TranslationNetwork):
     """SRGAN's generator: residual blocks with a skip over them all, then sub-pixel convolutions that double the sides.
 
     The defaults have 1,549,462 parameters, of which the paper's figure 4 leaves open what is counted here: a bias in
@@ -148,7 +148,7 @@ class RRDB(nn.Module):
         return x + 0.2 * self.net(x)
 
 
-class RRDBGenerator(Network):
+class RRDBGenerator(TranslationNetwork):
     """ESRGAN's generator: residual-in-residual dense blocks without normalisation, then nearest ×2 and convolutions.
 
     The defaults have the authors' 16,697,987 parameters.
@@ -195,7 +195,7 @@ class RRDBGenerator(Network):
         return self.last(x + self.body(x))
 
 
-class Bicubic(Network):
+class Bicubic(TranslationNetwork):
     """Bicubic interpolation as image files are resized with (a = -0.5, Pillow's and MATLAB's): nothing to learn.
 
     The baseline: `train.py validate` with `--model.generator=gan_lightning.networks.Bicubic`.

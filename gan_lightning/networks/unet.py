@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_lightning.layers import Norm, check_sides, halvings, init_normal, norm2d
+from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.ranges import PositiveInt, Share
-from gan_lightning.recording import Network
 
 _SMALL = 32 * 32  # pixels of a map
 
@@ -56,7 +56,7 @@ def _is_alone_and_small(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> boo
     return layer.training and small and x.is_cpu and layer.weight.is_contiguous()
 
 
-class UNetGenerator(Network):
+class UNetGenerator(TranslationNetwork):
     """Halves the image down to 1×1 and doubles it back, each size of the encoder handed across to the decoder.
 
     Fully convolutional: sides that are other multiples of image_size are taken too, and come down to more than 1×1.

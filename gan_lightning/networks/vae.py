@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.layers import check_images, check_latent, init_normal
+from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
@@ -56,7 +57,7 @@ class VAEEncoder(Network):
         return _posterior(self.net(images), logs_per_std=1)
 
 
-class VAEDecoder(Network):
+class VAEDecoder(Generator):
     """Four transposed convolutions, from 1×1 to 3×3, 6×6, 13×13 and 28×28; batch norm and ReLU between; a sigmoid.
 
     Args:
@@ -125,7 +126,7 @@ class VAEGANEncoder(Network):
         return _posterior(self.net(images), logs_per_std=2)  # the network's own parameter is the log of the variance
 
 
-class VAEGANDecoder(Network):
+class VAEGANDecoder(Generator):
     """A linear layer to maps of an eighth of the size, three 5×5 transposed convolutions, and one at the full size.
 
     Batch norm and ReLU behind all but the last, which ends in tanh.

@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from gan_lightning import private
 from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.data.batches import Batch, batch_length, detach, split
 from gan_lightning.losses import AdversarialLoss
@@ -29,10 +30,8 @@ from gan_lightning.training.generative import (
     TRUSTED,
     GenerativeModule,
     NonFiniteLossError,
-    OptimizerFactory,
-    learnable,
-    make_optimizer,
 )
+from gan_lightning.training.optimizers import OptimizerFactory, learnable, make_optimizer
 
 __all__ = [
     "PLAYERS",
@@ -140,13 +139,13 @@ class AdversarialModule(GenerativeModule):
 
     @abstractmethod
     def draw_fakes(self, batch: Any) -> Any:
-        """What the generator makes for this batch: a tensor, or a nest of them, passed on to both losses."""
+        """Make the fakes for this batch: a tensor, or a nest of tensors, that both losses are given."""
 
     def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """What the discriminator answers on real or fake images (N, C, H, W), given what else it sees of the batch.
+        """The discriminator's answer on real or fake images (N, C, H, W), given the batch's conditions.
 
         Args:
-            batch: that the images are of, or were made for.
+            batch: the one that the images are from, or were made for.
             images: float (N, C, H, W) in [-1, 1].
             asked: passed on to `discriminate`: `with_features`, `with_logits`.
         """
@@ -223,7 +222,7 @@ class AdversarialModule(GenerativeModule):
         return terms
 
     def _generator_terms(self, batch: Batch, fake: Any) -> Terms:
-        """With fakes of its own (None) where the discriminator's turn has kept no graph to the generator."""
+        """The generator's terms, on fakes of its own (None) where the discriminator's turn has kept no graph to it."""
         fake = self.draw_fakes(batch) if fake is None else fake
         terms = self.generator_loss(batch, fake)
         for regularizer in self.regularizers:
@@ -231,7 +230,7 @@ class AdversarialModule(GenerativeModule):
         return terms
 
     def rate_schedules(self) -> dict[str, Schedule]:
-        """One for each player."""
+        """A schedule for each player."""
         return {f"{player}_schedule": schedule for player, schedule in self.schedules.items()}
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
@@ -253,7 +252,7 @@ class AdversarialModule(GenerativeModule):
             group["lr"] = rate * self.at(self.schedules[player])
         if self._has_stepped:
             # `trainer.global_step` counts the steps of all optimizers and is to count batches: only the first is told
-            optimizer._on_before_step = optimizer._on_after_step = _do_nothing
+            private.count_no_step(optimizer)
         self._has_stepped = True
         optimizer.step()
         for name in parts[-1]:
@@ -261,7 +260,12 @@ class AdversarialModule(GenerativeModule):
         self.record(f"loss/{player}", torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts))
 
     def finish_step(self, batch: Batch, averaged: bool) -> None:
-        """What ends every training step: counting, the moving average (if the generator has stepped), ADA, logging."""
+        """End a training step: count, adapt ADA, update the moving average, log.
+
+        Args:
+            batch: of the step.
+            averaged: whether the generator has stepped, so that the moving average follows.
+        """
         self._count_batch(batch)
         if isinstance(self.augmentation, AdaptiveAugmentation):
             images = batch_length(batch) * self.trainer.world_size
@@ -292,11 +296,11 @@ class AdversarialModule(GenerativeModule):
         with_features: bool = False,
         with_logits: bool = True,
     ) -> DiscriminatorOutput:
-        """What a discriminator answers on images, seen through the augmentation; logits in float32.
+        """A discriminator's answer on augmented images, with logits in float32.
 
         Args:
             images: float (N, C, H, W) in [-1, 1].
-            conditions: what else the discriminator is called with, such as labels.
+            conditions: further arguments of the discriminator, such as labels.
             by: the discriminator. None = the model's only one.
             with_features: ask for its features too; it has to be a `gan_lightning.networks.discriminator.Discriminator`
                 then, or another that takes this argument.
@@ -307,7 +311,7 @@ class AdversarialModule(GenerativeModule):
         return DiscriminatorOutput.of(network(self.augmentation(images), *conditions, **asked)).float()
 
     def adversarial_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
-        """What the discriminator minimises, by the model's adversarial loss: a scalar, the mean over its scales.
+        """The adversarial term that the discriminator minimises: a scalar, the mean over its scales.
 
         All that discriminators say of real and fake images in their turn passes through here, where ADA and
         `listeners` take note of it.
@@ -321,7 +325,7 @@ class AdversarialModule(GenerativeModule):
         return _mean([self.loss.discriminator(*logits) for logits in scales])
 
     def generator_adversarial_loss(self, fake: DiscriminatorOutput, real: Callable[[], DiscriminatorOutput]) -> Tensor:
-        """What the generator minimises, by the model's adversarial loss: a scalar, the mean over scales.
+        """The adversarial term that the generator minimises: a scalar, the mean over scales.
 
         Args:
             fake: the discriminator's answer on fakes, through which the generator learns.
@@ -339,17 +343,17 @@ class AdversarialModule(GenerativeModule):
 
     def optimizer_of(self, player: Player) -> Any:
         """A player's optimizer, wrapped by Lightning."""
-        return self.trainer.strategy._lightning_optimizers[PLAYERS.index(player)]
+        return self.optimizers()[PLAYERS.index(player)]  # type: ignore[index]
 
     def progress(self) -> dict[str, float | Tensor]:
-        """Also: the players' learning rates, and ADA's p."""
+        """Add the players' learning rates, and ADA's p."""
         rates = {f"learning_rate/{p}": self.optimizer_of(p).param_groups[0]["lr"] for p in PLAYERS}
         adaptive = isinstance(self.augmentation, AdaptiveAugmentation)
         return super().progress() | rates | ({"augmentation/p": self.augmentation.p} if adaptive else {})
 
     @contextmanager
     def frozen(self, players: Iterable[Player]) -> Iterator[None]:
-        """These players' parameters need no gradient for as long as the context lasts; then each is as it was."""
+        """Keep these players' parameters from learning as long as the context lasts; then restore each."""
         learning = [p for player in players for p in self._parameters_of[player] if p.requires_grad]
         for p in learning:
             p.requires_grad_(False)
@@ -387,7 +391,7 @@ class AdversarialModule(GenerativeModule):
                 nn.utils.clip_grad_norm_(self._parameters_of[player], clip_norm)
 
     def on_fit_start(self) -> None:
-        """Also: settings that cannot work together are refused."""
+        """Refuse settings that cannot work together."""
         if isinstance(self.trainer.strategy, DDPStrategy) and not self._trains_in_turns(self.trainer.strategy):
             raise ValueError(
                 "plain DDP expects one backward pass through all parameters, where a GAN's players take turns: set "
@@ -395,7 +399,7 @@ class AdversarialModule(GenerativeModule):
             )
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         for player in PLAYERS:
-            fused = getattr(self.optimizer_of(player).optimizer, "_step_supports_amp_scaling", False)
+            fused = private.unscales_in_step(self.optimizer_of(player).optimizer)
             if scaler is not None and fused and self.clip_norms[player] is not None:
                 raise ValueError(
                     f"the {player}'s optimizer is fused, which unscales fp16 gradients inside its step, where they "
@@ -407,13 +411,9 @@ class AdversarialModule(GenerativeModule):
 
     @staticmethod
     def _trains_in_turns(strategy: DDPStrategy) -> bool:
-        wrapped = isinstance(strategy.model, nn.parallel.DistributedDataParallel)
-        return not wrapped or strategy._ddp_kwargs.get("find_unused_parameters", False)
+        model = strategy.model
+        return not isinstance(model, nn.parallel.DistributedDataParallel) or model.find_unused_parameters
 
 
 def _mean(losses: list[Tensor]) -> Tensor:
     return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
-
-
-def _do_nothing() -> None:
-    pass

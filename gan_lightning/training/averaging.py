@@ -4,6 +4,9 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from gan_lightning import private
 
 
 class AveragedNetwork(nn.Module):
@@ -25,15 +28,15 @@ class AveragedNetwork(nn.Module):
         self.half_life, self.warm_up = half_life, warm_up
 
     def train(self, mode: bool = True) -> "AveragedNetwork":
-        """Stays in evaluation mode, whatever is asked of the module that holds it."""
+        """Stay in evaluation mode, whichever mode the module that holds it is put in."""
         return super().train(False)
 
     def decay(self, images: int, images_seen: int, factor: float = 1.0) -> float:
-        """What is kept of the average over an update of `images` images, the last of `images_seen` since the start.
+        """The share of the average that an update keeps.
 
         Args:
-            images: since the last update.
-            images_seen: since the start.
+            images: number of images since the last update.
+            images_seen: number of images since the start.
             factor: on the half-life.
         """
         half_life = factor * self.half_life
@@ -43,16 +46,14 @@ class AveragedNetwork(nn.Module):
 
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int, factor: float = 1.0) -> None:
-        """Move towards `network`'s weights by what `decay` of the same arguments does not keep."""
-        averaged = [p.detach() for p in self.network.parameters()]
-        # torch.lerp's multi-tensor form: one call for all weights, where a loop would cost as much as a small step
-        torch._foreach_lerp_(
-            averaged, [p.detach() for p in network.parameters()], 1 - self.decay(images, images_seen, factor)
-        )
+        """Move towards `network`'s weights by the share that `decay` of the same arguments does not keep."""
+        # one call for all weights, where a loop would cost as much as a small step
+        average = get_ema_multi_avg_fn(self.decay(images, images_seen, factor))
+        average([*self.network.parameters()], [*network.parameters()], None)
         buffers = list(self.network.buffers())
         if buffers:
-            torch._foreach_copy_(buffers, list(network.buffers()))
+            private.copy_all(buffers, list(network.buffers()))
 
     def forward(self, *args: Tensor | None) -> Tensor:
-        """What the averaged network makes of the arguments."""
+        """The averaged network's output."""
         return self.network(*args)

@@ -1,4 +1,4 @@
-"""What a checkpoint holds: checked against what a run writes, before anything believes it.
+"""The contents of a checkpoint, checked against those that a run writes before anything uses them.
 
 A checkpoint may come from anywhere. What it says is copied into fresh containers of plain data; kinds and ranges are
 checked; paths that callbacks kept are taken only where they name a file in the checkpoint's own folder.
@@ -18,6 +18,8 @@ from packaging.version import InvalidVersion, Version
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gan_lightning import private
+
 OLDEST_LIGHTNING = Version("2.0")  # Lightning rewrites the contents of older files, after they were checked
 LARGEST_COUNT = 2**63 - 1
 LONGEST = 1e10  # s that a run may have taken: 300 years
@@ -28,7 +30,6 @@ DEEPEST = 64  # containers in containers
 COUNTERS = ("batches_seen", "images_seen", "images_at_last_update")
 _PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
 _HOW = {"foreach", "fused", "capturable", "differentiable"}
-_SCALES = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
 
 
 class CheckpointError(ValueError):
@@ -51,11 +52,11 @@ def about(path: Any) -> Iterator[None]:
         raise CheckpointError(f"the checkpoint{'' if path is None else f' {path}'} {error}") from error
 
 
-def checked(content: Any, folder: Path | None) -> dict[str, Any]:
+def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
     """A checkpoint's content, in fresh containers, if it is what a run writes.
 
     Args:
-        content: what was in the file.
+        content: of the file, as it was read.
         folder: the folder that the file lies in; None where that is no local one: then no path counts.
 
     Raises:
@@ -83,11 +84,11 @@ def checked(content: Any, folder: Path | None) -> dict[str, Any]:
     plain: dict[str, Any] = copies.of(content)
     _check_version(plain["pytorch-lightning_version"])
     _check_weights(plain["state_dict"])
-    versions = copies.of(getattr(content["state_dict"], "_metadata", None))  # of modules, as torch notes them
+    versions = copies.of(private.module_versions(content["state_dict"]))  # of modules, as torch notes them
     if versions is not None:
         _need(_is_dict(versions) and all(map(_is_dict, versions.values())), "state_dict", "it has no versions")
         plain["state_dict"] = OrderedDict(plain["state_dict"])
-        plain["state_dict"]._metadata = versions
+        private.set_module_versions(plain["state_dict"], versions)
     _need(
         isinstance(plain["hyper_parameters"], dict) and isinstance(plain["hyper_parameters"].get("_class_path"), str),
         "hyper_parameters",
@@ -266,9 +267,10 @@ def _check_optimizers(states: Any) -> None:
 
 
 def _check_scaler(scales: Any) -> None:
-    """Of fp16: five numbers."""
+    """Check the state of fp16's scaler of losses: five numbers."""
+    names = torch.amp.GradScaler("cpu").state_dict()
     _need(
-        scales is None or (_is_dict(scales) and all(isinstance(scales.get(name), int | float) for name in _SCALES)),
+        scales is None or (_is_dict(scales) and all(isinstance(scales.get(name), int | float) for name in names)),
         "MixedPrecision",
         "it is no state of a scaler of losses",
     )
@@ -344,7 +346,7 @@ def check_progress(given: Mapping[str, Any], live: Mapping[str, Any]) -> None:
 
     Args:
         given: the loop's part of the checkpoint's `loops`.
-        live: what the loop's `state_dict` returns.
+        live: the loop's own `state_dict`.
 
     Raises:
         CheckpointError: one is missing, of another kind, or unknown.

@@ -18,7 +18,7 @@ from lightning.fabric.utilities.cloud_io import get_filesystem
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from gan_lightning import archives
-from gan_lightning.training.checkpoint_content import CheckpointError, checked
+from gan_lightning.training.checkpoint_content import CheckpointError, checked_content
 
 __all__ = ["FORMAT_VERSION", "AtomicCheckpointIO", "CheckpointError", "read_checkpoint"]
 
@@ -62,7 +62,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             part.unlink(missing_ok=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
-        """What `read_checkpoint` returns, whatever `weights_only` says: a checkpoint never runs code."""
+        """Read by `read_checkpoint`, even where `weights_only` is False: a checkpoint never runs code."""
         return read_checkpoint(path, map_location)
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -96,7 +96,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             _verify(file)
             file.seek(0)
             content = torch.load(file, map_location=map_location, weights_only=True)
-            return checked(content, None if _is_remote(path) else Path(path).absolute().parent)
+            return checked_content(content, None if _is_remote(path) else Path(path).absolute().parent)
         except CheckpointError as error:
             raise CheckpointError(f"{path} {error}") from error.__cause__
         except archives.ArchiveError as error:
@@ -201,7 +201,7 @@ def _verify_hash(file: IO[bytes], comment: bytes) -> None:
 
 
 def _hash(version: int) -> Any:
-    """What a format hashes with. SHA-256 is twice as fast as BLAKE2b where the CPU has units for it, as most have."""
+    """The hash of each format. SHA-256 is twice as fast as BLAKE2b where the CPU has units for it, as most have."""
     return hashlib.sha256() if version > 1 else hashlib.blake2b(digest_size=32)
 
 

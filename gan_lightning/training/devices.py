@@ -1,4 +1,4 @@
-"""What a device computes fast, as torch tells."""
+"""The vector and bfloat16 units of a device, as torch reports them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What every model here is, with a game or without: recorded, evaluated as it trains, resumed exactly, loaded safely.
+"""The base of every model, with a game or without: recorded, evaluated in training, resumed exactly, loaded safely.
 
 `AdversarialModule` adds the game of two players to it; `SoloModule` one loss and one optimizer.
 """
@@ -6,8 +6,7 @@
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -16,14 +15,24 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
-from gan_lightning.data.batches import Batch, ImageBatch, batch_length, first, item_numbers, split
+from gan_lightning import private
+from gan_lightning.data.batches import (
+    Batch,
+    ImageBatch,
+    batch_length,
+    check_fields,
+    fields_of,
+    first,
+    grids,
+    item_numbers,
+    map_rows,
+    split,
+)
+from gan_lightning.data.description import DataDescription, Described
 from gan_lightning.data.growth import Growth
 from gan_lightning.draws import ImageDraws, SharedDraws
-from gan_lightning.errors import one_line
 from gan_lightning.inference import Sampler, Translator, evaluating
 from gan_lightning.networks.growing import Growing
 from gan_lightning.ranges import NonNegativeFloat
@@ -32,6 +41,7 @@ from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
 from gan_lightning.training import loops, random_state
 from gan_lightning.training.averaging import AveragedNetwork
+from gan_lightning.training.building import limited_building
 from gan_lightning.training.checkpoint_content import (
     CheckpointError,
     about,
@@ -39,7 +49,7 @@ from gan_lightning.training.checkpoint_content import (
     check_optimizer,
     check_optimizers,
     check_progress,
-    checked,
+    checked_content,
 )
 from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.layouts import is_faster_in_channels_last
@@ -48,37 +58,7 @@ from gan_lightning.training.migrations import migrate
 from gan_lightning.training.pretrained import load_part
 from gan_lightning.training.states import Counters, FiniteGuard, stateful_parts
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-
-def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], name: str) -> Optimizer:
-    """An optimizer of these parameters.
-
-    Args:
-        factory: makes it.
-        parameters: those that it steps.
-        name: the model's argument that states the factory, for a message.
-
-    Raises:
-        ValueError: there is nothing to learn, or the optimizer is one that training steps cannot serve.
-    """
-    if not parameters:
-        raise ValueError(f"model.{name}: its networks have no parameters that learn: choose another network")
-    optimizer = factory(parameters)
-    if isinstance(optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
-        needs = (
-            "several evaluations of a step's loss" if isinstance(optimizer, torch.optim.LBFGS) else "sparse gradients"
-        )
-        raise ValueError(
-            f"model.{name}: {type(optimizer).__name__} needs {needs}, which training here does not serve: choose "
-            "another optimizer, such as torch.optim.Adam"
-        )
-    return optimizer
-
-
 TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
-SPARE = 250_000_000  # numbers, 1 GB, that a model may make beside those in its checkpoint: an extractor's weights
-_MAKING = {torch.ops.aten.empty, torch.ops.aten.zeros, torch.ops.aten.ones, torch.ops.aten.full, torch.ops.aten.randn}
 TRIED = 2  # images of the first batch that the networks are tried on
 
 
@@ -148,11 +128,21 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     @abstractmethod
     def generate(self, batch: Any) -> Tensor:
-        """Images as a user gets them, float (N, C, H, W) in [-1, 1]: averaged weights, fp32, no gradient."""
+        """What the model makes, as a user gets it: averaged weights, fp32, no gradient.
+
+        Images are float (N, C, H, W) in [-1, 1]; whatever is no image is as `render` takes it.
+        """
 
     @abstractmethod
     def reference(self, batch: Any) -> Tensor:
-        """The real images of a batch that `generate` should resemble, float (N, C, H, W) in [-1, 1]."""
+        """The real ones of a batch that what `generate` makes should resemble; as `render` takes them, too."""
+
+    def render(self, made: Tensor) -> Tensor:
+        """Whatever was made (images, class maps, voxels, frames) as pictures float (N, C, H, W) in [-1, 1].
+
+        People are shown these, files hold them, and features are extracted from them. Images are pictures.
+        """
+        return made
 
     @abstractmethod
     def preview(self, batch: Any, count: int) -> tuple[Tensor, int]:
@@ -167,7 +157,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     @abstractmethod
     def try_out(self, batch: Any) -> None:
-        """Compute a loss of a batch, and let go of it: whatever does not fit shows."""
+        """Compute a loss of a batch and drop it, to find what does not fit."""
 
     # ------------------------------------------------------------------ its parts
 
@@ -235,8 +225,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.counters.images_at_last_update = self.images_seen
 
     def at(self, schedule: Schedule) -> float:
-        """A schedule's factor now."""
-        return schedule.over(self._length(schedule.unit, self._trainer))(self._progress(schedule.unit))
+        """A schedule's present factor."""
+        return schedule.over(self._length(schedule.unit, private.trainer_of(self)))(self._progress(schedule.unit))
 
     def record(self, name: str, value: Tensor) -> None:
         """Note a scalar, to be logged under this name with the next losses."""
@@ -326,20 +316,20 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     def _average_over_processes(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its mean over processes, all in one message."""
-        if self._trainer is None or self.trainer.world_size == 1 or not tensors:
+        if private.trainer_of(self) is None or self.trainer.world_size == 1 or not tensors:
             return
         flat = self.trainer.strategy.reduce(torch.cat([t.flatten() for t in tensors]), reduce_op="mean")
         means = flat.split([t.numel() for t in tensors])
-        torch._foreach_copy_(tensors, [mean.view_as(t) for mean, t in zip(means, tensors, strict=True)])
+        private.copy_all(tensors, [mean.view_as(t) for mean, t in zip(means, tensors, strict=True)])
 
     def _average_buffers(self) -> None:
         """Batch norm's running statistics saw this process's share only: their mean over processes on each."""
         self._average_over_processes([b for b in self.buffers() if b.is_floating_point()])
 
     def _log_progress(self) -> None:
-        """Log what there is to say, totals into the bar as well."""
+        """Log losses and progress; show the totals in the progress bar too."""
         # self.log costs most of a millisecond a key, each time: only when the logger will write what is logged
-        if not self.trainer._logger_connector.should_update_logs:
+        if not private.is_logging_due(self.trainer):
             return
         self.check_finite()
         self.log_dict({name: value for name, value in self._terms.items() if name in self.totals}, prog_bar=True)
@@ -347,7 +337,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.log_dict(self.progress())
 
     def progress(self) -> dict[str, float | Tensor]:
-        """What is logged beside the losses: the images seen; of a growing model also its size and alpha after them."""
+        """The values that are logged beside the losses: the images seen, and the size and alpha of a growing model."""
         seen: dict[str, float | Tensor] = {"images_seen": float(self.images_seen)}
         if self.growth is not None:
             size, alpha = self.growth.size(self.images_seen), self.growth.alpha(self.images_seen)
@@ -369,7 +359,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             NonFiniteLossError: one of them was NaN or infinite; the message names the term and the batch.
         """
         found = self.guard.first_not_finite()
-        if self._trainer is not None and self.trainer.world_size > 1:
+        if private.trainer_of(self) is not None and self.trainer.world_size > 1:
             own = None if found is None else f"{found} on process {self.global_rank}"
             told: list[str | None] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(told, own)
@@ -389,7 +379,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._grow()
 
     def on_fit_start(self) -> None:
-        """One random stream for all processes, and compiled networks."""
+        """Start one random stream for all processes, and compile the networks."""
         self._checked_batch = False
         if self.growth is not None:
             self._check_batch_sizes(self.growth)
@@ -428,7 +418,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             return type(self).training_step(self, batch, batch_idx)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """The first batch is checked against the networks; on a resume, the random state is put back."""
+        """Check the first batch against the networks; on a resume, put the random state back."""
         if not self._checked_batch:
             self._check_batch(batch)
             self._check_training(batch)
@@ -447,7 +437,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 ) from error
 
     def on_train_start(self) -> None:
-        """The run's length is known by now, and, on a resume, the optimizers' states: go on where it stands.
+        """Check the schedules against the run's length; on a resume, go on where the run stands.
 
         Raises:
             ValueError: the model grows, and its data do not.
@@ -483,23 +473,23 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self.trainer.fit_loop.epoch_loop.max_steps, self._max_steps = self._max_steps, None
 
     def on_validation_model_eval(self) -> None:
-        """The first of all that a validation does: set aside the random state that training goes on with."""
+        """Set aside the random state that training goes on with, before a validation does anything else."""
         self._end_at_max_steps()
         self.random.set_aside()
         super().on_validation_model_eval()
 
     def on_validation_model_train(self) -> None:
-        """The last: put it back, so that how often one evaluates does not change what is trained."""
+        """Put the random state back, so that the number of evaluations does not change the training."""
         self.random.put_back()
         super().on_validation_model_train()
 
     def on_validation_start(self) -> None:
-        """Nothing is evaluated on weights that a NaN has reached; all processes generate with the same buffers."""
+        """Refuse to evaluate weights that a NaN has reached; average the buffers over processes."""
         self.check_finite()
         self._average_buffers()
 
     def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """The first batch is checked against the networks."""
+        """Check the first batch against the networks."""
         self._check_batch(batch)
 
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
@@ -510,7 +500,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self._evaluated_at = self.batches_seen
 
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Validation is evaluation: the images that stand against this batch of the reference set."""
+        """Make the images that are compared with this batch of the reference set."""
         return self.generate(batch)
 
     test_step = validation_step
@@ -531,8 +521,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Add the counters and the random state; refuse to save what is not finite."""
         self.check_finite()
         self._average_buffers()
-        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters()]))
-        if not norms.isfinite().all():
+        if not nn.utils.get_total_norm(self.parameters()).isfinite():
             raise NonFiniteLossError(
                 f"a weight is no longer finite at batch {self.batches_seen}: this checkpoint was not written, and "
                 "the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning rate "
@@ -548,7 +537,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Where the run stands in its epochs, evaluations and logs."""
         if self._resumed is not None:  # where it stood: it has not gone on yet
             return {name: self._resumed[name] for name in ("standing", "evaluated_at", "rows", "row", "terms")}
-        if self._trainer is None:
+        if private.trainer_of(self) is None:
             return {}
         for logger in self.trainer.loggers:
             logger.save()
@@ -585,7 +574,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._grow()
         self._loaded_at = self.batches_seen
         self._resume_state = state["resume_state"]
-        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
+        if private.trainer_of(self) is not None and self.trainer.state.fn == TrainerFn.FITTING and "standing" in state:
             self._evaluated_at, self._resumed = state["evaluated_at"], state
             self._check_what_is_left(state["standing"], checkpoint["global_step"])
             loops.put_back(checkpoint["loops"], state["standing"])
@@ -619,11 +608,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Raises:
             CheckpointError: it is of another model, or holds what no run writes.
         """
-        trainer = self._trainer
+        trainer = private.trainer_of(self)
         path = trainer.ckpt_path if path is None and trainer is not None else path
         local = path is not None and "://" not in str(path)
         with about(path):
-            content = checked(checkpoint, Path(str(path)).absolute().parent if local else None)
+            content = checked_content(checkpoint, Path(str(path)).absolute().parent if local else None)
         checkpoint.clear()
         checkpoint.update(content)
         migrate(checkpoint)
@@ -650,7 +639,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                     checkpoint["optimizer_states"], optimizers if isinstance(optimizers, list) else [optimizers]
                 )
         with about(path):
-            check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)  # type: ignore[attr-defined]
+            check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take the weights of a checkpoint.
@@ -741,6 +730,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 ImageDraws(0, range(min(TRIED, batch_length(batch)))),
             ):
                 self.check_batch(batch)
+                data = getattr(self.trainer, "datamodule", None)
+                if isinstance(data, Described):
+                    self.check_data(data.describe())
             self._checked_batch = True
 
     def _check_training(self, batch: Any) -> None:
@@ -773,20 +765,37 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 buffer.copy_(before)
             self.load_resume_state(state)
 
-    def check_batch(self, batch: Any) -> None:
-        """Try the networks on two images of a batch, before the first step.
+    def check_data(self, data: DataDescription) -> None:
+        """Hold the model against the data as a whole, before the first step, whichever items a batch happens to have.
 
         Raises:
-            TypeError: the batch is of another kind than this model learns from.
+            ValueError: the data have other classes than the networks, ...; the sentence names both, and the fix.
+        """
+
+    def check_kind(self, batch: Any) -> None:
+        """Hold a batch against the kind of batches that the model learns from.
+
+        Raises:
+            TypeError: it is of another kind.
+            ValueError: its fields are not what their kind states.
+        """
+        name, kind = type(self).__name__, self.batch_type
+        if not isinstance(batch, kind):
+            raise TypeError(
+                f"{name} learns from batches of the kind {kind.__name__} ({', '.join(fields_of(kind))}), but the data "
+                f"serve {type(batch).__name__}: choose a datamodule that makes {kind.__name__}es, or another model"
+            )
+        check_fields(batch, name)
+
+    def check_batch(self, batch: Any) -> None:
+        """Try the networks on two items of a batch, before the first step.
+
+        Raises:
+            TypeError: the batch is of another kind than this model learns from, or `render` makes no pictures.
             ValueError: its images have a shape or a range that the networks are not made for.
         """
         name = type(self).__name__
-        if not isinstance(batch, self.batch_type):
-            raise TypeError(
-                f"{name} learns from a {self.batch_type.__name__} ({', '.join(self.batch_type._fields)}), but the "
-                f"data serve {type(batch).__name__}: choose a datamodule that makes {self.batch_type.__name__}es, "
-                "or another model"
-            )
+        self.check_kind(batch)
         with (
             # a batch of an evaluation comes from torch.inference_mode: only copies made outside take part in gradients
             torch.inference_mode(False),
@@ -794,19 +803,14 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             torch.autocast(self.device.type, enabled=False),
             evaluating(self),
         ):
-            make: Any = type(batch)
-            few = make(*(None if field is None else field[:TRIED].clone() for field in batch))
-            images = [field for field in few if field is not None and field.dim() == 4]  # no labels, no captions
-            for field in images:
-                if not field.is_floating_point() or field.abs().max() > 1:
-                    raise ValueError(
-                        f"{name} takes float images in [-1, 1], but the data serve {field.dtype} in [{field.min()}, "
-                        f"{field.max()}]: convert them with gan_lightning.data.images.to_float"
-                    )
-            shapes = " and ".join("x".join(map(str, field.shape[1:])) for field in images)
+            few = map_rows(batch, lambda values: values[:TRIED].clone())
+            shapes = " and ".join("x".join(map(str, grid.shape[1:])) for grid in grids(few).values())
             real = self.reference(few)
             try:
                 fake = self.generate(few)
+                shown = self.render(fake)
+                if fake.dim() != real.dim():  # made in another form than the data serve
+                    fake, real = shown, self.render(real)
                 if fake.shape == real.shape:
                     self.try_out(few)
             except (RuntimeError, ValueError, IndexError) as error:
@@ -816,10 +820,15 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 ) from error
         if fake.shape != real.shape:
             made, wanted = ("x".join(map(str, images.shape[1:])) for images in (fake, real))
+            kind = f"images of {made} (channels x height x width)" if fake.dim() == 4 else f"the shape {made}"
             raise ValueError(
-                f"the generator of {name} makes images of {made} (channels x height x width), but the data serve "
-                f"{wanted}: set image_size and channels of the networks (under model.init_args) and of the datamodule "
-                "to the same"
+                f"the generator of {name} makes {kind}, but the data serve {wanted}: set image_size and channels of "
+                "the networks (under model.init_args) and of the datamodule to the same"
+            )
+        if shown.dim() != 4 or not shown.is_floating_point():
+            raise TypeError(
+                f"the render of {name} answers {shown.dtype} of shape {tuple(shown.shape)}: let it make pictures, "
+                "float (N, C, H, W) in [-1, 1]"
             )
 
     # ------------------------------------------------------------------ loading
@@ -857,7 +866,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         model_class = import_class(arguments.pop("_class_path"), trusted)
         if not issubclass(model_class, cls):
             raise TypeError(f"{checkpoint_path} holds a {model_class.__name__}, which is not a {cls.__name__}")
-        with _building(checkpoint_path, checkpoint["state_dict"]):
+        with limited_building(checkpoint_path, checkpoint["state_dict"]):
             recorded: dict[str, Any] = {
                 name: False if name in NETWORKED else rebuild(value, trusted)
                 for name, value in arguments.items()
@@ -872,42 +881,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         return model
 
 
-def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """The parameters that modules learn, each once, also where modules share it."""
-    return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
-
-
-class _Limited(TorchDispatchMode):
-    """Refuses new tensors that have more numbers together than `most`."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._left = most
-
-    def __torch_dispatch__(self, function: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function.overloadpacket in _MAKING and str((kwargs or {}).get("device")) != "meta":
-            self._left -= math.prod(args[0])
-            if self._left < 0:
-                raise CheckpointError("it asks for networks that are larger than what it holds")
-        return function(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _building(path: Any, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Whatever is made within may have a few times the numbers of `weights`, and `SPARE` beside them.
-
-    Raises:
-        CheckpointError: it has more, or cannot be made of such arguments.
-    """
-    try:
-        with _Limited(SPARE + 4 * sum(value.numel() for value in weights.values())):
-            yield
-    except (CheckpointError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError) as error:
-        raise CheckpointError(
-            f"{path} does not say how its model is built, or says it for another version of gan_lightning "
-            f"({one_line(str(error))[:300]}): give a checkpoint that `train.py fit` wrote, or pass what is wrong as an "
-            "argument when loading"
-        ) from error
+def rendered(module: L.LightningModule, made: Tensor) -> Tensor:
+    """What a module made, as pictures: by its `render`, or as it is, where it has none."""
+    return module.render(made) if isinstance(module, GenerativeModule) else made
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool]:

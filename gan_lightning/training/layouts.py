@@ -1,4 +1,4 @@
-"""The memory layout that a network trains faster in, as was measured: what `channels_last: auto` goes by."""
+"""The memory layout in which a network was measured to train faster, for `channels_last: auto`."""
 
 import torch
 from torch import nn

@@ -1,7 +1,8 @@
-"""Logs that a resumed run goes on with from where its checkpoint was written."""
+"""Logs that a resumed run continues from where its checkpoint was written."""
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from gan_lightning.data import lines
 
@@ -26,17 +28,24 @@ class RunCSVLogger(CSVLogger):
 
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir, name="", version="")
+        self._writer: _Writer | None = None
 
     def log_hyperparams(self, params: Any = None) -> None:
-        """Nothing: the run's `config.yaml` has them all."""
+        """Log nothing, since the run's `config.yaml` holds all hyperparameters."""
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The writer of the file."""
-        if self._experiment is None:
-            self._experiment = _Writer(self.log_dir)
-        return self._experiment
+        if self._writer is None:
+            self._writer = _Writer(Path(self.log_dir, ExperimentWriter.NAME_METRICS_FILE))
+        return self._writer
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write the last rows, where there are any."""
+        if self._writer is not None:
+            self._writer.save()
 
     @property
     def rows(self) -> int:
@@ -49,37 +58,49 @@ class RunCSVLogger(CSVLogger):
         self.experiment.cut(rows)
 
 
-class _Writer(ExperimentWriter):
-    def _check_log_dir_exists(self) -> None:
-        lines.mend(self._path)
-        header, rows = self._read()
-        self.metrics_keys, self._written = header, len(rows)
-        if not header:
-            self._path.unlink(missing_ok=True)  # killed before the first line was whole
+class _Writer:
+    """The writer of `metrics.csv`, in the place of Lightning's ExperimentWriter.
 
-    @property
-    def _path(self) -> Path:
-        return Path(self.metrics_file_path)
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.metrics: list[dict[str, Any]] = []  # rows that are not yet in the file
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines.mend(path)
+        self._header, rows = self._read()
+        self._written = len(rows)
+        if not self._header:
+            path.unlink(missing_ok=True)  # killed before the first line was whole
 
     @property
     def rows(self) -> int:
         return self._written + len(self.metrics)
 
+    def log_metrics(self, metrics: Mapping[str, Any], step: int) -> None:
+        values = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        self.metrics.append(values | {"step": step})
+
     def save(self) -> None:
-        count = len(self.metrics)
-        super().save()
-        self._written += count
+        if not self.metrics:
+            return
+        header = sorted({*self._header, *itertools.chain.from_iterable(self.metrics)})
+        if header != self._header:
+            self._replace(header, self._read()[1])
+            self._header = header
+        with self._path.open("a", encoding="utf-8", newline="") as file:
+            csv.DictWriter(file, header).writerows(self.metrics)
+        self._written += len(self.metrics)
+        self.metrics = []
 
     def cut(self, rows: int) -> None:
         self.save()
         header, there = self._read()
         if len(there) > rows:
-            self._write(header, there[:rows])
+            self._replace(header, there[:rows])
             self._written = rows
-
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        _, there = self._read()
-        self._write(fieldnames, there)
 
     def _read(self) -> tuple[list[str], list[dict[str, str]]]:
         if not self._path.is_file():
@@ -87,7 +108,7 @@ class _Writer(ExperimentWriter):
         reader = csv.DictReader(io.StringIO(lines.read(self._path), newline=""))
         return list(reader.fieldnames or []), list(reader)
 
-    def _write(self, header: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    def _replace(self, header: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, header, extrasaction="ignore")
         writer.writeheader()
@@ -96,7 +117,7 @@ class _Writer(ExperimentWriter):
 
 
 def cut_back(logger: Logger, rows: int | None, step: int) -> None:
-    """Take away what was logged after a checkpoint, as far as the logger allows.
+    """Remove the rows that were logged after a checkpoint, as far as the logger allows.
 
     `metrics.csv` is cut. TensorBoard is told not to show it. Weights & Biases keeps it: its history cannot be cut.
 
@@ -114,7 +135,7 @@ def cut_back(logger: Logger, rows: int | None, step: int) -> None:
 
 @rank_zero_only
 def _hide(logger: TensorBoardLogger, step: int) -> None:
-    """Mark a restart in TensorBoard's file: what is there of `step` and later is no longer shown."""
+    """Mark a restart in TensorBoard's file, which hides the rows of `step` and later."""
     # slow to import, and seldom needed
     from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]  # noqa: PLC0415
 

@@ -3,15 +3,16 @@
 Lightning counts four stages of each batch and epoch, and infers from the counts which hook wrote a checkpoint. It takes
 an epoch that was left early for a finished one, and loses the evaluation, or trains a batch too many, where a run was
 stopped at an epoch's last batch. Here a checkpoint says outright how many epochs are over and how many batches of the
-next are done. All of Lightning's private names for its loops are in this file.
+next are done.
 """
 
 import itertools
 from typing import Any, NotRequired, TypedDict
 
 import lightning as L
-from lightning.pytorch.loops.evaluation_loop import RestartStage
-from torch.utils._pytree import tree_leaves
+from lightning.pytorch.utilities import CombinedLoader
+
+from gan_lightning import private
 
 
 class Standing(TypedDict):
@@ -60,8 +61,8 @@ def standing(trainer: L.Trainer, evaluated: bool) -> Standing:
     where: Standing = {
         "epoch": over,
         "batch": done,
-        "logged": loop._batches_that_stepped + (within and not loop._should_accumulate()),
-        "due": within and not evaluated and loop._should_check_val_fx(fit._data_fetcher),  # type: ignore[arg-type]
+        "logged": private.logged_steps(trainer) + (within and not private.is_accumulating(trainer)),
+        "due": within and not evaluated and private.is_evaluation_due(trainer),
     }
     if trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined]
         where["length"] = int(trainer.num_training_batches)
@@ -77,7 +78,7 @@ def put_back(loops: dict[str, Any], where: Standing) -> None:
     fit["epoch_progress"] = {"total": counts, "current": dict(counts)}
     fit["epoch_loop.batch_progress"] = _batches(total, where["batch"])
     fit["epoch_loop.val_loop.batch_progress"] = _batches(0, 0)
-    fit["epoch_loop.state_dict"] = {"_batches_that_stepped": where["logged"]}
+    fit["epoch_loop.state_dict"] = private.logged_steps_state(where["logged"])
 
 
 def _batches(total: int, current: int) -> dict[str, Any]:
@@ -98,28 +99,27 @@ def go_on(trainer: L.Trainer, where: Standing, evaluated: bool) -> bool:
     Returns:
         Whether that evaluation comes next.
     """
-    fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
+    loop = trainer.fit_loop.epoch_loop
     counts: Any = loop.batch_progress.current
     done = counts.processed
-    if fit._combined_loader_states_to_load and fit._combined_loader is not None:  # dropped between two epochs
-        fit._combined_loader._load_state_dicts(fit._combined_loader_states_to_load)
+    private.restore_loaders(trainer)
     if not done:
         loop.restarting = False  # a new epoch: there is none to go on with
         return False
-    assert fit._data_fetcher is not None
     if trainer.reload_dataloaders_every_n_epochs and "length" in where:  # type: ignore[attr-defined]
         # the loader has told the length of its next epoch, where it stands between two
-        length = fit.max_batches = fit._data_fetcher.length = where["length"]
+        length = trainer.fit_loop.max_batches = where["length"]
+        private.set_epoch_length(trainer, length)
         if trainer.check_val_every_n_epoch is not None and isinstance(trainer.val_check_interval, float):
             trainer.val_check_batch = max(1, int(length * trainer.val_check_interval))
     last = loop.batch_progress.is_last_batch = done >= trainer.num_training_batches
-    due = loop._should_check_val_fx(fit._data_fetcher)
+    due = private.is_evaluation_due(trainer)
     if due:  # the loop returns to the end of the last batch, evaluates or not, and counts the step
-        loop._batches_that_stepped -= not loop._should_accumulate()
+        private.set_logged_steps(trainer, private.logged_steps(trainer) - (not private.is_accumulating(trainer)))
     elif last:
-        fit._data_fetcher.done = True  # there is no batch left: on to the end of the epoch
+        private.end_data(trainer)  # there is no batch left: on to the end of the epoch
     if due and not evaluated:
-        loop.val_loop._restart_stage = RestartStage.RESTARTED_MID_EVALUATION
+        private.begin_with_evaluation(trainer)
         return True
     return False
 
@@ -134,26 +134,19 @@ def first_reference_batch(trainer: L.Trainer) -> Any:
     trainer.validating = True  # data are cut as an evaluation has them
     try:
         trainer.fit_loop.epoch_loop.val_loop.setup_data()
-        for batch in itertools.chain.from_iterable(tree_leaves(trainer.val_dataloaders)):
+        for batch in itertools.chain.from_iterable(CombinedLoader(trainer.val_dataloaders).flattened):
             return trainer.strategy.batch_to_device(batch)
         return None
     finally:
         trainer.training = True
 
 
-def logged_step(trainer: L.Trainer) -> int:
-    """The step at which Lightning logs what is seen now: that of an evaluation is its last batch's."""
-    return trainer.fit_loop.epoch_loop._batches_that_stepped
-
-
 def row_to_log(trainer: L.Trainer) -> tuple[int, dict[str, float]] | None:
     """The step and the values that Lightning is about to log of the batch that is ending. None = nothing."""
-    loop = trainer.fit_loop.epoch_loop
-    batches: Any = loop.batch_progress.current
-    connector = trainer._logger_connector
+    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
     at_end = trainer.training and batches.completed < batches.processed
-    if not at_end or not trainer.loggers or not connector.should_update_logs or loop._should_accumulate():
+    if not at_end or not trainer.loggers or not private.is_logging_due(trainer) or private.is_accumulating(trainer):
         return None
-    values = {name: float(value) for name, value in connector.metrics["log"].items()}
-    step = int(values.pop("step", loop._batches_that_stepped))
+    values = {name: float(value) for name, value in private.metrics_to_log(trainer).items()}
+    step = int(values.pop("step", private.logged_steps(trainer)))
     return (step, values | {"epoch": trainer.current_epoch}) if values else None

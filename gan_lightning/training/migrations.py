@@ -1,4 +1,4 @@
-"""What this version makes of checkpoints that earlier ones wrote: each change of their form, in one place.
+"""Bring checkpoints of earlier versions into the form of this one: each change of the form, in one place.
 
 - 0.2: pix2pix's arguments `test_dropout` and `test_instance_statistics` became its `policy`.
 - 0.2: a run's state is kept by the name of the part of the model that it is of. Before that pools had a dictionary of

@@ -8,7 +8,7 @@ from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.migrations import migrate
 
 AVERAGED = "average.network."
-"""What the names of the averaged generator's weights begin with."""
+"""The prefix of the names of the averaged generator's weights."""
 
 
 def load_part(network: nn.Module, checkpoint: Path, part: str = "generator") -> None:

@@ -1,4 +1,4 @@
-"""One loss and one optimizer: what stands beside the games for comparison (moment matching, autoencoders, flows)."""
+"""Models of one loss and one optimizer, for comparison with the games: moment matching, autoencoders, flows."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from torch.optim import Adam, Optimizer
 
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, Schedule
-from gan_lightning.training.generative import GenerativeModule, OptimizerFactory, learnable, make_optimizer
+from gan_lightning.training.generative import GenerativeModule
+from gan_lightning.training.optimizers import OptimizerFactory, learnable, make_optimizer
 
 
 class SoloModule(GenerativeModule):
@@ -50,7 +51,7 @@ class SoloModule(GenerativeModule):
         """Named terms whose sum is minimised."""
 
     def rate_schedules(self) -> dict[str, Schedule]:
-        """The one of the optimizer."""
+        """The optimizer's schedule."""
         return {"schedule": self.schedule}
 
     def learners(self) -> Sequence[nn.Module]:
@@ -74,7 +75,7 @@ class SoloModule(GenerativeModule):
         return loss
 
     def progress(self) -> dict[str, float | Tensor]:
-        """Also: the learning rate."""
+        """Add the learning rate."""
         return super().progress() | {"learning_rate": self._optimizer.param_groups[0]["lr"]}
 
     @property
@@ -84,7 +85,7 @@ class SoloModule(GenerativeModule):
     # ------------------------------------------------------------------ hooks of Lightning
 
     def configure_optimizers(self) -> Optimizer:
-        """One for all networks."""
+        """One optimizer for all networks."""
         optimizer = make_optimizer(self.optimizer_factory, learnable(self.learners()), "optimizer")
         # kept here: a resume overwrites the optimizer's own with those of the checkpoint
         self._learning_rates = [group["lr"] for group in optimizer.param_groups]
@@ -96,6 +97,6 @@ class SoloModule(GenerativeModule):
             self._average_over_processes([p.grad for p in self.parameters() if p.grad is not None])
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Also: the moving average follows, in time for a checkpoint of this very step."""
+        """Update the moving average, in time for a checkpoint of this step."""
         super().optimizer_step(*args, **kwargs)
         self._update_average()

@@ -1,8 +1,10 @@
 """Several processes, each with its share of every batch."""
 
+import itertools
+
+import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
-from torch.distributed.utils import _sync_module_states
 
 
 class AdversarialDDP(DDPStrategy):
@@ -16,17 +18,14 @@ class AdversarialDDP(DDPStrategy):
 
     strategy_name = "adversarial_ddp"
 
+    @torch.no_grad()
     def configure_ddp(self) -> None:
-        """Every process starts from the weights of the first."""
+        """Give every process the weights of the first."""
         assert self.model is not None
-        assert dist.group.WORLD is not None
-        _sync_module_states(
-            module=self.model,
-            process_group=dist.group.WORLD,
-            broadcast_bucket_size=250 * 1024 * 1024,
-            src=0,
-            params_and_buffers_to_ignore=(),
-        )
+        for tensor in itertools.chain(self.model.parameters(), self.model.buffers()):
+            of_the_first = tensor.contiguous()  # whatever the layout
+            dist.broadcast(of_the_first, src=0)
+            tensor.copy_(of_the_first)
 
 
 StrategyRegistry.register(

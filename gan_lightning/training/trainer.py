@@ -1,4 +1,4 @@
-"""The trainer: Lightning's, with a precision that the device decides."""
+"""The trainer, with a precision that the device decides."""
 
 import logging
 import os
@@ -55,7 +55,7 @@ PROCESSES_A_CORE = 8  # more is an error of typing: even trials of a distributed
 
 
 class Trainer(L.Trainer):
-    """Lightning's trainer, whose precision is "auto" unless stated.
+    """A Trainer whose precision is "auto" unless stated.
 
     Checkpoints are written whole or not at all, with a hash, and read as data (`AtomicCheckpointIO`), unless `plugins`
     has another `CheckpointIO`. `trainer.precision` has the value that was chosen and `trainer.precision_reason` why;

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gan_lightning.data.images import write_png
 from gan_lightning.evaluation.pictures.canvas import write_figure
-from gan_lightning.evaluation.pictures.curves import Curve, curve_figure, plot_curves, read_curves, select
+from gan_lightning.evaluation.pictures.curves import Curve, choose_columns, curve_figure, plot_curves, read_curves
 from gan_lightning.evaluation.pictures.neighbours import (
     bring_to,
     find_neighbours,
@@ -233,7 +233,8 @@ class TestTruncation:
         assert all(set(report["values"]) == {"fid", "precision", "recall"} for report in reports)
 
     def test_what_has_no_truncation_is_refused(self, reals, tmp_path):
-        from tiny import cyclegan, data_for
+        from models.test_cyclegan import cyclegan
+        from tiny import data_for
 
         model = cyclegan()
         assert isinstance(model, CycleGAN)
@@ -387,12 +388,16 @@ class TestCurves:
             "a": {"loss/generator": Curve([1], [1], None, evaluated=False), "val/fid": Curve([1], [1])},
             "b": {"fid2k_train/fid": Curve([1], [1]), "val/recall": Curve([1], [1])},
         }
-        assert select(runs, None) == ["val/fid", "fid2k_train/fid", "val/recall"]
-        assert select(runs, ["fid", "loss/generator", "val/fid"]) == ["val/fid", "fid2k_train/fid", "loss/generator"]
+        assert choose_columns(runs, None) == ["val/fid", "fid2k_train/fid", "val/recall"]
+        assert choose_columns(runs, ["fid", "loss/generator", "val/fid"]) == [
+            "val/fid",
+            "fid2k_train/fid",
+            "loss/generator",
+        ]
         with pytest.raises(ValueError, match="no run has a metric 'kid'; there are loss/generator, val/fid"):
-            select(runs, ["kid"])
+            choose_columns(runs, ["kid"])
         with pytest.raises(ValueError, match="no evaluation has been made yet in a; what was logged is loss/generator"):
-            select({"a": {"loss/generator": runs["a"]["loss/generator"]}}, None)
+            choose_columns({"a": {"loss/generator": runs["a"]["loss/generator"]}}, None)
 
     def test_a_panel_a_metric_a_line_a_run_and_the_best_marked(self):
         runs = {

@@ -172,7 +172,11 @@ def test_target_labels_are_not_used_in_training(build: Any) -> None:
 @pytest.mark.parametrize(
     ("wrong", "kind", "match"),
     [
-        (ImageBatch(images(2, 3, 0)), TypeError, r"learns from a DomainBatch \(source.* serve a ImageBatch"),
+        (
+            ImageBatch(images(2, 3, 0)),
+            TypeError,
+            r"of the kind DomainBatch \(source.* serve ImageBatch",
+        ),
         (DomainBatch(*[torch.zeros(2, 3, 16, 16), torch.tensor([0, 3])] * 2), ValueError, "labels from 0 to 3, but"),
         (DomainBatch(*[torch.zeros(2, 1, 16, 16), torch.tensor([0, 1])] * 2), ValueError, "1x16x16 and 1x16x16"),
     ],

@@ -1,5 +1,6 @@
 """pix2pix: its losses, and what dropout and batch norm do when images are made."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -181,8 +182,8 @@ def test_generators_and_receptive_fields_are_arguments(
     generator: list[str], receptive_field: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
-    for number in range(2):
-        write_png(torch.randint(0, 256, (3, 128, 256), dtype=torch.uint8), tmp_path / "pairs" / f"{number}.png")
+    for part, number in itertools.product(("train", "test"), range(2)):
+        write_png(torch.randint(0, 256, (3, 128, 256), dtype=torch.uint8), tmp_path / part / f"{number}.png")
     network, size = generator
     cli = main(
         [
@@ -193,7 +194,7 @@ def test_generators_and_receptive_fields_are_arguments(
             "--model.generator.width=4",
             f"--model.discriminator.receptive_field={receptive_field}",
             "--model.discriminator.width=4",
-            *(f"--data.{part}={tmp_path / 'pairs'}" for part in ("train", "test")),
+            *(f"--data.{part}={tmp_path / part}" for part in ("train", "test")),
             "--data.image_size=128",
             "--data.load_size=null",
             "--trainer.callbacks=[]",

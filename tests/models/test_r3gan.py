@@ -80,7 +80,7 @@ def test_gamma_follows_its_schedule() -> None:
     batch = batch_for(model)
     fake = model.draw_fakes(batch).detach()
     found = []
-    for model.images_seen in (0, 50, 100, 1000):
+    for model.counters.images_seen in (0, 50, 100, 1000):
         found.append(float(model.discriminator_loss(batch, fake)["r1"]) / (4 / 2))
     assert found == pytest.approx([0.05, 0.0275, 0.005, 0.005], rel=1e-5)
 

@@ -110,7 +110,8 @@ def test_processes_end_with_equal_weights_and_singular_vectors(tmp_path: Path) -
     script.write_text(
         "import sys, torch, lightning\n"
         "import gan_lightning.training.strategies\n"
-        "from tiny import data_for, sngan\n"
+        "from models.test_sngan import sngan\n"
+        "from tiny import data_for\n"
         "from toys import trainer\n"
         "torch.set_num_threads(1)\n"
         "lightning.seed_everything(0)\n"

@@ -35,7 +35,7 @@ def test_the_turns_are_those_of_the_published_loop(n_critic: int, head_start: in
     networks = DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL)
     model = WGAN(*networks, n_critic=n_critic, head_start=head_start)
     turns = []
-    for model.batches_seen in range(12_000):
+    for model.counters.batches_seen in range(12_000):
         turns.append(model.is_generators_turn())
     assert turns == list(islice(as_published(n_critic, many=n_critic * head_start), 12_000))
 
@@ -43,7 +43,7 @@ def test_the_turns_are_those_of_the_published_loop(n_critic: int, head_start: in
 def test_the_default_head_start_is_a_hundred_critic_steps_25_times_and_again_at_the_500th() -> None:
     model = WGAN()
     batches = []
-    for model.batches_seen in range(8_000):
+    for model.counters.batches_seen in range(8_000):
         if model.is_generators_turn():
             batches.append(model.batches_seen + 1)
     steps = [after - before for before, after in zip([0, *batches], batches, strict=False)]

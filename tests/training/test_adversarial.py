@@ -329,7 +329,7 @@ def test_one_player_alone_overfits(alone: str) -> None:
 
 def test_a_batch_of_the_wrong_kind_fails_before_the_first_step() -> None:
     model = ToyGAN()
-    with pytest.raises(TypeError, match=r"ToyGAN learns from a ImageBatch .* serve PairedBatch"):
+    with pytest.raises(TypeError, match=r"ToyGAN learns from batches of the kind ImageBatch .* serve PairedBatch"):
         model.check_batch(PairedBatch(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)))
 
 

@@ -16,7 +16,7 @@ from gan_lightning.evaluation.hype.study import Answer, Design, person_name
 T = TypeVar("T")
 
 
-class Recorded(NamedTuple):
+class StudyRecord(NamedTuple):
     """What an answers file says: the design of its study, who has agreed to take part, and all answers in order."""
 
     design: Design
@@ -24,7 +24,7 @@ class Recorded(NamedTuple):
     answers: list[Answer]
 
 
-def read_answers(path: Path) -> Recorded:
+def read_answers(path: Path) -> StudyRecord:
     """The contents of an answers file. A last line without its end, which a crash has torn, does not count.
 
     Raises:
@@ -89,11 +89,11 @@ class AnswersFile:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
 
-    def _begin(self, design: Design) -> Recorded:
+    def _begin(self, design: Design) -> StudyRecord:
         data = self.path.read_bytes()
         if self._first.startswith(data):  # empty, or torn in its first line
             self._file.truncate(0)
-            return Recorded(design, [], [])
+            return StudyRecord(design, [], [])
         recorded = _parse(self.path, data)
         if recorded.design != design:
             raise ValueError(
@@ -140,7 +140,7 @@ def _made(kind: type[T], fields: Mapping[str, Any]) -> T:
     return kind(**fields)
 
 
-def _parse(path: Path, data: bytes) -> Recorded:
+def _parse(path: Path, data: bytes) -> StudyRecord:
     design: Design | None = None
     people: list[str] = []
     answers: list[Answer] = []
@@ -160,4 +160,4 @@ def _parse(path: Path, data: bytes) -> Recorded:
             raise ValueError(f"{path}, line {number}, is none that `hype` has written: mend or remove it") from error
     if design is None:
         raise ValueError(f"{path} holds no answers: name a file that `hype` has written, or a new one")
-    return Recorded(design, people, answers)
+    return StudyRecord(design, people, answers)

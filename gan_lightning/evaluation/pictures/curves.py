@@ -193,7 +193,7 @@ def _leave_out(path: Path, number: int) -> None:
     warnings.warn(f"{path}, line {number}, is none that a run has written to its end, and is left out", stacklevel=2)
 
 
-def select(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str] | None) -> list[str]:
+def choose_columns(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str] | None) -> list[str]:
     """The names of the curves to draw: those asked for, in that order; else all evaluations.
 
     Args:
@@ -228,7 +228,7 @@ def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]
 
     Args:
         runs: curves by metric, of each run by its name.
-        metrics: what to draw, see `select`.
+        metrics: what to draw, see `choose_columns`.
     """
     columns = min(COLUMNS, len(metrics))
     lines = -(-len(metrics) // columns)
@@ -305,7 +305,7 @@ def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics:
     check_suffix(out)
     runs = [run, *(others or [])]
     curves = {name: read_curves(run) for name, run in zip(_names(runs), runs, strict=True)}
-    write_figure(curve_figure(curves, select(curves, metrics)), out)
+    write_figure(curve_figure(curves, choose_columns(curves, metrics)), out)
 
 
 def _names(runs: Sequence[Path]) -> list[str]:

@@ -1,0 +1,40 @@
+"""Optimizers as arguments: made of a class and its settings, for the parameters that learn."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+"""Makes an optimizer of parameters: a class with its settings in YAML, `functools.partial(Adam, lr=...)` in Python."""
+
+
+def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], name: str) -> Optimizer:
+    """An optimizer of these parameters.
+
+    Args:
+        factory: makes it.
+        parameters: those that it steps.
+        name: the model's argument that states the factory, for a message.
+
+    Raises:
+        ValueError: there is nothing to learn, or the optimizer is one that training steps cannot serve.
+    """
+    if not parameters:
+        raise ValueError(f"model.{name}: its networks have no parameters that learn: choose another network")
+    optimizer = factory(parameters)
+    if isinstance(optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
+        needs = (
+            "several evaluations of a step's loss" if isinstance(optimizer, torch.optim.LBFGS) else "sparse gradients"
+        )
+        raise ValueError(
+            f"model.{name}: {type(optimizer).__name__} needs {needs}, which training here does not serve: choose "
+            "another optimizer, such as torch.optim.Adam"
+        )
+    return optimizer
+
+
+def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """The parameters that modules learn, each once, also where modules share it."""
+    return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
