@@ -20,7 +20,16 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from gan_lightning.data import lines
-from gan_lightning.data.batches import Fingerprinted, batch_length, class_labels, grids, has_pairs, item_numbers, select
+from gan_lightning.data.batches import (
+    Fingerprinted,
+    batch_length,
+    class_labels,
+    grids,
+    has_pairs,
+    item_numbers,
+    select,
+    states_roles,
+)
 from gan_lightning.data.images import to_uint8
 from gan_lightning.draws import ImageDraws
 from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Recipe, Report, find_recipe
@@ -142,7 +151,7 @@ class Evaluation(Checked, L.Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Metrics of pairs want a model of pairs."""
         batch_type = getattr(pl_module, "batch_type", None)
-        if self.evaluator.compares_pairs and not (batch_type is not None and has_pairs(batch_type)):
+        if self.evaluator.compares_pairs and not has_pairs(batch_type):
             raise TypeError(
                 f"the recipe {self.recipe.name} compares each generated image with the one that it should be, and "
                 f"{type(pl_module).__name__} does not learn from pairs (its batch_type is "
@@ -191,7 +200,8 @@ class Evaluation(Checked, L.Callback):
                 f"generated images, float (N, C, H, W) in [-1, 1] (this time: {type(outputs).__name__}), and its "
                 "reference(batch) the real ones"
             )
-        labels = class_labels(batch)
+        stated = states_roles(type(batch))
+        labels = class_labels(batch) if stated else None
         looked_at = self.evaluator.looks_at_images or self.evaluator.compares_pairs
         if self._batches == 0 or self._missing is not None or looked_at:
             real = to_uint8(rendered(pl_module, pl_module.reference(batch)))
@@ -206,7 +216,7 @@ class Evaluation(Checked, L.Callback):
         self._batches += 1
         self._reals += batch_length(batch)
 
-        from_sources = len(grids(batch)) > 1 and getattr(pl_module, "sampler", None) is None
+        from_sources = not stated or (len(grids(batch)) > 1 and getattr(pl_module, "sampler", None) is None)
         if self._counts.max() > 1 and from_sources:
             raise ValueError(
                 f"the recipe {self.recipe.name} asks for more images than the data have sources to make them from: "
