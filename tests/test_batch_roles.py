@@ -387,6 +387,6 @@ def test_what_cannot_be_shown_or_is_of_another_size_is_told_of_before_the_first_
     unshown = Unshown(Maker(3, [1, 2, 4, 4]), Judge(32))
     with pytest.raises(TypeError, match=r"render of Unshown answers torch.float32 of shape \(2, 1, 2, 4, 4\): let it"):
         trainer(max_epochs=1).fit(unshown, datamodule=Data("voxels"))
-    with pytest.raises(TypeError, match=r"VoxelGAN learns from a VoxelBatch \(voxels, labels\), .* a CaptionedBatch"):
+    with pytest.raises(TypeError, match=r"VoxelGAN learns from .*VoxelBatch \(voxels, labels\), .*CaptionedBatch"):
         trainer(max_epochs=1).fit(toy("voxels"), datamodule=Data("captioned"))
     assert unshown.batches_seen == deeper.batches_seen == 0

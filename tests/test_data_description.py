@@ -1,5 +1,6 @@
 """Data as a whole are held against the model before the first step, whatever the first batch shows of them."""
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from datamodules import Digits, SegmentationFolder, ShiftedDigits
 from datamodules.base import ImageDataModule
@@ -16,9 +18,17 @@ from datamodules.storage import ImageStorage, Pixels, Storage
 from datamodules.super_resolution import SuperResolutionFolder
 from gan_lightning.data.batches import DomainBatch, ImageBatch, PairedBatch
 from gan_lightning.data.description import Described
-from gan_lightning.models import DANN, UNetSegmentation
-from gan_lightning.networks import DomainClassifier, LeNetClassifier, SegmentationUNet
-from tiny import CLASSES, SIZE, cgan, ssgan
+from gan_lightning.models import CGAN, DANN, SSGAN, UNetSegmentation
+from gan_lightning.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    DomainClassifier,
+    LeNetClassifier,
+    NoisyDiscriminator,
+    SegmentationUNet,
+    SoftplusGenerator,
+)
+from tiny import CLASSES, SIZE, SMALL
 from toys import equal, trainer, weights
 
 
@@ -96,6 +106,16 @@ class Rare(ImageDataModule):
         return DomainStorage(storage, storage) if self.domains else storage
 
     reference_storage = training_storage
+
+
+def cgan() -> CGAN:
+    conditional = {**SMALL, "num_classes": CLASSES}
+    return CGAN(DCGANGenerator(6, **conditional), DCGANDiscriminator(**conditional))
+
+
+def ssgan() -> SSGAN:
+    head = partial(nn.Linear, out_features=CLASSES)
+    return SSGAN(SoftplusGenerator(6, SIZE, hidden=(16,)), NoisyDiscriminator(SIZE, hidden=(16, 16), head=head))
 
 
 def dann() -> DANN:

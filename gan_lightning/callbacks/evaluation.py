@@ -19,7 +19,16 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from gan_lightning.data import lines
-from gan_lightning.data.batches import Fingerprinted, batch_length, class_labels, grids, has_pairs, item_numbers, select
+from gan_lightning.data.batches import (
+    Fingerprinted,
+    batch_length,
+    class_labels,
+    grids,
+    has_pairs,
+    item_numbers,
+    select,
+    states_roles,
+)
 from gan_lightning.data.images import to_uint8
 from gan_lightning.draws import ImageDraws
 from gan_lightning.evaluation import Evaluator, FeatureCache, MetricChoice, Recipe, Report, find_recipe
@@ -141,7 +150,7 @@ class Evaluation(Checked, L.Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Refuse metrics of pairs with a model of none."""
         batch_type = getattr(pl_module, "batch_type", None)
-        if self.evaluator.compares_pairs and not (batch_type is not None and has_pairs(batch_type)):
+        if self.evaluator.compares_pairs and not has_pairs(batch_type):
             raise TypeError(
                 f"the recipe {self.recipe.name} compares each generated image with the one that it should be, and "
                 f"{type(pl_module).__name__} does not learn from pairs (its batch_type is "
@@ -190,7 +199,8 @@ class Evaluation(Checked, L.Callback):
                 f"generated images, float (N, C, H, W) in [-1, 1] (this time: {type(outputs).__name__}), and its "
                 "reference(batch) the real ones"
             )
-        labels = class_labels(batch)
+        stated = states_roles(type(batch))
+        labels = class_labels(batch) if stated else None
         looked_at = self.evaluator.looks_at_images or self.evaluator.compares_pairs
         if self._batches == 0 or self._missing is not None or looked_at:
             real = to_uint8(rendered(pl_module, pl_module.reference(batch)))
@@ -205,7 +215,7 @@ class Evaluation(Checked, L.Callback):
         self._batches += 1
         self._reals += batch_length(batch)
 
-        from_sources = len(grids(batch)) > 1 and getattr(pl_module, "sampler", None) is None
+        from_sources = not stated or (len(grids(batch)) > 1 and getattr(pl_module, "sampler", None) is None)
         if self._counts.max() > 1 and from_sources:
             raise ValueError(
                 f"the recipe {self.recipe.name} asks for more images than the data have sources to make them from: "

@@ -169,8 +169,20 @@ def fields_of(batch_type: type[Batch]) -> Mapping[str, Field]:
     return fields
 
 
-def has_pairs(batch_type: type[Batch]) -> bool:
+def states_roles(batch_type: Any) -> bool:
+    """Whether a type is a batch class that says what its fields hold: data of others' modules may be of any type."""
+    if not (isinstance(batch_type, type) and issubclass(batch_type, tuple) and hasattr(batch_type, "_fields")):
+        return False
+    try:
+        return bool(fields_of(batch_type))
+    except TypeError:
+        return False
+
+
+def has_pairs(batch_type: Any) -> bool:
     """Whether several pictures or class maps of a batch show the same place, as a source and its target do."""
+    if not states_roles(batch_type):
+        return False
     views = [field.view for field in fields_of(batch_type).values() if field.role.is_grid]
     return len(set(views)) < len(views)
 

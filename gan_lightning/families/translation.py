@@ -66,7 +66,7 @@ class SuperResolution(FromSources):
         """Rows of source | source enlarged by bicubic interpolation | fake | target."""
         shown = first(batch, count)
         bicubic = interpolate(shown.source, shown.target.shape[2:], mode="bicubic", antialias=True).clamp(-1, 1)
-        return side_by_side(shown.source, bicubic, self.generate(shown), shown.target), 4
+        return side_by_side(shown.source, bicubic, *map(self.render, (self.generate(shown), self.reference(shown)))), 4
 
 
 class PairedTranslation(FromSources, AdversarialModule):

@@ -148,4 +148,4 @@ class InfoGAN(NoiseToImage):
         blocks = (self.prior.categories > 0) + self.prior.continuous
         rows = max(1, count // columns // blocks)
         noise = self.sampler.draw(rows, generator=torch.Generator(self.device).manual_seed(0))
-        return torch.cat([self.sampler.images(z) for z in self.prior.sweep(noise, columns)]), columns
+        return self.render(torch.cat([self.sampler.images(z) for z in self.prior.sweep(noise, columns)])), columns

@@ -525,6 +525,28 @@ class PairedLoader(Loader):
         self.fingerprint = "random pairs"
 
 
+class ListLoader(Loader):
+    """Batches as torch's own loaders make them: lists of tensors."""
+
+    def __iter__(self):
+        return ([batch.images, torch.zeros(10)] for batch in self.batches)
+
+
+class ListGan(Gan):
+    batch_type = list
+
+    def generate(self, batch):
+        return super().generate(ImageBatch(batch[0]))
+
+    def reference(self, batch):
+        return batch[0]
+
+
+def test_modules_of_any_kind_are_evaluated_whatever_their_batches_are(tmp_path):
+    values, _ = validate(tmp_path, make_evaluation(tmp_path), ListLoader(), ListGan())
+    assert values == validate(tmp_path, make_evaluation(tmp_path), Loader(), Gan())[0]
+
+
 class Translator(Gan):
     batch_type = PairedBatch
 
