@@ -20,7 +20,7 @@ from gan_lightning.schedules import LinearToZero
 from gan_lightning.training.adversarial import TRUSTED, AdversarialModule
 from toys import ToyGAN, ToyGenerator
 
-OURS = ("gan_lightning", "torch", "toys", "test_recording")
+OURS = ("gan_lightning", "torch", "toys", __name__)
 
 
 class Pair(Network):

@@ -21,6 +21,7 @@ def cache(tmp_path, monkeypatch):
 class Training:
     """What a datamodule asks of a trainer."""
 
+    lightning_module = None
     training, global_rank, world_size, overfit_batches = True, 0, 1, 0
 
 

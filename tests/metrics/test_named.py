@@ -79,10 +79,9 @@ def test_inception_by_name_is_inception_from_yaml(inception_weights):
 
 
 def from_yaml(class_name, **arguments):
-    module = {"InceptionV3": "inception", "TorchvisionExtractor": "torchvision_models"}[class_name]
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(FeatureExtractor, "extractor")
-    given = {"class_path": f"gan_lightning.metrics.{module}.{class_name}", "init_args": arguments}
+    given = {"class_path": f"gan_lightning.metrics.{class_name}", "init_args": arguments}
     return parser.instantiate(parser.parse_object({"extractor": given})).extractor
 
 

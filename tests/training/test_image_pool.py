@@ -115,12 +115,12 @@ def test_a_pool_made_smaller_on_a_resume_keeps_as_many_as_it_holds() -> None:
 def test_a_pool_goes_on_from_another_ones_state() -> None:
     torch.manual_seed(0)
     pool, other = ImagePool(3), ImagePool(3)
-    other.load_state(pool.state())
+    other.load_state_dict(pool.state_dict())
     assert names(other.exchange(numbered(1, 2))) == [1, 2]  # of an empty one: it fills
     pool.exchange(numbered(*range(5)))
-    other.load_state(pool.state())
+    other.load_state_dict(pool.state_dict())
     assert torch.equal(other.images, pool.images)
-    assert not pool.state().requires_grad
+    assert not pool.state_dict()["images"].requires_grad
 
 
 def test_a_full_pool_is_not_copied() -> None:
