@@ -101,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _start(arguments: list[str]) -> None:
+    command, depth = find(arguments)  # first: help comes at once
     # imported within `run`, where a Ctrl-C ends the program quietly
     from jsonargparse import auto_cli  # noqa: PLC0415
 
@@ -108,7 +109,6 @@ def _start(arguments: list[str]) -> None:
     from gan_lightning.cli.parsing import Parser  # noqa: PLC0415
 
     find_own_modules()
-    command, depth = find(arguments)
     auto_cli(
         command.load(),
         args=arguments[depth:],

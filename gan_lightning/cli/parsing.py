@@ -24,7 +24,6 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from gan_lightning.errors import UsageError, mistake_in, one_line, own_place
-from gan_lightning.private import flags_of
 
 _KEY = re.compile(r'^(?:.*: )?Parser key "(?P<key>[^"]*)":\s*(?P<rest>.*)$')
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']*)':\s*(?P<rest>.*)$")
@@ -436,6 +435,8 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
 
 def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None = None) -> str:
     """The sentence for a flag, or another word, that no parser takes."""
+    from gan_lightning.private import flags_of  # noqa: PLC0415 (importing torch takes seconds)
+
     parser = _parser_of(parser, command)
     flags = [] if parser is None else flags_of(parser)
     name = next((word for word in given.split() if word.startswith("-")), None)
