@@ -215,7 +215,6 @@ RUNS = {  # a file in the folder of a run, and what is wrong with it
     "j5": ("evaluations.jsonl", REPORT.replace("[1.0]", "3")),
     "j6": ("evaluations.jsonl", REPORT.replace("[1.0]", '["x"]')),
     "j7": ("evaluations.jsonl", REPORT.replace("5", '"x"')),
-    "j8": ("evaluations.jsonl", "null\n" + REPORT),
     "j9": ("evaluations.jsonl", REPORT),
     "c1": ("metrics.csv", "rubbish\nmore\n"),
     "c2": ("metrics.csv", bytes(range(256)).decode("latin-1")),
