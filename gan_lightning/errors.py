@@ -21,6 +21,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def run(main: Callable[[], Any]) -> int:
             os._exit(code)
         return code
     return code if isinstance(code, int) else 0
+
+
+def start(module: str) -> int:
+    """Run the `main` of a module, which is imported within `run`, so that a Ctrl-C while it is ends quietly.
+
+    Args:
+        module: its import path.
+
+    Returns:
+        The exit code, as `run` says.
+    """
+    return run(lambda: import_module(module).main())
 
 
 def report(error: Exception) -> int:
