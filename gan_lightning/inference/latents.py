@@ -48,10 +48,6 @@ class Sampler(ABC):
             ValueError: labels are given to a generator that takes none, or lie outside its classes.
         """
 
-    def prepare(self) -> None:
-        """Prepare the network once before it makes images; most need nothing."""
-        return None
-
 
 class LatentSampler(Sampler):
     """Makes images from latents, and from class labels where the generator takes any.

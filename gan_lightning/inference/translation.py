@@ -82,6 +82,3 @@ class Translator:
     def made_by(self, network: nn.Module, images: Tensor) -> Tensor:
         """A network's output on images."""
         return network(images)
-
-    def prepare(self) -> None:
-        """Prepare the network once before it makes images; most need nothing."""

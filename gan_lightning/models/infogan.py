@@ -60,6 +60,7 @@ class InfoGAN(NoiseToImage):
     """
 
     discriminator: Discriminator
+    prior: CodesPrior
 
     def __init__(
         self,
@@ -76,10 +77,10 @@ class InfoGAN(NoiseToImage):
         super().__init__(
             generator or InfoGANGenerator(),
             discriminator or InfoGANDiscriminator(),
+            prior=CodesPrior(categories, continuous),
             generator_optimizer=generator_optimizer or partial(Adam, lr=1e-3, betas=(0.5, 0.999)),
             **base,
         )
-        self.prior: CodesPrior = CodesPrior(categories, continuous)
         if not 0 < categories + continuous <= self.latent_dim:
             raise ValueError(
                 f"{categories} categories and {continuous} continuous codes do not fit into the {self.latent_dim} "

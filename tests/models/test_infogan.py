@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import cross_entropy
 
+from gan_lightning.inference import NormalPrior
 from gan_lightning.models import InfoGAN
 from gan_lightning.networks import InfoGANDiscriminator, InfoGANGenerator
 from tiny import CLASSES, SIZE, batch_for, data_for
@@ -138,3 +139,8 @@ def test_either_kind_of_code_may_be_missing(codes: dict[str, int]) -> None:
 def test_codes_that_do_not_fit_are_refused(codes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"do not fit into the 8 latents|continuous=-1 is out of range"):
         infogan(**codes)
+
+
+def test_its_prior_follows_from_its_codes_and_no_other_is_taken() -> None:
+    with pytest.raises(TypeError, match="prior"):
+        infogan(prior=NormalPrior())
