@@ -388,14 +388,15 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
         if reason.owner is None:
             group = f"{match['group']}." if match["group"] else ""
             return _unknown_flag(f"--{group}{match['option']}", parser, match["command"])
-        names = arguments_of(reason.owner)
+        names = [name for name in arguments_of(reason.owner) if name != match["option"]]  # a class may fix its base's
         if match["option"] == "class_path":
             return f"{where}the settings of {reason.owner} go under init_args, beside class_path"
         others = "" if _close(match["option"], names) else f" (it takes {', '.join(names) or 'none'})"
         option, found = match["option"], _place_in_files(match["option"], parser)
         return f"{where}{reason.owner} has no argument {option!r}{_nearest(option, names)}{others}{found}"
     if reason.owner is not None and (match := _UNRECOGNISED.match(reason.text)) is not None:
-        option, names = match["option"], arguments_of(reason.owner)
+        option = match["option"]
+        names = [name for name in arguments_of(reason.owner) if name != option]
         return f"{where}{reason.owner} has no argument {option!r}{_nearest(option, names)}"
     if (match := _REQUIRED.match(reason.text)) is not None:
         return f"{where}{reason.owner} needs {match['names']}: give it under init_args"
