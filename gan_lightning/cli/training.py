@@ -28,6 +28,8 @@ from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.inference.stored import TILE
+from gan_lightning.metrics import FrechetInceptionDistance
+from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.command import default_output, run
 from gan_lightning.private import KeepsItsConfig
 from gan_lightning.training.adversarial import AdversarialModule
@@ -117,6 +119,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Find the configs that are named, parse, and refuse a seed that no generator takes."""
+        for name, command in parser.commands.items():  # type: ignore[attr-defined]
+            command.prog = f"{PROGRAM} {name}"  # jsonargparse would put [options] between them
         if isinstance(args, dict | Namespace):
             self.config = parser.parse_object(args)
         else:
@@ -268,7 +272,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         trainer = self.config_init[self.subcommand].trainer
         root = trainer.default_root_dir
         folder = str(Path(root).absolute() / "checkpoints")
-        callbacks = _listed(trainer.callbacks)
+        callbacks = self._without_an_unmeasured_best(_listed(trainer.callbacks))
         for callback in callbacks:
             if isinstance(callback, lightning_callbacks.ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
@@ -300,6 +304,20 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         with under_key(lambda: "trainer", Trainer), settings_of("Lightning"):
             return super().instantiate_trainer(**kwargs)
 
+    def _without_an_unmeasured_best(self, callbacks: list[L.Callback]) -> list[L.Callback]:
+        """Leave out the standard ModelCheckpoint where it would monitor FID, and the evaluation measures none."""
+        best = self.config[self.subcommand].best
+        evaluations = [each for each in callbacks if isinstance(each, Evaluation)]
+        metrics = [metric for each in evaluations for metric in each.evaluator.metrics]
+        if best.monitor != "val/fid" or any(isinstance(metric, FrechetInceptionDistance) for metric in metrics):
+            return callbacks
+        if self.subcommand == "fit" and metrics:
+            rank_zero_info(
+                f"no best.ckpt is kept: the recipe {evaluations[0].recipe.name} has no FID; name one of its metrics, "
+                "such as --best.monitor val/kid (and --best.mode max where more is better)"
+            )
+        return [each for each in callbacks if getattr(each, "monitor", None) != best.monitor]
+
     def before_fit(self) -> None:
         """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
         self.model.check_schedules(self.trainer)
@@ -320,6 +338,24 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 self._until_the_end.callback(listener.listen_no_more)
         if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
             self._evaluate()
+            self._refuse_unmeasured_monitors()
+
+    def _refuse_unmeasured_monitors(self) -> None:
+        """Check, after an evaluation, that it measured the metrics by which checkpoints are kept.
+
+        Raises:
+            ValueError: one of them was not measured; it is raised before training, and not at its first evaluation.
+        """
+        measured = self.trainer.callback_metrics
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if not (measured and isinstance(callback, ModelCheckpoint) and str(callback.monitor).startswith("val/")):
+                continue
+            # a metric that was left out, as a warning said, is no mistake
+            if callback.monitor not in measured and callback.is_measured(self.trainer, measured):
+                raise ValueError(
+                    f"best.monitor={callback.monitor} is not measured by the evaluation: give one of "
+                    f"{', '.join(sorted(name for name in measured if name.startswith('val/')))}"
+                )
 
     def _refuse_the_trainers_optimization(self) -> None:
         """Point from the trainer's arguments to the model's own, where two players take turns.
@@ -380,12 +416,13 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             self.trainer.predict(**prediction)
             return
         config = self.config.predict
+        output = config.output or default_output(Path(config.trainer.default_root_dir), config.input, config.direction)
+        translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
         path = self._named_checkpoint()
         checkpoint = read_checkpoint(path)
         self.model.check_checkpoint(checkpoint, path)
         self.model.load_state_dict(checkpoint["state_dict"])
-        output = config.output or default_output(Path(config.trainer.default_root_dir), config.input, config.direction)
-        if run(self.model, self.trainer, config.input, output, config.direction, config.tile, config.overlap):
+        if run(translation, self.trainer):
             raise SystemExit(1)
 
     def _named_checkpoint(self) -> Path:

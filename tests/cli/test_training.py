@@ -196,10 +196,7 @@ def test_missing_inception_weights_are_named_before_anything_starts(
 ) -> None:
     monkeypatch.delenv("GAN_LIGHTNING_INCEPTION", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    (tmp_path / "overlay.yaml").write_text(
-        "trainer:\n  callbacks:\n    - class_path: gan_lightning.callbacks.Evaluation\n"
-        "      init_args: {extractor: gan_lightning.metrics.InceptionV3}\n"
-    )
+    (tmp_path / "overlay.yaml").write_text("evaluation: {recipe: null, extractor: gan_lightning.metrics.InceptionV3}\n")
     with pytest.raises(FileNotFoundError, match="GAN_LIGHTNING_INCEPTION"):
         fit(tmp_path / "run", f"--config={tmp_path / 'overlay.yaml'}")
 
