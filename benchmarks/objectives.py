@@ -1,6 +1,6 @@
 """Every noise-to-image method of this library on the embedded digits, compared fairly, into one table and one picture.
 
-python -m benchmarks.objectives --folder runs/objectives --readme README.md --picture docs/objectives.png
+python -m benchmarks.objectives --folder runs/objectives --table docs/results.md --picture docs/objectives.png
 
 The same for all: the generator, the discriminator's convolutions, images seen, batch size, moving average, decay of the
 learning rate, evaluation. Each method's own: its loss, its optimizer, how its discriminator is normalised and how often
@@ -363,7 +363,7 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
     parser.add_argument(
         "--speed", type=int, default=0, help="rounds in which to measure all methods' speed, after that"
     )
-    parser.add_argument("--readme", type=Path, help="file to write the table into")
+    parser.add_argument("--table", type=Path, help="file to write the table into, between its two marks")
     parser.add_argument("--picture", type=Path, help="file to write samples into")
     given = parser.parse_args(arguments)
     quieten_lightning()
@@ -378,8 +378,8 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
         measured[name].append(measure_speed(METHODS[name]))
         write_whole(given.folder / name / "speed.json", partial(write_json, measured[name]))
     print(table(given.folder))
-    if given.readme:
-        write_between_marks(given.readme, table(given.folder))
+    if given.table:
+        write_between_marks(given.table, table(given.folder))
     if given.picture:
         picture(given.folder, given.picture)
 

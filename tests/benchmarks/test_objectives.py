@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +8,8 @@ from benchmarks import objectives
 from benchmarks.objectives import METHODS
 from gan_lightning.recording import rebuild
 from gan_lightning.training.generative import TRUSTED
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
 
 
 def write(folder, name, seed, factor=1, **result):
@@ -95,7 +98,7 @@ def test_a_row_is_the_mean_and_deviation_of_the_seeds_and_says_how_many_diverged
 
 
 def test_the_table_takes_the_place_of_the_old_one_and_of_nothing_else(tmp_path):
-    file = tmp_path / "README.md"
+    file = tmp_path / "results.md"
     begin, end = objectives.MARKS
     file.write_text(f"above\n{begin}old{end}\nbelow\n")
     objectives.write_between_marks(file, "new")
@@ -133,3 +136,13 @@ def test_a_run_that_diverges_is_a_result(tmp_path):
     objectives.train(method, 1, 0, folder, ["--trainer.limit_train_batches=20", "--trainer.precision=32-true"])
     (result,) = objectives.results(tmp_path, "lsgan")
     assert "was " in result["diverged"]
+
+
+def test_the_results_have_a_place_for_the_table_and_each_method_in_it():
+    _, begin, rest = RESULTS.read_text().partition(objectives.MARKS[0])
+    published, end, _ = rest.partition(objectives.MARKS[1])
+    assert begin
+    assert end
+    assert [row.split(" | ")[0].removeprefix("| ") for row in published.splitlines()[2:]] == [
+        method.title for method in METHODS.values()
+    ]
