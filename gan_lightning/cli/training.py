@@ -13,14 +13,14 @@ from typing import Any
 import lightning as L
 from jsonargparse import DefaultHelpFormatter, Namespace
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
-from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning import models
-from gan_lightning.callbacks import Evaluation, LastCheckpoint, StopOnSignal
+from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, StopOnSignal
 from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, help_of, settings_of, under_key
 from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
@@ -445,35 +445,6 @@ class ModelParts(ModelSummary):
         widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         for name, kind, count in shown:
             rank_zero_info(f"  {name:{widths[0]}}  {kind:{widths[1]}}  {count:>{widths[2]}} parameters")
-
-
-class Bar(TQDMProgressBar):
-    """A progress bar that shows scores with four digits, and each batch of an evaluation."""
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Move the bar by each batch, as those of an evaluation are large."""
-        if self.is_enabled:
-            bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
-            bar.n = batch_idx + 1
-            bar.refresh()
-
-    on_test_batch_end = on_validation_batch_end
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Round the scores that are shown behind the bar."""
-        shown = super().get_metrics(trainer, pl_module)
-        return {
-            name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
-            for name, value in shown.items()
-        }
 
 
 def _class_to_explain(args: list[str]) -> str | None:
