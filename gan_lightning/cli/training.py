@@ -24,6 +24,7 @@ from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, StopOnSigna
 from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, help_of, settings_of, under_key
 from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
+from gan_lightning.cli.summary import Summary
 from gan_lightning.data.files import shown
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
@@ -263,6 +264,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
         if trainer.enable_model_summary is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
             callbacks.append(ModelParts())
+        if self.subcommand == "fit":
+            callbacks.append(Summary())
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -295,7 +298,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
                 listener.goes_on = True
                 self._until_the_end.callback(listener.listen_no_more)
-        if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
+        wanted = config.validate_before_fit and self.trainer.limit_val_batches
+        if wanted and not resumes and not config.trainer.fast_dev_run:
             self._evaluate()
 
     def _refuse_the_trainers_optimization(self) -> None:
@@ -321,11 +325,14 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 )
 
     def after_fit(self) -> None:
-        """End with an evaluation of the weights that the run has ended with, if its last one was of earlier ones."""
+        """End with an evaluation of the last weights, if the last one was of earlier ones, and with a summary."""
         trainer = self.trainer
         evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
         if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
             self._evaluate()
+        for each in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(each, Summary):
+                each.tell(trainer, self.model)
 
     def _evaluate(self) -> None:
         """Evaluate beside the training; print the scores in a line."""
