@@ -12,19 +12,20 @@ import lightning as L
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 from lightning.pytorch import callbacks as lightning_callbacks
-from lightning.pytorch.callbacks import ModelSummary, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name)
-from gan_lightning.callbacks import Evaluation, LastCheckpoint, ModelCheckpoint, SampleGrid, StopOnSignal
+from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, ModelCheckpoint, SampleGrid, StopOnSignal
 from gan_lightning.cli import configs
 from gan_lightning.cli.commands import PROGRAM
 from gan_lightning.cli.listing import list_of_models
 from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, config_files, help_of, settings_of, under_key
 from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
+from gan_lightning.cli.summary import Summary
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.inference.stored import TILE
@@ -290,6 +291,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
         if trainer.enable_model_summary is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
             callbacks.append(ModelParts())
+        if self.subcommand == "fit":
+            callbacks.append(Summary())
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -336,7 +339,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
                 listener.goes_on = True
                 self._until_the_end.callback(listener.listen_no_more)
-        if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
+        wanted = config.validate_before_fit and self.trainer.limit_val_batches
+        if wanted and not resumes and not config.trainer.fast_dev_run:
             self._evaluate()
             self._refuse_unmeasured_monitors()
 
@@ -380,11 +384,14 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 )
 
     def after_fit(self) -> None:
-        """End with an evaluation of the weights that the run has ended with, if its last one was of earlier ones."""
+        """End with an evaluation of the last weights, if the last one was of earlier ones, and with a summary."""
         trainer = self.trainer
         evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
         if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
             self._evaluate()
+        for each in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(each, Summary):
+                each.tell(trainer, self.model)
 
     def _evaluate(self) -> None:
         """Evaluate beside the training; print the scores in a line."""
@@ -526,35 +533,6 @@ class ModelParts(ModelSummary):
         widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         for name, kind, count in shown:
             rank_zero_info(f"  {name:{widths[0]}}  {kind:{widths[1]}}  {count:>{widths[2]}} parameters")
-
-
-class Bar(TQDMProgressBar):
-    """A progress bar that shows scores with four digits, and each batch of an evaluation."""
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Move the bar by each batch, as those of an evaluation are large."""
-        if self.is_enabled:
-            bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
-            bar.n = batch_idx + 1
-            bar.refresh()
-
-    on_test_batch_end = on_validation_batch_end
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Round the scores that are shown behind the bar."""
-        shown = super().get_metrics(trainer, pl_module)
-        return {
-            name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
-            for name, value in shown.items()
-        }
 
 
 def _explained(args: Sequence[str]) -> str | None:
