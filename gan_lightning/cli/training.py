@@ -389,6 +389,10 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
         if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
             self._evaluate()
+            # last.ckpt stays: a run that is prolonged from it goes on as if it had not been evaluated here
+            for keeper in trainer.checkpoint_callbacks:
+                if isinstance(keeper, ModelCheckpoint) and keeper.monitor is not None:
+                    keeper.save_if_best(trainer)
         for each in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(each, Summary):
                 each.tell(trainer, self.model)

@@ -102,6 +102,13 @@ def test_a_run_that_is_prolonged_has_the_logs_of_one_that_was_that_long(tmp_path
     assert logs[0][0] == [0, 6, 12]
 
 
+def test_the_evaluation_after_the_last_epoch_counts_for_the_best_checkpoint(tmp_path: Path) -> None:
+    fit(tmp_path, "--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=5")
+    best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert best["global_step"] == last["global_step"]
+
+
 def test_evaluating_predicting_and_the_best_checkpoint(tmp_path: Path) -> None:
     trained = fit(tmp_path, "--trainer.max_epochs=2")
     scores = [float(row["val/fid"]) for row in rows(tmp_path) if row["val/fid"]]
