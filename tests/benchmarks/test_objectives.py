@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import objectives
 from benchmarks.objectives import METHODS
@@ -128,6 +129,11 @@ def test_a_run_is_stopped_gone_on_with_measured_and_pictured(tmp_path, monkeypat
 
     objectives.picture(tmp_path, tmp_path / "samples.png", count=4)
     assert (tmp_path / "samples.png").stat().st_size > 1000
+    objectives.pictures(tmp_path, tmp_path / "pictures", count=4)
+    (file,) = (tmp_path / "pictures").iterdir()
+    assert file.name == "CGAN.png"
+    with Image.open(file) as row:
+        assert row.size == (4 * 64, 64)
 
 
 def test_a_run_that_diverges_is_a_result(tmp_path):
