@@ -39,6 +39,7 @@ COMMANDS = Group(
     {
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real ones"),
         "recipes": Command(EVALUATION, "recipes", "list the evaluations that have a name"),
+        "compare": Command(f"{PICTURES}.compare", "compare", "runs side by side: scores, settings, curves, samples"),
         "plot": Group(
             {
                 "curves": Command(f"{PICTURES}.curves", "plot_curves", "metrics of runs over their training"),
@@ -106,12 +107,13 @@ def _start(arguments: list[str]) -> None:
     from jsonargparse import auto_cli  # noqa: PLC0415
 
     from gan_lightning.cli.own_modules import find_own_modules  # noqa: PLC0415
-    from gan_lightning.cli.parsing import Parser  # noqa: PLC0415
+    from gan_lightning.cli.parsing import Parser, gathered  # noqa: PLC0415
 
     find_own_modules()
+    function = command.load()
     auto_cli(
-        command.load(),
-        args=arguments[depth:],
+        function,
+        args=gathered(function, arguments[depth:]),
         as_positional=True,
         parser_class=Parser,
         prog=" ".join([PROGRAM, *arguments[:depth]]),

@@ -23,7 +23,7 @@ from gan_lightning import models
 from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, StopOnSignal
 from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, help_of, settings_of, under_key
-from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
+from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device, limits_of
 from gan_lightning.cli.summary import Summary
 from gan_lightning.data.files import shown
 from gan_lightning.errors import is_ours
@@ -327,6 +327,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
     def after_fit(self) -> None:
         """End with an evaluation of the last weights, if the last one was of earlier ones, and with a summary."""
         trainer = self.trainer
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.folder.note(finished=limits_of(self.config[self.subcommand].trainer))
         evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
         if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
             self._evaluate()
