@@ -158,13 +158,18 @@ class KeepsItsConfig:
 class SavesWhatIsMeasured:
     """Base, before Lightning's ModelCheckpoint, of one that can pass over an evaluation.
 
-    It replaces `ModelCheckpoint._save_topk_checkpoint`, which raises an error where the monitored metric is missing.
+    It replaces `ModelCheckpoint._save_topk_checkpoint`, which raises an error where the monitored metric is missing,
+    and calls `_monitor_candidates`.
     The public hooks around it also save `last.ckpt`.
     """
 
     def is_measured(self, trainer: Any, metrics: Mapping[str, Tensor]) -> bool:
         """Whether the checkpoint can be ranked by these metrics, or is to be refused because it cannot."""
         raise NotImplementedError
+
+    def save_if_best(self, trainer: Any) -> None:
+        """Rank the weights by the newest evaluation, which Lightning does for evaluations within `fit` only."""
+        self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))  # type: ignore[attr-defined]
 
     def _save_topk_checkpoint(self, trainer: Any, monitor_candidates: dict[str, Tensor]) -> None:
         if self.is_measured(trainer, monitor_candidates):

@@ -27,7 +27,7 @@ class SampleGrid(Checked, L.Callback):
     ends, by whatever.
 
     Args:
-        count: images of the grid; for translation, rows.
+        count: images of the grid; for translation, rows. 0 = no grids.
         seed: of the random draws while the grid is made (dropout, where it is the model's noise).
         every_epochs: further grids, each time that so many epochs are over. None = at evaluations only.
         every_batches: the same, in training batches.
@@ -35,7 +35,7 @@ class SampleGrid(Checked, L.Callback):
 
     def __init__(
         self,
-        count: PositiveInt = 64,
+        count: NonNegativeInt = 64,
         seed: NonNegativeInt = 0,
         every_epochs: PositiveInt | None = None,
         every_batches: PositiveInt | None = None,
@@ -97,7 +97,7 @@ class SampleGrid(Checked, L.Callback):
     def _show(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Make the grid on the first process, unless there is one of these very weights."""
         assert isinstance(pl_module, GenerativeModule)
-        if not trainer.is_global_zero or self._batch is None or self._shown == pl_module.batches_seen:
+        if not (trainer.is_global_zero and self.count) or self._batch is None or self._shown == pl_module.batches_seen:
             return
         self._shown = pl_module.batches_seen
         with isolate_rng(), torch.no_grad():
