@@ -13,11 +13,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from gan_lightning.callbacks import Evaluation, LastCheckpoint, Stopped
 from gan_lightning.callbacks.evaluation import REPORTS
 from gan_lightning.callbacks.progress import Pace, in_words, rounded
+from gan_lightning.cli.commands import PROGRAM
 from gan_lightning.cli.run_folder import CONFIG, RunFolder
 from gan_lightning.recording import unrecorded
 from gan_lightning.training.generative import TRUSTED, GenerativeModule
-
-PROGRAM = "gan-lightning"
 
 
 class Summary(Pace):

@@ -24,7 +24,7 @@ from gan_lightning.cli.commands import PROGRAM
 from gan_lightning.cli.listing import list_of_models
 from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, config_files, help_of, settings_of, under_key
-from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
+from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device, limits_of
 from gan_lightning.cli.summary import Summary
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
@@ -386,6 +386,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
     def after_fit(self) -> None:
         """End with an evaluation of the last weights, if the last one was of earlier ones, and with a summary."""
         trainer = self.trainer
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.folder.note(finished=limits_of(self.config[self.subcommand].trainer))
         evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
         if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
             self._evaluate()

@@ -247,7 +247,7 @@ def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]
 
 
 def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
-    sign, direction = _direction(metric)
+    sign, direction = direction_of(metric)
     best: list[tuple[float, float]] = []  # image count and value of each run's
     for number, curve in enumerate(curves):
         if curve is None:
@@ -257,11 +257,12 @@ def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
         if curve.spread is not None:
             low, high = np.array(curve.values) - curve.spread, np.array(curve.values) + curve.spread
             axes.fill_between(curve.images, low, high, color=colour, alpha=0.15, linewidth=0)
-        if sign:
-            best.append(max(zip(curve.images, curve.values, strict=True), key=lambda point: sign * point[1]))
+        finite = [point for point in zip(curve.images, curve.values, strict=True) if math.isfinite(point[1])]
+        if sign and finite:
+            best.append(max(finite, key=lambda point: sign * point[1]))
             axes.plot(*best[-1], color=colour, **STAR)
-    drawn = [value for curve in curves if curve is not None for value in curve.values]
-    if sign < 0 and min(drawn) > 0 and max(drawn) > DECADE * min(drawn):
+    drawn = [value for curve in curves if curve is not None for value in curve.values if math.isfinite(value)]
+    if drawn and sign < 0 and min(drawn) > 0 and max(drawn) > DECADE * min(drawn):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(LogFormatter())
         axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
@@ -278,8 +279,8 @@ def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
     axes.grid(alpha=0.25)
 
 
-def _direction(metric: str) -> tuple[int, str]:
-    """-1 where lower is better, 1 where higher is, 0 where neither can be said; and so in words."""
+def direction_of(metric: str) -> tuple[int, str]:
+    """-1 where lower values of a metric are better, 1 where higher are, 0 where neither can be said; and in words."""
     name = metric.rpartition("/")[2]
     if LOWER_IS_BETTER.fullmatch(name):
         return -1, "↓ lower is better"
@@ -304,12 +305,12 @@ def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics:
     """
     check_suffix(out)
     runs = [run, *(others or [])]
-    curves = {name: read_curves(run) for name, run in zip(_names(runs), runs, strict=True)}
+    curves = {name: read_curves(run) for name, run in zip(names_of(runs), runs, strict=True)}
     write_figure(curve_figure(curves, choose_columns(curves, metrics)), out)
 
 
-def _names(runs: Sequence[Path]) -> list[str]:
-    """What tells the folders apart: their paths from where they part, but for a single one its own name."""
+def names_of(runs: Sequence[Path]) -> list[str]:
+    """Names that tell folders apart: their paths from where they part, but for a single one its own name."""
     places = [run.resolve() for run in runs]
     common = Path(commonpath(places)) if len(set(places)) > 1 else places[0].parent
     return [str(place.relative_to(common)) if place != common else place.name for place in places]
