@@ -452,7 +452,7 @@ def no_folder(folder):
 MISTAKES = {
     "an empty folder": (an_empty_folder, [], "bad holds no images: put files"),
     "no folder": (no_folder, [], "there is no .*bad: name a folder of generated images, or a checkpoint"),
-    "a damaged image": (a_damaged_image, [], r"class1/07.png cannot be read as an image .*: mend or remove it"),
+    "a damaged image": (a_damaged_image, [], r"class1/07.png cannot be read as an image .*: fix or remove it"),
     "no recipe": (None, ["--recipe", "fun50k"], "no recipe is named 'fun50k'"),
     "no extractor": (None, ["--recipe", "fidfull@nothing"], "nothing"),
     "no weights": (None, ["--recipe", "fidfull@inception", "--weights", "absent.pth"], "weights"),

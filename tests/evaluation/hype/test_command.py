@@ -75,7 +75,7 @@ def test_a_killed_server_loses_nothing(folders: tuple[Path, Path], tmp_path: Pat
     assert "Traceback" not in errors
 
 
-def test_what_the_user_can_mend_ends_with_a_sentence_and_2(
+def test_what_the_user_can_fix_ends_with_a_sentence_and_2(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     real, fake = map(str, folders)
