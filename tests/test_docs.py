@@ -1,5 +1,6 @@
 """Every command of README and docs, run from the text itself, page by page, in a folder with a few small images."""
 
+import importlib
 import re
 import shlex
 import shutil
@@ -61,7 +62,8 @@ def shortened(command: str) -> list[str]:
     file = configs.find(config)
     model = {} if file is None else yaml.safe_load(file.read_text())["model"]
     longer = "--ckpt_path" in arguments
-    return [*arguments, *QUICK, f"--trainer.max_epochs={2 if longer else 1}", *(narrow(model) if model else [])]
+    small = [*narrow(model), "--data.batch_size=4"] if model else []
+    return [*arguments, *QUICK, f"--trainer.max_epochs={2 if longer else 1}", *small]
 
 
 def images(folder: Path, count: int, *shape: int) -> None:
@@ -117,3 +119,60 @@ def test_every_command_of_a_page_runs(page: Path, place: Path, small_run: Path) 
                     run(main, command)
                 else:
                     assert any(command.startswith(known) for known in ELSEWHERE), f"{page.name}: {command}"
+
+
+def test_an_own_checkpoint_is_not_loaded_unless_its_package_is_trusted(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gan_lightning.cli.commands import main
+
+    for block in blocks(ROOT / "docs" / "own_gan.md"):
+        if named := re.match(r"# (my_gan\.(?:py|yaml))\n", block.text):
+            (place / named[1]).write_text(block.text)
+    run(main, "gan-lightning fit --config my_gan.yaml --trainer.limit_val_batches 0 --validate_before_fit false")
+    capsys.readouterr()
+    evaluate = ["evaluate", "REAL", "runs/my_gan/checkpoints/last.ckpt", "--recipe=fid40@digits"]
+    assert main(evaluate) == 2
+    said = capsys.readouterr().err
+    assert "my_gan.MyGAN" in said
+    assert "--trusted" in said
+    assert main([*evaluate, "--trusted", "[my_gan]"]) == 0
+
+
+def test_the_own_gan_of_the_page_is_what_was_trained(place: Path, small_run: Path) -> None:
+    """Its term is logged, its metric measured, its settings recorded."""
+    from gan_lightning.cli.commands import main
+    from gan_lightning.training.adversarial import AdversarialModule
+
+    for block in blocks(ROOT / "docs" / "own_gan.md"):
+        if named := re.match(r"# (my_gan\.(?:py|yaml))\n", block.text):
+            (place / named[1]).write_text(block.text)
+    run(main, "gan-lightning fit --config my_gan.yaml --trainer.log_every_n_steps 1")
+    columns = (place / "runs/my_gan/metrics.csv").read_text().splitlines()[0]
+    assert "val/brightness" in columns
+    assert "loss/generator/mean" in columns
+    model: Any = AdversarialModule.load_from_checkpoint("runs/my_gan/checkpoints/last.ckpt", trusted="my_gan")
+    assert type(model).__module__ == "my_gan"
+    assert model.discriminator.net[1].out_features == 128
+    assert model.loss.margin == 0.5
+    images = model.sample(16, seed=1)
+    assert images.shape == (16, 1, 32, 32)
+    assert images.abs().max() <= 1
+
+
+def test_every_class_that_the_pages_name_exists() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    paths = set(re.findall(r"`((?:gan_lightning|datamodules)(?:\.\w+)*\.[A-Z]\w+)`", text))
+    assert len(paths) >= 20
+    for path in sorted(paths):
+        module, name = path.rsplit(".", 1)
+        assert hasattr(importlib.import_module(module), name), path
+    for name in re.findall(r"`(gan_lightning(?:/\w+)+(?:\.py)?)`", text):
+        assert (ROOT / name).exists() or "my_gan" in name, name
+
+
+def test_the_install_names_pytorchs_cpu_build() -> None:
+    lines = [line for block in blocks(ROOT / "README.md") for line in block.text.splitlines()]
+    assert any(line.endswith("--index-url https://download.pytorch.org/whl/cpu") for line in lines)
+    for started in ("gan-lightning fit --config quickstart", "python -m pytest"):
+        assert f'python3 -m venv .venv && . .venv/bin/activate && pip install -e ".[dev]" && {started}' in lines

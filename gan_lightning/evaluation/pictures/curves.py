@@ -69,7 +69,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
             "trainer.default_root_dir"
         )
     evaluated = _from_reports(reports) if reports.is_file() else {}
-    logged = _from_table(table) if table.is_file() else {}
+    logged = _from_table(table, needed=not evaluated) if table.is_file() else {}
     in_stages = {name for name in logged if name.startswith(STAGES)}
     if evaluated:
         logged = {name: points for name, points in logged.items() if name not in in_stages}
@@ -123,7 +123,8 @@ def _finite(value: Any) -> float:
     return number
 
 
-def _from_table(path: Path) -> dict[str, Points]:
+def _from_table(path: Path, needed: bool) -> dict[str, Points]:
+    """Read metrics.csv. Without the images seen it gives nothing, or an error if `needed`."""
     rows: list[dict[str, float]] = []
     for number, numbers in _numbers(path):
         if not all(math.isfinite(numbers.get(name, 0)) for name in NO_METRICS) or "step" not in numbers:
@@ -141,6 +142,8 @@ def _from_table(path: Path) -> dict[str, Points]:
         # linear between the known steps and beyond the last one
         images_at = make_interp_spline(steps, [seen[step] for step in steps], k=1)
     elif any(row["step"] for row in rows):
+        if not needed:
+            return {}
         raise ValueError(
             f"{path} has no column images_seen to draw over: the run ended before it logged anything "
             "(trainer.log_every_n_steps)"
