@@ -168,7 +168,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             "--recipe",
             type=str | None,
             default=None,
-            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `python -m gan_lightning recipes` "
+            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `gan-lightning recipes` "
             "lists them) instead of the Evaluation callback's own.",
         )
         parser.add_argument(

@@ -433,7 +433,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             except (LookupError, TypeError, AttributeError, RuntimeError) as error:
                 raise CheckpointError(
                     f"the checkpoint {self.trainer.ckpt_path} holds under 'gan_lightning' a state that this model does "
-                    f"not write ({type(error).__name__}: {error}): give a checkpoint that `train.py fit` wrote"
+                    f"not write ({type(error).__name__}: {error}): give a checkpoint that `gan-lightning fit` wrote"
                 ) from error
 
     def on_train_start(self) -> None:
@@ -652,7 +652,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             if name in own and _kind(value) != _kind(own[name]):
                 raise CheckpointError(
                     f"the weights hold {value.dtype} numbers under {name!r}, but this {type(self).__name__} has "
-                    f"{own[name].dtype}: give a checkpoint that `train.py fit` wrote"
+                    f"{own[name].dtype}: give a checkpoint that `gan-lightning fit` wrote"
                 )
         try:
             return super().load_state_dict(state_dict, strict, assign)
