@@ -1,6 +1,7 @@
 """Every noise-to-image method of this library on the embedded digits, compared fairly, into one table and one picture.
 
-python -m benchmarks.objectives --folder runs/objectives --readme README.md --picture docs/objectives.png
+python -m benchmarks.objectives --folder runs/objectives --table docs/results.md --picture docs/objectives.png \\
+    --pictures docs/pictures
 
 The same for all: the generator, the discriminator's convolutions, images seen, batch size, moving average, decay of the
 learning rate, evaluation. Each method's own: its loss, its optimizer, how its discriminator is normalised and how often
@@ -21,8 +22,10 @@ from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from benchmarks.rounds import quieten_lightning
 from benchmarks.training import WARM_UP, Stopwatch, rate
@@ -210,6 +213,12 @@ METHODS = {
     ),
 }
 
+SHOWN = {method.model: name for name, method in METHODS.items() if method.model != "DCGAN"} | {
+    "GAN": "minimax",
+    "FGAN": "fgan_hellinger",
+}
+"""The method whose samples stand for a model. DCGAN's are the quickstart's."""
+
 
 def command(method: Method, factor: float, seed: int, folder: Path) -> list[str]:
     """The command line that trains a method."""
@@ -337,22 +346,40 @@ def write_between_marks(file: Path, text: str) -> None:
     file.write_text(before + begin + text + end + after)
 
 
-def picture(folder: Path, file: Path, count: int = 16) -> None:
-    """Samples of each method's first seed, a row each, from the averaged generator."""
+def samples(folder: Path, count: int) -> dict[str, np.ndarray]:
+    """Images of each method's first seed from the averaged generator, side by side: uint8 (32, 32 count) each."""
     runs = {name: place(folder, name, better_factor(folder, name), 0) for name in METHODS}
     checkpoints = {name: run / "checkpoints" / "last.ckpt" for name, run in runs.items()}
-    trained = {name: path for name, path in checkpoints.items() if path.exists()}
-    figure = Figure(figsize=(count * 0.5 + 3, len(trained) * 0.5))
-    axes = figure.subplots(len(trained), squeeze=False)[:, 0]
-    for axis, (name, path) in zip(axes, trained.items(), strict=True):
-        model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
-        classes = getattr(model, "num_classes", 0)
-        labels = torch.arange(count) % classes if classes else None
-        images = to_uint8(model.sample(count, labels=labels, seed=1))  # type: ignore[operator]
-        axis.imshow(images[:, 0].permute(1, 0, 2).flatten(1), cmap="gray", vmin=0, vmax=255)
+    found = {}
+    for name, path in checkpoints.items():
+        if path.exists():
+            model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
+            classes = getattr(model, "num_classes", 0)
+            labels = torch.arange(count) % classes if classes else None
+            images = to_uint8(model.sample(count, labels=labels, seed=1))  # type: ignore[operator]
+            found[name] = images[:, 0].permute(1, 0, 2).flatten(1).numpy()
+    return found
+
+
+def picture(folder: Path, file: Path, count: int = 16) -> None:
+    """Samples of each method, a labelled row each, as one picture."""
+    rows = samples(folder, count)
+    figure = Figure(figsize=(count * 0.5 + 3, len(rows) * 0.5))
+    axes = figure.subplots(len(rows), squeeze=False)[:, 0]
+    for axis, (name, images) in zip(axes, rows.items(), strict=True):
+        axis.imshow(images, cmap="gray", vmin=0, vmax=255)
         axis.set_ylabel(METHODS[name].title, rotation=0, ha="right", va="center")
         axis.set(xticks=[], yticks=[])
     figure.savefig(file, bbox_inches="tight", dpi=60)
+
+
+def pictures(folder: Path, into: Path, count: int = 16) -> None:
+    """Samples of the method that stands for each model, twice as large, as `MODEL.png`."""
+    rows = samples(folder, count)
+    into.mkdir(parents=True, exist_ok=True)
+    for model, name in SHOWN.items():
+        if name in rows:
+            Image.fromarray(rows[name].repeat(2, axis=0).repeat(2, axis=1)).save(into / f"{model}.png")
 
 
 def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = train) -> None:
@@ -363,8 +390,9 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
     parser.add_argument(
         "--speed", type=int, default=0, help="rounds in which to measure all methods' speed, after that"
     )
-    parser.add_argument("--readme", type=Path, help="file to write the table into")
-    parser.add_argument("--picture", type=Path, help="file to write samples into")
+    parser.add_argument("--table", type=Path, help="file to write the table into, between its two marks")
+    parser.add_argument("--picture", type=Path, help="file to write samples of all methods into")
+    parser.add_argument("--pictures", type=Path, help="folder to write samples into, a file for each model")
     given = parser.parse_args(arguments)
     quieten_lightning()
     for seed, name in itertools.product(range(given.seeds), given.only):
@@ -378,10 +406,12 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
         measured[name].append(measure_speed(METHODS[name]))
         write_whole(given.folder / name / "speed.json", partial(write_json, measured[name]))
     print(table(given.folder))
-    if given.readme:
-        write_between_marks(given.readme, table(given.folder))
+    if given.table:
+        write_between_marks(given.table, table(given.folder))
     if given.picture:
         picture(given.folder, given.picture)
+    if given.pictures:
+        pictures(given.folder, given.pictures)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ COMMANDS = Group(
             "gan_lightning.prediction.command", "translate", "translate a folder of images by a checkpoint"
         ),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
+        "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),
         "plot": Group(
             {
                 "curves": Command(f"{PICTURES}.curves", "plot_curves", "metrics of runs over their training"),
@@ -163,12 +164,13 @@ def _start(given: list[str] | None) -> Any:
     from jsonargparse import auto_cli  # noqa: PLC0415
 
     from gan_lightning.cli.own_modules import find_own_modules  # noqa: PLC0415
-    from gan_lightning.cli.parsing import Parser  # noqa: PLC0415
+    from gan_lightning.cli.parsing import Parser, gathered  # noqa: PLC0415
 
     find_own_modules()
+    function = command.load()
     return auto_cli(
-        command.load(),
-        args=arguments[depth:],
+        function,
+        args=gathered(function, arguments[depth:]),
         as_positional=True,
         parser_class=Parser,
         prog=" ".join([PROGRAM, *arguments[:depth]]),

@@ -9,6 +9,7 @@ import functools
 import importlib
 import inspect
 import itertools
+import json
 import re
 import sys
 import textwrap
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, get_origin
 
 import docstring_parser
 import yaml
@@ -258,6 +259,27 @@ def settings_of(what: str) -> Iterator[None]:
         ):
             raise
         raise ValueError(f"{what} does not take these settings: {one_line(str(error))}") from error
+
+
+def gathered(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
+    """Make one argument of all those without a flag, where the function's first parameter is a list.
+
+    Args:
+        function: what the arguments are for.
+        arguments: of the command line; each flag has a value, beside it or after `=`.
+    """
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or get_origin(first.annotation) is not list:
+        return [*arguments]
+    items, flags, words = [], [], iter(arguments)
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            items.append(word)
+        elif "=" in word or word in ("-h", "--help"):
+            flags.append(word)
+        else:
+            flags += [word, *itertools.islice(words, 1)]
+    return [*([json.dumps(items)] if items else []), *flags]
 
 
 def boil_down(message: str, parser: ArgumentParser | None = None) -> str:

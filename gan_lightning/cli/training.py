@@ -12,22 +12,25 @@ import lightning as L
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 from lightning.pytorch import callbacks as lightning_callbacks
-from lightning.pytorch.callbacks import ModelSummary, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name)
-from gan_lightning.callbacks import Evaluation, LastCheckpoint, ModelCheckpoint, SampleGrid, StopOnSignal
+from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, ModelCheckpoint, SampleGrid, StopOnSignal
 from gan_lightning.cli import configs
 from gan_lightning.cli.commands import PROGRAM
 from gan_lightning.cli.listing import list_of_models
 from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, config_files, help_of, settings_of, under_key
-from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
+from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device, limits_of
+from gan_lightning.cli.summary import Summary
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.inference.stored import TILE
+from gan_lightning.metrics import FrechetInceptionDistance
+from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.command import default_output, run
 from gan_lightning.private import KeepsItsConfig
 from gan_lightning.training.adversarial import AdversarialModule
@@ -117,6 +120,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Find the configs that are named, parse, and refuse a seed that no generator takes."""
+        for name, command in parser.commands.items():  # type: ignore[attr-defined]
+            command.prog = f"{PROGRAM} {name}"  # jsonargparse would put [options] between them
         if isinstance(args, dict | Namespace):
             self.config = parser.parse_object(args)
         else:
@@ -163,7 +168,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             "--recipe",
             type=str | None,
             default=None,
-            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `python -m gan_lightning recipes` "
+            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `gan-lightning recipes` "
             "lists them) instead of the Evaluation callback's own.",
         )
         parser.add_argument(
@@ -268,7 +273,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         trainer = self.config_init[self.subcommand].trainer
         root = trainer.default_root_dir
         folder = str(Path(root).absolute() / "checkpoints")
-        callbacks = _listed(trainer.callbacks)
+        callbacks = self._without_an_unmeasured_best(_listed(trainer.callbacks))
         for callback in callbacks:
             if isinstance(callback, lightning_callbacks.ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
@@ -286,6 +291,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
         if trainer.enable_model_summary is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
             callbacks.append(ModelParts())
+        if self.subcommand == "fit":
+            callbacks.append(Summary())
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -299,6 +306,20 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         kwargs["plugins"] = plugins
         with under_key(lambda: "trainer", Trainer), settings_of("Lightning"):
             return super().instantiate_trainer(**kwargs)
+
+    def _without_an_unmeasured_best(self, callbacks: list[L.Callback]) -> list[L.Callback]:
+        """Leave out the standard ModelCheckpoint where it would monitor FID, and the evaluation measures none."""
+        best = self.config[self.subcommand].best
+        evaluations = [each for each in callbacks if isinstance(each, Evaluation)]
+        metrics = [metric for each in evaluations for metric in each.evaluator.metrics]
+        if best.monitor != "val/fid" or any(isinstance(metric, FrechetInceptionDistance) for metric in metrics):
+            return callbacks
+        if self.subcommand == "fit" and metrics:
+            rank_zero_info(
+                f"no best.ckpt is kept: the recipe {evaluations[0].recipe.name} has no FID; name one of its metrics, "
+                "such as --best.monitor val/kid (and --best.mode max where more is better)"
+            )
+        return [each for each in callbacks if getattr(each, "monitor", None) != best.monitor]
 
     def before_fit(self) -> None:
         """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
@@ -318,8 +339,27 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
                 listener.goes_on = True
                 self._until_the_end.callback(listener.listen_no_more)
-        if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
+        wanted = config.validate_before_fit and self.trainer.limit_val_batches
+        if wanted and not resumes and not config.trainer.fast_dev_run:
             self._evaluate()
+            self._refuse_unmeasured_monitors()
+
+    def _refuse_unmeasured_monitors(self) -> None:
+        """Check, after an evaluation, that it measured the metrics by which checkpoints are kept.
+
+        Raises:
+            ValueError: one of them was not measured; it is raised before training, and not at its first evaluation.
+        """
+        measured = self.trainer.callback_metrics
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if not (measured and isinstance(callback, ModelCheckpoint) and str(callback.monitor).startswith("val/")):
+                continue
+            # a metric that was left out, as a warning said, is no mistake
+            if callback.monitor not in measured and callback.is_measured(self.trainer, measured):
+                raise ValueError(
+                    f"best.monitor={callback.monitor} is not measured by the evaluation: give one of "
+                    f"{', '.join(sorted(name for name in measured if name.startswith('val/')))}"
+                )
 
     def _refuse_the_trainers_optimization(self) -> None:
         """Point from the trainer's arguments to the model's own, where two players take turns.
@@ -344,11 +384,20 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 )
 
     def after_fit(self) -> None:
-        """End with an evaluation of the weights that the run has ended with, if its last one was of earlier ones."""
+        """End with an evaluation of the last weights, if the last one was of earlier ones, and with a summary."""
         trainer = self.trainer
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.folder.note(finished=limits_of(self.config[self.subcommand].trainer))
         evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
         if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
             self._evaluate()
+            # last.ckpt stays: a run that is prolonged from it goes on as if it had not been evaluated here
+            for keeper in trainer.checkpoint_callbacks:
+                if isinstance(keeper, ModelCheckpoint) and keeper.monitor is not None:
+                    keeper.save_if_best(trainer)
+        for each in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(each, Summary):
+                each.tell(trainer, self.model)
 
     def _evaluate(self) -> None:
         """Evaluate beside the training; print the scores in a line."""
@@ -380,12 +429,13 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             self.trainer.predict(**prediction)
             return
         config = self.config.predict
+        output = config.output or default_output(Path(config.trainer.default_root_dir), config.input, config.direction)
+        translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
         path = self._named_checkpoint()
         checkpoint = read_checkpoint(path)
         self.model.check_checkpoint(checkpoint, path)
         self.model.load_state_dict(checkpoint["state_dict"])
-        output = config.output or default_output(Path(config.trainer.default_root_dir), config.input, config.direction)
-        if run(self.model, self.trainer, config.input, output, config.direction, config.tile, config.overlap):
+        if run(translation, self.trainer):
             raise SystemExit(1)
 
     def _named_checkpoint(self) -> Path:
@@ -489,35 +539,6 @@ class ModelParts(ModelSummary):
         widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         for name, kind, count in shown:
             rank_zero_info(f"  {name:{widths[0]}}  {kind:{widths[1]}}  {count:>{widths[2]}} parameters")
-
-
-class Bar(TQDMProgressBar):
-    """A progress bar that shows scores with four digits, and each batch of an evaluation."""
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Move the bar by each batch, as those of an evaluation are large."""
-        if self.is_enabled:
-            bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
-            bar.n = batch_idx + 1
-            bar.refresh()
-
-    on_test_batch_end = on_validation_batch_end
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Round the scores that are shown behind the bar."""
-        shown = super().get_metrics(trainer, pl_module)
-        return {
-            name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
-            for name, value in shown.items()
-        }
 
 
 def _explained(args: Sequence[str]) -> str | None:

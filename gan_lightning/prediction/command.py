@@ -60,7 +60,8 @@ def translate(
         enable_model_summary=False,
     )
     folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-    return run(model, trainer, input, output or default_output(folder, input, direction), direction, tile, overlap)
+    output = output or default_output(folder, input, direction)
+    return run(FolderTranslation(model, input, output, direction, tile, overlap), trainer)
 
 
 def default_output(folder: Path, input: Path, direction: str | None) -> Path:
@@ -70,33 +71,16 @@ def default_output(folder: Path, input: Path, direction: str | None) -> Path:
     return folder / "predictions" / (f"{name}-{direction}" if direction else name)
 
 
-def run(
-    model: GenerativeModule,
-    trainer: L.Trainer,
-    input: Path,
-    output: Path,
-    direction: str | None,
-    tile: int,
-    overlap: int | None,
-) -> int:
-    """Translate a folder, and say what became of it.
-
-    Args:
-        model: with its weights.
-        trainer: whose devices and processes are used.
-        input: see `FolderTranslation`, as for the other arguments.
-        output: see there.
-        direction: see there.
-        tile: see there.
-        overlap: see there.
+def run(translation: FolderTranslation, trainer: L.Trainer) -> int:
+    """Translate a folder, and say how many images were translated, and which files were skipped.
 
     Returns:
         The exit code: 1 where files were skipped.
     """
-    made, kept, failures = FolderTranslation(model, input, output, direction, tile, overlap).run(trainer)
+    made, kept, failures = translation.run(trainer)
     if trainer.is_global_zero:
         already = f", {kept:,} were there already" if kept else ""
-        print(f"{made:,} images translated into {shown(output)}{already}")
+        print(f"{made:,} images translated into {shown(translation.output)}{already}")
         for failure in failures:
             print(f"skipped: {failure}", file=sys.stderr)
     return 1 if failures else 0
