@@ -59,7 +59,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
     Raises:
         FileNotFoundError: the folder has neither file.
-        ValueError: metrics.csv does not say how many images were seen.
+        ValueError: metrics.csv does not say how many images were seen, and there is no evaluations.jsonl to go by.
     """
     table, reports = run / METRICS_FILE, run / REPORTS_FILE
     if not table.is_file() and not reports.is_file():
@@ -68,7 +68,13 @@ def read_curves(run: Path) -> dict[str, Curve]:
             "trainer.default_root_dir"
         )
     evaluated = _from_reports(reports) if reports.is_file() else {}
-    logged = _from_table(table) if table.is_file() else {}
+    try:
+        logged = _from_table(table) if table.is_file() else {}
+    except ValueError as error:
+        if not evaluated:
+            raise
+        logged = {}
+        warnings.warn(f"{error}; what {REPORTS_FILE} holds is shown", stacklevel=2)
     in_stages = {name for name in logged if name.startswith(STAGES)}
     if evaluated:
         logged = {name: points for name, points in logged.items() if name not in in_stages}
