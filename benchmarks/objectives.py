@@ -220,7 +220,7 @@ SHOWN = {method.model: name for name, method in METHODS.items() if method.model 
 """The method whose samples stand for a model. DCGAN's are the quickstart's."""
 
 
-def command(method: Method, factor: float, seed: int, folder: Path, callbacks: Sequence[Part]) -> list[str]:
+def command(method: Method, factor: float, seed: int, folder: Path) -> list[str]:
     """The command line that trains a method."""
     return [
         "fit",
@@ -231,7 +231,7 @@ def command(method: Method, factor: float, seed: int, folder: Path, callbacks: S
         "--trainer.enable_model_summary=false",
         f"--trainer.max_epochs={EPOCHS}",
         f"--trainer.check_val_every_n_epoch={EPOCHS}",
-        f"--trainer.callbacks={json.dumps(callbacks)}",
+        "--best.monitor=null",
         "--validate_before_fit=false",
         f"--model={json.dumps(method.arguments(factor))}",
         f"--data={json.dumps(part('datamodules.Digits', batch_size=BATCH_SIZE, **method.data))}",
@@ -241,12 +241,10 @@ def command(method: Method, factor: float, seed: int, folder: Path, callbacks: S
 def train(method: Method, factor: float, seed: int, folder: Path, overrides: Sequence[str] = ()) -> None:
     """Train and evaluate one method with one seed, or go on with it, and write what came out into `result.json`."""
     resume = ["--ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").exists() else []
-    callbacks = [
-        part("gan_lightning.callbacks.Evaluation", recipe=RECIPE),
-        part("gan_lightning.callbacks.SampleGrid"),
-    ]
     try:
-        run = command_line([*command(method, factor, seed, folder, callbacks), *resume, *overrides])
+        run = command_line(
+            [*command(method, factor, seed, folder), f"--evaluation.recipe={RECIPE}", *resume, *overrides]
+        )
     except NonFiniteLossError as error:
         result: dict[str, Any] = {"diverged": str(error)}
     else:
@@ -261,7 +259,9 @@ def measure_speed(method: Method) -> float:
     with TemporaryDirectory() as folder:
         run = command_line(
             [
-                *command(method, 1, 0, Path(folder), [part(f"{Stopwatch.__module__}.Stopwatch")]),
+                *command(method, 1, 0, Path(folder)),
+                f"--trainer.callbacks={Stopwatch.__module__}.Stopwatch",
+                "--samples.count=0",
                 "--trainer.max_epochs=1",
                 f"--trainer.limit_train_batches={WARM_UP + TIMED}",
                 "--trainer.limit_val_batches=0",

@@ -29,7 +29,7 @@ DOCUMENTS = {
     "benchmarks/README.md": "benchmarks.md",
 }
 """Documents outside docs/, and their places on the site."""
-FIT = "python train.py fit --config configs/{}.yaml"
+FIT = "gan-lightning fit --config {}"
 INTERNAL = {"assets", "private"}  # parts of gan_lightning without a page
 
 LINK = re.compile(r'(\]\()([^)\s]+)(\))|(<(?:a|img)\s[^>]*?(?:href|src)=")([^"]+)(")')

@@ -165,7 +165,7 @@ MAPS = torch.zeros(2, 4, 4, dtype=torch.int64)
     ("batch", "match"),
     [
         (VoxelBatch(torch.zeros(2, 1, 4, 4, 4) + 2), r"M takes float voxels in \[-1, 1\], but .* in \[2.0, 2.0\]"),
-        (VoxelBatch(IMAGES), r"voxels must be voxels, float \(N, C, D, H, W\), but .* shape \(2, 1, 4, 4\): mend"),
+        (VoxelBatch(IMAGES), r"voxels must be voxels, float \(N, C, D, H, W\), but .* shape \(2, 1, 4, 4\): fix"),
         (ClipBatch(torch.zeros(2, 1, 3, 4, 4), torch.zeros(2, 8)), r"points must be points, float \(N, K, 2\)"),
         (SceneBatch(IMAGES, MAPS.float(), MAPS, torch.zeros(2, 4)), r"classes must be a class of each pixel, int64"),
         (SceneBatch(IMAGES, MAPS, MAPS[:1], torch.zeros(2, 4)), "with 2 items, of which instances has 1"),
@@ -189,12 +189,14 @@ class Adrift(NamedTuple):
 
 
 def test_a_class_that_does_not_say_enough_and_pictures_that_cannot_be_cut_are_refused() -> None:
-    with pytest.raises(TypeError, match="Roleless does not say what its field depth holds: annotate it"):
+    with pytest.raises(TypeError, match="Roleless does not state what its field depth holds: annotate it"):
         fields_of(Roleless)
-    with pytest.raises(TypeError, match="Adrift does not say in which image the landmarks points lie"):
+    with pytest.raises(TypeError, match="Adrift does not state in which image the landmarks points lie"):
         fields_of(Adrift)
     uneven = PairedBatch(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 8, 8))
-    with pytest.raises(ValueError, match=r"target of a PairedBatch has 8x8 .* aligned with 4x4: make them equally"):
+    with pytest.raises(
+        ValueError, match=r"target of a PairedBatch has 8x8 .* aligned field has 4x4: make them equally"
+    ):
         centre_crop(uneven, (2, 2))
     for cut in (lambda: centre_crop(ImageBatch(IMAGES), (4, 6)), lambda: augment(stored("scene"), (5, 5), True, None)):
         with pytest.raises(ValueError, match="cannot be cut from images of 4x"):

@@ -415,7 +415,7 @@ def test_a_fixed_p_stays_whatever_the_loss() -> None:
 
 
 def test_a_loss_without_a_threshold_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"only compare with each other: take another loss, or set p for good"):
+    with pytest.raises(ValueError, match=r"only compares logits with each other: choose another loss, or a constant p"):
         trainer(max_epochs=1).fit(Sure(loss=Wasserstein(), augmentation=AdaptiveAugmentation()), ToyData())
 
 
@@ -424,7 +424,7 @@ def test_a_model_that_hides_its_logits_is_refused() -> None:
         def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
             return {"own": self.discriminate(fake).logits[0].mean() - self.discriminate(batch.images).logits[0].mean()}
 
-    with pytest.raises(RuntimeError, match=r"no logits of real images.*call self\.adversarial_loss"):
+    with pytest.raises(RuntimeError, match=r"logits of real images, and there were none.*call self\.adversarial_loss"):
         trainer(max_epochs=1).fit(Hidden(augmentation=AdaptiveAugmentation()), ToyData())
 
 

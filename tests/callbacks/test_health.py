@@ -313,7 +313,7 @@ def test_a_model_of_one_player_is_refused() -> None:
         def configure_optimizers(self) -> None:
             return None
 
-    with pytest.raises(TypeError, match=r"and Plain is none: remove it from trainer\.callbacks"):
+    with pytest.raises(TypeError, match=r"and Plain is not one: remove it from trainer\.callbacks"):
         watch(Plain())
 
 

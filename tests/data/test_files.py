@@ -275,7 +275,7 @@ def test_a_damaged_file_is_named(tmp_path):
     bad["huge.png"] = whole[:16] + struct.pack(">II", 2**30, 2**30) + whole[24:]
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{tmp_path / name} cannot be read as an image .*: mend or remove it"):
+        with pytest.raises(ValueError, match=f"{tmp_path / name} cannot be read as an image .*: fix or remove it"):
             read_image(tmp_path / name)
 
 

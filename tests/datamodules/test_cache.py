@@ -115,7 +115,7 @@ def test_bad_files_are_all_counted_and_the_first_ones_named(folder, store):
     (folder / "flipped.png").write_bytes(whole)
     (folder / "dead.png").symlink_to(folder / "notes")
     (folder / "notes").write_text("no image")
-    with pytest.raises(ValueError, match="6 of 14 images cannot be decoded, mend or remove them: ") as caught:
+    with pytest.raises(ValueError, match="6 of 14 images cannot be decoded, fix or remove them: ") as caught:
         decode(folder, store)
     for name in ["cut.png", "dead.png", "empty.png", "flipped.png", "text.jpg"]:
         assert str(folder / name) in str(caught.value)

@@ -226,7 +226,7 @@ def test_classes_come_in_turn_or_as_asked() -> None:
     assert torch.equal(sampler.sample(4, seed=0), sampler.sample(4, torch.tensor([0, 1, 2, 0]), seed=0))
     with pytest.raises(ValueError, match="takes no labels"):
         LatentSampler(plain()).sample(1, torch.zeros(1, dtype=torch.int64))
-    with pytest.raises(TypeError, match=r"does not say its latent_dim \(it is None\)"):
+    with pytest.raises(TypeError, match=r"does not state its latent_dim \(it is None\)"):
         LatentSampler(nn.Linear(3, 3))
 
 

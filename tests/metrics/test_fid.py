@@ -227,7 +227,7 @@ def test_classes_with_too_few_images():
 
 def test_class_fid_without_labels():
     for real, whose in (True, "real"), (False, "generated"):
-        with pytest.raises(ValueError, match=f"class of each image, and these {whose} ones have none: take labelled"):
+        with pytest.raises(ValueError, match=f"class of each image, and these {whose} ones have none: use labelled"):
             ClasswiseFID(3).update(Features(torch.zeros(2, 3)), real=real)
 
 

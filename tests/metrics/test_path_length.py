@@ -203,7 +203,7 @@ def test_models_of_the_library():
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_what_it_cannot_walk_through_is_refused(tmp_path, monkeypatch):
     metric = PerceptualPathLength(distance=squared)
-    with pytest.raises(TooFewSamplesError, match="update has to be called"):
+    with pytest.raises(TooFewSamplesError, match="call update first"):
         metric.compute()
     with pytest.raises(TypeError, match="walks between latents, and this model makes its images from none"):
         metric.update(cyclegan().sampler)

@@ -220,7 +220,7 @@ def test_a_preview_shows_what_becomes_of_both_domains() -> None:
 
 
 def test_a_generator_that_shows_no_features_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"UNetGenerator shows none: give its forward an argument `layers`"):
+    with pytest.raises(TypeError, match=r"UNetGenerator has none: give its forward an argument `layers`"):
         CUT(UNetGenerator(image_size=16, width=2))
 
 

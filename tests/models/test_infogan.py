@@ -105,7 +105,7 @@ def test_samples_of_wanted_codes() -> None:
     assert seen[1][:, NOISE:-1].argmax(1).tolist() == [2, 0, 1]
     assert torch.equal(seen[1][:, -1:], code)
     assert not torch.equal(plain, wanted)
-    with pytest.raises(ValueError, match="takes no labels: give the categories"):
+    with pytest.raises(ValueError, match="takes no labels: give its own categories"):
         model.sample(3, labels=category)
 
 

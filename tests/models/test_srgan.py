@@ -136,7 +136,7 @@ def test_what_it_cannot_start_from_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no checkpoint .*best\.ckpt.*train it first"):
         srgan(pretrained=tmp_path / "best.ckpt")
     (tmp_path / "text.ckpt").write_text("no checkpoint")
-    with pytest.raises(ValueError, match=r"text\.ckpt is no checkpoint"):
+    with pytest.raises(ValueError, match=r"text\.ckpt is not a checkpoint"):
         srgan(pretrained=tmp_path / "text.ckpt")
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"other\.ckpt holds weights alone"):

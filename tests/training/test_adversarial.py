@@ -282,7 +282,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Any) -> None:
 
     save = ModelCheckpoint(tmp_path, every_n_train_steps=1, filename="last", enable_version_counter=False)
     run = trainer(max_epochs=1, enable_checkpointing=True, callbacks=[save])
-    with pytest.raises(NonFiniteLossError, match="a weight is no longer finite at batch 3"):
+    with pytest.raises(NonFiniteLossError, match="a weight is not finite at batch 3"):
         run.fit(Poisoned(), ToyData(batches=4))
     kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert kept["gan_lightning"]["batches_seen"] == 2
@@ -344,7 +344,7 @@ def test_images_that_do_not_fit_fail_before_the_first_step() -> None:
 
 
 def test_a_generator_that_does_not_state_its_latents_is_refused() -> None:
-    with pytest.raises(TypeError, match="Linear does not say its latent_dim"):
+    with pytest.raises(TypeError, match="Linear does not state its latent_dim"):
         ToyGAN(generator=nn.Linear(3, 16))
 
 
@@ -357,7 +357,7 @@ def test_a_generator_that_states_no_classes_takes_no_labels() -> None:
     model.check_batch(labelled)  # the labels go unused
     assert model.draw_fakes(labelled).shape == (2, 1, 4, 4)
     generator.num_classes = "3"  # type: ignore[assignment]
-    with pytest.raises(TypeError, match=r"ToyGenerator does not say its num_classes \(it is '3'\): .*, 0 or more"):
+    with pytest.raises(TypeError, match=r"ToyGenerator does not state its num_classes \(it is '3'\): .*, 0 or more"):
         ToyGAN(generator=generator)
 
 

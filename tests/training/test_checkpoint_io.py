@@ -177,20 +177,20 @@ def broken(kind: str, written: Path, folder: Path) -> Path:
     ("kind", "reason"),
     [
         ("a folder", "is a folder, not a checkpoint: name a file"),
-        ("a pipe", "is no regular file"),
+        ("a pipe", "is not a regular file"),
         ("empty", "is empty: give one"),
-        ("text", "is no checkpoint, nor any other file of PyTorch: give one"),
-        ("zeros", "is no checkpoint, nor any other file of PyTorch: give one"),
-        ("a pickle", "is no checkpoint, nor any other file of PyTorch: give one"),
-        ("old torch", "is no checkpoint, nor any other file of PyTorch: give one"),
+        ("text", "is not a checkpoint, nor any other file of PyTorch: give one"),
+        ("zeros", "is not a checkpoint, nor any other file of PyTorch: give one"),
+        ("a pickle", "is not a checkpoint, nor any other file of PyTorch: give one"),
+        ("old torch", "is not a checkpoint, nor any other file of PyTorch: give one"),
         ("half", "is damaged"),
         ("more behind it", "is damaged"),
         ("two", "is damaged"),
         ("another archive", "is an archive of something else"),
-        ("a list", "is no checkpoint of gan_lightning"),
-        ("a tensor", "is no checkpoint of gan_lightning"),
+        ("a list", "is not a checkpoint of gan_lightning"),
+        ("a tensor", "is not a checkpoint of gan_lightning"),
         ("weights alone", "holds weights alone"),
-        ("weights under another name", "is no checkpoint of gan_lightning, for there is no weights in it"),
+        ("weights under another name", "is not a checkpoint of gan_lightning, since there is no weights in it"),
     ],
 )
 def test_what_is_no_checkpoint_is_told_in_a_sentence_wherever_one_is_taken(
@@ -359,7 +359,11 @@ def test_a_clock_that_no_run_has_is_refused(seconds: float, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("generator", {"class_path": "toys.ToyGenerator", "init_args": {"latent_dim": 10**9}}, "larger than what it"),
+        (
+            "generator",
+            {"class_path": "toys.ToyGenerator", "init_args": {"latent_dim": 10**9}},
+            "larger than its weights",
+        ),
         ("generator", {"class_path": "toys.ToyGenerator", "init_args": {"width": 3}}, "unexpected keyword"),
         ("an_argument", 3, "unexpected keyword"),
     ],
@@ -368,7 +372,7 @@ def test_a_model_that_cannot_be_built_is_told(
     name: str, value: Any, reason: str, written: Path, tmp_path: Path
 ) -> None:
     path = changed(written, tmp_path / "x.ckpt", lambda content: content["hyper_parameters"].update({name: value}))
-    with pytest.raises(CheckpointError, match=rf"x\.ckpt does not say how its model is built, .*{reason}"):
+    with pytest.raises(CheckpointError, match=rf"x\.ckpt does not describe how its model is built, .*{reason}"):
         ToyGAN.load_from_checkpoint(path)
 
 

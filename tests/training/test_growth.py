@@ -102,7 +102,7 @@ def test_it_is_evaluated_by_images(stops: list[tuple[int, bool]], limit: dict[st
     ("build", "data", "said"),
     [
         (lambda: gan(accumulate=4), Stored, r"batches of 6 images at size 4, which cannot be cut into 4 equal parts"),
-        (gan, data_for, "GrowingGAN grows, and the data do not serve batches of the sizes"),
+        (gan, data_for, "GrowingGAN grows, but the data do not serve batches of the sizes"),
         (lambda: gan(generator_schedule=LinearToZero(0)), Stored, "ends where the run does .* set trainer.max_epochs"),
     ],
 )

@@ -306,10 +306,10 @@ def test_a_network_that_does_not_record_itself_must_be_passed(tmp_path: Path) ->
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1), torch.nn.Flatten(0))
 
     run = trainer(tmp_path, max_epochs=1)
-    with pytest.warns(UserWarning, match=r"do not say how torch\.nn\.\S*Sequential was built.*recording\.Network"):
+    with pytest.warns(UserWarning, match=r"do not record how torch\.nn\.\S*Sequential was built.*recording\.Network"):
         run.fit(ToyGAN(discriminator=discriminator()), ToyData())
     run.save_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    with pytest.raises(ValueError, match=r"does not say how its torch.*Sequential was built"):
+    with pytest.raises(ValueError, match=r"does not record how its torch.*Sequential was built"):
         ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt")
     loaded = ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt", discriminator=discriminator())
     assert isinstance(loaded.discriminator, torch.nn.Sequential)
