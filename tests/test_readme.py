@@ -1,4 +1,4 @@
-"""What README says, done to the letter: its section about an own GAN, in a folder of the user's."""
+"""The steps of README's section about an own GAN, done exactly, in a folder of the user's."""
 
 import re
 import shlex
@@ -58,7 +58,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_adding_a_gan_works_as_it_is_told(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_steps_of_adding_a_gan_work(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rest = write_files(section("Adding a GAN"), own_folder)
     assert sorted(path.name for path in own_folder.glob("my_gan.*")) == ["my_gan.py", "my_gan.yaml"]
     commands = [line for block in rest if not block.language for line in block.text.splitlines()]
