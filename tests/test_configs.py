@@ -181,7 +181,7 @@ def has_a_discriminator(path: Path) -> bool:
 
 
 def stacked(path: Path, overlays: list[Path], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """What a config and the overlays on it come to."""
+    """Return the settings of a config with its overlays."""
     return yaml.safe_load(
         printed(["fit", f"--config={path}", *(f"--config={overlay}" for overlay in overlays)], capsys)
     )
