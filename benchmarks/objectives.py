@@ -348,7 +348,7 @@ def write_between_marks(file: Path, text: str) -> None:
 
 
 def samples(folder: Path, count: int) -> dict[str, np.ndarray]:
-    """Return images of each method's first seed from the averaged generator, side by side: uint8 (32, 32 count) each."""
+    """Return images of each method's averaged generator, first seed, side by side: uint8 (32, 32 count) each."""
     runs = {name: place(folder, name, better_factor(folder, name), 0) for name in METHODS}
     checkpoints = {name: run / "checkpoints" / "last.ckpt" for name, run in runs.items()}
     found = {}
