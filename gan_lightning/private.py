@@ -14,11 +14,18 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
-DispatchMode = TorchDispatchMode
-"""Base of a context that sees every operator call below autograd, from torch's private `torch.utils._python_dispatch`.
 
-The public `torch.overrides.TorchFunctionMode` does not see tensors that C++ code makes.
-"""
+class DispatchMode(TorchDispatchMode):
+    """Base of a context that sees every operator call below autograd, from torch's `torch.utils._python_dispatch`.
+
+    The public `torch.overrides.TorchFunctionMode` does not see tensors that C++ code makes.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Let torch.compile see the operators, so that the first one does not import all of it, for a second."""
+        return False
+
 
 # ---------------------------------------------------------------------- Lightning: the trainer
 
