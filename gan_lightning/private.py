@@ -7,6 +7,7 @@ can use this module too.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -195,6 +196,17 @@ def saving_intervals(checkpoint: Any) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------------- torch
+
+
+def any_sizes() -> AbstractContextManager[None]:
+    """Return a context in which torch.export keeps free sizes free, also where they become 1 inside of the network.
+
+    It sets `torch.fx.experimental._config.backed_size_oblivious`. Otherwise a graph of pix2pix's network, whose lowest
+    map has 1×1 pixels at its own size, refuses just that size. The public `torch.export.Dim` states sizes of inputs.
+    """
+    from torch.fx.experimental import _config  # noqa: PLC0415 (torch imports it when it exports)
+
+    return _config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
 
 
 def copy_all(targets: list[Tensor], sources: list[Tensor]) -> None:

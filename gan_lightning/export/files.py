@@ -76,7 +76,7 @@ def networks_of(maker: Maker) -> dict[str, nn.Module]:
 def is_export(path: str | Path) -> bool:
     """Return whether a path names an exported model: its folder, or one of the two files."""
     place = Path(path)
-    return place.name in FILES or any((place / name).is_file() for name in FILES)
+    return place.name in FILES or (place / WEIGHTS).is_file()
 
 
 def save(maker: Maker, path: str | Path, model: str = "", images_seen: int = 0) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from gan_lightning.export.files import Maker, Trained, is_export, read
+from gan_lightning.export.files import WEIGHTS, Maker, Trained, is_export, read
 
 
 def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Trained:
@@ -24,6 +24,11 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
     """
     if is_export(path):
         return read(path, device, trusted)
+    if Path(path).is_dir():
+        raise ValueError(
+            f"{path} is a folder without {WEIGHTS}: name a checkpoint (.ckpt), or a folder that `gan-lightning export` "
+            "wrote"
+        )
     from gan_lightning.recording import path_of  # noqa: PLC0415
     from gan_lightning.training.generative import GenerativeModule  # noqa: PLC0415 (imports Lightning)
 
@@ -32,6 +37,11 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
     if maker is None:
         raise ValueError(f"{path} holds a {type(model).__name__}, which makes no images: give a model that does")
     return Trained(maker, path_of(type(model)), model.images_seen)
+
+
+def is_trained(path: Path) -> bool:
+    """Return whether a path names a trained model, and not a folder of images: a file, or an exported folder."""
+    return path.is_file() or is_export(path)
 
 
 def load(path: str | Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Maker:
