@@ -8,10 +8,11 @@ import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from gan_lightning.data.files import shown
+from gan_lightning.export import load_trained
+from gan_lightning.inference import Translator
 from gan_lightning.inference.stored import TILE
-from gan_lightning.prediction.folder import FolderTranslation
+from gan_lightning.prediction.folder import FolderTranslation, no_translator
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, checked
-from gan_lightning.training.generative import GenerativeModule
 
 
 @checked
@@ -32,10 +33,10 @@ def translate(
     on; a file that cannot be read is skipped, and named at the end (exit code 1).
 
     Args:
-        checkpoint: Checkpoint (.ckpt) of the model.
+        checkpoint: The model: its checkpoint (.ckpt), or the folder that `gan-lightning export` wrote.
         input: Folder of images, or one image file.
         output: Folder of the translations. Null: predictions/<name of the input> in the folder of the run that the
-            checkpoint is of.
+            checkpoint is of, or beside the export.
         direction: a_to_b or b_to_a, for models that translate both ways. Null: a_to_b.
         tile: Images with a longer side are translated in tiles of this side, in pixels.
         overlap: Pixels that neighbouring tiles share at least. Null: a quarter of a tile.
@@ -50,7 +51,9 @@ def translate(
         ValueError: the checkpoint, the model, the direction or the sizes do not fit.
         OSError: a file or folder is missing, cannot be written, or holds something else.
     """
-    model = GenerativeModule.load_from_checkpoint(checkpoint, trusted=trusted or ())
+    trained = load_trained(checkpoint, trusted=trusted or ())
+    if not isinstance(trained.maker, Translator):
+        raise no_translator(trained.name)
     trainer = L.Trainer(
         accelerator=accelerator,
         devices=devices,
@@ -61,7 +64,8 @@ def translate(
     )
     folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
     output = output or default_output(folder, input, direction)
-    return run(FolderTranslation(model, input, output, direction, tile, overlap), trainer)
+    translation = FolderTranslation(trained.maker, input, output, direction, tile, overlap, trained.model or None)
+    return run(translation, trainer)
 
 
 def default_output(folder: Path, input: Path, direction: str | None) -> Path:
