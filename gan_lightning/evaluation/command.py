@@ -89,7 +89,7 @@ def evaluate(
         OSError: a file is missing or cannot be written.
     """
     started = time.perf_counter()
-    if not fake.exists():
+    if not is_trained(fake) and not fake.exists():
         raise FileNotFoundError(f"there is no {fake}: name a folder of generated images, or a checkpoint")
     chosen = find_recipe(recipe)
     place = find_device(device)

@@ -8,9 +8,11 @@ from typing import Literal
 import torch
 
 from gan_lightning.data.files import shown
-from gan_lightning.export.files import Maker, Trained, read, save
+from gan_lightning.export.files import Maker, Trained, is_export, read
 from gan_lightning.export.graphs import FORMATS, OPSET, TOLERANCE, export_graph, graph_of
-from gan_lightning.export.loading import load_trained
+from gan_lightning.export.hub import push as upload
+from gan_lightning.export.loading import folder_of, load_trained
+from gan_lightning.export.saving import save
 from gan_lightning.inference import Policy, Translator
 from gan_lightning.ranges import checked
 
@@ -24,6 +26,8 @@ def export(
     format: FormatName | None = None,
     direction: str | None = None,
     dropout: bool | None = None,
+    license: str = "unknown",
+    push: str | None = None,
     trusted: list[str] | str | None = None,
 ) -> None:
     """Write what makes the images of a trained model: its averaged networks, and all that they are used with.
@@ -32,7 +36,7 @@ def export(
     the largest difference is printed. Nothing that exists is replaced.
 
     Args:
-        checkpoint: Checkpoint (.ckpt), or a folder that this command wrote.
+        checkpoint: Checkpoint (.ckpt), a folder that this command wrote, or hf://owner/name.
         out: The new folder (safetensors) or file (onnx, pt2).
         format: Safetensors is for this library and needs neither Lightning nor a config; onnx is for onnxruntime and
             others; pt2 is torch.export's, for PyTorch alone. Null: onnx or pt2 by the suffix of OUT, else safetensors.
@@ -40,24 +44,32 @@ def export(
             the other formats, which hold one.
         dropout: False exports a translator without the dropout that its policy keeps on as noise, such as pix2pix's,
             which onnx cannot hold. Null: as the policy says.
+        license: Licence of the weights, for the model card (README.md) of a safetensors export, as the Hugging Face Hub
+            names it: mit, cc-by-4.0, ...
+        push: Repository of the Hugging Face Hub, owner/name, to which a safetensors export is uploaded as well.
         trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
 
     Raises:
         FileExistsError: there is something at OUT already.
         ValueError: the checkpoint or the settings do not fit, the model cannot be exported, or the file computes other
             images than PyTorch.
-        OSError: a file cannot be read or written.
+        OSError: a file cannot be read or written, or the upload failed.
     """
     chosen = format or _format_of(out)
+    if push is not None and chosen != "safetensors":
+        raise ValueError(f"--push uploads safetensors with their model card, and not {chosen}: leave it out")
     trained = load_trained(checkpoint, trusted=trusted or ())
     trained = trained._replace(maker=_chosen(trained, direction, dropout))
     if chosen == "safetensors":
-        difference = _save(trained, out, trusted or ())
+        source = checkpoint if is_export(checkpoint) else folder_of(checkpoint)
+        difference = _save(trained, out, trusted or (), license, source)
         what = "weights and description"
     else:
         graph, difference = export_graph(trained, out, chosen)
         what = f"{graph.shapes} to images{f', opset {OPSET}' if chosen == 'onnx' else ''}"
     print(f"{trained.name} written to {shown(out)} ({chosen}: {what})")
+    if push is not None:
+        print(f"uploaded to {upload(out, push)}")
     print(f"largest difference from PyTorch on random inputs: {difference:.1e} (allowed: {TOLERANCE:g})")
 
 
@@ -85,9 +97,9 @@ def _chosen(trained: Trained, direction: str | None, dropout: bool | None) -> Ma
     return type(maker)(networks, policy, maker.clamp)
 
 
-def _save(trained: Trained, out: Path, trusted: Sequence[str]) -> float:
+def _save(trained: Trained, out: Path, trusted: Sequence[str], license: str, source: Path) -> float:
     """Write a folder, and return the largest difference of its images; remove it again if it is too large."""
-    save(trained.maker, out, trained.model, trained.images_seen)
+    save(trained.maker, out, trained.model, trained.images_seen, license, source)
     try:
         back = read(out, trusted=trusted)
         with torch.random.fork_rng():

@@ -9,7 +9,7 @@ Lightning.
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,18 +79,13 @@ def is_export(path: str | Path) -> bool:
     return place.name in FILES or (place / WEIGHTS).is_file()
 
 
-def save(maker: Maker, path: str | Path, model: str = "", images_seen: int = 0) -> Path:
-    """Write a sampler or translator into a new folder, which appears whole or not at all.
+def write(trained: Trained, place: Path, beside: Callable[[Path], object]) -> None:
+    """Write a trained model into a new folder, which appears whole or not at all.
 
     Args:
-        maker: what a model's `sampler` or `translator` is. Its networks record their arguments, as those of this
-            library do.
-        path: the folder.
-        model: import path of the model's class, for readers of the file.
-        images_seen: number of images that the model has seen in training.
-
-    Returns:
-        The folder.
+        trained: the model. Its networks record their arguments, as those of this library do.
+        place: the folder.
+        beside: writes further files into the folder that it is given, before the folder appears.
 
     Raises:
         FileExistsError: there is something at `path` already.
@@ -98,9 +93,8 @@ def save(maker: Maker, path: str | Path, model: str = "", images_seen: int = 0) 
         TypeError: a part is of a kind that cannot be exported.
         OSError: the folder cannot be written.
     """
-    place = Path(path)
-    networks = networks_of(maker)
-    described = describe(maker)
+    networks = networks_of(trained.maker)
+    described = describe(trained.maker)
     if nameless := sorted({*unrecorded(described)}):
         raise ValueError(
             f"{', '.join(nameless)} does not record how it was built, so that no file can describe it: derive your own "
@@ -121,21 +115,21 @@ def save(maker: Maker, path: str | Path, model: str = "", images_seen: int = 0) 
             "format": FORMAT_VERSION,
             "library_name": "gan_lightning",
             "gan_lightning": library_version(),
-            "model": model,
-            "images_seen": images_seen,
+            "model": trained.model,
+            "images_seen": trained.images_seen,
             "made_by": described,
             "growing": _growing(networks),
             "sha256": _hash(part / WEIGHTS),
         }
         (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        beside(part)
         part.replace(place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return place
 
 
 def read(path: str | Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Trained:
-    """Read what `save` has written. No code from the files is run.
+    """Read what `write` has written. No code from the files is run.
 
     Sizes are checked before memory is allocated, and classes come only from trusted packages.
 

@@ -6,14 +6,15 @@ from pathlib import Path
 import torch
 
 from gan_lightning.export.files import WEIGHTS, Maker, Trained, is_export, read
+from gan_lightning.export.hub import ADDRESS, fetch
 
 
 def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Trained:
     """Load what makes the images of a trained model. No code from the file is run.
 
     Args:
-        path: a folder that `gan_lightning.export.save` wrote, or a checkpoint (.ckpt). Only a checkpoint needs
-            Lightning.
+        path: a folder that `gan_lightning.export.save` wrote, the address of one on the Hugging Face Hub
+            ("hf://owner/name"), or a checkpoint (.ckpt). Only a checkpoint needs Lightning.
         device: the device to load to.
         trusted: further packages whose classes the file may name.
 
@@ -21,7 +22,10 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
         FileNotFoundError: there is no such file.
         ValueError: it holds no such model, or is damaged.
         PermissionError: it names a class outside the trusted packages.
+        ConnectionError: it cannot be downloaded.
     """
+    if ADDRESS.fullmatch(str(path)):
+        path = fetch(str(path))
     if is_export(path):
         return read(path, device, trusted)
     if Path(path).is_dir():
@@ -39,9 +43,14 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
     return Trained(maker, path_of(type(model)), model.images_seen)
 
 
+def folder_of(path: Path) -> Path:
+    """Return the folder of the run that a checkpoint is of, or the folder in which an export lies."""
+    return path.parent.parent if path.parent.name == "checkpoints" else path.parent
+
+
 def is_trained(path: Path) -> bool:
-    """Return whether a path names a trained model, and not a folder of images: a file, or an exported folder."""
-    return path.is_file() or is_export(path)
+    """Return whether a path names a trained model, and not a folder of images: a file, an export, an hf:// address."""
+    return path.is_file() or is_export(path) or ADDRESS.fullmatch(str(path)) is not None
 
 
 def load(path: str | Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Maker:

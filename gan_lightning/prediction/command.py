@@ -8,7 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from gan_lightning.data.files import shown
-from gan_lightning.export import load_trained
+from gan_lightning.export import folder_of, load_trained
 from gan_lightning.inference import Translator
 from gan_lightning.inference.stored import TILE
 from gan_lightning.prediction.folder import FolderTranslation, no_translator
@@ -62,8 +62,7 @@ def translate(
         enable_checkpointing=False,
         enable_model_summary=False,
     )
-    folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-    output = output or default_output(folder, input, direction)
+    output = output or default_output(folder_of(checkpoint), input, direction)
     translation = FolderTranslation(trained.maker, input, output, direction, tile, overlap, trained.model or None)
     return run(translation, trainer)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import gan_lightning
 from every_model import KINDS, builder_of
 from gan_lightning.data.growth import Growth
-from gan_lightning.export import ExportError, save
+from gan_lightning.export import save
 from gan_lightning.export.files import CONFIG, WEIGHTS, Maker, read
 from gan_lightning.inference import LatentSampler, NormalPrior, Translator, UniformPrior
 from gan_lightning.networks import DCGANGenerator
@@ -120,7 +120,8 @@ def other_weights(weights: dict[str, Tensor]) -> Callable[[Path], None]:
         (lambda f: (f / CONFIG).write_text("[]"), "does not describe an exported model"),
         (lambda f: (f / CONFIG).write_text(" " * 2**20 + "{}"), "larger than the description of any model"),
         (lambda f: (f / WEIGHTS).write_bytes(b"1234567890"), "is damaged"),
-        (lambda f: (f / WEIGHTS).unlink(), "there is no .*safetensors"),
+        (lambda f: (f / WEIGHTS).unlink(), "is a folder without model.safetensors"),
+        (lambda f: (f / CONFIG).unlink(), "there is no .*config.json, a part of an exported model"),
         (described(lambda c: c.update(format=2)), "of format 2, .* install a newer one"),
         (described(lambda c: c.update(images_seen="many")), "key 'images_seen'"),
         (described(lambda c: c.update(made_by={"class_path": "os.system", "init_args": {}})), "outside the trusted"),
@@ -139,7 +140,7 @@ def test_a_file_that_no_export_wrote_is_refused_in_one_sentence(
     change: Callable[[Path], None], reason: str, written: Path
 ) -> None:
     change(written)
-    with pytest.raises((ExportError, PermissionError, FileNotFoundError), match=reason) as raised:
+    with pytest.raises((ValueError, PermissionError, FileNotFoundError), match=reason) as raised:
         gan_lightning.load(written)
     assert str(written) in str(raised.value)
 
