@@ -44,7 +44,9 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
 
 
 def folder_of(path: Path) -> Path:
-    """Return the folder of the run that a checkpoint is of, or the folder in which an export lies."""
+    """Return the folder of the run that a checkpoint is of, or in which an export lies; for hf:// this one."""
+    if ADDRESS.fullmatch(str(path)):
+        return Path()
     return path.parent.parent if path.parent.name == "checkpoints" else path.parent
 
 
