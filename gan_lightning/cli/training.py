@@ -18,7 +18,7 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name)
-from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, ModelCheckpoint, SampleGrid, StopOnSignal
+from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, ModelCheckpoint, StopOnSignal
 from gan_lightning.cli import configs
 from gan_lightning.cli.commands import PROGRAM
 from gan_lightning.cli.listing import list_of_models
@@ -26,11 +26,17 @@ from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, config_files, help_of, settings_of, under_key
 from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device, limits_of
 from gan_lightning.cli.seeds import train_seeds
+from gan_lightning.cli.standard import (
+    STANDARD_CALLBACKS,
+    add_standard_callbacks,
+    follow_recipe,
+    listed,
+    without_an_unmeasured_best,
+)
 from gan_lightning.cli.summary import Summary
 from gan_lightning.errors import is_ours
-from gan_lightning.evaluation import Report, find_recipe
+from gan_lightning.evaluation import Report
 from gan_lightning.inference.stored import TILE
-from gan_lightning.metrics import FrechetInceptionDistance
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.command import default_output, run
 from gan_lightning.private import KeepsItsConfig
@@ -39,13 +45,6 @@ from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.generative import GenerativeModule
 from gan_lightning.training.loggers import RunCSVLogger
 from gan_lightning.training.trainer import Trainer
-
-STANDARD_CALLBACKS: dict[str, tuple[type[L.Callback], dict[str, Any]]] = {
-    "evaluation": (Evaluation, {}),
-    "samples": (SampleGrid, {}),
-    "best": (ModelCheckpoint, {"filename": "best", "monitor": "val/fid", "enable_version_counter": False}),
-}
-"""The callbacks of every run by the key of their arguments, and where these differ from the class's defaults."""
 
 _WITH_PLACE = warnings.formatwarning  # Lightning's
 
@@ -57,7 +56,7 @@ class RunParser(Parser, LightningArgumentParser):
         """Build the objects of a config, the standard callbacks among them."""
         config = namespace.clone()
         if (command := config.get("subcommand")) is not None:
-            _add_standard_callbacks(config[command], self.commands[command].get_defaults())
+            add_standard_callbacks(config[command], self.commands[command].get_defaults())
         return super().instantiate(config, *args, **kwargs)
 
     def add_method_arguments(self, theclass: Any, themethod: str, *args: Any, **kwargs: Any) -> list[str]:
@@ -216,10 +215,10 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             self._claim(config.ckpt_path)
         if config.weights_only is None:
             config.weights_only = True  # Lightning would let a checkpoint from a URL run code
-        for logger in _listed(config.trainer.logger):
+        for logger in listed(config.trainer.logger):
             if isinstance(logger, Namespace):
                 _place(logger, root)
-        _follow_recipe(config)
+        follow_recipe(config)
         if config.evaluate_every_images is not None:
             batch_size = config.data.init_args.batch_size
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
@@ -281,7 +280,9 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         trainer = self.config_init[self.subcommand].trainer
         root = trainer.default_root_dir
         folder = str(Path(root).absolute() / "checkpoints")
-        callbacks = self._without_an_unmeasured_best(_listed(trainer.callbacks))
+        callbacks = listed(trainer.callbacks)
+        if self.subcommand == "fit":
+            callbacks = without_an_unmeasured_best(callbacks, self.config.fit.best.monitor)
         for callback in callbacks:
             if isinstance(callback, lightning_callbacks.ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
@@ -306,28 +307,14 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         if trainer.logger is not False:
             # metrics.csv is the curve of the training: a later evaluation is a line of evaluations.jsonl
             own = [RunCSVLogger(root)] if self.subcommand == "fit" else []
-            given = [] if trainer.logger is True else _listed(trainer.logger)
+            given = [] if trainer.logger is True else listed(trainer.logger)
             kwargs["logger"] = [*own, *given]
-        plugins = _listed(trainer.plugins)
+        plugins = listed(trainer.plugins)
         if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
             plugins.append(SLURMEnvironment(auto_requeue=False))
         kwargs["plugins"] = plugins
         with under_key(lambda: "trainer", Trainer), settings_of("Lightning"):
             return super().instantiate_trainer(**kwargs)
-
-    def _without_an_unmeasured_best(self, callbacks: list[L.Callback]) -> list[L.Callback]:
-        """Leave out the standard ModelCheckpoint where it would monitor FID, and the evaluation measures none."""
-        best = self.config[self.subcommand].best
-        evaluations = [each for each in callbacks if isinstance(each, Evaluation)]
-        metrics = [metric for each in evaluations for metric in each.evaluator.metrics]
-        if best.monitor != "val/fid" or any(isinstance(metric, FrechetInceptionDistance) for metric in metrics):
-            return callbacks
-        if self.subcommand == "fit" and metrics:
-            rank_zero_info(
-                f"no best.ckpt is kept: the recipe {evaluations[0].recipe.name} has no FID; name one of its metrics, "
-                "such as --best.monitor val/kid (and --best.mode max where more is better)"
-            )
-        return [each for each in callbacks if getattr(each, "monitor", None) != best.monitor]
 
     def before_fit(self) -> None:
         """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
@@ -471,59 +458,6 @@ def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
         raise ValueError(f"trainer.{limit}=0 leaves nothing to {command}: make it 1 or more, or leave it out")
 
 
-def _add_standard_callbacks(config: Namespace, defaults: Namespace) -> None:
-    """Put the standard callbacks before the config's own; a callback of the same class in the config replaces one.
-
-    Raises:
-        ValueError: a setting of a standard callback would have no effect, since it is replaced.
-    """
-    listed = _listed(config.trainer.callbacks)
-    evaluates = bool(_evaluations(config))
-    standard = []
-    for group, (callback, _) in STANDARD_CALLBACKS.items():
-        settings = config.pop(group)
-        wanted = {
-            "evaluation": settings.get("recipe") or settings.get("extractor"),
-            "samples": settings.get("count"),
-            # val/fid is of an evaluation; a model may log another metric itself
-            "best": settings.get("monitor") and (evaluates or settings.monitor != "val/fid"),
-        }[group]
-        if any(each.class_path.endswith(f".{callback.__name__}") for each in listed):
-            changed = [name for name, value in vars(settings).items() if value != defaults[group].get(name)]
-            if changed:
-                raise ValueError(
-                    f"{group}.{changed[0]} has no effect, since trainer.callbacks holds a {callback.__name__} of its "
-                    "own: give the setting there, or take that callback out"
-                )
-        elif wanted:
-            config[group] = Namespace(class_path=f"gan_lightning.callbacks.{callback.__name__}", init_args=settings)
-            standard.append(config[group])
-    config.trainer.callbacks = [*standard, *listed]
-
-
-def _evaluations(config: Namespace) -> list[Namespace]:
-    """Return the settings of the callback Evaluation in the config, else of the standard one, if that is on."""
-    listed = [each.init_args for each in _listed(config.trainer.callbacks) if each.class_path.endswith(".Evaluation")]
-    if listed:
-        return listed
-    return [config.evaluation] if config.evaluation.recipe or config.evaluation.extractor else []
-
-
-def _follow_recipe(config: Namespace) -> None:
-    """Evaluate by the recipe of the command line; let the data serve what the recipe compares with."""
-    for settings in _evaluations(config) or ([] if config.recipe is None else [config.evaluation]):
-        if config.download_weights:
-            settings.download_weights = True
-        if config.recipe is not None:
-            settings.recipe, settings.extractor, settings.metrics = config.recipe, None, None
-        if settings.recipe is None or "reference_split" not in config.data.init_args:
-            continue
-        recipe = find_recipe(settings.recipe)
-        config.data.init_args.reference_split = recipe.split
-        if recipe.num_real is not None:
-            config.data.init_args.num_reference = recipe.num_real
-
-
 def _place(logger: Namespace, root: Path) -> None:
     """A logger without a folder writes into the run's; Weights & Biases knows a resumed run again by its id."""
     if logger.init_args.get("save_dir") == ".":
@@ -608,10 +542,6 @@ def _with_config_files(args: Sequence[str]) -> list[str]:
 def _named_after_classes(config: Namespace) -> str:
     """Name a run that has no config file: dcgan-digits."""
     return "-".join(part.class_path.rpartition(".")[2].lower() for part in (config.model, config.data))
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _plainly(
