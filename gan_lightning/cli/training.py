@@ -25,6 +25,7 @@ from gan_lightning.cli.listing import list_of_models
 from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, config_files, help_of, settings_of, under_key
 from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device, limits_of
+from gan_lightning.cli.seeds import train_seeds
 from gan_lightning.cli.summary import Summary
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
@@ -122,6 +123,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         """Find the configs that are named, parse, and refuse a seed that no generator takes."""
         for name, command in parser.commands.items():  # type: ignore[attr-defined]
             command.prog = f"{PROGRAM} {name}"  # jsonargparse would put [options] between them
+        self.words: list[str] = []
         if isinstance(args, dict | Namespace):
             self.config = parser.parse_object(args)
         else:
@@ -129,6 +131,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             if (name := configs.run_name([str(file) for file in config_files(words)])) is not None:
                 for command in parser.commands.values():  # type: ignore[attr-defined]
                     command.set_defaults({"trainer.default_root_dir": f"runs/{name}"})
+            self.words += words
             self.config = parser.parse_args(words)
         seed = self.config[self.config.subcommand].seed_everything
         if not isinstance(seed, bool) and not 0 <= seed < 2**32:
@@ -181,7 +184,9 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             "--seeds",
             type=PositiveInt,
             default=1,
-            help="validate and test: evaluate so many times, with other draws each, for mean and standard deviation.",
+            help="fit: train so many runs, with the seeds seed_everything, seed_everything + 1, ..., each in a "
+            "sub-folder of the run's folder, such as seed-0. validate and test: evaluate so many times, with other "
+            "draws each. Both give mean and standard deviation.",
         )
 
     def before_instantiate_classes(self) -> None:
@@ -189,6 +194,9 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or f"runs/{_named_after_classes(config)}")
         config.trainer.default_root_dir = str(root)
+        if self.subcommand == "fit" and config.seeds > 1:
+            text = self.parser.commands["fit"].dump(config, skip_unset=False)  # type: ignore[attr-defined]
+            raise SystemExit(train_seeds(self.words, config, text))
         if self.subcommand != "fit":
             self.save_config_callback = None  # the run's own config stays as it is
             _refuse_what_is_for_others(str(self.subcommand), config)

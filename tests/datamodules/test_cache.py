@@ -136,7 +136,7 @@ def test_a_missing_file_is_named(folder, store):
         decode_cached(folder, [folder / "absent.png"], DECODER, store)
 
 
-def test_a_full_disk_is_told_of_before_and_while_writing(folder, store, monkeypatch):
+def test_a_full_disk_is_reported_before_and_while_writing(folder, store, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(cache.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
         with pytest.raises(OSError, match=r"6 images .* No space left .* cache_dir"):

@@ -1,4 +1,4 @@
-"""Pictures: what they are made of is right, and they say it."""
+"""Pictures: their content and their labels."""
 
 import json
 
@@ -35,7 +35,7 @@ def reals(tmp_path):
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    """Of a generator of images of that size."""
+    """Write a checkpoint of a generator of 4x4 images."""
     fitted = trainer(tmp_path, max_epochs=1)
     fitted.fit(ToyGAN(generator=ToyGenerator(norm=True)), ToyData())
     fitted.save_checkpoint(tmp_path / "toy.ckpt")

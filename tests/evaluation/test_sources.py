@@ -198,7 +198,7 @@ def test_truncation_reaches_the_latents():
     assert latents.int().sub(128).abs().max() <= 13
 
 
-def test_a_diverged_generator_is_told_of():
+def test_a_diverged_generator_is_reported():
     model = ToyGAN()
     nn.init.constant_(model.generator.net[0].bias, torch.nan)
     with pytest.raises(ValueError, match="the model generated NaN or infinite pixels"):

@@ -84,7 +84,7 @@ def test_evaluating_puts_every_part_back_into_its_own_mode() -> None:
 
 
 def deep() -> nn.Sequential:
-    """Two layers of instance norm: one of its own kind, one batch norm that is told to be."""
+    """Two layers of instance norm: an InstanceNorm2d, and a BatchNorm2d that was made one."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(2, 4, 1), nn.InstanceNorm2d(4, affine=True), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.BatchNorm2d(3)]
     made = nn.Sequential(*layers).eval()

@@ -43,7 +43,7 @@ def pictures(seed, *shape):
 
 
 def expected(kind, real, fake, metric, scale=1.0):
-    """By scipy, with all pairs instead of random ones."""
+    """Compute the distances with scipy, of all pairs instead of random ones."""
     nearest = cdist(fake, real, metric).min(axis=1) * scale
     return {
         f"{kind}_distance": nearest.mean(),

@@ -242,7 +242,7 @@ def test_features_that_are_not_finite_are_refused(kind):
 
 
 def numbers(kind, share):
-    """What a metric makes of a share of 60 real and 80 generated images, first and in a second evaluation."""
+    """Return a metric's values of a share of 60 real and 80 generated images, in a first and a second evaluation."""
     generator = torch.Generator().manual_seed(0)
     metric = kind(4)
 

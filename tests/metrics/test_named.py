@@ -41,7 +41,7 @@ def images(channels=3):
 
 
 def saved(network, path):
-    """The network in eval mode, and a file of its weights; its batch norms do something."""
+    """Return a network in eval mode whose batch norms have an effect, and a file of its weights."""
     for name, buffer in network.named_buffers():
         if name.endswith("running_var"):
             buffer.uniform_(0.7, 1.4)

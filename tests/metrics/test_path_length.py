@@ -17,7 +17,7 @@ def squared(x, y):
 
 
 class Linear(nn.Module):
-    """G(z) = Mz, of z as it is or of unit length."""
+    """A generator G(z) = Mz, for z unchanged or scaled to length 1."""
 
     def __init__(self, unit=False):
         super().__init__()
@@ -31,7 +31,7 @@ class Linear(nn.Module):
 
 
 class Styled(Linear):
-    """The same in two halves, with a space between them."""
+    """A linear generator in two halves, with a space between them."""
 
     def mapping(self, z):
         return z

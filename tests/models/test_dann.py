@@ -1,4 +1,4 @@
-"""DANN and controllable invariance: the reversal layer rebuilt, domains, accuracies, and what does not fit."""
+"""DANN and controllable invariance: the reversal layer rebuilt, domains, accuracies, and errors."""
 
 import math
 from functools import partial

@@ -1,4 +1,4 @@
-"""InfoGAN: latents and codes, both losses, who learns when, and the picture of the codes."""
+"""InfoGAN: latents and codes, both losses, the networks that learn in each turn, and the picture of the codes."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ from toys import equal, trainer, weights
 
 
 def infogan(**how: Any) -> InfoGAN:
-    """Of eight latents, three categories and one continuous code; what is read of codes is small beside the game."""
+    """Return a model of eight latents, three categories and one continuous code, with little weight on the codes."""
     sizes: dict[str, Any] = {"image_size": SIZE, "hidden": 16, "width": 4}
     codes: dict[str, Any] = {"categories": CLASSES, "continuous": 1}
     settings = {**codes, "lambda_information": 0.1, **how}

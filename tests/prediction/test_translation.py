@@ -256,7 +256,7 @@ def test_what_lies_under_transparency_does_not_show() -> None:
 
 
 class Classes(Local):
-    """The sign of something that depends on where in a tile it is."""
+    """A network of class maps, in which the class depends on the place in a tile."""
 
     classes = 3
 

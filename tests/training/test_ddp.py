@@ -23,7 +23,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", 
 
 
 def fit(folder: Path, what: str, devices: int, strategy: str = "adversarial_ddp") -> list[tuple[Any, Any]]:
-    """For each rank, its weights and its report."""
+    """Run a fit, and return the weights and the report of each rank."""
     done = subprocess.run(
         [sys.executable, str(TESTS / "ddp_fit.py"), what, str(devices), strategy, str(folder)],
         env=ENVIRONMENT,

@@ -1,4 +1,4 @@
-"""Which precision the trainer chooses, what it says of it, and where it is recorded."""
+"""The precision that the trainer chooses, its message about this, and the place where it is recorded."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ QUIET: dict[str, Any] = {
 
 
 def pretend(patch: pytest.MonkeyPatch, vectors: str, limit: str | None, **units: bool) -> None:
-    """Have torch tell of another CPU."""
+    """Make torch report another CPU."""
     patch.setattr(torch.cpu, "get_capabilities", lambda: units)
     patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: vectors)
     patch.delenv("DNNL_MAX_CPU_ISA", raising=False)

@@ -60,7 +60,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
     Raises:
         FileNotFoundError: the folder has neither file.
-        ValueError: metrics.csv does not record how many images were seen.
+        ValueError: metrics.csv does not say how many images were seen, and there is no evaluations.jsonl to go by.
     """
     table, reports = run / METRICS_FILE, run / REPORTS_FILE
     if not table.is_file() and not reports.is_file():
@@ -69,7 +69,13 @@ def read_curves(run: Path) -> dict[str, Curve]:
             "trainer.default_root_dir"
         )
     evaluated = _from_reports(reports) if reports.is_file() else {}
-    logged = _from_table(table, needed=not evaluated) if table.is_file() else {}
+    try:
+        logged = _from_table(table) if table.is_file() else {}
+    except ValueError as error:
+        if not evaluated:
+            raise
+        logged = {}
+        warnings.warn(f"{error}; only the evaluations of {REPORTS_FILE} are shown", stacklevel=2)
     in_stages = {name for name in logged if name.startswith(STAGES)}
     if evaluated:
         logged = {name: points for name, points in logged.items() if name not in in_stages}
@@ -123,8 +129,7 @@ def _finite(value: Any) -> float:
     return number
 
 
-def _from_table(path: Path, needed: bool) -> dict[str, Points]:
-    """Read metrics.csv. Without the images seen it gives nothing, or an error if `needed`."""
+def _from_table(path: Path) -> dict[str, Points]:
     rows: list[dict[str, float]] = []
     for number, numbers in _numbers(path):
         if not all(math.isfinite(numbers.get(name, 0)) for name in NO_METRICS) or "step" not in numbers:
@@ -142,8 +147,6 @@ def _from_table(path: Path, needed: bool) -> dict[str, Points]:
         # linear between the known steps and beyond the last one
         images_at = make_interp_spline(steps, [seen[step] for step in steps], k=1)
     elif any(row["step"] for row in rows):
-        if not needed:
-            return {}
         raise ValueError(
             f"{path} has no column images_seen to draw over: the run ended before it logged anything "
             "(trainer.log_every_n_steps)"
