@@ -73,8 +73,8 @@ class PerceptualLoss(Recorded, nn.Module, ABC):
         distance = DISTANCES[self.distance]
         return torch.stack(
             [
-                weight * distance(values.float(), wanted.float())
-                for weight, values, wanted in zip(self.layers.values(), features(fake), targets, strict=True)
+                weight * distance(values.float(), expected.float())
+                for weight, values, expected in zip(self.layers.values(), features(fake), targets, strict=True)
             ]
         ).sum()
 
