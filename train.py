@@ -1,8 +1,8 @@
-"""`python train.py fit --config configs/quickstart.yaml`."""
+"""`python train.py COMMAND` is `gan-lightning COMMAND`: `python train.py fit --config quickstart`."""
 
 import sys
 
-from gan_lightning.errors import start
+from gan_lightning.cli.commands import main
 
 if __name__ == "__main__":
-    sys.exit(start("gan_lightning.cli.training"))
+    sys.exit(main())

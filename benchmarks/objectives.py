@@ -1,6 +1,7 @@
 """Every noise-to-image method of this library on the embedded digits, compared fairly, in one table and one picture.
 
-python -m benchmarks.objectives --folder runs/objectives --readme README.md --picture docs/objectives.png
+python -m benchmarks.objectives --folder runs/objectives --table docs/results.md --picture docs/objectives.png \\
+    --pictures docs/pictures
 
 All methods have the same generator, convolutions of the discriminator, number of images, batch size, moving average,
 decay of the learning rate and evaluation. Each method has its own loss, its optimizer, the normalisation of its
@@ -21,8 +22,10 @@ from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from benchmarks.rounds import quieten_lightning
 from benchmarks.training import WARM_UP, Stopwatch, rate
@@ -211,8 +214,14 @@ METHODS = {
     ),
 }
 
+SHOWN = {method.model: name for name, method in METHODS.items() if method.model != "DCGAN"} | {
+    "GAN": "minimax",
+    "FGAN": "fgan_hellinger",
+}
+"""The method whose samples stand for a model. DCGAN's are the quickstart's."""
 
-def command(method: Method, factor: float, seed: int, folder: Path, callbacks: Sequence[Part]) -> list[str]:
+
+def command(method: Method, factor: float, seed: int, folder: Path) -> list[str]:
     """Return the command line that trains a method."""
     return [
         "fit",
@@ -223,7 +232,7 @@ def command(method: Method, factor: float, seed: int, folder: Path, callbacks: S
         "--trainer.enable_model_summary=false",
         f"--trainer.max_epochs={EPOCHS}",
         f"--trainer.check_val_every_n_epoch={EPOCHS}",
-        f"--trainer.callbacks={json.dumps(callbacks)}",
+        "--best.monitor=null",
         "--validate_before_fit=false",
         f"--model={json.dumps(method.arguments(factor))}",
         f"--data={json.dumps(part('datamodules.Digits', batch_size=BATCH_SIZE, **method.data))}",
@@ -233,12 +242,10 @@ def command(method: Method, factor: float, seed: int, folder: Path, callbacks: S
 def train(method: Method, factor: float, seed: int, folder: Path, overrides: Sequence[str] = ()) -> None:
     """Train and evaluate one method with one seed, or resume it, and write its results into `result.json`."""
     resume = ["--ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").exists() else []
-    callbacks = [
-        part("gan_lightning.callbacks.Evaluation", recipe=RECIPE),
-        part("gan_lightning.callbacks.SampleGrid"),
-    ]
     try:
-        run = command_line([*command(method, factor, seed, folder, callbacks), *resume, *overrides])
+        run = command_line(
+            [*command(method, factor, seed, folder), f"--evaluation.recipe={RECIPE}", *resume, *overrides]
+        )
     except NonFiniteLossError as error:
         result: dict[str, Any] = {"diverged": str(error)}
     else:
@@ -253,7 +260,9 @@ def measure_speed(method: Method) -> float:
     with TemporaryDirectory() as folder:
         run = command_line(
             [
-                *command(method, 1, 0, Path(folder), [part(f"{Stopwatch.__module__}.Stopwatch")]),
+                *command(method, 1, 0, Path(folder)),
+                f"--trainer.callbacks={Stopwatch.__module__}.Stopwatch",
+                "--samples.count=0",
                 "--trainer.max_epochs=1",
                 f"--trainer.limit_train_batches={WARM_UP + TIMED}",
                 "--trainer.limit_val_batches=0",
@@ -338,22 +347,40 @@ def write_between_marks(file: Path, text: str) -> None:
     file.write_text(before + begin + text + end + after)
 
 
-def picture(folder: Path, file: Path, count: int = 16) -> None:
-    """Draw samples of each method's first seed, one row each, from the averaged generator."""
+def samples(folder: Path, count: int) -> dict[str, np.ndarray]:
+    """Return images of each method's averaged generator, first seed, side by side: uint8 (32, 32 count) each."""
     runs = {name: place(folder, name, better_factor(folder, name), 0) for name in METHODS}
     checkpoints = {name: run / "checkpoints" / "last.ckpt" for name, run in runs.items()}
-    trained = {name: path for name, path in checkpoints.items() if path.exists()}
-    figure = Figure(figsize=(count * 0.5 + 3, len(trained) * 0.5))
-    axes = figure.subplots(len(trained), squeeze=False)[:, 0]
-    for axis, (name, path) in zip(axes, trained.items(), strict=True):
-        model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
-        classes = getattr(model, "num_classes", 0)
-        labels = torch.arange(count) % classes if classes else None
-        images = to_uint8(model.sample(count, labels=labels, seed=1))  # type: ignore[operator]
-        axis.imshow(images[:, 0].permute(1, 0, 2).flatten(1), cmap="gray", vmin=0, vmax=255)
+    found = {}
+    for name, path in checkpoints.items():
+        if path.exists():
+            model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
+            classes = getattr(model, "num_classes", 0)
+            labels = torch.arange(count) % classes if classes else None
+            images = to_uint8(model.sample(count, labels=labels, seed=1))  # type: ignore[operator]
+            found[name] = images[:, 0].permute(1, 0, 2).flatten(1).numpy()
+    return found
+
+
+def picture(folder: Path, file: Path, count: int = 16) -> None:
+    """Draw samples of each method's first seed, one labelled row each, as one picture."""
+    rows = samples(folder, count)
+    figure = Figure(figsize=(count * 0.5 + 3, len(rows) * 0.5))
+    axes = figure.subplots(len(rows), squeeze=False)[:, 0]
+    for axis, (name, images) in zip(axes, rows.items(), strict=True):
+        axis.imshow(images, cmap="gray", vmin=0, vmax=255)
         axis.set_ylabel(METHODS[name].title, rotation=0, ha="right", va="center")
         axis.set(xticks=[], yticks=[])
     figure.savefig(file, bbox_inches="tight", dpi=60)
+
+
+def pictures(folder: Path, into: Path, count: int = 16) -> None:
+    """Write samples of the method that stands for each model, twice as large, as `MODEL.png`."""
+    rows = samples(folder, count)
+    into.mkdir(parents=True, exist_ok=True)
+    for model, name in SHOWN.items():
+        if name in rows:
+            Image.fromarray(rows[name].repeat(2, axis=0).repeat(2, axis=1)).save(into / f"{model}.png")
 
 
 def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = train) -> None:
@@ -364,8 +391,9 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
     parser.add_argument(
         "--speed", type=int, default=0, help="then measure the speed of all methods in this number of rounds"
     )
-    parser.add_argument("--readme", type=Path, help="file to write the table into")
-    parser.add_argument("--picture", type=Path, help="file to write samples into")
+    parser.add_argument("--table", type=Path, help="file to write the table into, between its two marks")
+    parser.add_argument("--picture", type=Path, help="file to write samples of all methods into")
+    parser.add_argument("--pictures", type=Path, help="folder to write samples into, a file for each model")
     given = parser.parse_args(arguments)
     quieten_lightning()
     for seed, name in itertools.product(range(given.seeds), given.only):
@@ -379,10 +407,12 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
         measured[name].append(measure_speed(METHODS[name]))
         write_whole(given.folder / name / "speed.json", partial(write_json, measured[name]))
     print(table(given.folder))
-    if given.readme:
-        write_between_marks(given.readme, table(given.folder))
+    if given.table:
+        write_between_marks(given.table, table(given.folder))
     if given.picture:
         picture(given.folder, given.picture)
+    if given.pictures:
+        pictures(given.folder, given.pictures)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,8 @@ def ours(config: str, data: list[str], overrides: list[str], folder: Path, count
                 f"--trainer.default_root_dir={folder / 'run'}",
                 "--trainer.accelerator=cpu",
                 f"--trainer.callbacks=[{{class_path: {Stopwatch.__module__}.Stopwatch}}]",
+                "--evaluation.recipe=null",
+                "--samples.count=0",
                 f"--trainer.max_steps={count}",
                 "--trainer.limit_val_batches=0",
                 "--trainer.enable_checkpointing=false",

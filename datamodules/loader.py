@@ -110,7 +110,8 @@ class TrainingLoader:
         place: list[Any] = [state.get(name) if isinstance(state, dict) else None for name in names]
         if not all(type(number) is int and 0 <= number < 2**63 for number in place) or place[-1] < place[1]:
             raise ValueError(
-                f"the checkpoint does not say where its data were ({str(state)[:80]}): give one that `train.py fit` "
+                f"the checkpoint does not say where its data were ({str(state)[:80]}): give one that `gan-lightning "
+                "fit` "
                 f"wrote{'' if self.growth is None else ' for a model that grows'}"
             )
         self._epoch, self._position, self._images = (*place, 0)[:3]

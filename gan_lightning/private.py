@@ -158,13 +158,17 @@ class KeepsItsConfig:
 class SavesWhatIsMeasured:
     """Base, before Lightning's ModelCheckpoint, of a callback that can skip an evaluation.
 
-    It replaces `ModelCheckpoint._save_topk_checkpoint`, which raises an error if the monitored metric is missing. The
-    public hooks around it also save `last.ckpt`.
+    It replaces `ModelCheckpoint._save_topk_checkpoint`, which raises an error if the monitored metric is missing,
+    and calls `_monitor_candidates`. The public hooks around it also save `last.ckpt`.
     """
 
     def is_measured(self, trainer: Any, metrics: Mapping[str, Tensor]) -> bool:
         """Return False to skip this evaluation; True to rank the checkpoint, or to raise Lightning's error."""
         raise NotImplementedError
+
+    def save_if_best(self, trainer: Any) -> None:
+        """Rank the weights by the newest evaluation, which Lightning does for evaluations within `fit` only."""
+        self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))  # type: ignore[attr-defined]
 
     def _save_topk_checkpoint(self, trainer: Any, monitor_candidates: dict[str, Tensor]) -> None:
         if self.is_measured(trainer, monitor_candidates):

@@ -1,5 +1,9 @@
 """Every YAML file of configs/ through the real command line; a new file is tested at once."""
 
+import contextlib
+import io
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from gan_lightning.cli.training import main
+from gan_lightning.cli.training import STANDARD_CALLBACKS, main
 from gan_lightning.data.images import write_png
 from gan_lightning.recording import import_class
 from gan_lightning.training.adversarial import AdversarialModule
@@ -131,10 +135,44 @@ def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
 def test_print_config_round_trips(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = printed(["fit", f"--config={path}"], capsys)
+    folder = yaml.safe_load(first)["trainer"]["default_root_dir"]
+    assert folder == f"runs/{name(path).replace('/', '-')}", f"{path} states a run folder: leave it to the default"
     (tmp_path / "printed.yaml").write_text(first)
     assert printed(["fit", f"--config={tmp_path / 'printed.yaml'}"], capsys) == first
     given, full = yaml.safe_load(path.read_text()), yaml.safe_load(first)
     assert full["model"]["class_path"] == given["model"]["class_path"]
+
+
+@pytest.fixture(scope="module")
+def defaults() -> dict[str, Any]:
+    """All settings of a command line that states none, by their dotted names."""
+    with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit):
+        main(["fit", "--model=DCGAN", "--data=datamodules.Digits", "--print_config"])
+    return dict(settings(yaml.safe_load(out.getvalue())))
+
+
+def settings(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The settings of a config by their dotted names, without those of the model and the data."""
+    for key, value in config.items():
+        if isinstance(value, dict) and key not in ("model", "data"):
+            yield from settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+def test_an_experiment_is_short_and_states_no_default(path: Path, defaults: dict[str, Any]) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 60, f"{path} has more than 60 lines: shorten it"
+    head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]  # type: ignore[union-attr]
+    assert f"  gan-lightning fit --config {name(path)}" in head, f"the comment at the top of {path} lacks the command"
+    assert re.search(r"arXiv \d{4}\.\d{4,5}", head), f"the comment at the top of {path} names no paper by its arXiv id"
+    given = yaml.safe_load(text)
+    for key, value in settings(given):
+        assert value != defaults[key], f"{path} states {key}: {value}, which is the default: take it out"
+    listed = {callback["class_path"].rpartition(".")[2] for callback in given["trainer"].get("callbacks", [])}
+    for group, (callback, _) in STANDARD_CALLBACKS.items():
+        assert callback.__name__ not in listed, f"{path} lists {callback.__name__}: give its settings as {group}:"
 
 
 def has_a_discriminator(path: Path) -> bool:
@@ -149,12 +187,24 @@ def stacked(path: Path, overlays: list[Path], capsys: pytest.CaptureFixture[str]
     )
 
 
+@pytest.mark.parametrize("path", [path for path in EXPERIMENTS if has_a_discriminator(path)], ids=name)
+def test_a_flag_changes_one_number_of_an_optimizer(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--model.generator_optimizer.init_args.lr=1.5e-4", "--model.discriminator_optimizer.lr=7e-5"]
+    given = yaml.safe_load(path.read_text())["model"]["init_args"]
+    for player in ("generator_optimizer", "discriminator_optimizer"):
+        assert player in given, f"{path} does not state model.{player}, so no flag can change one number of it"
+    found = yaml.safe_load(printed(["fit", f"--config={path}", *flags], capsys))["model"]["init_args"]
+    for player, rate in (("generator_optimizer", 1.5e-4), ("discriminator_optimizer", 7e-5)):
+        assert found[player]["class_path"] == given[player]["class_path"]
+        assert found[player]["init_args"].items() >= (given[player]["init_args"] | {"lr": rate}).items()
+
+
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
 def test_every_experiment_takes_all_overlays_at_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fitting = [o for o in OVERLAYS if o.stem not in ("ada", "diffaugment") or has_a_discriminator(path)]
     together, alone = stacked(path, fitting, capsys), stacked(path, [], capsys)
     assert together["model"]["class_path"] == alone["model"]["class_path"]
-    kept = [callback["class_path"] for callback in alone["trainer"]["callbacks"]]
+    kept = [callback["class_path"] for callback in alone["trainer"]["callbacks"] or []]
     assert [callback["class_path"] for callback in together["trainer"]["callbacks"]][: len(kept)] == kept
 
 

@@ -254,6 +254,11 @@ def test_saves_what_is_measured(tmp_path: Path) -> None:
     keeper.measured = True
     with pytest.raises(MisconfigurationException, match="val/missing"):
         fit(callbacks=[keeper], **settings)
+    keeper = Choosy(tmp_path, monitor="each")
+    done = fit(callbacks=[keeper], **settings)
+    keeper.measured = True
+    keeper.save_if_best(done)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class SampleGrid(Checked, L.Callback):
     the run ends, for any reason.
 
     Args:
-        count: the number of images of the grid; for translation, the number of rows.
+        count: the number of images of the grid; for translation, the number of rows. 0 = no grids.
         seed: the seed of the random draws in a grid (dropout, where it is the model's noise).
         every_epochs: make further grids each time this number of epochs is over. None = at evaluations only.
         every_batches: make further grids each time this number of training batches is over. None = at evaluations only.
@@ -35,7 +35,7 @@ class SampleGrid(Checked, L.Callback):
 
     def __init__(
         self,
-        count: PositiveInt = 64,
+        count: NonNegativeInt = 64,
         seed: NonNegativeInt = 0,
         every_epochs: PositiveInt | None = None,
         every_batches: PositiveInt | None = None,
@@ -97,7 +97,7 @@ class SampleGrid(Checked, L.Callback):
     def _show(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Make the grid on the first process, unless these weights have one already."""
         assert isinstance(pl_module, GenerativeModule)
-        if not trainer.is_global_zero or self._batch is None or self._shown == pl_module.batches_seen:
+        if not (trainer.is_global_zero and self.count) or self._batch is None or self._shown == pl_module.batches_seen:
             return
         self._shown = pl_module.batches_seen
         with isolate_rng(), torch.no_grad():

@@ -9,6 +9,7 @@ import functools
 import importlib
 import inspect
 import itertools
+import json
 import re
 import sys
 import textwrap
@@ -17,12 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, get_origin
 
 import docstring_parser
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from gan_lightning.cli import configs
 from gan_lightning.errors import UsageError, mistake_in, one_line, own_place
 
 _KEY = re.compile(r'^(?:.*: )?Parser key "(?P<key>[^"]*)":\s*(?P<rest>.*)$')
@@ -73,6 +75,10 @@ _KINDS = {
     "NonNegativeFloat": "a number of 0 or more",
 }
 
+_PARTS = ("models", "networks", "losses", "augmentation", "callbacks", "metrics", "schedules", "regularizers")
+WELL_KNOWN = (*(f"gan_lightning.{part}" for part in _PARTS), "datamodules", "torch.optim")
+"""Packages whose classes a help flag takes by name alone: `--model.help DCGAN`."""
+
 _OF_SETTINGS = ("ValueError", "TypeError", "MisconfigurationException")
 
 _DEEP = " " * 6
@@ -110,7 +116,7 @@ class Parser(ArgumentParser):
         Raises:
             UsageError: the arguments, or a config file, cannot be understood.
         """
-        _refuse_bad_files(_config_files(sys.argv[1:] if args is None else args))
+        _refuse_bad_files(config_files(sys.argv[1:] if args is None else args))
         if args is not None:
             # jsonargparse hands the null of a part's part (`--model.schedule.end null`) on as the word None
             args = [f"{word.removesuffix('None')}null" if word.endswith("=None") else word for word in args]
@@ -211,7 +217,11 @@ def under_key(find_key: Callable[[], str], kind: type) -> Iterator[None]:
 
 def _keys_of(kind: type, given: dict[str, Any], config: Namespace) -> str:
     """Where a config has a class with these arguments; several places where it has several of the same."""
-    return _listed([key for key, value in _settings(config) if _is_of(value, kind, given)], "or")
+    keys: dict[int, list[str]] = {}  # of each part; the same may stand in several places
+    for key, value in _settings(config):
+        if _is_of(value, kind, given):
+            keys.setdefault(id(value), []).append(key)
+    return _listed([min(places, key=len) for places in keys.values()], "or")
 
 
 def _is_of(value: Any, kind: type, given: dict[str, Any]) -> bool:
@@ -249,6 +259,27 @@ def settings_of(what: str) -> Iterator[None]:
         ):
             raise
         raise ValueError(f"{what} does not take these settings: {one_line(str(error))}") from error
+
+
+def gathered(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
+    """Make one argument of all those without a flag, where the function's first parameter is a list.
+
+    Args:
+        function: what the arguments are for.
+        arguments: of the command line; each flag has a value, beside it or after `=`.
+    """
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or get_origin(first.annotation) is not list:
+        return [*arguments]
+    items, flags, words = [], [], iter(arguments)
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            items.append(word)
+        elif "=" in word or word in ("-h", "--help"):
+            flags.append(word)
+        else:
+            flags += [word, *itertools.islice(words, 1)]
+    return [*([json.dumps(items)] if items else []), *flags]
 
 
 def boil_down(message: str, parser: ArgumentParser | None = None) -> str:
@@ -291,15 +322,19 @@ def arguments_of(path: str) -> list[str]:
 
 
 def help_of(path: str) -> str:
-    """The arguments of a class: name, type, default, and what its docstring says of it, those of its bases behind.
+    """Explain the arguments of a class: name, type, default and meaning; those of its bases come last.
+
+    Args:
+        path: import path of the class. A class of `WELL_KNOWN` needs its name alone.
 
     Raises:
         ValueError: there is no such class.
     """
-    found = _imported(path)
-    if not inspect.isclass(found):
+    paths = [path] if "." in path else [f"{package}.{path}" for package in WELL_KNOWN]
+    found = next(filter(inspect.isclass, map(_imported, paths)), None)
+    if found is None:
         raise ValueError(f"there is no class {path!r}: name it with its module, as in gan_lightning.models.DCGAN")
-    lines = [f"{path}: {(inspect.getdoc(found) or '').partition(chr(10))[0]}", ""]
+    lines = [f"{_public_path(found)}: {(inspect.getdoc(found) or '').partition(chr(10))[0]}", ""]
     known: set[str] = set()
     for owner in inspect.getmro(found):
         function = vars(owner).get("__init__")
@@ -455,7 +490,7 @@ def _missing(names: list[str]) -> str:
     flags = [name.partition(".")[2] or name for name in names]
     if flags and command:
         return (
-            f"{command.pop()} needs {' and '.join(sorted(flags))}: give a config (--config configs/quickstart.yaml, "
+            f"{command.pop()} needs {' and '.join(sorted(flags))}: give a config (--config quickstart, "
             "say), or flags (see --help)"
         )
     return f"missing: {', '.join(names)} (see --help)"
@@ -486,8 +521,10 @@ def _refuse_bad_files(files: Iterable[Path]) -> None:
     """
     for file in files:
         if not file.exists():
-            others = [str(path) for path in Path("configs").rglob("*.yaml")]
-            raise UsageError(f"there is no config file {file}{_nearest(str(file), others)}")
+            known = configs.names()
+            near = _close(str(file).removeprefix("configs/").removesuffix(".yaml"), known)
+            others = " (`gan-lightning models` lists those of the library)"
+            raise UsageError(f"there is no config {file}{_did_you_mean(near) or others}")
         if file.is_dir():
             raise UsageError(f"{file} is a folder, where --config takes a YAML file")
         try:
@@ -564,7 +601,7 @@ def _arguments(parser: ArgumentParser | None) -> list[str]:
     return list(getattr(parser, "args", None) or sys.argv[1:])
 
 
-def _config_files(arguments: Sequence[str]) -> list[Path]:
+def config_files(arguments: Sequence[str]) -> list[Path]:
     """The config files of a command line, in order."""
     pairs = itertools.pairwise([*arguments, ""])
     named = [
@@ -580,7 +617,7 @@ def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
     given = [word.partition("=")[0] for word in _arguments(parser)]
     if any(word.startswith("-") and word.rpartition(".")[2].strip("-+") == key for word in given):
         return ""
-    for file in reversed(_config_files(_arguments(parser))):
+    for file in reversed(config_files(_arguments(parser))):
         try:
             lines = Path(getattr(parser, "start", ""), file).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):

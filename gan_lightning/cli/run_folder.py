@@ -31,6 +31,7 @@ RECORD, CONFIG = "run.json", "config.yaml"
 _LOGS = ("metrics.csv", "evaluations.jsonl")
 _SIGNS = (RECORD, CONFIG, "metrics.csv")  # of a run, beside its checkpoints
 _PACKAGES = ("gan_lightning", "torchvision", "lightning")
+LIMITS = ("max_epochs", "max_steps", "max_time")
 _UNITS = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
@@ -174,6 +175,11 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
         for name, content in self._earlier.items():
             write_whole(self.path / name, partial(Path.write_bytes, data=content))
+
+
+def limits_of(trainer: Any) -> dict[str, Any]:
+    """The limits to a run's length that the trainer's settings set: the record of a finished run notes them."""
+    return {name: None if trainer.get(name) is None else str(trainer[name]) for name in LIMITS}
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:

@@ -1,34 +1,38 @@
 """The command line: fit, validate, test and predict, each from one or more YAML files and flags that override them."""
 
 import contextlib
-import inspect
-import os
 import secrets
 import sys
 import warnings
-from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from jsonargparse import DefaultHelpFormatter, Namespace
+from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
-from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, TQDMProgressBar
+from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name)
-from gan_lightning import models
-from gan_lightning.callbacks import Evaluation, LastCheckpoint, StopOnSignal
+from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, ModelCheckpoint, SampleGrid, StopOnSignal
+from gan_lightning.cli import configs
+from gan_lightning.cli.commands import PROGRAM
+from gan_lightning.cli.listing import list_of_models
 from gan_lightning.cli.own_modules import find_own_modules
-from gan_lightning.cli.parsing import Parser, help_of, settings_of, under_key
-from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device
-from gan_lightning.data.files import shown
+from gan_lightning.cli.parsing import Parser, config_files, help_of, settings_of, under_key
+from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device, limits_of
+from gan_lightning.cli.seeds import train_seeds
+from gan_lightning.cli.summary import Summary
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report, find_recipe
 from gan_lightning.inference.stored import TILE
+from gan_lightning.metrics import FrechetInceptionDistance
 from gan_lightning.prediction import FolderTranslation
+from gan_lightning.prediction.command import default_output, run
 from gan_lightning.private import KeepsItsConfig
 from gan_lightning.training.adversarial import AdversarialModule
 from gan_lightning.training.checkpoint_io import read_checkpoint
@@ -36,11 +40,25 @@ from gan_lightning.training.generative import GenerativeModule
 from gan_lightning.training.loggers import RunCSVLogger
 from gan_lightning.training.trainer import Trainer
 
+STANDARD_CALLBACKS: dict[str, tuple[type[L.Callback], dict[str, Any]]] = {
+    "evaluation": (Evaluation, {}),
+    "samples": (SampleGrid, {}),
+    "best": (ModelCheckpoint, {"filename": "best", "monitor": "val/fid", "enable_version_counter": False}),
+}
+"""The callbacks of every run by the key of their arguments, and where these differ from the class's defaults."""
+
 _WITH_PLACE = warnings.formatwarning  # Lightning's
 
 
 class RunParser(Parser, LightningArgumentParser):
     """The parser of `fit`, `validate`, `test` and `predict`."""
+
+    def instantiate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> Namespace:
+        """Build the objects of a config, the standard callbacks among them."""
+        config = namespace.clone()
+        if (command := config.get("subcommand")) is not None:
+            _add_standard_callbacks(config[command], self.commands[command].get_defaults())
+        return super().instantiate(config, *args, **kwargs)
 
     def add_method_arguments(self, theclass: Any, themethod: str, *args: Any, **kwargs: Any) -> list[str]:
         """Add a command's own arguments; to `predict`, also those for the translation of a folder."""
@@ -102,17 +120,28 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             super().__init__(*args, **kwargs)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Replace the folder of a run by the config in it, parse, and refuse a seed that no generator takes."""
+        """Find the configs that are named, parse, and refuse a seed that no generator takes."""
+        for name, command in parser.commands.items():  # type: ignore[attr-defined]
+            command.prog = f"{PROGRAM} {name}"  # jsonargparse would put [options] between them
+        self.words: list[str] = []
         if isinstance(args, dict | Namespace):
             self.config = parser.parse_object(args)
         else:
-            self.config = parser.parse_args(_with_configs_of_runs(sys.argv[1:] if args is None else args))
+            words = _with_config_files(sys.argv[1:] if args is None else args)
+            if (name := configs.run_name([str(file) for file in config_files(words)])) is not None:
+                for command in parser.commands.values():  # type: ignore[attr-defined]
+                    command.set_defaults({"trainer.default_root_dir": f"runs/{name}"})
+            self.words += words
+            self.config = parser.parse_args(words)
         seed = self.config[self.config.subcommand].seed_everything
         if not isinstance(seed, bool) and not 0 <= seed < 2**32:
             raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the settings that are none of the trainer's, the model's or the data's."""
+        """Add the standard callbacks, and the settings that are none of the trainer's, the model's or the data's."""
+        for group, (callback, defaults) in STANDARD_CALLBACKS.items():
+            parser.add_class_arguments(callback, group, instantiate=False)  # `_add_standard_callbacks` has it built
+            parser.set_defaults({f"{group}.{name}": value for name, value in defaults.items()})
         parser.add_argument(
             "--validate_before_fit",
             type=bool,
@@ -142,7 +171,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             "--recipe",
             type=str | None,
             default=None,
-            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `python -m gan_lightning recipes` "
+            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `gan-lightning recipes` "
             "lists them) instead of the Evaluation callback's own.",
         )
         parser.add_argument(
@@ -155,20 +184,27 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             "--seeds",
             type=PositiveInt,
             default=1,
-            help="validate and test: evaluate so many times, with other draws each, for mean and standard deviation.",
+            help="fit: train so many runs, with the seeds seed_everything, seed_everything + 1, ..., each in a "
+            "sub-folder of the run's folder, such as seed-0. validate and test: evaluate so many times, with other "
+            "draws each. Both give mean and standard deviation.",
         )
 
     def before_instantiate_classes(self) -> None:
         """Give the run's folder to all that writes; refuse one that is taken."""
         config = self.config[self.subcommand]
-        root = Path(config.trainer.default_root_dir or "runs/unnamed")
+        root = Path(config.trainer.default_root_dir or f"runs/{_named_after_classes(config)}")
         config.trainer.default_root_dir = str(root)
+        if self.subcommand == "fit" and config.seeds > 1:
+            text = self.parser.commands["fit"].dump(config, skip_unset=False)  # type: ignore[attr-defined]
+            raise SystemExit(train_seeds(self.words, config, text))
         if self.subcommand != "fit":
             self.save_config_callback = None  # the run's own config stays as it is
             _refuse_what_is_for_others(str(self.subcommand), config)
         if self._translates():
             # what belongs to training may not be there: its folders of images, its extractors' weights
             config.data = config.trainer.callbacks = None
+            config.evaluation.recipe = config.evaluation.extractor = config.best.monitor = None
+            config.samples.count = 0
             config.trainer.logger = config.trainer.enable_checkpointing = False
             return
         for name in ("output", "direction"):
@@ -245,9 +281,9 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         trainer = self.config_init[self.subcommand].trainer
         root = trainer.default_root_dir
         folder = str(Path(root).absolute() / "checkpoints")
-        callbacks = _listed(trainer.callbacks)
+        callbacks = self._without_an_unmeasured_best(_listed(trainer.callbacks))
         for callback in callbacks:
-            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            if isinstance(callback, lightning_callbacks.ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
             if isinstance(callback, Evaluation):
                 callback.within_fit = self.subcommand == "fit"
@@ -263,6 +299,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             callbacks.append(Bar(refresh_rate=1 if self._translates() else 20))
         if trainer.enable_model_summary is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
             callbacks.append(ModelParts())
+        if self.subcommand == "fit":
+            callbacks.append(Summary())
         kwargs["callbacks"] = callbacks
 
         if trainer.logger is not False:
@@ -276,6 +314,20 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         kwargs["plugins"] = plugins
         with under_key(lambda: "trainer", Trainer), settings_of("Lightning"):
             return super().instantiate_trainer(**kwargs)
+
+    def _without_an_unmeasured_best(self, callbacks: list[L.Callback]) -> list[L.Callback]:
+        """Leave out the standard ModelCheckpoint where it would monitor FID, and the evaluation measures none."""
+        best = self.config[self.subcommand].best
+        evaluations = [each for each in callbacks if isinstance(each, Evaluation)]
+        metrics = [metric for each in evaluations for metric in each.evaluator.metrics]
+        if best.monitor != "val/fid" or any(isinstance(metric, FrechetInceptionDistance) for metric in metrics):
+            return callbacks
+        if self.subcommand == "fit" and metrics:
+            rank_zero_info(
+                f"no best.ckpt is kept: the recipe {evaluations[0].recipe.name} has no FID; name one of its metrics, "
+                "such as --best.monitor val/kid (and --best.mode max where more is better)"
+            )
+        return [each for each in callbacks if getattr(each, "monitor", None) != best.monitor]
 
     def before_fit(self) -> None:
         """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
@@ -295,8 +347,27 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
                 listener.goes_on = True
                 self._until_the_end.callback(listener.listen_no_more)
-        if config.validate_before_fit and not resumes and not config.trainer.fast_dev_run:
+        wanted = config.validate_before_fit and self.trainer.limit_val_batches
+        if wanted and not resumes and not config.trainer.fast_dev_run:
             self._evaluate()
+            self._refuse_unmeasured_monitors()
+
+    def _refuse_unmeasured_monitors(self) -> None:
+        """Check, after an evaluation, that it measured the metrics by which checkpoints are kept.
+
+        Raises:
+            ValueError: one of them was not measured; it is raised before training, and not at its first evaluation.
+        """
+        measured = self.trainer.callback_metrics
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if not (measured and isinstance(callback, ModelCheckpoint) and str(callback.monitor).startswith("val/")):
+                continue
+            # a metric that was left out, as a warning said, is no mistake
+            if callback.monitor not in measured and callback.is_measured(self.trainer, measured):
+                raise ValueError(
+                    f"best.monitor={callback.monitor} is not measured by the evaluation: give one of "
+                    f"{', '.join(sorted(name for name in measured if name.startswith('val/')))}"
+                )
 
     def _refuse_the_trainers_optimization(self) -> None:
         """Point from the trainer's arguments to the model's own, where two players take turns.
@@ -321,11 +392,20 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 )
 
     def after_fit(self) -> None:
-        """End with an evaluation of the weights that the run has ended with, if its last one was of earlier ones."""
+        """End with an evaluation of the last weights, if the last one was of earlier ones, and with a summary."""
         trainer = self.trainer
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.folder.note(finished=limits_of(self.config[self.subcommand].trainer))
         evaluates = any(isinstance(each, Evaluation) for each in trainer.callbacks)  # type: ignore[attr-defined]
         if evaluates and not trainer.fast_dev_run and trainer.limit_val_batches and not self.model.is_evaluated:  # type: ignore[attr-defined]
             self._evaluate()
+            # last.ckpt stays: a run that is prolonged from it goes on as if it had not been evaluated here
+            for keeper in trainer.checkpoint_callbacks:
+                if isinstance(keeper, ModelCheckpoint) and keeper.monitor is not None:
+                    keeper.save_if_best(trainer)
+        for each in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(each, Summary):
+                each.tell(trainer, self.model)
 
     def _evaluate(self) -> None:
         """Evaluate beside the training; print the scores in a line."""
@@ -352,27 +432,18 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
     after_test = after_validate
 
     def predict(self, **prediction: Any) -> None:
-        """Translate a folder where `--input` names one; else predict on the config's data."""
+        """Translate a folder where `--input` names one, as `translate` does; else predict on the config's data."""
         if not self._translates():
             self.trainer.predict(**prediction)
             return
         config = self.config.predict
-        direction = f"-{config.direction}" if config.direction else ""
-        source = Path(os.path.realpath(config.input))  # of links in a circle, resolve() would make a fault
-        name = source.stem if source.is_file() else source.name
-        output = config.output or Path(config.trainer.default_root_dir, "predictions", f"{name}{direction}")
+        output = config.output or default_output(Path(config.trainer.default_root_dir), config.input, config.direction)
         translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
         path = self._named_checkpoint()
         checkpoint = read_checkpoint(path)
         self.model.check_checkpoint(checkpoint, path)
         self.model.load_state_dict(checkpoint["state_dict"])
-        made, kept, failures = translation.run(self.trainer)
-        if self.trainer.is_global_zero:
-            already = f", {kept:,} were there already" if kept else ""
-            print(f"{made:,} images translated into {shown(output)}{already}")
-            for failure in failures:
-                print(f"skipped: {failure}", file=sys.stderr)
-        if failures:
+        if run(translation, self.trainer):
             raise SystemExit(1)
 
     def _named_checkpoint(self) -> Path:
@@ -400,16 +471,47 @@ def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
         raise ValueError(f"trainer.{limit}=0 leaves nothing to {command}: make it 1 or more, or leave it out")
 
 
+def _add_standard_callbacks(config: Namespace, defaults: Namespace) -> None:
+    """Put the standard callbacks before the config's own; a callback of the same class in the config replaces one.
+
+    Raises:
+        ValueError: a setting of a standard callback would have no effect, since it is replaced.
+    """
+    listed = _listed(config.trainer.callbacks)
+    evaluates = bool(_evaluations(config))
+    standard = []
+    for group, (callback, _) in STANDARD_CALLBACKS.items():
+        settings = config.pop(group)
+        wanted = {
+            "evaluation": settings.get("recipe") or settings.get("extractor"),
+            "samples": settings.get("count"),
+            # val/fid is of an evaluation; a model may log another metric itself
+            "best": settings.get("monitor") and (evaluates or settings.monitor != "val/fid"),
+        }[group]
+        if any(each.class_path.endswith(f".{callback.__name__}") for each in listed):
+            changed = [name for name, value in vars(settings).items() if value != defaults[group].get(name)]
+            if changed:
+                raise ValueError(
+                    f"{group}.{changed[0]} has no effect, since trainer.callbacks holds a {callback.__name__} of its "
+                    "own: give the setting there, or take that callback out"
+                )
+        elif wanted:
+            config[group] = Namespace(class_path=f"gan_lightning.callbacks.{callback.__name__}", init_args=settings)
+            standard.append(config[group])
+    config.trainer.callbacks = [*standard, *listed]
+
+
+def _evaluations(config: Namespace) -> list[Namespace]:
+    """Return the settings of the callback Evaluation in the config, else of the standard one, if that is on."""
+    listed = [each.init_args for each in _listed(config.trainer.callbacks) if each.class_path.endswith(".Evaluation")]
+    if listed:
+        return listed
+    return [config.evaluation] if config.evaluation.recipe or config.evaluation.extractor else []
+
+
 def _follow_recipe(config: Namespace) -> None:
     """Evaluate by the recipe of the command line; let the data serve what the recipe compares with."""
-    evaluations = [c for c in _listed(config.trainer.callbacks) if c.class_path.endswith(".Evaluation")]
-    if config.recipe is not None and not evaluations:
-        raise ValueError(
-            f"--recipe {config.recipe} needs the callback gan_lightning.callbacks.Evaluation, and the config "
-            "has none: add it to trainer.callbacks"
-        )
-    for evaluation in evaluations:
-        settings = evaluation.init_args
+    for settings in _evaluations(config) or ([] if config.recipe is None else [config.evaluation]):
         if config.download_weights:
             settings.download_weights = True
         if config.recipe is not None:
@@ -447,42 +549,22 @@ class ModelParts(ModelSummary):
             rank_zero_info(f"  {name:{widths[0]}}  {kind:{widths[1]}}  {count:>{widths[2]}} parameters")
 
 
-class Bar(TQDMProgressBar):
-    """A progress bar that shows scores with four digits, and each batch of an evaluation."""
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Move the bar by each batch, as those of an evaluation are large."""
-        if self.is_enabled:
-            bar = self.test_progress_bar if trainer.testing else self.val_progress_bar
-            bar.n = batch_idx + 1
-            bar.refresh()
-
-    on_test_batch_end = on_validation_batch_end
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Round the scores that are shown behind the bar."""
-        shown = super().get_metrics(trainer, pl_module)
-        return {
-            name: f"{value:.4g}" if isinstance(value, float) and name.startswith(("val/", "test/")) else value
-            for name, value in shown.items()
-        }
-
-
-def _class_to_explain(args: list[str]) -> str | None:
-    """The class that `--model.help CLASS` asks about, or another such flag."""
+def _explained(args: Sequence[str]) -> str | None:
+    """Answer `--model.help CLASS`, or another such flag. None = there is no such flag."""
     for i, word in enumerate(args):
         flag, _, value = word.partition("=")
-        if flag.startswith("--") and flag.endswith(".help"):
-            value = value or next(iter(args[i + 1 :]), "")
-            return value if value and not value.startswith("-") else None
+        if not (flag.startswith("--") and flag.endswith(".help")):
+            continue
+        value = value or next(iter(args[i + 1 :]), "")
+        if value and not value.startswith("-"):
+            return help_of(value)
+        if flag == "--model.help":
+            return "\n".join(
+                [
+                    "name a model, such as --model.help DCGAN; `gan-lightning models` lists their configs too",
+                    *(f"  {model.name:22} {model.title}" for model in list_of_models()),
+                ]
+            )
     return None
 
 
@@ -496,8 +578,12 @@ class SaveConfig(SaveConfigCallback):
             RunFolder(Path(trainer.default_root_dir)).save_config(text)
 
 
-def _with_configs_of_runs(args: list[str]) -> list[str]:
-    """The arguments, where `--config RUN` names the config in that folder, and the folder as the run's."""
+def _with_config_files(args: Sequence[str]) -> list[str]:
+    """Replace the names of configs by files.
+
+    `--config NAME` of a config of the library becomes its file; `--config RUN`, a run's folder, becomes the config in
+    it, and the folder that of the run.
+    """
     result: list[str] = []
     for word in args:
         flag, equals, value = word.partition("=")
@@ -505,26 +591,27 @@ def _with_configs_of_runs(args: list[str]) -> list[str]:
             flag, value = (result or [""])[-1], word
         if not value and flag.startswith("-"):  # as of a variable in a script that is not set
             raise ValueError(f"{flag} is empty: give it a value, or leave it out")
-        if flag not in ("--config", "-c") or not Path(value).is_dir():
+        if flag not in ("--config", "-c"):
             result.append(word)
             continue
-        config = Path(value, CONFIG)
-        if not config.is_file():
-            raise FileNotFoundError(f"{value} holds no {CONFIG}: name a YAML file, or the folder of a run")
-        result += [f"{flag}={config}" if equals else str(config), f"--trainer.default_root_dir={value}"]
+        path, further = Path(value), []
+        if path.is_dir() and (path / CONFIG).is_file():
+            path, further = path / CONFIG, [f"--trainer.default_root_dir={value}"]
+        elif not path.is_file():
+            path = configs.find(value) or path
+            if path.is_dir():
+                raise FileNotFoundError(f"{value} holds no {CONFIG}: name a YAML file, or the folder of a run")
+        result += [f"{flag}={path}" if equals else str(path), *further]
     return result
+
+
+def _named_after_classes(config: Namespace) -> str:
+    """Name a run that has no config file: dcgan-digits."""
+    return "-".join(part.class_path.rpartition(".")[2].lower() for part in (config.model, config.data))
 
 
 def _listed(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
-
-
-def list_of_models() -> str:
-    """Every model with the paper that it is from, a line each: the first lines of their modules."""
-    width = max(map(len, models.__all__))
-    modules = {name: sys.modules[getattr(models, name).__module__] for name in sorted(models.__all__, key=str.lower)}
-    lines = [f"  {name:{width}}  {inspect.getdoc(module).splitlines()[0]}" for name, module in modules.items()]  # type: ignore[union-attr]
-    return "\n".join(["models (--model gan_lightning.models.NAME, or a file of configs/):", *lines])
 
 
 def _plainly(
@@ -534,30 +621,21 @@ def _plainly(
     return f"warning: {message}\n" if is_ours(filename) else _WITH_PLACE(message, category, filename, lineno, line)
 
 
-class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
-    """A help text that keeps the lines of the list of models as they are."""
-
-
-def main(args: list[str] | None = None) -> GANCommandLine:
-    """Run the command line.
+def main(args: list[str] | None = None) -> GANCommandLine | None:
+    """Run `fit`, `validate`, `test` or `predict`.
 
     Args:
         args: the arguments. None = those that the program was started with.
+
+    Returns:
+        The command line after its command has run, with model, trainer and datamodule. None = a class was explained.
     """
     find_own_modules()
     given = sys.argv[1:] if args is None else args
-    if (asked := _class_to_explain(given)) is not None:
-        print(help_of(asked))
-        sys.exit()
+    if (answer := _explained(given)) is not None:
+        print(answer)
+        return None
     warnings.formatwarning = _plainly
-    # what says nothing to a user of this command line
-    warnings.filterwarnings("ignore", message=".*LeafSpec")
-    warnings.filterwarnings("ignore", message=r"Precision [\w-]+ is not supported by the model summary")
-    warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
-    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the moving average is
-    warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
-    warnings.filterwarnings("ignore", message=r"Total length of `\w+` across ranks is zero")
-    warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
     return GANCommandLine(
         GenerativeModule,
         L.LightningDataModule,
@@ -570,11 +648,7 @@ def main(args: list[str] | None = None) -> GANCommandLine:
         seed_everything_default=0,
         save_config_callback=SaveConfig,
         save_config_kwargs={"save_to_log_dir": False},
-        parser_kwargs={
-            "description": "Train, evaluate and use generative adversarial networks.",
-            "epilog": list_of_models(),
-            "formatter_class": _Help,
-        },
-        trainer_defaults={"num_sanity_val_steps": 0, "log_every_n_steps": 50},
+        parser_kwargs={"prog": PROGRAM},
+        trainer_defaults={"devices": 1, "num_sanity_val_steps": 0, "log_every_n_steps": 50},
         args=args,
     )

@@ -27,12 +27,22 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Convert float images in [-1, 1], any shape, to uint8 in [0, 255]: rounded to the nearest level and clamped."""
+    """Convert float images in [-1, 1], any shape, to uint8 in [0, 255]: rounded to the nearest level and clamped.
+
+    Raises:
+        TypeError: for images that are no floats, such as those that are stored already.
+    """
+    _check_float(images)
     return images.detach().float().mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
 
 
 def to_uint16(images: Tensor) -> Tensor:
-    """Convert float images in [-1, 1], any shape, to uint16 in [0, 65535]: rounded to the nearest level and clamped."""
+    """Convert float images in [-1, 1], any shape, to uint16 in [0, 65535]: rounded to the nearest level and clamped.
+
+    Raises:
+        TypeError: for images that are no floats, such as those that are stored already.
+    """
+    _check_float(images)
     return images.detach().double().mul(32767.5).add_(32768).clamp_(0, 65535).to(torch.uint16)
 
 
@@ -95,6 +105,16 @@ def _over_white(colours: Tensor, alpha: Tensor) -> Tensor:
     white = torch.iinfo(colours.dtype).max
     # float64, since 16 bits times 16 bits exceed the precision of float32
     return (white - alpha.double() / white * (white - colours.double())).round().to(colours.dtype)
+
+
+def _check_float(images: Tensor) -> None:
+    """Raise for images that are no floats.
+
+    Raises:
+        TypeError: they are none.
+    """
+    if not images.is_floating_point():
+        raise TypeError(f"images of dtype {images.dtype} are no floats in [-1, 1]: convert them by `to_float` first")
 
 
 def _without_range(dtype: torch.dtype) -> TypeError:

@@ -1,4 +1,4 @@
-"""`python -m gan_lightning evaluate REAL FAKE` and `python -m gan_lightning recipes`."""
+"""`gan-lightning evaluate REAL FAKE` and `gan-lightning recipes`."""
 
 import hashlib
 import re
@@ -59,7 +59,7 @@ def evaluate(
     Args:
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
         fake: Folder of generated images, or the checkpoint (.ckpt) of a model that makes images from noise.
-        recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`python -m gan_lightning
+        recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`gan-lightning
             recipes` lists them). From a folder with more images than NUMBER, a random subset is taken; `full` takes
             all. For a checkpoint, `full` generates as many images as REAL has. SPLIT only states which split REAL is.
         metrics: Metrics in place of the recipe's: classes from gan_lightning.metrics, with settings as in a config. The

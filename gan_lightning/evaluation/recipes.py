@@ -5,7 +5,7 @@ against the test split; `fid50k_train@dinov2_vitl14` the Fréchet distance over 
 
     METRICS NUMBER [_SPLIT] [@EXTRACTOR]
 
-METRICS is a key of `FAMILIES` (`python -m gan_lightning recipes` prints them), or several joined by "+". NUMBER is the
+METRICS is a key of `FAMILIES` (`gan-lightning recipes` prints them), or several joined by "+". NUMBER is the
 number of generated images ("50k" or "2000"; "full" = as many as there are references). SPLIT is "train" (the default)
 or "test". EXTRACTOR is a name that `gan_lightning.metrics.make_extractor` knows (the default is the published one).
 """

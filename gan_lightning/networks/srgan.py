@@ -198,7 +198,7 @@ class RRDBGenerator(TranslationNetwork):
 class Bicubic(TranslationNetwork):
     """Bicubic interpolation as for image files (a = -0.5, as in Pillow and MATLAB): nothing to learn.
 
-    It is the baseline: `train.py validate` with `--model.generator=gan_lightning.networks.Bicubic`.
+    It is the baseline: `gan-lightning validate` with `--model.generator=gan_lightning.networks.Bicubic`.
 
     Args:
         channels: channels of source and image.

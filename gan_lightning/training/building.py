@@ -44,6 +44,7 @@ def limited_building(path: Any, weights: Mapping[str, Tensor]) -> Iterator[None]
     except (CheckpointError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(
             f"{path} does not describe how its model is built, or does so for another version of gan_lightning "
-            f"({one_line(str(error))[:300]}): give a checkpoint that `train.py fit` wrote, or pass the wrong part as "
+            f"({one_line(str(error))[:300]}): give a checkpoint that `gan-lightning fit` wrote, or pass the "
+            "wrong part as "
             "an argument when loading"
         ) from error

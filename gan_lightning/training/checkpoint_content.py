@@ -64,11 +64,11 @@ def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
             first.
     """
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise CheckpointError("is not a checkpoint of gan_lightning: give one that `train.py fit` wrote")
+        raise CheckpointError("is not a checkpoint of gan_lightning: give one that `gan-lightning fit` wrote")
     if "state_dict" not in content and content and all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(
             "holds weights alone, but a checkpoint also has the model's arguments and the run's state: give one that "
-            "`train.py fit` wrote"
+            "`gan-lightning fit` wrote"
         )
     for key, missing in (
         ("state_dict", "no weights"),
@@ -79,7 +79,7 @@ def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
         if key not in content:
             raise CheckpointError(
                 f"is not a checkpoint of gan_lightning, since there is {missing} in it (key {key!r}): give one that "
-                "`train.py fit` wrote"
+                "`gan-lightning fit` wrote"
             )
     copies = _Copy()
     plain: dict[str, Any] = copies.of(content)
@@ -116,7 +116,8 @@ def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
 def _need(condition: bool, key: str, problem: str) -> None:
     if not condition:
         raise CheckpointError(
-            f"holds under {key!r} a value that no run writes ({problem}): give a checkpoint that `train.py fit` wrote"
+            f"holds under {key!r} a value that no run writes ({problem}): give a checkpoint that `gan-lightning "
+            "fit` wrote"
         )
 
 
@@ -137,7 +138,7 @@ class _Copy:
         self._items += 1
         if self._items > MOST_ITEMS or self._characters > MOST_CHARACTERS or depth > DEEPEST:
             raise CheckpointError(
-                "holds more than any checkpoint needs, or nests it deeper: give one that `train.py fit` wrote"
+                "holds more than any checkpoint needs, or nests it deeper: give one that `gan-lightning fit` wrote"
             )
         kind = type(value)
         if value is None or kind in (bool, float):
@@ -167,7 +168,7 @@ def _check_tensor(tensor: Tensor) -> Tensor:
     if not ordinary or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise CheckpointError(
             f"holds a tensor of shape {tuple(tensor.shape)} without the numbers for it: give a checkpoint that "
-            "`train.py fit` wrote"
+            "`gan-lightning fit` wrote"
         )
     return tensor.detach()
 
@@ -177,12 +178,12 @@ def _check_version(version: Any) -> None:
         old = Version(version) < OLDEST_LIGHTNING
     except (InvalidVersion, TypeError) as error:
         raise CheckpointError(
-            f"names {str(version)[:40]!r} as the version of Lightning: give a checkpoint that `train.py fit` wrote"
+            f"names {str(version)[:40]!r} as the version of Lightning: give a checkpoint that `gan-lightning fit` wrote"
         ) from error
     if old:
         raise CheckpointError(
             f"was written by Lightning {version}, before there was a gan_lightning: give a checkpoint that "
-            "`train.py fit` wrote"
+            "`gan-lightning fit` wrote"
         )
 
 

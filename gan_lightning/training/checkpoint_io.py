@@ -101,13 +101,13 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             raise CheckpointError(f"{path} {error}") from error.__cause__
         except archives.ArchiveError as error:
             raise CheckpointError(
-                f"{path} {error}: give one that `train.py fit` wrote, another of the run, or a new copy"
+                f"{path} {error}: give one that `gan-lightning fit` wrote, another of the run, or a new copy"
             ) from error.__cause__
         except MemoryError:
             raise
         except Exception as error:  # torch.load raises many kinds of errors for forged files
             raise CheckpointError(
-                f"{path} cannot be read as a checkpoint ({_first_line(error)}): give one that `train.py fit` wrote"
+                f"{path} cannot be read as a checkpoint ({_first_line(error)}): give one that `gan-lightning fit` wrote"
             ) from error
 
 
@@ -131,7 +131,7 @@ def _open(path: str | Path) -> IO[bytes]:
     if not place.exists():
         raise FileNotFoundError(f"there is no checkpoint {path}: train first, or name another")
     if not place.is_file():
-        raise CheckpointError(f"{path} is not a regular file: name a checkpoint that `train.py fit` wrote")
+        raise CheckpointError(f"{path} is not a regular file: name a checkpoint that `gan-lightning fit` wrote")
     try:
         return place.open("rb")
     except PermissionError as error:

@@ -226,7 +226,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     def at(self, schedule: Schedule) -> float:
         """Return the present factor of a schedule."""
-        return schedule.over(self._length(schedule.unit, private.trainer_of(self)))(self._progress(schedule.unit))
+        return schedule.over(self.length(schedule.unit, private.trainer_of(self)))(self._progress(schedule.unit))
 
     def record(self, name: str, value: Tensor) -> None:
         """Record a scalar, to be logged under this name with the next losses."""
@@ -250,7 +250,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def _progress(self, unit: Unit) -> float:
         return {"epoch": self.current_epoch, "batch": self.batches_seen, "image": self.images_seen}[unit]
 
-    def _length(self, unit: Unit, trainer: L.Trainer | None) -> float:
+    def length(self, unit: Unit, trainer: L.Trainer | None) -> float:
         """Return the epochs, batches or images of the whole run; infinite if the end is not known (yet)."""
         if trainer is None:
             return math.inf
@@ -280,7 +280,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        if self.growth is not None and (images := self._length("image", trainer)) < self.growth.ends:
+        if self.growth is not None and (images := self.length("image", trainer)) < self.growth.ends:
             rank_zero_warn(
                 f"model.growth comes to its final size of {self.growth.final_size} after {self.growth.ends:,} images, "
                 f"and this run ends after {images:,.0f}: train longer, or make fade_images and stable_images smaller"
@@ -290,7 +290,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         for name, schedule in self.init_args.items():
             if not isinstance(schedule, Schedule):
                 continue
-            length = self._length(schedule.unit, trainer)
+            length = self.length(schedule.unit, trainer)
             if math.isinf(length):
                 if trainer.training and isinstance(schedule, EndingSchedule) and schedule.given_end is None:
                     raise ValueError(
@@ -433,7 +433,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             except (LookupError, TypeError, AttributeError, RuntimeError) as error:
                 raise CheckpointError(
                     f"the checkpoint {self.trainer.ckpt_path} holds under 'gan_lightning' a state that this model does "
-                    f"not write ({type(error).__name__}: {error}): give a checkpoint that `train.py fit` wrote"
+                    f"not write ({type(error).__name__}: {error}): give a checkpoint that `gan-lightning fit` wrote"
                 ) from error
 
     def on_train_start(self) -> None:
@@ -652,7 +652,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             if name in own and _kind(value) != _kind(own[name]):
                 raise CheckpointError(
                     f"the weights hold {value.dtype} numbers under {name!r}, but this {type(self).__name__} has "
-                    f"{own[name].dtype}: give a checkpoint that `train.py fit` wrote"
+                    f"{own[name].dtype}: give a checkpoint that `gan-lightning fit` wrote"
                 )
         try:
             return super().load_state_dict(state_dict, strict, assign)

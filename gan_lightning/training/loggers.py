@@ -26,7 +26,7 @@ class RunCSVLogger(CSVLogger):
         save_dir: the run's folder.
     """
 
-    def __init__(self, save_dir: str) -> None:
+    def __init__(self, save_dir: str | Path) -> None:
         super().__init__(save_dir, name="", version="")
         self._writer: _Writer | None = None
 

@@ -80,5 +80,6 @@ def restore(state: dict[str, Any]) -> None:
             torch.cuda.set_rng_state(state["cuda"].cpu())
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RuntimeError) as error:
         raise ValueError(
-            f"no run has written the checkpoint's random state ({error}): give a checkpoint that `train.py fit` wrote"
+            f"no run has written the checkpoint's random state ({error}): give a checkpoint that `gan-lightning "
+            "fit` wrote"
         ) from error

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -51,6 +52,17 @@ class _NoAdvertisement(logging.Filter):
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_NoAdvertisement())
 
 
+_NOT_SO = (  # warnings of Lightning that do not hold for the models and data here
+    ".*LeafSpec",
+    r"Precision [\w-]+ is not supported by the model summary",
+    "Using ModelCheckpoint with manual optimization",
+    r"Found \d+ module\(s\) in eval mode",  # the moving average is
+    r"The '\w+' does not have many workers",
+    r"Total length of `\w+` across ranks is zero",
+    "Couldn't infer the batch indices",
+)
+
+
 PROCESSES_A_CORE = 8  # a larger number is a typing error: even trials of a distributed run use fewer
 
 
@@ -70,6 +82,8 @@ class Trainer(L.Trainer):
     """
 
     def __init__(self, *, precision: PrecisionName | None = "auto", **others: Any) -> None:
+        for message in _NOT_SO:
+            warnings.filterwarnings("ignore", message=message)
         for name, kind in _RANGES.items():
             check_value("Trainer", name, others.get(name), kind)
         _check_times(others)

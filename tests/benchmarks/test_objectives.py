@@ -1,12 +1,16 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import objectives
 from benchmarks.objectives import METHODS
 from gan_lightning.recording import rebuild
 from gan_lightning.training.generative import TRUSTED
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
 
 
 def write(folder, name, seed, factor=1, **result):
@@ -95,7 +99,7 @@ def test_a_row_is_the_mean_and_deviation_of_the_seeds_and_says_how_many_diverged
 
 
 def test_the_table_takes_the_place_of_the_old_one_and_of_nothing_else(tmp_path):
-    file = tmp_path / "README.md"
+    file = tmp_path / "results.md"
     begin, end = objectives.MARKS
     file.write_text(f"above\n{begin}old{end}\nbelow\n")
     objectives.write_between_marks(file, "new")
@@ -125,6 +129,11 @@ def test_a_run_is_stopped_gone_on_with_measured_and_pictured(tmp_path, monkeypat
 
     objectives.picture(tmp_path, tmp_path / "samples.png", count=4)
     assert (tmp_path / "samples.png").stat().st_size > 1000
+    objectives.pictures(tmp_path, tmp_path / "pictures", count=4)
+    (file,) = (tmp_path / "pictures").iterdir()
+    assert file.name == "CGAN.png"
+    with Image.open(file) as row:
+        assert row.size == (4 * 64, 64)
 
 
 def test_a_run_that_diverges_is_a_result(tmp_path):
@@ -133,3 +142,13 @@ def test_a_run_that_diverges_is_a_result(tmp_path):
     objectives.train(method, 1, 0, folder, ["--trainer.limit_train_batches=20", "--trainer.precision=32-true"])
     (result,) = objectives.results(tmp_path, "lsgan")
     assert "was " in result["diverged"]
+
+
+def test_the_results_have_a_place_for_the_table_and_each_method_in_it():
+    _, begin, rest = RESULTS.read_text().partition(objectives.MARKS[0])
+    published, end, _ = rest.partition(objectives.MARKS[1])
+    assert begin
+    assert end
+    assert [row.split(" | ")[0].removeprefix("| ") for row in published.splitlines()[2:]] == [
+        method.title for method in METHODS.values()
+    ]

@@ -151,9 +151,9 @@ def test_pictures_have_an_interval_of_their_own(
     assert found == [f"images-{images:09d}.png" for images in seen]
 
 
-def test_an_empty_grid_is_refused() -> None:
-    with pytest.raises(ValueError, match="count=0 is out of range: make it 1 or more"):
-        SampleGrid(count=0)
+def test_a_negative_count_is_refused() -> None:
+    with pytest.raises(ValueError, match="count=-1 is out of range: make it 0 or more"):
+        SampleGrid(count=-1)
 
 
 def test_tensorboard_gets_the_picture(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-PROGRAMS = {"train.py": "gan_lightning.cli.training", "gan_lightning": "gan_lightning.__main__"}
+PROGRAMS = {"train.py": "gan_lightning.cli.commands", "gan_lightning": "gan_lightning.__main__"}
 EVERYTHING = [
     *PROGRAMS.values(),
+    "gan_lightning.cli.training",
     "datamodules",
     "gan_lightning.evaluation.command",
     "gan_lightning.evaluation.pictures.curves",

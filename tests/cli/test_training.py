@@ -102,6 +102,13 @@ def test_a_run_that_is_prolonged_has_the_logs_of_one_that_was_that_long(tmp_path
     assert logs[0][0] == [0, 6, 12]
 
 
+def test_the_evaluation_after_the_last_epoch_counts_for_the_best_checkpoint(tmp_path: Path) -> None:
+    fit(tmp_path, "--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=5")
+    best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert best["global_step"] == last["global_step"]
+
+
 def test_evaluating_predicting_and_the_best_checkpoint(tmp_path: Path) -> None:
     trained = fit(tmp_path, "--trainer.max_epochs=2")
     scores = [float(row["val/fid"]) for row in rows(tmp_path) if row["val/fid"]]
@@ -196,10 +203,7 @@ def test_missing_inception_weights_are_named_before_anything_starts(
 ) -> None:
     monkeypatch.delenv("GAN_LIGHTNING_INCEPTION", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    (tmp_path / "overlay.yaml").write_text(
-        "trainer:\n  callbacks:\n    - class_path: gan_lightning.callbacks.Evaluation\n"
-        "      init_args: {extractor: gan_lightning.metrics.InceptionV3}\n"
-    )
+    (tmp_path / "overlay.yaml").write_text("evaluation: {recipe: null, extractor: gan_lightning.metrics.InceptionV3}\n")
     with pytest.raises(FileNotFoundError, match="GAN_LIGHTNING_INCEPTION"):
         fit(tmp_path / "run", f"--config={tmp_path / 'overlay.yaml'}")
 

@@ -1,5 +1,6 @@
 """Translation through the command line: the best checkpoint by a metric of pairs, and the baselines."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 import yaml
 from PIL import Image
 
+from gan_lightning.cli import commands
 from gan_lightning.cli.training import main
 from gan_lightning.models import Pix2Pix
 
@@ -35,11 +37,9 @@ def pairs(tmp_path: Path) -> Path:
 def config(pairs: Path) -> list[str]:
     """pix2pix's own config, small, keeping the best by SSIM."""
     settings: dict[str, Any] = yaml.safe_load(FACADES.read_text())
-    evaluation, _, best = settings["trainer"]["callbacks"]
-    evaluation["init_args"]["recipe"] = "pairedfull_test"
-    best["init_args"] |= {"monitor": "val/ssim", "mode": "max"}
+    settings |= {"evaluation": {"recipe": "pairedfull_test"}, "best": {"monitor": "val/ssim", "mode": "max"}}
+    settings |= {"samples": {"count": 0}}
     settings["trainer"] |= {
-        "callbacks": [evaluation, best],
         "check_val_every_n_epoch": 1,
         "max_epochs": 3,
         "accelerator": "cpu",
@@ -60,8 +60,16 @@ def config(pairs: Path) -> list[str]:
     return [f"--config={pairs / 'config.yaml'}"]
 
 
-def test_the_best_checkpoint_is_the_one_of_the_highest_ssim(pairs: Path, config: list[str]) -> None:
+def test_the_best_checkpoint_is_the_one_of_the_highest_ssim(
+    pairs: Path, config: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pairs)
     trained = main(["fit", *config])
+    assert trained is not None
+    (command,) = re.findall(r"^  gan-lightning (translate .* FOLDER)$", capsys.readouterr().out, re.MULTILINE)
+    assert command == f"translate {pairs}/run/checkpoints/best.ckpt FOLDER"
+    assert commands.main(command.replace("FOLDER", "test").split()) == 0
+    assert len(list((pairs / "run/predictions/test").glob("*.png"))) == 6
     lines = [yaml.safe_load(line) for line in (pairs / "run/evaluations.jsonl").read_text().splitlines()]
     scores = [line["values"]["ssim"]["mean"] for line in lines]
     assert len(set(scores)) == 4  # before, and after each epoch

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lightning.__main__ import COMMANDS, main
+from gan_lightning.cli.commands import COMMANDS, main
 from gan_lightning.evaluation import command, sources
 from gan_lightning.metrics import L1, PSNR, SSIM, DigitClassifier, FeatureMetric, GeneratorMetric, LabelledImageMetric
 from gan_lightning.models import CGAN, DCGAN
@@ -502,7 +502,7 @@ def test_help_names_the_commands_and_their_arguments(capsys):
     assert "recipes" in capsys.readouterr().out
     assert main(["evaluate", "--help"]) == 0
     said = capsys.readouterr().out
-    assert "usage: python -m gan_lightning evaluate" in said
+    assert "usage: gan-lightning evaluate" in said
     assert "--seeds" in said
     for arguments in ([], ["evalaute"], ["evaluate"], ["evaluate", "a", "b", "--nonsense", "1"]):
         assert main(arguments) == 2
@@ -519,7 +519,7 @@ def test_every_command_has_its_help(names, capsys):
     if "plot" in names:
         pytest.importorskip("seaborn")
     assert main([*names, "--help"]) == 0
-    assert f"usage: python -m gan_lightning {' '.join(names)} [" in capsys.readouterr().out
+    assert f"usage: gan-lightning {' '.join(names)} [" in capsys.readouterr().out
 
 
 def program(*arguments, **settings):

@@ -225,7 +225,7 @@ def test_what_is_no_checkpoint_of_a_generator_is_refused(tmp_path):
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.ckpt")
     for name, reason in (("text.ckpt", "is not a checkpoint"), ("weights.ckpt", "holds weights alone")):
-        with pytest.raises(ValueError, match=rf"{name} {reason}.*: give one that `train.py fit` wrote"):
+        with pytest.raises(ValueError, match=rf"{name} {reason}.*: give one that `gan-lightning fit` wrote"):
             load_sampler(tmp_path / name)
     path = checkpoint(ToyGAN(), tmp_path / "toy.ckpt")
     whole = path.read_bytes()

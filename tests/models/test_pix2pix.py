@@ -197,7 +197,7 @@ def test_generators_and_receptive_fields_are_arguments(
             *(f"--data.{part}={tmp_path / part}" for part in ("train", "test")),
             "--data.image_size=128",
             "--data.load_size=null",
-            "--trainer.callbacks=[]",
+            "--evaluation.recipe=null",
             "--trainer.fast_dev_run=1",
             "--trainer.accelerator=cpu",
             f"--trainer.default_root_dir={tmp_path / 'run'}",

@@ -152,3 +152,11 @@ def test_checkpoints_are_written_whole_and_with_a_hash(given: Any, tmp_path: Pat
     assert type(Trainer(accelerator="cpu", plugins=given, **quiet).strategy.checkpoint_io) is AtomicCheckpointIO
     own = TorchCheckpointIO()
     assert Trainer(accelerator="cpu", plugins=[own], **quiet).strategy.checkpoint_io is own
+
+
+def test_a_run_from_python_says_nothing_that_is_not_so(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        trainer = Trainer(accelerator="cpu", max_epochs=1, log_every_n_steps=1, default_root_dir=tmp_path)
+        trainer.fit(ToyGAN(ema_half_life=100), ToyData())
+    assert [str(each.message) for each in said] == []

@@ -1,4 +1,4 @@
-"""`python -m gan_lightning hype REAL FAKE` and `python -m gan_lightning hype-report ANSWERS`."""
+"""`gan-lightning hype REAL FAKE` and `gan-lightning hype-report ANSWERS`."""
 
 from contextlib import ExitStack, suppress
 from pathlib import Path

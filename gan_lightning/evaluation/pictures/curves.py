@@ -60,7 +60,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
     Raises:
         FileNotFoundError: the folder has neither file.
-        ValueError: metrics.csv does not record how many images were seen.
+        ValueError: metrics.csv does not say how many images were seen, and there is no evaluations.jsonl to go by.
     """
     table, reports = run / METRICS_FILE, run / REPORTS_FILE
     if not table.is_file() and not reports.is_file():
@@ -69,7 +69,13 @@ def read_curves(run: Path) -> dict[str, Curve]:
             "trainer.default_root_dir"
         )
     evaluated = _from_reports(reports) if reports.is_file() else {}
-    logged = _from_table(table) if table.is_file() else {}
+    try:
+        logged = _from_table(table) if table.is_file() else {}
+    except ValueError as error:
+        if not evaluated:
+            raise
+        logged = {}
+        warnings.warn(f"{error}; only the evaluations of {REPORTS_FILE} are shown", stacklevel=2)
     in_stages = {name for name in logged if name.startswith(STAGES)}
     if evaluated:
         logged = {name: points for name, points in logged.items() if name not in in_stages}
@@ -247,7 +253,7 @@ def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]
 
 
 def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
-    sign, direction = _direction(metric)
+    sign, direction = direction_of(metric)
     best: list[tuple[float, float]] = []  # image count and value of the best point of each run
     for number, curve in enumerate(curves):
         if curve is None:
@@ -257,11 +263,12 @@ def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
         if curve.spread is not None:
             low, high = np.array(curve.values) - curve.spread, np.array(curve.values) + curve.spread
             axes.fill_between(curve.images, low, high, color=colour, alpha=0.15, linewidth=0)
-        if sign:
-            best.append(max(zip(curve.images, curve.values, strict=True), key=lambda point: sign * point[1]))
+        finite = [point for point in zip(curve.images, curve.values, strict=True) if math.isfinite(point[1])]
+        if sign and finite:
+            best.append(max(finite, key=lambda point: sign * point[1]))
             axes.plot(*best[-1], color=colour, **STAR)
-    drawn = [value for curve in curves if curve is not None for value in curve.values]
-    if sign < 0 and min(drawn) > 0 and max(drawn) > DECADE * min(drawn):
+    drawn = [value for curve in curves if curve is not None for value in curve.values if math.isfinite(value)]
+    if drawn and sign < 0 and min(drawn) > 0 and max(drawn) > DECADE * min(drawn):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(LogFormatter())
         axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
@@ -278,7 +285,7 @@ def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
     axes.grid(alpha=0.25)
 
 
-def _direction(metric: str) -> tuple[int, str]:
+def direction_of(metric: str) -> tuple[int, str]:
     """Return -1 if lower is better, 1 if higher is, 0 if neither is known; and a phrase that says so."""
     name = metric.rpartition("/")[2]
     if LOWER_IS_BETTER.fullmatch(name):
@@ -304,11 +311,11 @@ def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics:
     """
     check_suffix(out)
     runs = [run, *(others or [])]
-    curves = {name: read_curves(run) for name, run in zip(_names(runs), runs, strict=True)}
+    curves = {name: read_curves(run) for name, run in zip(names_of(runs), runs, strict=True)}
     write_figure(curve_figure(curves, choose_columns(curves, metrics)), out)
 
 
-def _names(runs: Sequence[Path]) -> list[str]:
+def names_of(runs: Sequence[Path]) -> list[str]:
     """Return distinct names for the folders: their paths below the common parent, or a single folder's own name."""
     places = [run.resolve() for run in runs]
     common = Path(commonpath(places)) if len(set(places)) > 1 else places[0].parent

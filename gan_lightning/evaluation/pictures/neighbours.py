@@ -179,7 +179,7 @@ def plot_neighbours(
         fake: Folder of generated images, all of one size, or the checkpoint (.ckpt) of a model that makes images from
             noise.
         out: The picture: .png, .pdf or .svg.
-        extractor: Name of the feature extractor (`python -m gan_lightning recipes` lists them).
+        extractor: Name of the feature extractor (`gan-lightning recipes` lists them).
         num: Number of generated images to search; a random subset if a folder holds more.
         rows: Number of generated images to show.
         k: Number of training images beside each, in either space.

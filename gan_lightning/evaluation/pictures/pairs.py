@@ -96,7 +96,7 @@ def plot_pairs(
         fake: Folder of generated images, or the checkpoint (.ckpt) of a model that makes images from noise.
         out: The picture: .png, .pdf or .svg.
         features: Indices of the features to show, from 0. Null: the three that differ most.
-        extractor: Name of the feature extractor (`python -m gan_lightning recipes` lists them).
+        extractor: Name of the feature extractor (`gan-lightning recipes` lists them).
         num: Number of images of each set; a random subset if a folder holds more.
         seed: Seed of all random choices and of the generator's latents.
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.

@@ -84,7 +84,7 @@ def plot_truncation(
         checkpoint: Checkpoint (.ckpt) of a model that makes images from noise.
         out: The picture: .png, .pdf or .svg. The numbers go into the file of the same name that ends in .jsonl.
         truncations: Largest magnitudes of a latent's component, each in turn; then no truncation.
-        extractor: Name of the feature extractor (`python -m gan_lightning recipes` lists them).
+        extractor: Name of the feature extractor (`gan-lightning recipes` lists them).
         num: Number of images of each set; as many as `real` holds, if it has fewer.
         seed: Seed of the latents, the same for all truncations, and of the subset of real images.
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.

@@ -21,7 +21,7 @@ from gan_lightning.evaluation.hype.study import Design
 
 @contextmanager
 def command(*arguments: object) -> Iterator[tuple[subprocess.Popen, str]]:
-    """`python -m gan_lightning hype` in a process of its own, and the address that it names."""
+    """`gan-lightning hype` in a process of its own, and the address that it names."""
     line = [sys.executable, "-m", "gan_lightning", "hype", *map(str, arguments), "--port=0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

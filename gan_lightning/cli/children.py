@@ -1,0 +1,69 @@
+"""Trainings in processes of their own: one after another, each stopped by the signals that stop this program."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+"""The signals that are handed on: of users and batch systems, of a terminal that is closed, SLURM's warning."""
+
+_ROOT = str(Path(__file__).parents[2])  # of the package, which need not be installed
+
+
+class Children:
+    """Runs commands of this program, one after another, as long as no signal has asked to stop.
+
+    A child is a process group of its own: a Ctrl-C reaches it once, from here.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0  # number of the first signal
+        self._child: subprocess.Popen[bytes] | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "Children":
+        if threading.current_thread() is threading.main_thread():
+            listened = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]  # as nohup has it
+            self._before = {each: signal.signal(each, self._hand_on) for each in listened}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    def _hand_on(self, number: int, frame: FrameType | None) -> None:
+        self.received = self.received or number
+        if self._child is not None:
+            self._child.send_signal(number)
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+        """Run `gan-lightning` with these arguments, to its end.
+
+        Args:
+            arguments: of the command line, the command first.
+            environment: variables beside those of this process.
+
+        Returns:
+            The exit code, as a shell reports it. Not 0 where a signal has come, save where the child says so itself
+            after SLURM's warning: its job is queued again.
+        """
+        places = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "gan_lightning", *arguments],
+            env={**os.environ, "PYTHONPATH": places, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+        )
+        if self.received:  # while it was started
+            self._child.send_signal(self.received)
+        code = self._child.wait()
+        self._child = None
+        if code == 0 and self.received not in (0, signal.SIGUSR1):
+            return 128 + self.received
+        return code if code >= 0 else 128 - code

@@ -1,0 +1,53 @@
+"""Lists of the library's contents, read from its files: nothing is imported, so that they come at once."""
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from gan_lightning.cli import configs
+
+_CLASS = re.compile(r"^model:\s*(?:\n\s+class_path:)?\s*gan_lightning\.models\.(\w+)", re.MULTILINE)
+
+
+class Model(NamedTuple):
+    """A model of the library.
+
+    Args:
+        name: of its class in `gan_lightning.models`.
+        title: short name and title of its paper, the first line of its module.
+        configs: names of the configs that train it.
+    """
+
+    name: str
+    title: str
+    configs: list[str]
+
+
+def list_of_models() -> list[Model]:
+    """Return every model of the library, sorted by name."""
+    folder = configs.PACKAGE / "models"
+    trained_by: dict[str, list[str]] = {}
+    for name in configs.names():
+        found = _CLASS.search((configs.library() / f"{name}.yaml").read_text(encoding="utf-8"))
+        if found is not None:
+            trained_by.setdefault(found[1], []).append(name)
+    models = [
+        Model(alias.name, _title(folder / f"{(statement.module or '').rpartition('.')[2]}.py"), trained_by[alias.name])
+        for statement in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    ]
+    return sorted(models, key=lambda model: model.name.lower())
+
+
+def _title(module: Path) -> str:
+    return (ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def models() -> None:
+    """List the models with the titles of their papers, and the configs that train them."""
+    for name, title, trained_by in list_of_models():
+        print(f"{name}\n  {title}\n  --config {', '.join(trained_by)}")
+    overlays = [name for name in configs.names() if name.startswith(f"{configs.OVERLAYS}/")]
+    print(f"stacked on any config by a second --config\n  --config {', '.join(overlays)}")
