@@ -694,15 +694,15 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def begin_from(self, state_dict: Mapping[str, Any]) -> None:
         """Load the weights that a new run begins with from the networks of another run's `state_dict`.
 
-        Augmentation and regularizers start anew. The moving average starts with the generator's weights if the other
-        run had none.
+        Augmentation and regularizers start from the beginning. The moving average starts with the generator's weights
+        if the other run had none.
 
         Raises:
             CheckpointError: the weights are of other networks.
         """
-        anew = ("augmentation.", "regularizers.")
-        given = {name: value for name, value in state_dict.items() if not name.startswith(anew)}
-        own = {name: value for name, value in self.state_dict().items() if name.startswith(anew)}
+        fresh = ("augmentation.", "regularizers.")
+        given = {name: value for name, value in state_dict.items() if not name.startswith(fresh)}
+        own = {name: value for name, value in self.state_dict().items() if name.startswith(fresh)}
         average = {name: value for name, value in given.items() if name.startswith("average.")}
         for name in average if self.average is None else ():
             del given[name]
