@@ -229,7 +229,8 @@ def _is_memory(error: BaseException) -> bool:
 
 def _is_misconfiguration(error: BaseException) -> bool:
     # by name: this module starts without Lightning
-    return type(error).__name__ == "MisconfigurationException" or str(error).startswith("Early stopping conditioned on")
+    names = ("MisconfigurationException", "UsageError")  # Lightning's; of Weights & Biases, which is not logged in, say
+    return type(error).__name__ in names or str(error).startswith("Early stopping conditioned on")
 
 
 def _say(what: str, code: int) -> int:
