@@ -15,6 +15,7 @@ METHODS = ("bayes", "random", "grid")
 GOALS = {"minimize": min, "maximize": max}
 OTHERS = ("program", "command", "early_terminate", "project", "entity", "name", "description", "run_cap")
 """Further keys; from the fourth on, they are for the server of Weights & Biases alone."""
+WANDB = "overlays/wandb"
 _TAIL = 1e-9  # probability that is cut off on either side of a normal distribution
 
 
@@ -55,10 +56,13 @@ class Space:
 
     @property
     def base(self) -> list[str]:
-        """The flags of the file's `command`, without its program, its `fit` and its placeholders."""
+        """The flags of the file's `command`, without its program, its `fit`, its placeholders and the overlay of W&B.
+
+        Weights & Biases' agent needs that overlay; here whoever wants it gives it.
+        """
         words = [str(word) for word in self.content.get("command") or []]
         start = words.index("fit") + 1 if "fit" in words else len(words)
-        return [word for word in words[start:] if not word.startswith("${")]
+        return [word for word in words[start:] if not word.startswith("${") and word != f"--config={WANDB}"]
 
     def grid(self) -> list[dict[str, Any]]:
         """All combinations, the last parameter changing fastest.

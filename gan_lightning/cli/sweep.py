@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -176,21 +177,24 @@ class _Sweep:
             self.study.tell(number, state=self.states.FAIL)
             return 0
         _say(f"trial {number}: {shlex.join(chosen)}")
-        reported, stopped_early = 0, False
+        reported = 0
 
         def is_worse() -> bool:
             """Whether the trial is worse than others were after as many evaluations."""
-            nonlocal reported, stopped_early
+            nonlocal reported
             values = [] if trial is None else self._values(folder)[0]
-            for reported, value in enumerate(values[reported:], start=reported + 1):  # noqa: B020
+            for value in values[reported:]:
+                reported += 1
                 trial.report(value, reported)
-            stopped_early = bool(values) and trial.should_prune()
-            return stopped_early
+            return bool(values) and trial.should_prune()
 
         watches = self.space.content.get("early_terminate") is not None
         named = {"WANDB_RUN_GROUP": self.folder.name, "WANDB_NAME": f"{self.folder.name}-{number}"}
         words = ["fit", *self.flags, *chosen, "--ckpt_path=last", f"{FOLDER}={folder}"]
         code = children.run(words, named, is_worse if watches else None)
+        stopped_early = code == 128 + signal.SIGTERM and not children.received
+        if watches and not code:
+            is_worse()  # has the last values noted, which later trials are held against
         if children.received:
             _say(f"trial {number} was stopped: the same command goes on with it")
             return code

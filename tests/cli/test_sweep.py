@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from cli.test_seeds import root, started  # noqa: F401 (a fixture)
-from gan_lightning.cli import commands, configs
+from cli.test_training import SMALL
+from gan_lightning.cli import children, commands, configs
 from gan_lightning.cli.space import as_flag, read_space
 
 LR = "model.generator_optimizer.init_args.lr"
@@ -164,6 +166,30 @@ def test_an_absent_metric_is_said_with_those_that_there_are(root: Path, capsys: 
     told = capsys.readouterr()
     assert "trial 0 failed: it has no metric val/kid; there are val/fid" in told.err
     assert "no trial has come to a score" in told.out
+
+
+def test_a_trial_that_is_worse_than_others_were_is_stopped_early(root: Path, monkeypatch: Any, capsys: Any) -> None:  # noqa: F811
+    monkeypatch.setattr(children, "LOOKS", 0.05)
+    monkeypatch.setenv("WORSE", "trial-2")
+    assert sweep(root, early_terminate={"type": "hyperband", "min_iter": 2, "eta": 2}) == 0
+    told = capsys.readouterr()
+    assert "trial 2 was stopped early: it was worse than others were after as many evaluations" in told.err
+    assert "stopped early: trial 2" in told.out
+
+
+def test_the_agent_of_weights_and_biases_starts_the_same_fit(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    content = read_space(configs.library() / "sweeps" / "quickstart.yaml").content
+    chosen = create_sweep_command_args({"args": {LR: {"value": 0.001}, "data.batch_size": {"value": 64}}})
+    words = [word for given in content["command"] for word in (chosen["args"] if given == "${args}" else [given])]
+    assert words[:2] == ["${program}", "fit"]
+    assert content["program"] == "gan-lightning"
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "r1", "WANDB_MODE": "offline"}.items():
+        monkeypatch.setenv(name, value)
+    assert commands.main([*words[1:], *SMALL[1:], "--trainer.max_epochs=1", "--trainer.limit_val_batches=0"]) == 0
+    run = tmp_path / "runs" / "quickstart" / "r1"
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert [*run.glob("wandb/offline-run-*/run-r1.wandb")]
 
 
 def test_optuna_is_asked_for_where_it_is_missing(root: Path, monkeypatch: Any, capsys: Any) -> None:  # noqa: F811
