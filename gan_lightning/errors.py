@@ -217,7 +217,8 @@ def _is_memory(error: BaseException) -> bool:
 
 def _is_misconfiguration(error: BaseException) -> bool:
     # compared by name, since this module is imported without Lightning
-    return type(error).__name__ == "MisconfigurationException" or str(error).startswith("Early stopping conditioned on")
+    names = ("MisconfigurationException", "UsageError")  # of Lightning; of Weights & Biases without a login
+    return type(error).__name__ in names or str(error).startswith("Early stopping conditioned on")
 
 
 def _say(what: str, code: int) -> int:

@@ -301,6 +301,7 @@ class Bar(Pace, TQDMProgressBar):
             print(text, flush=True)
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Round the scores that are shown behind the bar."""
+        """Round the scores that are shown behind the bar; leave out a logger's number of the run."""
         shown = super().get_metrics(trainer, pl_module)
+        shown.pop("v_num", None)
         return {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in shown.items()}

@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 """The signals that are handed on: of users and batch systems, of a terminal that is closed, SLURM's warning."""
+
+LOOKS = 2.0  # seconds between two questions to a child
 
 _ROOT = str(Path(__file__).parents[2])  # of the package, which need not be installed
 
@@ -42,12 +44,18 @@ class Children:
         if self._child is not None:
             self._child.send_signal(number)
 
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    def run(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        enough: Callable[[], bool] | None = None,
+    ) -> int:
         """Run `gan-lightning` with these arguments, to its end.
 
         Args:
             arguments: of the command line, the command first.
             environment: variables beside those of this process.
+            enough: asked now and then whether the child is to be stopped, as by SIGTERM. None = it is not.
 
         Returns:
             The exit code, as a shell reports it. Not 0 where a signal has come, save where the child says so itself
@@ -62,8 +70,19 @@ class Children:
         )
         if self.received:  # while it was started
             self._child.send_signal(self.received)
-        code = self._child.wait()
+        code = self._wait(self._child, enough)
         self._child = None
         if code == 0 and self.received not in (0, signal.SIGUSR1):
             return 128 + self.received
         return code if code >= 0 else 128 - code
+
+    @staticmethod
+    def _wait(child: subprocess.Popen[bytes], enough: Callable[[], bool] | None) -> int:
+        while enough is not None:
+            try:
+                return child.wait(timeout=LOOKS)
+            except subprocess.TimeoutExpired:
+                if enough():
+                    child.terminate()
+                    break
+        return child.wait()

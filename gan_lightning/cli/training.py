@@ -1,6 +1,7 @@
 """The command line: fit, validate, test and predict, each from one or more YAML files and flags that override them."""
 
 import contextlib
+import os
 import secrets
 import sys
 import warnings
@@ -192,6 +193,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         """Give the run's folder to all that writes; refuse one that is taken."""
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or f"runs/{_named_after_classes(config)}")
+        if self.subcommand == "fit" and "WANDB_SWEEP_ID" in os.environ:  # its agent gives all runs the same flags
+            root /= os.environ.get("WANDB_RUN_ID", "")
         config.trainer.default_root_dir = str(root)
         if self.subcommand == "fit" and config.seeds > 1:
             text = self.parser.commands["fit"].dump(config, skip_unset=False)  # type: ignore[attr-defined]

@@ -30,7 +30,7 @@ from gan_lightning.evaluation.pictures.curves import (
 
 CONFIG, RECORD = "config.yaml", "run.json"
 DEPTH = 2  # levels of sub-folders that are looked through for runs
-MOST_SETTINGS = 10_000
+MOST_SETTINGS, MOST_COLUMNS = 10_000, 4
 SEED, FOLDER = "seed_everything", "trainer.default_root_dir"
 OF_THE_START = re.compile(rf"{SEED}|{re.escape(FOLDER)}|seeds|ckpt_path|trainer\.(logger|enable_progress_bar)\b.*")
 """Settings that tell starts apart, and not what is trained."""
@@ -270,6 +270,13 @@ def measured(values: Sequence[float | None]) -> str:
     return f"{fmean(there):.4g} ± {stdev(there):.2g}{missing}"
 
 
+def find_curve(run: Run, metric: str) -> Curve | None:
+    """The curve of a metric by its name in metrics.csv, such as val/fid, or its last part. None = there is none."""
+    wanted = metric.removeprefix("val/")
+    named = [name for name in run.curves if name == metric or name.endswith(f"/{wanted}")]
+    return run.curves[min(named, key=lambda name: (name != metric, not run.curves[name].evaluated))] if named else None
+
+
 def chosen_metrics(groups: Sequence[Group], metrics: Sequence[str] | None) -> list[str]:
     """The metrics to show: those asked for, else all that evaluations measured, which may be none.
 
@@ -300,15 +307,21 @@ def score_rows(groups: Sequence[Group], metrics: Sequence[str]) -> list[list[str
 
 
 def difference_rows(groups: Sequence[Group]) -> list[list[str]]:
-    """A table of the settings that differ: a line of headings, then a row for each key; empty where there are none."""
+    """A table of the settings that differ: a line of headings, then a row for each key; empty where there are none.
+
+    Of many groups each has a row, and each key a column.
+    """
     differing = differences(groups)
     if not differing:
         return []
     told = [group.runs[0].settings is not None for group in groups]
-    return [["setting", *(group.name for group in groups)]] + [
+    rows = [["setting", *(group.name for group in groups)]] + [
         [key, *(_value(value) if known else "?" for value, known in zip(values, told, strict=True))]
         for key, values in differing.items()
     ]
+    if len(groups) <= max(MOST_COLUMNS, len(differing)):
+        return rows
+    return [list(row) for row in zip(["run", *rows[0][1:]], *([row[0], *row[1:]] for row in rows[1:]), strict=True)]
 
 
 def _value(value: Any) -> str:
