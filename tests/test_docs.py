@@ -181,5 +181,8 @@ def test_every_class_that_the_pages_name_exists() -> None:
 def test_the_install_names_pytorchs_cpu_build() -> None:
     lines = [line for block in blocks(ROOT / "README.md") for line in block.text.splitlines()]
     assert any(line.endswith("--index-url https://download.pytorch.org/whl/cpu") for line in lines)
-    for started in ("gan-lightning fit --config quickstart", "python -m pytest"):
-        assert f'python3 -m venv .venv && . .venv/bin/activate && pip install -e ".[dev]" && {started}' in lines
+    for started in (
+        "pip install -e . && gan-lightning fit --config quickstart",
+        'pip install -e ".[dev]" && python -m pytest',
+    ):
+        assert f"python3 -m venv .venv && . .venv/bin/activate && {started}" in lines
