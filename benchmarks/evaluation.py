@@ -1,12 +1,12 @@
-"""Evaluation speed: FID, IS, KID, precision and recall in our one pass, against torchmetrics' metrics, each by itself.
+"""Evaluation speed: FID, IS, KID, precision and recall in our one pass, against torchmetrics' separate metrics.
 
 python -m benchmarks.evaluation --root data --extractor inception --batches 16 --json evaluation.json
 
-An evaluation is of as many generated images as real ones, both random choices of MNIST that change from round to round,
-and the same for all variants. Rates are in batches of generated images per second. torchmetrics' FID, IS and KID are
-used as its documentation has it: each is given the images. It has no precision and recall: those are torch-fidelity's
-function, on features of a pass of their own. All have the same settings and the same extractor; Inception has random
-weights, which take as long as others.
+An evaluation has as many generated images as real ones. Both are random choices of MNIST that change from round to
+round and are equal for all variants. Rates are in batches of generated images per second. torchmetrics' FID, IS and KID
+are used as in its documentation: each gets the images. torchmetrics has no precision and recall; those come from
+torch-fidelity's function, on features of another pass. All variants have the same settings and the same extractor.
+Inception has random weights, which take as long as trained ones.
 """
 
 import io
@@ -33,18 +33,18 @@ from gan_lightning import metrics
 from gan_lightning.evaluation import Evaluator, MetricChoice
 from gan_lightning.metrics import DigitClassifier, FeatureExtractor, Features, InceptionV3
 
-SUBSET_SIZE = 1000  # of KID, where there are as many images
+SUBSET_SIZE = 1000  # of KID, if there are as many images
 NEIGHBOURS = 3  # of precision and recall
 
 Values = dict[str, float]
 Evaluate = Callable[[int, Tensor | None, Tensor], Values]
-"""Of batch size, real images (None: those given before) and generated ones, uint8 (N, 1, 32, 32)."""
+"""Arguments: batch size, real images (None: those of the call before) and generated ones, uint8 (N, 1, 32, 32)."""
 Sets = Callable[[int], tuple[Tensor, Tensor]]
-"""From a round's number to its real and generated images, uint8 (N, 1, 32, 32)."""
+"""From the number of a round to its real and generated images, uint8 (N, 1, 32, 32)."""
 
 
 class FidelityInception(FeatureExtractor):
-    """torch-fidelity's Inception as it is, the network that torchmetrics comes with."""
+    """torch-fidelity's unchanged Inception, which torchmetrics uses."""
 
     num_features = 2048
     channels = 3
@@ -56,12 +56,12 @@ class FidelityInception(FeatureExtractor):
         )
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, 3, H, W)."""
+        """Compute features of uint8 images (N, 3, H, W)."""
         return Features(*self.network(images))
 
 
 class Part(nn.Module):
-    """An extractor as torchmetrics wants it: a network from images to one kind of features."""
+    """An extractor in the form that torchmetrics needs: a network from images to one kind of features."""
 
     def __init__(self, extractor: FeatureExtractor, name: str) -> None:
         super().__init__()
@@ -70,12 +70,12 @@ class Part(nn.Module):
         self.num_features = extractor.num_features
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of uint8 images."""
+        """Compute features of uint8 images."""
         return getattr(self.extractor(images), self.name)
 
 
 def ours(evaluator: Evaluator, batch_size: int, real: Tensor | None, fake: Tensor) -> Values:
-    """One evaluation; without real images, against those that the evaluator knows."""
+    """Evaluate once; without real images, compare with those that the evaluator has kept."""
     evaluator.reset(keep_real=real is None)
     for images, is_real in ((real, True), (fake, False)):
         for batch in () if images is None else images.split(batch_size):
@@ -88,8 +88,8 @@ class Separate:
 
     Args:
         extractor: makes features of uint8 images.
-        subset_size: of KID.
-        keep_real: FID and KID keep what they know of real images (`reset_real_features=False`).
+        subset_size: number of images in each of KID's subsets.
+        keep_real: FID and KID keep their statistics of real images (`reset_real_features=False`).
     """
 
     def __init__(self, extractor: FeatureExtractor, subset_size: int, keep_real: bool = False) -> None:
@@ -100,7 +100,7 @@ class Separate:
         self.real_features = torch.empty(0)  # for precision and recall
 
     def __call__(self, batch_size: int, real: Tensor | None, fake: Tensor) -> Values:
-        """One evaluation; without real images, against those that were given before."""
+        """Evaluate once; without real images, compare with those of the last call that had some."""
         for metric in (self.fid, self.kid):
             metric.reset()
             for images, is_real in ((real, True), (fake, False)):
@@ -123,7 +123,7 @@ class Separate:
 
 
 def random_inception(path: Path) -> Path:
-    """A file of random weights in the layout of torch-fidelity's, of a size that neither fades nor explodes."""
+    """Write random weights in torch-fidelity's layout, of a size that lets activations neither vanish nor explode."""
     empty = io.BytesIO()
     torch.save({}, empty)
     empty.seek(0)
@@ -138,7 +138,7 @@ def random_inception(path: Path) -> Path:
 
 
 def digits(root: Path, number: int) -> Sets:
-    """Choices of `number` real and as many other images of MNIST, padded to 32x32."""
+    """Choices of `number` real images of MNIST and as many others, padded to 32x32."""
     images = nn.functional.pad(MNIST(root).data[:, None], (2, 2, 2, 2))
 
     def choose(round_number: int) -> tuple[Tensor, Tensor]:
@@ -149,9 +149,9 @@ def digits(root: Path, number: int) -> Sets:
 
 
 def rate(evaluate: Evaluate, sets: Sets, batch_size: int, rounds: Iterator[int], known: bool) -> float:
-    """Batches of generated images per second, in an evaluation of the next round's images.
+    """Measure batches of generated images per second, in an evaluation of the next round's images.
 
-    Where the real ones are known, they are not given.
+    If the real images are `known`, they are not given again.
     """
     real, fake = sets(next(rounds))
     start = perf_counter()
@@ -197,7 +197,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def suite(subset_size: int) -> list[MetricChoice]:
-    """Our metrics with the settings of the others."""
+    """Our metrics, with the settings of the other variants."""
     return [
         metrics.FrechetInceptionDistance,
         metrics.InceptionScore,

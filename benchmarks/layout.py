@@ -1,10 +1,10 @@
-"""Training steps in channels_last against PyTorch's own layout: what `channels_last: auto` goes by.
+"""Training steps in channels_last against PyTorch's default layout, the measurements behind `channels_last: auto`.
 
 python -m benchmarks.layout --json layout.json                        # all
 python -m benchmarks.layout --only cyclegan/horse2zebra --batches 2   # some
 
-Each model is a config's, trained by its own code on batches of noise of the config's size. CPU time is compared, so
-that other programs on the machine weigh less, and of all rounds the shortest step. To imitate another CPU, set
+Each model is that of a config, trained by its own code on batches of noise of the config's size. CPU time is compared,
+so that other programs on the machine have less effect, and of all rounds the shortest step. To imitate another CPU, set
 ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA (avx2 and AVX2; default and SSE41).
 """
 
@@ -61,21 +61,21 @@ BATCHES: dict[str, Callable[[], Batch]] = {
 
 
 class CPUTime(L.Callback):
-    """CPU seconds of the process when each training batch ended."""
+    """Records the CPU seconds of the process at the end of each training batch."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
 
     def on_train_batch_end(self, *args: Any) -> None:
-        """Called when all of the model's own work on a batch is done."""
+        """Record the time; the trainer calls this when the model's own work on a batch is done."""
         self.ends.append(process_time())
 
 
 def seconds(config: str, channels_last: bool, precision: Any, batches: int) -> list[float]:
-    """CPU seconds of each training step."""
+    """Measure the CPU seconds of each training step."""
     described = yaml.safe_load((CONFIGS / f"{config}.yaml").read_text())["model"]
     described["init_args"] |= {"channels_last": channels_last}
-    described["init_args"].pop("pretrained", None)  # another run's checkpoint
+    described["init_args"].pop("pretrained", None)  # the checkpoint of another run
     parser = jsonargparse.ArgumentParser()
     parser.add_subclass_arguments(GenerativeModule, "model")
     model = parser.instantiate(parser.parse_object({"model": described})).model
@@ -100,10 +100,10 @@ def seconds(config: str, channels_last: bool, precision: Any, batches: int) -> l
 def main(args: list[str] | None = None) -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=BATCHES, default=list(BATCHES), help="configs to measure")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each layout is measured, in turn")
-    parser.add_argument("--batches", type=int, default=5, help="batches timed each time, after a warm-up")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each layout, in turn")
+    parser.add_argument("--batches", type=int, default=5, help="timed batches in a measurement, after a warm-up")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
-    parser.add_argument("--precision", default="auto", help="as of the trainer")
+    parser.add_argument("--precision", default="auto", help="precision of the trainer")
     parser.add_argument("--json", type=Path, help="file to write all measurements into")
     arguments = parser.parse_args(args)
     torch.set_num_threads(arguments.threads)
@@ -117,7 +117,7 @@ def main(args: list[str] | None = None) -> None:
         taken: dict[bool, list[float]] = {False: [], True: []}
         for channels_last in [False, True] * arguments.rounds:
             taken[channels_last] += seconds(config, channels_last, arguments.precision, arguments.batches)
-        # whatever else the machine does makes a step longer and never shorter
+        # other programs on the machine make a step longer and never shorter
         own, last = min(taken[False]), min(taken[True])
         print(f"| {config} | {own:.3g} | {last:.3g} | {own / last:.2f} |", flush=True)
         found[config] = {"own": taken[False], "channels_last": taken[True]}

@@ -2,7 +2,7 @@
 
 python -m benchmarks.loading --root data --json loading.json
 
-Each hands out shuffled batches as networks take them: float32 in [-1, 1], with labels.
+Each yields shuffled batches as networks need them: float32 in [-1, 1], with labels.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ FOLDER_SIZE = 64  # pixels: height and width of the images of --folder
 
 
 def rate(stream: Callable[[], Iterator[Tensor]], batches: int) -> float:
-    """Batches per second, from the second on: before the first, workers start and an order is drawn."""
+    """Measure batches per second from the second one on; before the first, workers start and an order is drawn."""
     images = stream()
     next(images)
     start = perf_counter()
@@ -35,14 +35,14 @@ def rate(stream: Callable[[], Iterator[Tensor]], batches: int) -> float:
 
 
 def ours(data: ImageDataModule) -> Iterator[Tensor]:
-    """Images from the loader and the hook that the trainer calls on each batch, one epoch after the other."""
+    """Yield images from the loader and the hook that the trainer calls on each batch, one epoch after the other."""
     while True:
         for batch in data.train_dataloader():
             yield data.on_after_batch_transfer(batch, 0)[0]
 
 
 def torchvisions(dataset: Dataset, batch_size: int, workers: int) -> Iterator[Tensor]:
-    """Images from a DataLoader, one epoch after the other."""
+    """Yield images from a DataLoader, one epoch after the other."""
     loader = DataLoader(
         dataset, batch_size, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
     )
@@ -52,7 +52,7 @@ def torchvisions(dataset: Dataset, batch_size: int, workers: int) -> Iterator[Te
 
 
 def training(data: ImageDataModule) -> ImageDataModule:
-    """The datamodule as it is in a fit: set up, and told by its trainer that it serves training."""
+    """Return the datamodule as it is in a fit: set up, with a trainer that trains."""
     data.trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False)
     data.trainer.training = True
     data.prepare_data()

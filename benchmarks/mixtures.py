@@ -1,10 +1,10 @@
-"""The objectives on mixtures of Gaussians in the plane: which modes they find, seen at a glance.
+"""The objectives on mixtures of Gaussians in the plane, with a picture of the modes that each finds.
 
 python -m benchmarks.mixtures --picture docs/mixtures.png
 
 Points are images of one pixel and two channels, so that the models are those of every other run. All have the same
-networks (two hidden layers of 128), the same optimizer, batches and number of steps. Ring of 8 and grid of 25, as in
-"Unrolled GANs" (arXiv 1611.02163), VEEGAN (1705.07761) and PacGAN (1712.04086), scaled into [-1, 1].
+networks (two hidden layers of 128), the same optimizer, batches and number of steps. The mixtures are a ring of 8 and a
+grid of 25, as in "Unrolled GANs" (arXiv 1611.02163), VEEGAN (1705.07761) and PacGAN (1712.04086), scaled into [-1, 1].
 """
 
 import math
@@ -32,19 +32,19 @@ from gan_lightning.networks.heads import MinibatchDiscrimination
 from gan_lightning.recording import Network
 
 HIDDEN = 128
-SCALE = 5  # of points in front of D: modes are as far apart then as in the publications
+SCALE = 5  # of points at the input of D, where modes are then as far apart as in the publications
 BATCH_SIZE = 256
-SAMPLES = 2500  # that a generator is judged by
+SAMPLES = 2500  # number of points for the scores of a generator
 
 
 class Mixture(NamedTuple):
-    """Equally heavy, round Gaussians."""
+    """A mixture of round Gaussians with equal weights."""
 
     means: Tensor  # (K, 2)
     std: float
 
     def draw(self, count: int) -> Tensor:
-        """Points (count, 2)."""
+        """Draw points (count, 2)."""
         return self.means[torch.randint(len(self.means), (count,))] + self.std * torch.randn(count, 2)
 
 
@@ -64,7 +64,7 @@ MIXTURES = {"ring": ring, "grid": grid}
 
 
 class PointGenerator(Network):
-    """Latents to points, as images of one pixel."""
+    """A generator from latents to points, which are images of one pixel."""
 
     def __init__(self, latent_dim: int = 2) -> None:
         super().__init__()
@@ -74,12 +74,12 @@ class PointGenerator(Network):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """z (N, latent_dim) to points (N, 2, 1, 1)."""
+        """Generate points (N, 2, 1, 1) from z (N, latent_dim)."""
         return self.net(z)[:, :, None, None]
 
 
 class PointDiscriminator(Discriminator):
-    """Points to logits."""
+    """A discriminator from points to logits."""
 
     num_features = HIDDEN
 
@@ -93,12 +93,12 @@ class PointDiscriminator(Discriminator):
         self.head = layers[2]
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Points (N, 2, 1, 1) to features (N, HIDDEN)."""
+        """Compute features (N, HIDDEN) of points (N, 2, 1, 1)."""
         return self.net(SCALE * images.flatten(1))
 
 
 class Endless(IterableDataset):
-    """Batches of fresh points."""
+    """An endless stream of batches of new points."""
 
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
@@ -114,7 +114,7 @@ COMPARES = partial(MinibatchDiscrimination, kernels=4, kernel_dims=2)
 
 
 def game(model: type[FromLatents], head: HeadFactory | None = None, spectral: bool = False, **settings) -> FromLatents:
-    """A model of two players on points."""
+    """Make a model of two players on points."""
     return model(PointGenerator(), PointDiscriminator(head, spectral), **GAME, **settings)
 
 
@@ -142,7 +142,7 @@ OBJECTIVES: dict[str, Callable[[], FromLatents]] = {
 
 
 def fit(objective: str, mixture: Mixture, steps: int, seed: int = 0) -> tuple[Tensor, dict[str, float]]:
-    """Points (SAMPLES, 2) of a generator trained for so many steps of D, and how well they cover the mixture."""
+    """Train a generator for `steps` steps of D; return points (SAMPLES, 2), and how well they cover the mixture."""
     L.seed_everything(seed)
     model = OBJECTIVES[objective]()
     trainer = L.Trainer(
@@ -161,13 +161,13 @@ def fit(objective: str, mixture: Mixture, steps: int, seed: int = 0) -> tuple[Te
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=5000, help="batches that each trains on")
+    parser.add_argument("--steps", type=int, default=5000, help="training batches of each objective")
     parser.add_argument("--only", nargs="+", choices=OBJECTIVES, default=list(OBJECTIVES), help="objectives to train")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--picture", type=Path, help="file to write the points into")
     given = parser.parse_args(arguments)
     quieten_lightning()
-    torch.set_num_threads(1)  # networks are tiny: more threads only wait for each other
+    torch.set_num_threads(1)  # networks are tiny: more threads would only wait for each other
 
     figure = Figure(figsize=(2.2 * len(given.only), 2.5 * len(MIXTURES)))
     axes = figure.subplots(len(MIXTURES), len(given.only), squeeze=False)

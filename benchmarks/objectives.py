@@ -1,12 +1,12 @@
-"""Every noise-to-image method of this library on the embedded digits, compared fairly, into one table and one picture.
+"""Every noise-to-image method of this library on the embedded digits, compared fairly, in one table and one picture.
 
 python -m benchmarks.objectives --folder runs/objectives --table docs/results.md --picture docs/objectives.png \\
     --pictures docs/pictures
 
-The same for all: the generator, the discriminator's convolutions, images seen, batch size, moving average, decay of the
-learning rate, evaluation. Each method's own: its loss, its optimizer, how its discriminator is normalised and how often
-it steps; and the better of two learning rates, by the FID of the first seed. What has been trained is not trained
-again; what was stopped goes on. Without a need to train, it takes seconds.
+All methods have the same generator, convolutions of the discriminator, number of images, batch size, moving average,
+decay of the learning rate and evaluation. Each method has its own loss, its optimizer, the normalisation of its
+discriminator and how often that steps, and the better of two learning rates, by the FID of the first seed. Finished
+runs are not trained again, and stopped runs are resumed. If no training is necessary, the program takes seconds.
 """
 
 import itertools
@@ -90,11 +90,11 @@ class Method:
     """A row of the table.
 
     Args:
-        title: as the table has it.
+        title: name of the row in the table.
         paper: number of the paper in arXiv.
         model: name of the model's class.
-        settings: its arguments, beside those that all have.
-        optimizer: of all its networks, with the lower of the two learning rates.
+        settings: arguments of the model, in addition to those that all methods have.
+        optimizer: optimizer of all its networks, with the lower of the two learning rates.
         data: arguments of the datamodule.
         solo: there is no adversary, and one optimizer.
     """
@@ -108,7 +108,7 @@ class Method:
     solo: bool = False
 
     def arguments(self, factor: float = 1) -> Part:
-        """The model, as the command line takes it, with a factor on all learning rates."""
+        """Return the model in the form of the command line, with a factor on all learning rates."""
         common: Part = {"generator": generator(), "ema_half_life": 2000}
         if self.solo:
             common |= {"optimizer": self.optimizer, "schedule": DECAY}
@@ -124,17 +124,18 @@ class Method:
 
 
 def f_gan(divergence: str, title: str) -> Method:
-    """With the paper's alternative step; for its Jensen-Shannon and GAN divergences that is the game of "dcgan".
+    """Return the method with the paper's alternative step; for its Jensen-Shannon and GAN divergences that is "dcgan".
 
-    Clipped: these games give a sample that D is sure of a weight of exp |v|. One such gradient, and Adam's second
-    moment keeps steps small for a thousand more: without clipping, squared Hellinger ended in one mode.
+    Gradients are clipped. If D is sure of a sample, these games give the sample a weight of exp |v|. After one such
+    gradient, Adam's second moment keeps steps small for a thousand more. Without clipping, squared Hellinger ended in
+    one mode.
     """
     clip = {f"{player}_clip_norm": 1.0 for player in ("generator", "discriminator")}
     settings = clip | {"loss": loss("AlternativeUpdate", divergence=loss(divergence))}
     return Method(f"f-GAN, {title}", "1606.00709", "FGAN", settings)
 
 
-RMSPROP = part("torch.optim.RMSprop", lr=5e-4)  # ten times the papers': there are few steps
+RMSPROP = part("torch.optim.RMSprop", lr=5e-4)  # ten times the papers', since there are few steps
 LABELLED = {"generator": generator(num_classes=10)}
 
 METHODS = {
@@ -165,9 +166,9 @@ METHODS = {
         {"discriminator": discriminator("none"), "gamma": 1.0},
         adam(betas=(0, 0.9)),
     ),
-    # of the paper's 5 steps for each of G's: with 5, G has 400 in all, and comes nowhere
+    # the paper has 5 steps for each of G's; with 5, G has 400 in all, and learns nothing
     "mmd_gan": Method("MMD-GAN", "1705.08584", "MMDGAN", {"discriminator": autoencoder(32), "n_critic": 2}, RMSPROP),
-    # λ_k: fifty times the paper's, for k has 2,000 steps to find its place in; with ten times, G collapses before
+    # λ_k is fifty times the paper's, since k has only 2,000 steps to settle; with ten times, G collapses before that
     "began": Method("BEGAN", "1703.10717", "BEGAN", {"discriminator": autoencoder(32), "gamma": 0.7, "lambda_k": 0.05}),
     "infogan": Method("InfoGAN", "1606.03657", "InfoGAN", {"generator_optimizer": adam(2e-3)}, adam(4e-4)),
     "vae_gan": Method(
@@ -221,7 +222,7 @@ SHOWN = {method.model: name for name, method in METHODS.items() if method.model 
 
 
 def command(method: Method, factor: float, seed: int, folder: Path) -> list[str]:
-    """The command line that trains a method."""
+    """Return the command line that trains a method."""
     return [
         "fit",
         f"--seed_everything={seed}",
@@ -239,7 +240,7 @@ def command(method: Method, factor: float, seed: int, folder: Path) -> list[str]
 
 
 def train(method: Method, factor: float, seed: int, folder: Path, overrides: Sequence[str] = ()) -> None:
-    """Train and evaluate one method with one seed, or go on with it, and write what came out into `result.json`."""
+    """Train and evaluate one method with one seed, or resume it, and write its results into `result.json`."""
     resume = ["--ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").exists() else []
     try:
         run = command_line(
@@ -255,7 +256,7 @@ def train(method: Method, factor: float, seed: int, folder: Path, overrides: Seq
 
 
 def measure_speed(method: Method) -> float:
-    """Images per second of a training, from its sixth batch on, with what a run of `train.py` does beside."""
+    """Measure the images per second of a training from its sixth batch on, with all other work of a run."""
     with TemporaryDirectory() as folder:
         run = command_line(
             [
@@ -273,46 +274,46 @@ def measure_speed(method: Method) -> float:
 
 
 def speeds(folder: Path, name: str) -> list[float]:
-    """What has been measured of a method's speed, in images per second, a round each."""
+    """Read the measured speeds of a method, in images per second, one for each round."""
     file = folder / name / "speed.json"
     return json.loads(file.read_text()) if file.exists() else []
 
 
 def write_json(content: Any, path: Path) -> None:
-    """What can be read again."""
+    """Write content as JSON."""
     path.write_text(json.dumps(content, indent=2))
 
 
 def place(folder: Path, name: str, factor: float, seed: int) -> Path:
-    """The folder of a run."""
+    """Return the folder of a run."""
     return folder / name / f"rate-x{factor}" / f"seed{seed}"
 
 
 def read_result(run: Path) -> dict[str, Any]:
-    """What came out of a run; nothing, where it has not come to its end."""
+    """Read the results of a run; return none if it is not finished."""
     file = run / "result.json"
     return json.loads(file.read_text()) if file.exists() else {}
 
 
 def better_factor(folder: Path, name: str) -> int:
-    """The factor on the learning rate with which the method's first seed has the lower FID."""
+    """Return the factor on the learning rate with which the method's first seed has the lower FID."""
     return min(FACTORS, key=lambda factor: read_result(place(folder, name, factor, 0)).get("fid", math.inf))
 
 
 def results(folder: Path, name: str) -> list[dict[str, Any]]:
-    """What came out of a method's runs with the better learning rate, by seed."""
+    """Read the results of a method's runs with the better learning rate, by seed."""
     runs = sorted(place(folder, name, better_factor(folder, name), 0).parent.glob("seed*"))
     return [result for run in runs if (result := read_result(run))]
 
 
 def cell(values: Sequence[float], digits: int) -> str:
-    """Mean and standard deviation."""
+    """Format mean and standard deviation."""
     spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{fmean(values):.{digits}f}{spread}"
 
 
 def row(name: str, found: Sequence[dict[str, Any]], speed: Sequence[float]) -> str:
-    """A method's row: of the seeds that came to an end; with how many did not."""
+    """Format a method's row from the seeds that finished, with their number if others diverged."""
     method = METHODS[name]
     ended = [result for result in found if "diverged" not in result]
     title = method.title if len(ended) == len(found) else f"{method.title} ({len(ended)} of {len(found)} seeds)"
@@ -324,7 +325,7 @@ def row(name: str, found: Sequence[dict[str, Any]], speed: Sequence[float]) -> s
 
 
 def table(folder: Path) -> str:
-    """The Markdown table of all that has been trained."""
+    """Format the Markdown table of all finished runs."""
     found = {name: results(folder, name) for name in METHODS}
     heads = [*(head for head, _ in COLUMNS.values()), "images/s"]
     lines = [f"| method | paper | {' | '.join(heads)} |", f"|---|---|{'---:|' * len(heads)}"]
@@ -334,10 +335,10 @@ def table(folder: Path) -> str:
 
 
 def write_between_marks(file: Path, text: str) -> None:
-    """Put the table in the place of the one that the file has.
+    """Replace the table in a file.
 
     Raises:
-        ValueError: where the file has no place for it.
+        ValueError: the file has no place for it.
     """
     before, begin, rest = file.read_text().partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
@@ -347,7 +348,7 @@ def write_between_marks(file: Path, text: str) -> None:
 
 
 def samples(folder: Path, count: int) -> dict[str, np.ndarray]:
-    """Images of each method's first seed from the averaged generator, side by side: uint8 (32, 32 count) each."""
+    """Return images of each method's averaged generator, first seed, side by side: uint8 (32, 32 count) each."""
     runs = {name: place(folder, name, better_factor(folder, name), 0) for name in METHODS}
     checkpoints = {name: run / "checkpoints" / "last.ckpt" for name, run in runs.items()}
     found = {}
@@ -362,7 +363,7 @@ def samples(folder: Path, count: int) -> dict[str, np.ndarray]:
 
 
 def picture(folder: Path, file: Path, count: int = 16) -> None:
-    """Samples of each method, a labelled row each, as one picture."""
+    """Draw samples of each method's first seed, one labelled row each, as one picture."""
     rows = samples(folder, count)
     figure = Figure(figsize=(count * 0.5 + 3, len(rows) * 0.5))
     axes = figure.subplots(len(rows), squeeze=False)[:, 0]
@@ -374,7 +375,7 @@ def picture(folder: Path, file: Path, count: int = 16) -> None:
 
 
 def pictures(folder: Path, into: Path, count: int = 16) -> None:
-    """Samples of the method that stands for each model, twice as large, as `MODEL.png`."""
+    """Write samples of the method that stands for each model, twice as large, as `MODEL.png`."""
     rows = samples(folder, count)
     into.mkdir(parents=True, exist_ok=True)
     for model, name in SHOWN.items():
@@ -384,11 +385,11 @@ def pictures(folder: Path, into: Path, count: int = 16) -> None:
 
 def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = train) -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("runs/objectives"), help="where runs are, or go")
+    parser.add_argument("--folder", type=Path, default=Path("runs/objectives"), help="folder of the runs")
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS), help="methods to train")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each")
     parser.add_argument(
-        "--speed", type=int, default=0, help="rounds in which to measure all methods' speed, after that"
+        "--speed", type=int, default=0, help="then measure the speed of all methods in this number of rounds"
     )
     parser.add_argument("--table", type=Path, help="file to write the table into, between its two marks")
     parser.add_argument("--picture", type=Path, help="file to write samples of all methods into")

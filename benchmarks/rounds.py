@@ -1,4 +1,4 @@
-"""Variants measured in turn, round after round, so that whatever else the machine does falls on all of them alike."""
+"""Measurements of variants in turn, round after round, so that other work of the machine affects all of them alike."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from gan_lightning.training.devices import has_bfloat16_units
 
 
 def parser(description: str, batches: int) -> ArgumentParser:
-    """The arguments that all benchmarks have; `batches` is the default of --batches."""
+    """Make the arguments that all benchmarks have; `batches` is the default of --batches."""
     data = os.environ.get("GAN_LIGHTNING_DATA")
     arguments = ArgumentParser(description=description)
     arguments.add_argument(
@@ -24,10 +24,12 @@ def parser(description: str, batches: int) -> ArgumentParser:
         type=Path,
         default=data and Path(data, "mnist"),
         required=data is None,
-        help="folder that holds MNIST/raw; default: mnist in the folder that GAN_LIGHTNING_DATA names",
+        help="folder that contains MNIST/raw; default: mnist in the folder that GAN_LIGHTNING_DATA names",
     )
-    arguments.add_argument("--rounds", type=int, default=5, help="times that each variant is measured")
-    arguments.add_argument("--batches", type=int, default=batches, help="batches timed each time, after a warm-up")
+    arguments.add_argument("--rounds", type=int, default=5, help="measurements of each variant")
+    arguments.add_argument(
+        "--batches", type=int, default=batches, help="timed batches in a measurement, after a warm-up"
+    )
     arguments.add_argument("--batch-size", type=int, default=64, help="images in a batch")
     arguments.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch")
     arguments.add_argument("--json", type=Path, help="file to write all measurements into")
@@ -35,14 +37,14 @@ def parser(description: str, batches: int) -> ArgumentParser:
 
 
 def quieten_lightning() -> None:
-    """Warnings only, without the notes that each trainer starts with, nor one about how benchmarks call it."""
+    """Show warnings only: not the notes of a new trainer, nor the warning about how benchmarks call Lightning."""
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def machine() -> dict[str, object]:
-    """What speed depends on beside the code; the environment variables may hold the CPU to less than it has."""
+    """Describe the machine, on which speed depends; environment variables may limit the CPU's instructions."""
     limits = {name: os.environ[name] for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA") if name in os.environ}
     return {
         "torch": torch.__version__,
@@ -57,14 +59,15 @@ def machine() -> dict[str, object]:
 
 
 def compare(variants: dict[str, Callable[[], float]], arguments: Namespace) -> dict[str, list[float]]:
-    """Measure every variant once a round, starting a round with the next one each time; print a table, write the JSON.
+    """Measure every variant once a round, each round beginning with another one; print a table, and write the JSON.
 
     Args:
-        variants: by name, what measures one: it returns batches per second. The others are compared to the first.
-        arguments: as `parser` made them.
+        variants: by name, a function that measures the variant and returns batches per second. The others are compared
+            with the first.
+        arguments: those of `parser`.
 
     Returns:
-        Batches per second by variant, one value a round.
+        Batches per second by variant, one value for each round.
     """
     torch.set_num_threads(arguments.threads)
     here = machine()
@@ -86,12 +89,12 @@ def compare(variants: dict[str, Callable[[], float]], arguments: Namespace) -> d
 
 
 def ratios(rates: Sequence[float], baseline: Sequence[float]) -> list[float]:
-    """How many times as fast as the baseline, round by round."""
+    """Divide rates by those of the baseline, round by round."""
     return [rate / base for rate, base in zip(rates, baseline, strict=True)]
 
 
 def table(rates: dict[str, list[float]]) -> str:
-    """A Markdown table of the rates, and of their ratios to those of the first variant in the same round."""
+    """Format a Markdown table of the rates, and of their ratios to those of the first variant in the same round."""
     baseline = next(iter(rates.values()))
     lines = [
         "| variant | median | min | max | times the first, median | min | max |",

@@ -1,4 +1,4 @@
-"""Training speed of DCGAN on MNIST at 32x32: `train.py`'s own path against a plain PyTorch loop of the same networks.
+"""Training speed of DCGAN on MNIST at 32x32: `train.py` itself against a plain PyTorch loop with the same networks.
 
 python -m benchmarks.training --root data --json training.json
 """
@@ -28,8 +28,8 @@ from gan_lightning.training.devices import has_bfloat16_units
 
 CONFIG = Path(__file__).parents[1] / "configs/dcgan/mnist.yaml"
 LATENT_DIM = 100
-WARM_UP = 5  # batches before the clock starts: kernels are chosen, buffers allocated, the model checks its first batch
-LOG_INTERVAL = 50  # batches: Lightning's default, and that of our command line
+WARM_UP = 5  # batches before the clock starts: kernels are chosen, buffers allocated, the first batch is checked
+LOG_INTERVAL = 50  # batches; the default of Lightning and of our command line
 
 WITH_FLOAT32 = ["--trainer.precision=32-true"]
 WITH_AVERAGE = ["--model.init_args.ema_half_life=10000"]
@@ -37,23 +37,23 @@ WITH_BFLOAT16 = ["--trainer.precision=bf16-mixed"]
 
 
 class Stopwatch(L.Callback):
-    """When each training batch ended, in seconds."""
+    """Records the time, in seconds, at the end of each training batch."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
 
     def on_train_batch_end(self, *args: Any) -> None:
-        """Called when all of the model's own work on a batch is done."""
+        """Record the time; the trainer calls this when the model's own work on a batch is done."""
         self.ends.append(perf_counter())
 
 
 def rate(ends: list[float]) -> float:
-    """Batches per second after the warm-up."""
+    """Return batches per second after the warm-up."""
     return (len(ends) - WARM_UP) / (ends[-1] - ends[WARM_UP - 1])
 
 
 def ours(root: Path, batches: int, batch_size: int, overrides: list[str]) -> float:
-    """Batches per second of `train.py fit` and the config for MNIST; what it prints goes into a file of the run."""
+    """Measure batches per second of `train.py fit` with the config for MNIST; its output goes into a file."""
     with TemporaryDirectory() as folder, Path(folder, "printed.txt").open("w") as printed:
         with redirect_stdout(printed), redirect_stderr(printed), warnings.catch_warnings():
             run = command_line(
@@ -78,7 +78,7 @@ def ours(root: Path, batches: int, batch_size: int, overrides: list[str]) -> flo
 
 
 def plain(root: Path, batches: int, batch_size: int, workers: int) -> float:
-    """Batches per second of the loop as tutorials write it."""
+    """Measure batches per second of a loop in the style of tutorials."""
     transform = Compose([Pad(2), ToTensor(), Normalize(0.5, 0.5)])
     loader = DataLoader(MNIST(root, transform=transform), batch_size, shuffle=True, drop_last=True, num_workers=workers)
     G = DCGANGenerator(LATENT_DIM, image_size=32, channels=1)
@@ -109,7 +109,7 @@ def plain(root: Path, batches: int, batch_size: int, workers: int) -> float:
 
 
 def _images(loader: DataLoader) -> Iterator[Tensor]:
-    """The images of one epoch after the other."""
+    """Yield the images, one epoch after the other."""
     while True:
         for images, _ in loader:
             yield images

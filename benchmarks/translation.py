@@ -1,9 +1,9 @@
-"""Training speed and memory of CycleGAN and pix2pix at 256x256: `train.py`'s own path against a plain loop.
+"""Training speed and memory of CycleGAN and pix2pix at 256x256: `train.py` itself against a plain loop.
 
 python -m benchmarks.translation --json translation.json
 
-The plain loop has the same networks, in the order of operations of the authors' PyTorch code, on folders of the same
-JPEG files. Each measurement is a process of its own, which also says its peak of memory.
+The plain loop has the same networks, and the order of operations of the authors' PyTorch code, on folders of the same
+JPEG files. Each measurement is a process of its own, which also reports its peak of memory.
 """
 
 import itertools
@@ -51,7 +51,7 @@ MEBIBYTE = 1024  # ru_maxrss counts KiB on Linux
 
 
 def make_files(folder: Path) -> None:
-    """Folders "a" and "b", and the same to test on, of large JPEG files; their content makes no difference to speed."""
+    """Write large JPEG files into "a", "b", "test_a" and "test_b"; their content makes no difference to speed."""
     for domain, number in itertools.product(("a", "b", "test_a", "test_b"), range(FILES)):
         pixels = torch.nn.functional.interpolate(torch.rand(1, 3, 16, 16), size=SIZE, mode="bicubic").clamp(0, 1)
         image = Image.fromarray((pixels[0].permute(1, 2, 0) * 255).byte().numpy())
@@ -61,7 +61,7 @@ def make_files(folder: Path) -> None:
 
 
 class Pairs(Dataset):
-    """The files of both folders, decoded and cut anew each time, as the authors' code does."""
+    """The files of both folders, decoded and cut again each time, as in the authors' code."""
 
     def __init__(self, folder: Path) -> None:
         self.files = [image_files(folder / domain) for domain in "ab"]
@@ -76,7 +76,7 @@ class Pairs(Dataset):
 
 
 def batches(folder: Path, count: int) -> Iterator[list[Tensor]]:
-    """So many batches of one image of each domain."""
+    """Yield `count` batches of one image of each domain."""
     loader = DataLoader(Pairs(folder), batch_size=1, shuffle=True)
     return itertools.islice(itertools.chain.from_iterable(itertools.repeat(loader)), count)
 
@@ -86,7 +86,7 @@ def adam(*networks: nn.Module) -> Adam:
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The network with PyTorch's own layers in the place of those that this library makes faster."""
+    """Replace the layers that this library makes faster by PyTorch's own, and return the network."""
     for layer in network.modules():
         for kind in (nn.Conv2d, nn.ConvTranspose2d, nn.InstanceNorm2d):
             if isinstance(layer, kind):
@@ -94,18 +94,18 @@ def plain(network: nn.Module) -> nn.Module:
     return network
 
 
-def trainable(networks: list[nn.Module], wanted: bool) -> None:
+def trainable(networks: list[nn.Module], value: bool) -> None:
     for parameter in itertools.chain(*[n.parameters() for n in networks]):
-        parameter.requires_grad = wanted
+        parameter.requires_grad = value
 
 
 def same(loss: nn.Module, logits: Tensor, label: float) -> Tensor:
-    """The loss of logits to one label, as a map of labels."""
+    """Compute the loss of a map of logits that all have one label."""
     return loss(logits, torch.tensor(label).expand_as(logits))
 
 
 def plain_cyclegan(folder: Path, count: int) -> list[float]:
-    """When each batch ended: generators first, then discriminators, each term's backward where the authors have it."""
+    """Return the time at the end of each batch: generators first, then discriminators, with the authors' backwards."""
     G_A, G_B = plain(ResNetGenerator()), plain(ResNetGenerator())
     D_A, D_B = plain(PatchGAN(3, norm="instance")), plain(PatchGAN(3, norm="instance"))  # D_A judges images of B
     optimizer_G, optimizer_D = adam(G_A, G_B), adam(D_A, D_B)
@@ -139,7 +139,7 @@ def plain_cyclegan(folder: Path, count: int) -> list[float]:
 
 
 def plain_pix2pix(folder: Path, count: int) -> list[float]:
-    """When each batch ended."""
+    """Return the time at the end of each batch."""
     G, D = plain(UNetGenerator()), plain(PatchGAN())
     optimizer_G, optimizer_D = adam(G), adam(D)
     gan, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
@@ -165,7 +165,7 @@ def plain_pix2pix(folder: Path, count: int) -> list[float]:
 
 
 def ours(config: str, data: list[str], overrides: list[str], folder: Path, count: int) -> list[float]:
-    """When each batch of `train.py fit` ended; what it prints goes into a file of the run."""
+    """Return the time at the end of each batch of `train.py fit`; its output goes into a file of the run."""
     with (folder / "printed.txt").open("w") as printed, redirect_stdout(printed), redirect_stderr(printed):
         run = command_line(
             [
@@ -189,7 +189,7 @@ def ours(config: str, data: list[str], overrides: list[str], folder: Path, count
 
 
 def paths(folder: Path, *settings: str) -> list[str]:
-    """Four settings of a datamodule: the folders of both domains, to train and to test on."""
+    """Return four settings of a datamodule: the folders of both domains, for training and for tests."""
     return [f"{each}={folder / name}" for each, name in zip(settings, ("a", "b", "test_a", "test_b"), strict=True)]
 
 
@@ -219,7 +219,7 @@ VARIANTS: dict[str, Variants] = {
 
 
 def measure(model: str, variant: str, arguments: Namespace, peaks: dict[str, float]) -> float:
-    """Batches per second of a variant, in a process of its own; its peak of memory is noted."""
+    """Measure batches per second of a variant in a process of its own, and note its peak of memory."""
     command = [sys.executable, "-m", __spec__.name, model, "--variant", variant, "--threads", str(arguments.threads)]
     done = subprocess.run([*command, "--batches", str(arguments.batches)], check=True, stdout=subprocess.PIPE)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -228,7 +228,7 @@ def measure(model: str, variant: str, arguments: Namespace, peaks: dict[str, flo
 
 
 def measure_here(model: str, variant: str, count: int) -> dict[str, float]:
-    """What one process finds: batches per second after the warm-up, and its peak of memory in MiB."""
+    """Measure batches per second after the warm-up, and the peak of memory in MiB, in this process."""
     with tempfile.TemporaryDirectory() as name:
         make_files(Path(name))
         ends = VARIANTS[model][variant](Path(name), WARM_UP + count)
@@ -239,8 +239,8 @@ def measure_here(model: str, variant: str, count: int) -> dict[str, float]:
 def main(args: list[str] | None = None) -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=VARIANTS)
-    parser.add_argument("--rounds", type=int, default=3, help="times that each variant is measured")
-    parser.add_argument("--batches", type=int, default=3, help="batches timed each time, after a warm-up")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each variant")
+    parser.add_argument("--batches", type=int, default=3, help="timed batches in a measurement, after a warm-up")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch")
     parser.add_argument("--json", type=Path, help="file to write all measurements into")
     parser.add_argument("--variant", help="measure only this one, here, and print it as JSON")

@@ -1,4 +1,7 @@
-"""Where images come from: one LightningDataModule a source. Of gan_lightning they know only its batches and images."""
+"""Data modules: one LightningDataModule for each source of images.
+
+Of gan_lightning they use only the batches, the ranges of arguments and the work on files and images (`data`).
+"""
 
 from datamodules.base import ImageDataModule
 from datamodules.celeba import CelebA

@@ -1,4 +1,4 @@
-"""Random crops and flips of batches on the device, which only the batch's place in the training stream decides."""
+"""Random crops and flips of batches on the device; they depend only on the batch's place in the training stream."""
 
 from collections.abc import Sequence
 
@@ -8,21 +8,22 @@ from torch import Tensor
 
 from gan_lightning.data.batches import AnyBatch, Middle, Window, crop, view_sizes
 
-AUGMENTATION = 1  # tells these numbers from those of the shuffle
+AUGMENTATION = 1  # separates these random numbers from those of the shuffle
 
 
 class BatchDraws:
     """Random numbers for each item of one training batch.
 
-    They depend on the key and on an item's place in the batch of all ranks together: neither on the number of ranks nor
-    on any global random state, so that a resumed run draws what it would have drawn. Each call draws new ones.
+    The numbers depend on the key and on an item's place in the batch of all ranks together. They depend neither on the
+    number of ranks nor on any global random state, so a resumed run draws the numbers that it would have drawn without
+    the stop. Each call draws new ones.
 
     Args:
-        key: names the batch: the datamodule's seed, the epoch of its stream and the position in it.
+        key: the name of the batch: the datamodule's seed, the epoch of its stream and the position in it.
         count: items of the batch on this rank.
         rank: this process, 0 to `world_size` - 1.
         world_size: number of processes that share the batch, each with `count` items in a row.
-        device: of what is returned.
+        device: the device of the numbers that are returned.
     """
 
     def __init__(
@@ -55,10 +56,10 @@ class BatchDraws:
 
 
 def augment(batch: AnyBatch, size: tuple[int, int], flip: bool, draws: BatchDraws) -> AnyBatch:
-    """Pictures cut to `size` (height, width) at random places, and mirrored half of the time if `flip`.
+    """Cut pictures to `size` (height, width) at random places, and mirror half of them if `flip`.
 
-    Fields of one view, such as source and target of a pair, are cut at the same place and mirrored together; the views
-    each for itself. Nothing is drawn where there is nothing to choose.
+    Fields of one view, such as source and target of a pair, are cut at the same place and mirrored together. Different
+    views are cut independently. Nothing is drawn where there is nothing to choose.
 
     Raises:
         ValueError: a picture is smaller than `size`.
@@ -76,10 +77,10 @@ def augment(batch: AnyBatch, size: tuple[int, int], flip: bool, draws: BatchDraw
 
 
 def centre_crop(batch: AnyBatch, size: tuple[int, int]) -> AnyBatch:
-    """The middle `size` (height, width) of every picture.
+    """Cut the middle `size` (height, width) out of every picture.
 
     Raises:
-        ValueError: a picture is smaller.
+        ValueError: a picture is smaller than `size`.
     """
 
     def place(whole: tuple[int, int]) -> Middle:
@@ -90,7 +91,7 @@ def centre_crop(batch: AnyBatch, size: tuple[int, int]) -> AnyBatch:
 
 
 def _room(whole: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """By how much a picture is larger than what is cut out of it, in height and width."""
+    """Return the pixels by which a picture is larger than the part to cut out, in height and width."""
     height, width = whole[0] - size[0], whole[1] - size[1]
     if min(height, width) < 0:
         raise ValueError(

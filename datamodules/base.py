@@ -1,4 +1,4 @@
-"""What all datamodules share: loaders, their position in a checkpoint, and what happens to a batch on the device."""
+"""The base class of all datamodules: loaders, their position in a checkpoint, and the work on batches on the device."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
@@ -15,16 +15,16 @@ from gan_lightning.data.description import DataDescription
 from gan_lightning.data.images import to_float
 from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 
-SPLIT_SEED = 0  # of hold-outs and reference subsets: they stay the same whatever `seed` is, so that scores compare
+SPLIT_SEED = 0  # of hold-outs and reference subsets: independent of `seed`, so that scores can be compared
 
 
 def random_rows(total: int, count: int) -> np.ndarray:
-    """`count` of the indices below `total`, int64 and ascending: the same ones in every run and on every machine."""
+    """Choose `count` of the indices below `total`, int64, ascending, and equal in every run and on every machine."""
     return np.sort(np.random.default_rng(SPLIT_SEED).choice(total, count, replace=False))
 
 
 def height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
-    """A size as (height, width): one number is the side of a square."""
+    """Return a size as (height, width); one number is the side of a square."""
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < 1:
         raise ValueError(f"an image cannot be {height} pixels high and {width} wide: give positive numbers")
@@ -32,7 +32,7 @@ def height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def stored_size(image_size: int | tuple[int, int], load_size: int | tuple[int, int] | None) -> tuple[int, int]:
-    """Height and width of stored images: `load_size`, from which `image_size` is cut; or, where None, `image_size`."""
+    """Height and width of stored images: `load_size`, from which `image_size` is cut; if None, `image_size`."""
     image = height_and_width(image_size)
     stored = image if load_size is None else height_and_width(load_size)
     if stored[0] < image[0] or stored[1] < image[1]:
@@ -41,10 +41,10 @@ def stored_size(image_size: int | tuple[int, int], load_size: int | tuple[int, i
 
 
 def partly_labelled(storage: ImageStorage, per_class: int) -> PartlyLabelledStorage:
-    """The images with the labels of `per_class` of each class, the same ones in every run, and -1 for all others.
+    """Keep the labels of `per_class` images of each class, the same in every run, and label all others -1.
 
     Raises:
-        ValueError: if a class has fewer, or there are no class labels.
+        ValueError: a class has fewer images, or there are no class labels.
     """
     if storage.labels is None or storage.labels.ndim != 1:
         raise ValueError(f"labels_per_class={per_class}, but these images have no class labels: set it to null")
@@ -63,27 +63,27 @@ def partly_labelled(storage: ImageStorage, per_class: int) -> PartlyLabelledStor
 
 
 class ImageDataModule(Checked, L.LightningDataModule, ABC):
-    """A training set that is shuffled and augmented, and a reference set to evaluate against, whole and as it is.
+    """A training set that is shuffled and augmented, and a reference set for evaluation, which is neither.
 
-    Validation, test and prediction all run over the reference set. Batches hold integers until they are on the device;
-    there they become float32 in [-1, 1] and `image_size`: in training by a random crop (and flip), else by the middle.
+    Validation, test and prediction all use the reference set. Batches hold integers until they are on the device. There
+    they become float32 in [-1, 1] and of `image_size`: by a random crop (and flip) in training, else by a centre crop.
 
     Args:
         image_size: height and width of the images that networks see.
-        batch_size: training images (or pairs) a step, over all ranks together; the remainder of an epoch is left out.
-            A model that grows states its own, by size (`gan_lightning.data.growth`).
-        eval_batch_size: reference images (or pairs) a batch, over all ranks together.
-        reference_split: what generated images are compared with: "test", the images that are not trained on, or
-            "train", those that are, as published scores often do; not augmented either way.
-        num_reference: use only so many reference images, a random choice that is the same in every run; null uses all.
-        flip: mirror each training image left to right half of the time.
-        seed: names the order of the training images, and their crops and flips.
+        batch_size: training images (or pairs) in a step, on all ranks together; the remainder of an epoch is left out.
+            A model that grows has batch sizes of its own (`gan_lightning.data.growth`).
+        eval_batch_size: reference images (or pairs) in a batch, on all ranks together.
+        reference_split: the images that generated ones are compared with: "test" are images that are not trained on;
+            "train" are the training images, as for many published scores. Neither is augmented.
+        num_reference: number of reference images, a random choice that is equal in every run; null uses all.
+        flip: mirror each training image left to right with probability 1/2.
+        seed: seed of the order of the training images, and of their crops and flips.
 
     Attributes:
         batch_type: the NamedTuple of `gan_lightning.data.batches` that the loaders yield.
-        labels_per_class: for semi-supervised training, how many images of each class keep their label; the others
-            train with -1, and half of every training batch is labelled (see `PartlyLabelledStorage`). The reference
-            set keeps its labels. None: all do, and batches are as they come.
+        labels_per_class: for semi-supervised training, how many images of each class keep their label. The others
+            get the label -1, and half of every training batch is labelled (see `PartlyLabelledStorage`). The reference
+            set keeps its labels. None: all images keep their labels.
     """
 
     batch_type: ClassVar[type[Batch]] = ImageBatch
@@ -91,7 +91,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
 
     @property
     def bits(self) -> int:
-        """Of each channel of the stored images: 8 or 16."""
+        """Bits of each channel of the stored images: 8 or 16."""
         decoder = next(iter(getattr(self, "decoders", [])), getattr(self, "decoder", None))
         return getattr(decoder, "bits", 8)
 
@@ -114,25 +114,25 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         self.num_reference = num_reference
         self.flip = flip
         self.seed = seed
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # a tiny reference set, and many ranks
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # for a tiny reference set on many ranks
         self._training: TrainingLoader | None = None
         self._reference: Storage | None = None
 
     @abstractmethod
     def training_storage(self) -> Storage:
-        """The training set; any error in it is raised here, before the first step."""
+        """Load the training set; any error in it is raised here, before the first step."""
 
     @abstractmethod
     def reference_storage(self) -> Storage:
-        """The whole reference set."""
+        """Load the whole reference set."""
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes of the labels, or of class maps; None without them."""
+        """Number of classes of the labels, or of class maps; None if there are none."""
         return None
 
     def describe(self) -> DataDescription:
-        """What is served at this stage, by one item of it."""
+        """Describe the items of this stage, by one of them."""
         training = self._training is not None and self.trainer is not None and self.trainer.training
         storage = self._training.storage if training and self._training is not None else self._reference
         assert storage is not None, "call setup first"
@@ -145,13 +145,13 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         """Load the sets that the stage ("fit", "validate", "test" or "predict") needs.
 
         Raises:
-            ValueError, FileNotFoundError: what is wrong with the data, where, and what to do.
+            ValueError, FileNotFoundError: the data are wrong; the message says what, where, and what to do.
         """
         if stage == "fit":
             if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
                 raise ValueError(
-                    "overfit_batches would not repeat the same batches, for the training stream never rewinds:"
-                    " give a training set of so few images instead"
+                    "overfit_batches would not repeat the same batches, because the training stream never restarts:"
+                    " give a training set of that many images instead"
                 )
             training = self._checked(self.training_storage(), "training")
             if self.labels_per_class is not None and isinstance(training, ImageStorage):
@@ -163,27 +163,27 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
             self._reference = self._chosen(self._checked(reference, "reference"))
 
     def train_dataloader(self) -> TrainingLoader:
-        """The shuffled training set. The same object for the whole of a fit, so that its position is never lost."""
+        """Return the loader of the shuffled training set, one object for the whole fit, which keeps its position."""
         assert self._training is not None, 'call setup("fit") first'
         return self._training
 
     def val_dataloader(self) -> ReferenceLoader:
-        """The reference set."""
+        """Return a loader of the reference set."""
         assert self._reference is not None, 'call setup("validate") first'
         return ReferenceLoader(
             self._reference, self.eval_batch_size, self.image_size, split=self.reference_split, **self._ranks()
         )
 
     def test_dataloader(self) -> ReferenceLoader:
-        """The reference set."""
+        """Return a loader of the reference set."""
         return self.val_dataloader()
 
     def predict_dataloader(self) -> ReferenceLoader:
-        """The reference set."""
+        """Return a loader of the reference set."""
         return self.val_dataloader()
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """A random crop and flip in training, else the middle; then integers to float32 in [-1, 1]."""
+        """Cut at random and flip in training, else cut out the middle; then make float32 in [-1, 1] of integers."""
         # cut as integers, which are a quarter of the bytes
         if self.trainer is not None and self.trainer.training:
             cut = augment(batch, self.image_size, self.flip, self.draws_for(batch))
@@ -192,18 +192,18 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         return map_pictures(cut, to_float)
 
     def draws_for(self, batch: Batch) -> BatchDraws:
-        """The random numbers of the augmentation of a training batch, which is the last that the loader handed out."""
+        """Return the random numbers that augment a training batch, the last one that the loader returned."""
         loader = self.train_dataloader()
         at = loader.state_dict()
         key = self.seed, at["epoch"], at["position"]
         return BatchDraws(key, batch_length(batch), loader.rank, loader.world_size, batch[0].device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the training stream stands; Lightning drops the loader's own state where an epoch has just ended."""
+        """Return the place in the training stream; Lightning drops the loader's own state at the end of an epoch."""
         return {} if self._training is None else self._training.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where the checkpoint's training stream stood, if this run trains."""
+        """Continue the training stream where that of the checkpoint was, if this run trains."""
         if self._training is not None:
             self._training.load_state_dict(state_dict)
 
@@ -212,7 +212,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         return {} if trainer is None else {"rank": trainer.global_rank, "world_size": trainer.world_size}
 
     def _chosen(self, reference: Storage) -> Storage:
-        """`num_reference` items of the reference set."""
+        """Return `num_reference` items of the reference set."""
         if self.num_reference is None:
             return reference
         if not 1 <= self.num_reference <= len(reference):
@@ -223,7 +223,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         return reference.subset(random_rows(len(reference), self.num_reference))
 
     def _checked(self, storage: Storage, name: str) -> Storage:
-        """The storage, if it has items and all its class labels are in range."""
+        """Return the storage, if it has items and all its class labels are in range."""
         if not len(storage):
             raise ValueError(f"the {name} set of {type(self).__name__} has no items: give it some")
         if (classes := self.num_classes) is None:
@@ -235,6 +235,6 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
                 raise ValueError(
                     f"the {name} set of {type(self).__name__} has {len(wrong)} labels outside"
                     f" 0..{classes - 1}, the first is {int(labels[first])} of image {first}:"
-                    " mend its label file, or download it anew"
+                    " fix its label file, or download it again"
                 )
         return storage

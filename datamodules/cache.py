@@ -1,10 +1,10 @@
 """Folders of images, decoded once into a memory-mapped cache on disk.
 
-A cache's name carries a fingerprint of its content, which is compared before the cache is used: all of it is read the
-first time that this machine sees the file, and again whenever the file's size, times or inode have changed since. What
-was found right is noted beside it, in a file that ends in .verified. So no change that goes through the file system
-stays unseen, be it a lost part, a zeroed page or a single bit; what a disk loses by itself under an unchanged file is
-the disk's business. A damaged cache is built anew.
+A cache's name contains a fingerprint of its content, which is compared before the cache is used. All of the cache is
+read the first time that this machine sees the file, and again whenever the file's size, times or inode have changed. A
+result of "equal" is noted beside the cache, in a file that ends in .verified. So every change that goes through the
+file system is found: a lost part, a zeroed page, a single bit. Errors of the disk itself, under an unchanged file, are
+not found. A damaged cache is built again.
 """
 
 import errno
@@ -26,43 +26,43 @@ from datamodules.decode import Decoder
 from datamodules.storage import Pixels, digest
 from gan_lightning.data.files import Page, reason, shown, write_whole
 
-LAYOUT = 3  # of the cache; another number makes every older cache stale
-_CHUNK = 512  # images that wait for being written, at most
+LAYOUT = 3  # of the cache; another number makes every older cache invalid
+_CHUNK = 512  # most images that wait to be written
 _HASHED = 1 << 24  # bytes of a cache that are compared at a time
-_SHOWN = 5  # bad files that an error names
-_verified: dict[Path, list[int]] = {}  # by this process; where nothing may be written beside a cache, this alone
+_SHOWN = 5  # most bad files that an error names
+_verified: dict[Path, list[int]] = {}  # by this process; the only note where nothing can be written beside a cache
 
 
 def default_cache_dir() -> Path:
-    """The folder that the environment variable GAN_LIGHTNING_CACHE names, or else ~/.cache/gan_lightning."""
+    """Return the folder in the environment variable GAN_LIGHTNING_CACHE, or else ~/.cache/gan_lightning."""
     return Path(os.environ.get("GAN_LIGHTNING_CACHE") or Path.home() / ".cache" / "gan_lightning")
 
 
 def decode_cached(root: Path, images: Sequence[Path | Page], decoder: Decoder, cache_dir: Path | None = None) -> Pixels:
-    """The images, in this order, memory-mapped: decoded by all cores the first time, read from disk later.
+    """Return the images, in this order, memory-mapped; all cores decode them once, later calls read the cache.
 
-    The cache belongs to `root`, the files' paths in it, their sizes and modification times, the pages' numbers, and the
-    decoder's settings; when any of these changes, it is built anew. Of two processes that need the same, the second
-    waits for the first. It appears under its name only when it is complete. Old caches are never deleted: the folder
-    may be emptied at will.
+    The cache depends on `root`, the files' paths in it, their sizes and modification times, the pages' numbers, and the
+    decoder's settings. When one of these changes, the cache is built again. If two processes need the same cache, the
+    second waits for the first. The cache gets its name only when it is complete. Old caches are never deleted; the user
+    may empty the folder at any time.
 
     Args:
-        root: the folder that the files lie in.
-        images: at least one image file, or page of one.
-        decoder: what turns an image into an array.
+        root: the folder that contains the files.
+        images: one or more image files, or pages of image files.
+        decoder: turns an image into an array.
         cache_dir: where caches are kept; None means `default_cache_dir()`.
 
     Raises:
-        ValueError: if any image cannot be decoded; it names the first ones and says how many there are.
-        FileNotFoundError: if a file is not there.
-        OSError: if the cache cannot be written.
+        ValueError: an image cannot be decoded; the message names the first ones and says how many there are.
+        FileNotFoundError: a file is missing.
+        OSError: the cache cannot be written.
     """
     cache_dir = default_cache_dir() if cache_dir is None else Path(cache_dir)
     chosen = [image if isinstance(image, Page) else Page(image) for image in images]
     key = _key(root, chosen, decoder)
     shape = (len(chosen), *decoder.shape)
     if (cached := _open(cache_dir, key, shape, decoder.dtype)) is not None:
-        return cached  # without the lock: a folder that is shared read-only serves too
+        return cached  # without the lock, since a shared folder may be read-only
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(cache_dir / f"{key}.lock"):
@@ -86,22 +86,22 @@ def _key(root: Path, images: Sequence[Page], decoder: Decoder) -> str:
         except OSError as error:
             missing = "is a link that leads nowhere" if image.file.is_symlink() else "is missing"
             what = missing if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-            raise type(error)(f"{shown(image.file)} {what}: mend it, or take it out of {shown(root)}") from None
+            raise type(error)(f"{shown(image.file)} {what}: fix it, or take it out of {shown(root)}") from None
         entries.append((image.name(root), status.st_size, status.st_mtime_ns))
-    # with the folder itself: parallel folders may hold other images of equal names, sizes and times
+    # with the folder itself: parallel folders may hold other images with the same names, sizes and times
     return digest(LAYOUT, str(root.resolve()), decoder, entries)
 
 
 def _size(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """Bytes of all arrays."""
+    """Bytes of an array of this shape and type."""
     return math.prod(shape) * dtype.itemsize
 
 
-# ---------------------------------------------------------------------- looking at one
+# ---------------------------------------------------------------------- reading a cache
 
 
 def _open(cache_dir: Path, key: str, shape: tuple[int, ...], dtype: np.dtype) -> Pixels | None:
-    """The finished cache, if it is there and its content is what its name promises."""
+    """Return the finished cache, if it is there and its content fits the fingerprint in its name."""
     for path in cache_dir.glob(f"{key}-*.npy"):
         try:
             values = _mapped(path, shape, dtype)
@@ -113,16 +113,16 @@ def _open(cache_dir: Path, key: str, shape: tuple[int, ...], dtype: np.dtype) ->
 
 
 def _content(path: Path, key: str) -> str:
-    """The fingerprint of the content that a cache's name promises."""
+    """Return the fingerprint of the content, which is part of a cache's name."""
     return path.stem.removeprefix(f"{key}-")
 
 
 def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """The array in a file.
+    """Map the array in a file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError, EOFError: it holds no such array, or not all of it.
+        OSError: the file cannot be read.
+        ValueError, EOFError: the file holds another array, or only a part of it.
     """
     values = np.lib.format.open_memmap(path, mode="r").view(np.ndarray)
     if values.shape != shape or values.dtype != dtype or not values.flags.c_contiguous:
@@ -131,7 +131,7 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def _is_verified(path: Path) -> bool:
-    """Whether the file is as it was when its content was compared last."""
+    """Whether the file has not changed since its content was last compared."""
     state = _state(path)
     if _verified.get(path) == state:
         return True
@@ -142,10 +142,10 @@ def _is_verified(path: Path) -> bool:
 
 
 def _verify(path: Path, values: np.ndarray, content: str) -> bool:
-    """Compare all of a cache with its fingerprint; take a note of it that is right."""
+    """Compare all of a cache with its fingerprint, and note it if they are equal."""
     state = _state(path)
     found = _fingerprint(values.shape, values.dtype)
-    # read, not through the map: of a failing disk, a map would end the process
+    # read, not mapped: on a failing disk, a map would end the process
     with (
         path.open("rb") as file,
         tqdm(total=values.nbytes, desc=f"verifying {path.name}", unit="B", unit_scale=True, disable=None) as bar,
@@ -169,7 +169,7 @@ def _remember(path: Path, state: list[int]) -> None:
 
 
 def _state(path: Path) -> list[int]:
-    """What no change of a file's content leaves alone."""
+    """Return the size, times and inode of a file; every change of its content changes one of them."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
@@ -179,7 +179,7 @@ def _note(path: Path) -> Path:
 
 
 def _fingerprint(shape: tuple[int, ...], dtype: np.dtype) -> Any:
-    """A hash that has begun with the header."""
+    """Return a hash that has begun with the header."""
     return blake2b(repr(_header(shape, dtype)).encode(), digest_size=16)
 
 
@@ -187,7 +187,7 @@ def _header(shape: tuple[int, ...], dtype: np.dtype) -> dict[str, Any]:
     return {"descr": dtype.str, "fortran_order": False, "shape": shape}
 
 
-# ---------------------------------------------------------------------- making one
+# ---------------------------------------------------------------------- building a cache
 
 
 def _build(root: Path, images: Sequence[Page], decoder: Decoder, cache_dir: Path, key: str) -> Path:
@@ -196,12 +196,12 @@ def _build(root: Path, images: Sequence[Page], decoder: Decoder, cache_dir: Path
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     for damaged in cache_dir.glob(f"{key}-*.npy"):
         if damaged.is_dir():
-            raise IsADirectoryError(f"{damaged} is a folder, where a file is to be: remove it")
+            raise IsADirectoryError(f"{damaged} is a folder and must be a file: remove it")
         damaged.unlink()
-    part = cache_dir / f"{key}.part"  # one of a killed process is written over: the lock is ours
+    part = cache_dir / f"{key}.part"  # that of a killed process is overwritten, since we hold the lock
     try:
         with part.open("wb") as out:
-            # written as a stream, not through a memory map: on a full disk that would end in a bus error
+            # written as a stream, not through a memory map, which would end the process with a bus error on a full disk
             np.lib.format.write_array_header_1_0(out, _header(shape, decoder.dtype))
             name = _fingerprint(shape, decoder.dtype)
             for values in _decoded(root, images, decoder):
@@ -218,12 +218,12 @@ def _build(root: Path, images: Sequence[Page], decoder: Decoder, cache_dir: Path
 
 
 def _decoded(root: Path, images: Sequence[Page], decoder: Decoder) -> Iterator[np.ndarray]:
-    """All arrays, in order. A bad image does not end it, but an error follows that tells of all of them."""
+    """Yield all arrays, in order; after a bad image, decode the rest and then raise an error about all bad ones."""
 
     def decode(image: Page) -> np.ndarray | str:
         try:
             return np.ascontiguousarray(decoder(image))
-        except Exception as error:  # Pillow raises a dozen kinds for damaged files
+        except Exception as error:  # Pillow raises many kinds for damaged files
             return f"{image} ({reason(error)})"
 
     bad = []
@@ -241,6 +241,5 @@ def _decoded(root: Path, images: Sequence[Page], decoder: Decoder) -> Iterator[n
     if bad:
         more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         raise ValueError(
-            f"{len(bad)} of {len(images)} images cannot be decoded, mend or remove them:"
-            f" {'; '.join(bad[:_SHOWN])}{more}"
+            f"{len(bad)} of {len(images)} images cannot be decoded, fix or remove them: {'; '.join(bad[:_SHOWN])}{more}"
         )

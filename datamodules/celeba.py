@@ -17,16 +17,17 @@ from gan_lightning.ranges import PositiveInt
 class CelebA(ImageDataModule):
     """CelebA (Liu et al., 2015), aligned: RGB faces of 178 x 218 pixels; labels are 40 attributes, float32 in {0, 1}.
 
-    Read from torchvision's own layout, `root`/celeba, and decoded once into a cache on disk (see `decode_cached`).
+    They are read from torchvision's own layout, `root`/celeba, and decoded once into a cache (see `decode_cached`).
 
     Args:
-        root: the folder that holds, or is to hold, the folder celeba.
-        crop: side in pixels of the square cut from the middle of each file; 178 (the whole width) and 148 are usual.
+        root: the folder that contains the folder celeba, or where it will be made.
+        crop: side in pixels of the square that is cut from the middle of each file; 178 (the whole width) and 148 are
+            usual.
         image_size: height and width of the images that networks see.
-        load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
-            null stores them as networks see them.
-        reference: which split to evaluate against.
-        download: fetch the files where they are missing; this needs the package gdown.
+        load_size: height and width of the images that are stored, from which training cuts `image_size` at random;
+            null stores them at `image_size`.
+        reference: the split for evaluation.
+        download: download the files that are missing; this needs the package gdown.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
@@ -53,16 +54,16 @@ class CelebA(ImageDataModule):
         self.cache_dir = cache_dir
 
     def prepare_data(self) -> None:
-        """Download and decode what is missing. Raises FileNotFoundError, saying which files go where, if that fails."""
+        """Download and decode the missing files; raise FileNotFoundError, with names and place, if that fails."""
         for split in ("train", self.reference):
             self._decode(self._obtain(split, self.download))
 
     def training_storage(self) -> ImageStorage:
-        """The training split."""
+        """Load the training split."""
         return self._load("train")
 
     def reference_storage(self) -> ImageStorage:
-        """The split that `reference` names."""
+        """Load the split that `reference` names."""
         return self._load(self.reference)
 
     def _load(self, split: str) -> ImageStorage:

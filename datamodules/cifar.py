@@ -16,14 +16,14 @@ from gan_lightning.ranges import PositiveInt
 class CIFAR(ImageDataModule):
     """CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): 50,000 + 10,000 RGB images of 32 x 32 pixels with class labels.
 
-    Read from torchvision's own layout and kept in memory.
+    They are read from torchvision's own layout and kept in memory.
 
     Args:
-        root: the folder that holds, or is to hold, the folder cifar-10-batches-py or cifar-100-python.
-        name: which of the two; CIFAR100 has its 100 fine labels.
-        reference: which split to evaluate against. Most published FIDs on CIFAR-10 are against "train".
-        download: fetch the files where they are missing.
-        image_size: height and width: 32 as they are, any other resampled.
+        root: the folder that contains the folder cifar-10-batches-py or cifar-100-python, or where it will be made.
+        name: the data set, "CIFAR10" or "CIFAR100"; the latter has its 100 fine labels.
+        reference: the split for evaluation. Most published FIDs on CIFAR-10 use "train".
+        download: download the files that are missing.
+        image_size: height and width; 32 keeps the images unchanged, any other size resamples them.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
             `ImageDataModule`.
     """
@@ -46,19 +46,19 @@ class CIFAR(ImageDataModule):
 
     @property
     def num_classes(self) -> int:
-        """Ten or a hundred."""
+        """Number of classes: 10 or 100."""
         return 10 if self.dataset == "CIFAR10" else 100
 
     def prepare_data(self) -> None:
-        """Download what is missing. Raises FileNotFoundError, saying which files go where, if that fails."""
+        """Download the missing files; raise FileNotFoundError, with their names and place, if that fails."""
         self._obtain("train", self.download)
 
     def training_storage(self) -> ImageStorage:
-        """The training split."""
+        """Load the training split."""
         return self._load("train")
 
     def reference_storage(self) -> ImageStorage:
-        """The split that `reference` names."""
+        """Load the split that `reference` names."""
         return self._load(self.reference)
 
     def _load(self, split: str) -> ImageStorage:

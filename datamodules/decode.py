@@ -1,4 +1,4 @@
-"""One image file to one array of a stated size, channels and depth."""
+"""Decoding of one image file into an array of a given size, number of channels and depth."""
 
 import itertools
 import math
@@ -23,19 +23,19 @@ _PIL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 @dataclass(frozen=True)
 class Decoder:
-    """How image files become arrays: the one policy of all folders.
+    """The one way in which image files of all folders become arrays.
 
-    Orientation noted by a camera (EXIF) is applied first. Then:
+    The orientation that a camera noted (EXIF) is applied first. Then:
 
-    - `region` is cut out: the "whole" image, its "left" or "right" half (two images side by side in one file; of an odd
-      width the middle column is left out), or, given as a number, the square of so many pixels in its middle.
-    - The region is brought to `size` by antialiased bicubic resampling. `fit` says how, where the shape differs: "crop"
+    - `region` is cut out: the "whole" image, its "left" or "right" half (two images side by side in one file; the
+      middle column of an odd width is left out), or, if it is a number, the centred square with this side in pixels.
+    - The region is brought to `size` by antialiased bicubic resampling. `fit` says how, if the shape differs: "crop"
       scales until both sides are covered and keeps the middle; "stretch" changes the aspect ratio; "pad" scales until
-      the whole region is inside and fills up with black (with 4 channels: transparent black).
-    - `channels`: 1 grey (of colour, the ITU-R 601 luma), 3 RGB (of grey, the value three times), 4 RGBA (without alpha:
-      opaque). Where 1 or 3 are asked of an image with transparency, it is laid over white.
+      the whole region is inside and adds black borders (with 4 channels: transparent black).
+    - `channels`: 1 grey (for colour images the ITU-R 601 luma), 3 RGB (for grey images the value three times), 4 RGBA
+      (opaque for images without alpha). With 1 or 3, an image with transparency is laid over white.
     - `bits`: 8 or 16. 16 bits become 8 by division by 257, rounded; 8 become 16 by multiplication by 257: black and
-      white stay what they are. Grey files and PNG carry 16 bits; other 16-bit colour Pillow reads as 8-bit.
+      white are kept. Grey files and PNG can have 16 bits; Pillow reads other 16-bit colour images with 8 bits.
 
     Args:
         size: height and width of the array.
@@ -53,20 +53,20 @@ class Decoder:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of every array: (C, H, W)."""
+        """Shape of every array: (C, H, W)."""
         return (self.channels, *self.size)
 
     @property
     def dtype(self) -> np.dtype:
-        """uint8 or uint16."""
+        """Type of every array: uint8 or uint16."""
         return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
 
     def __call__(self, image: Path | Page) -> np.ndarray:
-        """The image in a file, or a page of it, as uint8 or uint16 (C, H, W).
+        """Decode the image in a file, or in a page of it, to uint8 or uint16 (C, H, W).
 
         Raises:
-            Exception: as of `open_image`: whatever Pillow raises for a damaged file (its kinds are many).
-            ValueError: if the pixels have no known range, or the region is larger than the image.
+            Exception: as from `open_image`: any of the many kinds that Pillow raises for a damaged file.
+            ValueError: the pixels have no known range, or the region is larger than the image.
         """
         with open_image(image) as opened:
             if (deep := deep_values(opened, image)) is not None:
@@ -76,10 +76,10 @@ class Decoder:
         return values if self.bits == 8 else values.astype(np.uint16) * 257
 
     def _deep(self, values: np.ndarray) -> np.ndarray:
-        """The array of uint16 (H, W, C), each channel of which Pillow can only resample as floats."""
+        """Resample uint16 (H, W, C), each channel by itself and as floats, which is all that Pillow offers for it."""
         planes = as_channels(torch.from_numpy(values).permute(2, 0, 1)[None], self.channels)[0].numpy()
         planes = planes.astype(np.float32)
-        opacity = planes[3:] / 65535  # of RGBA alone; colours that cannot be seen have no part in their neighbours
+        opacity = planes[3:] / 65535  # of RGBA only; invisible colours must not affect their neighbours
         planes[:3] *= opacity if len(opacity) else 1
         planes = np.stack([np.asarray(self._resample(Image.fromarray(plane))) for plane in planes])
         planes = planes.clip(0, 65535).astype(np.float64)  # bicubic resampling overshoots at edges
@@ -89,7 +89,7 @@ class Decoder:
         return np.rint(planes.clip(0, 65535) / (257 if self.bits == 8 else 1)).astype(self.dtype)
 
     def _colours(self, image: Image.Image) -> Image.Image:
-        """The image in the mode of `channels`; transparency laid over white where that mode has none."""
+        """Return the image in the mode of `channels`; transparency is laid over white if that mode has none."""
         image = shallow(image)
         if self.channels != 4 and image.mode in ("LA", "RGBA"):
             image = image.convert("RGBA")
@@ -97,7 +97,7 @@ class Decoder:
         return image.convert(_PIL_MODES[self.channels])
 
     def _resample(self, image: Image.Image) -> Image.Image:
-        """The region of the image, at `size`."""
+        """Return the region of the image, at `size`."""
         image = self._cut(image)
         height, width = self.size
         scales = width / image.width, height / image.height
@@ -114,11 +114,11 @@ class Decoder:
         return padded
 
     def _cut(self, image: Image.Image) -> Image.Image:
-        """The region alone, or resampling would mix in what lies beyond it."""
+        """Return the region alone; without this, resampling would mix in pixels from outside of it."""
         return image if self.region == "whole" else image.crop(self._box(*image.size))
 
     def _box(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of the region."""
+        """Return left, top, right and bottom of the region."""
         if self.region == "left" and width > 1:
             return 0, 0, width // 2, height
         if self.region == "right" and width > 1:
@@ -133,12 +133,13 @@ class Decoder:
 class TileDecoder(Decoder):
     """Tiles of one image file at its own resolution, in an array (tiles, C, H, W).
 
-    They lie on a grid over the whole region, with as many columns and rows as suit its shape, apart or overlapping as
-    they have to; a single one lies in the middle. Nothing is resampled: an image smaller than a tile is refused.
+    The tiles lie on a grid over the whole region, with as many columns and rows as fit its shape. They lie apart or
+    overlap, as their number requires; a single one lies in the middle. Nothing is resampled: an image smaller than a
+    tile is refused.
 
     Args:
         size: height and width of a tile.
-        tiles: how many.
+        tiles: number of tiles.
     """
 
     tiles: int = 1
@@ -149,16 +150,16 @@ class TileDecoder(Decoder):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of every array: (tiles, C, H, W)."""
+        """Shape of every array: (tiles, C, H, W)."""
         return (self.tiles, self.channels, *self.size)
 
     def __call__(self, image: Path | Page) -> np.ndarray:
-        """The tiles of the image as uint8 or uint16 (tiles, C, H, W); errors as of `Decoder`."""
+        """Return the tiles of the image as uint8 or uint16 (tiles, C, H, W); errors are those of `Decoder`."""
         stack = super().__call__(image)  # (C, tiles · H, W)
         return stack.reshape(self.channels, self.tiles, *self.size).swapaxes(0, 1)
 
     def _resample(self, image: Image.Image) -> Image.Image:
-        """The tiles of the region, one below the other."""
+        """Return the tiles of the region, one below the other."""
         image = self._cut(image)
         height, width = self.size
         if image.height < height or image.width < width:
@@ -177,5 +178,5 @@ class TileDecoder(Decoder):
 
 
 def _spread(free: int, count: int) -> list[int]:
-    """`count` places from 0 to `free`, at equal distances; a single one is the middle."""
+    """Return `count` places from 0 to `free`, at equal distances; a single one is the middle."""
     return [free // 2] if count == 1 else [free * i // (count - 1) for i in range(count)]

@@ -1,4 +1,4 @@
-"""The embedded digits: a tenth of MNIST that comes with the package, for a first run without any download."""
+"""The embedded digits: a tenth of MNIST that is part of the package, for a first run without a download."""
 
 from importlib.resources import files
 from typing import Any
@@ -15,12 +15,13 @@ ASSET = files("datamodules") / "assets" / "digits.npz"
 
 
 class Digits(ImageDataModule):
-    """8,000 handwritten digits to train on and 2,000 as the reference, 10 classes, grey; nothing to download.
+    """8,000 handwritten digits for training and 2,000 as the reference, 10 classes, grey; nothing to download.
 
     Args:
-        image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
-        labels_per_class: for semi-supervised training, how many images of each class keep their label; the others
-            have -1, and half of every training batch is labelled. None: all keep it.
+        image_size: height and width; 28 keeps the images unchanged, 32 adds two black pixels on each side, any other
+            size resamples them.
+        labels_per_class: for semi-supervised training, how many images of each class keep their label. The others
+            get the label -1, and half of every training batch is labelled. None: all images keep their labels.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
             `ImageDataModule`.
     """
@@ -37,15 +38,15 @@ class Digits(ImageDataModule):
 
     @property
     def num_classes(self) -> int:
-        """Ten."""
+        """Number of classes: 10."""
         return 10
 
     def training_storage(self) -> ImageStorage:
-        """The training digits."""
+        """Load the training digits."""
         return self._load("train")
 
     def reference_storage(self) -> ImageStorage:
-        """The reference digits; none of them is among the training digits."""
+        """Load the reference digits; none of them is among the training digits."""
         return self._load("reference")
 
     def _load(self, split: str) -> ImageStorage:

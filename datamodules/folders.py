@@ -1,10 +1,9 @@
 """Folders of your own images: labelled or not, paired, unpaired. Seven formats, any size and shape.
 
-They are PNG, JPEG, TIFF, WebP, GIF, BMP and PPM (with PBM, PGM, PNM, PFM). Each page of a TIFF file is an image;
-animations are refused. All images are decoded once into a cache on disk (see `datamodules.cache`) by one policy
-(`datamodules.decode.Decoder`), and every bad file is told of before the first step. Where there is no test folder, a
-share of the training images is held out as the reference set: a random choice that is the same in every run with the
-same files.
+The formats are PNG, JPEG, TIFF, WebP, GIF, BMP and PPM (with PBM, PGM, PNM, PFM). Each page of a TIFF file is an image;
+animations are refused. All images are decoded once into a cache on disk (see `datamodules.cache`) in one way
+(`datamodules.decode.Decoder`). Every bad file is reported before the first step. If there is no test folder, a share of
+the training images is held out as the reference set: a random choice that is equal in every run with the same files.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ _SHOWN = 5  # names that an error lists
 
 
 class _FolderModule(ImageDataModule):
-    """What all kinds of folders share: the hold-out and the cache."""
+    """Base class of all kinds of folders, with the hold-out and the cache."""
 
     train: Path | tuple[Path, Path | None]
     test: Path | tuple[Path, Path | None] | None
@@ -45,7 +44,7 @@ class _FolderModule(ImageDataModule):
     ):
         super().__init__(image_size, **kwargs)
         if not 0 <= holdout < 1:
-            raise ValueError(f"holdout={holdout} is no share: make it at least 0 (evaluate on all) and less than 1")
+            raise ValueError(f"holdout={holdout} is not a share: make it at least 0 (evaluate on all) and less than 1")
         self.holdout = holdout
         self.cache_dir = cache_dir
 
@@ -53,7 +52,7 @@ class _FolderModule(ImageDataModule):
         """Decode every image, in one process of each machine.
 
         Raises:
-            ValueError: beside what the storages raise, if an image would be both trained on and evaluated against.
+            ValueError: an image would be both trained on and evaluated against, or a storage raises it.
         """
         for train, test in zip(_folders(self.train), _folders(self.test), strict=False):
             refuse_shared(train, test, "take them out of one, or give no test folder, to hold out a share of the other")
@@ -61,7 +60,7 @@ class _FolderModule(ImageDataModule):
         self.reference_storage()
 
     def _split(self, items: Items) -> tuple[Items, Items]:
-        """What is trained on, and what is held out of it as the reference set."""
+        """Return the items to train on, and those that are held out as the reference set."""
         if not self.holdout:
             return items, items
         count = max(round(len(items) * self.holdout), min(_FEWEST_HELD, len(items) // 4), min(2, len(items) // 2), 1)
@@ -69,31 +68,31 @@ class _FolderModule(ImageDataModule):
             folders = " and ".join(map(shown, _folders(self.train)))
             raise ValueError(
                 f"holdout={self.holdout} of {len(items)} images, in {folders}, leaves none to train on or none to "
-                "evaluate against: give more images, or set holdout to 0 to evaluate against those that are trained on"
+                "evaluate against: give more images, or set holdout to 0 to evaluate against the training images"
             )
         held = random_rows(len(items), count)
         return items.subset(np.setdiff1d(np.arange(len(items)), held)), items.subset(held)
 
 
 class ImageFolder(_FolderModule):
-    """A folder of images, in sub-folders of any depth; or one whose sub-folders are the classes.
+    """A folder of images, in sub-folders of any depth; or a folder with one sub-folder for each class.
 
     Args:
         train: folder of the training images.
         test: folder of the reference images; null holds out a share of `train`.
-        holdout: share of `train` that is the reference set and not trained on, where `test` is null; 0 trains on all
-            images and evaluates against the same.
-        labelled: each sub-folder of `train` is a class, numbered in the order of their names, that of numbers where all
-            are numbers; `test` has the same ones.
-        class_names: the classes in the order of their numbers, where some of them have no images in `train`: a model of
-            them all goes on with these numbers. Null: the sub-folders of `train`, each of which has images.
+        holdout: share of `train` that is the reference set and not trained on, if `test` is null; with 0, all images
+            are both trained on and evaluated against.
+        labelled: each sub-folder of `train` is a class. The classes are numbered in the order of their names, which is
+            numeric if all names are numbers. `test` has the same sub-folders.
+        class_names: the classes in the order of their numbers, if some of them have no images in `train`. It keeps the
+            numbers for a model that was trained on all of them. Null: the sub-folders of `train`, each with images.
         image_size: height and width of the images that networks see.
-        load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
-            null stores them as networks see them.
+        load_size: height and width of the images that are stored, from which training cuts `image_size` at random;
+            null stores them at `image_size`.
         fit: how images of another shape are brought to `load_size`: "crop" covers it and keeps the middle, "stretch"
-            changes the aspect ratio, "pad" fits inside and fills up with black.
-        channels: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
-        bits: 16 keeps 16-bit images as they are (see `Decoder`); 8 scales them.
+            changes the aspect ratio, "pad" fits the image inside and adds black borders.
+        channels: 1 grey, 3 RGB, 4 RGBA. With 1 or 3, transparent images are laid over white.
+        bits: 16 keeps 16-bit images unchanged (see `Decoder`); 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
@@ -141,16 +140,16 @@ class ImageFolder(_FolderModule):
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes; None where there are none."""
+        """Number of classes; None if there are none."""
         return len(self.classes) if self.labelled else None
 
     def training_storage(self) -> ImageStorage:
-        """The images of `train`, or what is not held out of them."""
+        """Load the images of `train`, without those that are held out."""
         items = self._load(self.train)
         return self._split(items)[0] if self.test is None else items
 
     def reference_storage(self) -> ImageStorage:
-        """The images of `test`, or what is held out of `train`."""
+        """Load the images of `test`, or those that are held out of `train`."""
         return self._split(self._load(self.train))[1] if self.test is None else self._load(self.test)
 
     def _load(self, folder: Path) -> ImageStorage:
@@ -159,7 +158,7 @@ class ImageFolder(_FolderModule):
         return ImageStorage(decode_cached(folder, images, self.decoder, self.cache_dir), labels)
 
     def _labels(self, folder: Path, images: Sequence[Page]) -> Tensor:
-        """Classes of a folder's images, int64 (N,)."""
+        """Return the classes of a folder's images, int64 (N,)."""
         classes = self.classes
         number = {composed(name): index for index, name in enumerate(classes)}
         labels = []
@@ -184,28 +183,29 @@ class ImageFolder(_FolderModule):
 class PairedFolder(_FolderModule):
     """Pairs of aligned images: side by side in one file, or in two parallel folders under equal names.
 
-    A is the left half, or the image in `train`; B is the right half, or the image of the same name (of any suffix) in
-    `train_b`. Source and target are cut and mirrored together.
+    A is the left half, or the image in `train`; B is the right half, or the image with the same name (and any suffix)
+    in `train_b`. Source and target are cut and mirrored together.
 
     Args:
-        train: folder of the training pairs, or, where `train_b` is given, of their images A.
+        train: folder of the training pairs, or, if `train_b` is given, of their images A.
         train_b: folder of the training images B; null means that A and B are side by side in the files of `train`.
         test: folder of the reference pairs, or of their images A; null holds out a share of the training pairs.
-        test_b: folder of the reference images B, where `train_b` is given.
-        direction: "AtoB" makes A the source and B the target, "BtoA" the other way round.
-        held_out: names, as paths in `train` without suffix (of a third page, with #3 behind), of the pairs that are the
-            reference set and not trained on, where `test` is null. Null: a random share.
-        holdout: that share, where `held_out` is null too; 0 trains on all pairs and evaluates against the same.
+        test_b: folder of the reference images B, if `train_b` is given.
+        direction: "AtoB" makes A the source and B the target, "BtoA" makes B the source and A the target.
+        held_out: names of the pairs that are the reference set and not trained on, if `test` is null: paths in `train`
+            without suffix (#3 at the end names the third page of a file). Null: a random share.
+        holdout: the random share that is held out, if `test` and `held_out` are null; with 0, all pairs are both
+            trained on and evaluated against.
         image_size: height and width of the images that networks see.
-        load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
-            null stores them as networks see them.
-        tiles: cut so many tiles of `load_size` out of each image at its own resolution, on a grid that covers as much
-            of it as they can, for training and for evaluation; null brings whole images to `load_size`.
+        load_size: height and width of the images that are stored, from which training cuts `image_size` at random;
+            null stores them at `image_size`.
+        tiles: number of tiles of `load_size` that are cut from each image at its own resolution, on a grid that covers
+            as much of it as possible, for training and for evaluation; null brings whole images to `load_size`.
         fit: how images of another shape are brought to `load_size`: "crop" covers it and keeps the middle, "stretch"
-            changes the aspect ratio, "pad" fits inside and fills up with black. Tiles need none.
-        channels_source: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
-        channels_target: likewise.
-        bits: 16 keeps 16-bit images as they are (see `Decoder`); 8 scales them.
+            changes the aspect ratio, "pad" fits the image inside and adds black borders. It has no effect on tiles.
+        channels_source: of the source: 1 grey, 3 RGB, 4 RGBA. With 1 or 3, transparent images are laid over white.
+        channels_target: of the target: 1 grey, 3 RGB, 4 RGBA. With 1 or 3, transparent images are laid over white.
+        bits: 16 keeps 16-bit images unchanged (see `Decoder`); 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
@@ -254,16 +254,16 @@ class PairedFolder(_FolderModule):
         ]
 
     def training_storage(self) -> PairedStorage:
-        """The training pairs, or what is not held out of them."""
+        """Load the training pairs, without those that are held out."""
         items = self._load(*self.train)
         return self._tiled(self._split(items)[0] if self.test is None else items)
 
     def reference_storage(self) -> PairedStorage:
-        """The test pairs, or what is held out of the training pairs."""
+        """Load the test pairs, or those that are held out of the training pairs."""
         return self._tiled(self._split(self._load(*self.train))[1] if self.test is None else self._load(*self.test))
 
     def _tiled(self, pairs: PairedStorage) -> PairedStorage:
-        """The tiles of pairs, where they are in tiles."""
+        """Return the tiles of pairs, if `tiles` is set; else the pairs."""
         return pairs if self.tiles is None else PairedStorage(pairs.source.tiled(), pairs.target.tiled())
 
     def _split(self, items: Items) -> tuple[Items, Items]:
@@ -272,10 +272,10 @@ class PairedFolder(_FolderModule):
         folder, other = self.train
         images = pages(folder) if other is None else matched(folder, other)[0]
         names = [composed(image.name(folder, suffix=False)) for image in images]
-        wanted = [composed(name) for name in self.held_out]
-        if missing := sorted(set(wanted) - set(names)):
+        chosen = [composed(name) for name in self.held_out]
+        if missing := sorted(set(chosen) - set(names)):
             raise ValueError(f"held_out names images that are not in {shown(folder)}: {', '.join(map(shown, missing))}")
-        held = np.isin(names, wanted)
+        held = np.isin(names, chosen)
         if not held.any() or held.all():
             raise ValueError(
                 f"held_out names {held.sum()} of the {len(held)} images of {folder}: leave some on each side"
@@ -295,7 +295,7 @@ class PairedFolder(_FolderModule):
             decode_cached(folder, images, replace(decoder, region=region), self.cache_dir)
             for (folder, images, region), decoder in zip(sides, self.decoders, strict=True)
         )
-        if b is not None and self.tiles is not None:  # now that all files are known to be readable
+        if b is not None and self.tiles is not None:  # after decoding, so that all files are known to be readable
             _check_sizes(pages_a, pages_b)
         return PairedStorage(source, target)
 
@@ -303,24 +303,27 @@ class PairedFolder(_FolderModule):
 class UnpairedFolder(_FolderModule):
     """Two folders of unrelated images, domain A and domain B, in sub-folders of any depth.
 
-    An epoch is as long as the larger domain. The reference set is as long as the smaller one, for a batch holds as many
-    images of A as of B: the first ones in the order of their names; the rest of the larger domain is left out.
+    An epoch is as long as the larger domain. The reference set is as long as the smaller one, since a batch holds as
+    many images of A as of B. It takes the first images in the order of their names; the rest of the larger domain is
+    left out.
 
     Args:
         train_a: folder of the training images A, often called trainA.
         train_b: folder of the training images B, often called trainB.
-        test_a: folder of the reference images A, often called testA; null, as `test_b`, holds out a share of `train_a`.
-        test_b: folder of the reference images B, often called testB; null, as `test_a`, holds out a share of `train_b`.
-        holdout: share of each training folder that is the reference set and not trained on, where there are no test
-            folders; 0 trains on all images and evaluates against the same.
+        test_a: folder of the reference images A, often called testA; null holds out a share of `train_a`, and `test_b`
+            must then be null too.
+        test_b: folder of the reference images B, often called testB; null holds out a share of `train_b`, and `test_a`
+            must then be null too.
+        holdout: share of each training folder that is the reference set and not trained on, if there are no test
+            folders; with 0, all images are both trained on and evaluated against.
         image_size: height and width of the images that networks see.
-        load_size: height and width of the images that are stored, which training cuts at random to `image_size`;
-            null stores them as networks see them.
+        load_size: height and width of the images that are stored, from which training cuts `image_size` at random;
+            null stores them at `image_size`.
         fit: how images of another shape are brought to `load_size`: "crop" covers it and keeps the middle, "stretch"
-            changes the aspect ratio, "pad" fits inside and fills up with black.
-        channels_a: 1 grey, 3 RGB, 4 RGBA. Transparent images are laid over white where 1 or 3 are asked.
-        channels_b: likewise.
-        bits: 16 keeps 16-bit images as they are (see `Decoder`); 8 scales them.
+            changes the aspect ratio, "pad" fits the image inside and adds black borders.
+        channels_a: of A: 1 grey, 3 RGB, 4 RGBA. With 1 or 3, transparent images are laid over white.
+        channels_b: of B: 1 grey, 3 RGB, 4 RGBA. With 1 or 3, transparent images are laid over white.
+        bits: 16 keeps 16-bit images unchanged (see `Decoder`); 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
@@ -358,20 +361,20 @@ class UnpairedFolder(_FolderModule):
         ]
 
     def prepare_data(self) -> None:
-        """Decode every image, in one process of each machine; an image of both domains is refused, too."""
+        """Decode every image, in one process of each machine, and refuse an image that is in both domains."""
         if self.train[0].resolve() != self.train[1].resolve():
-            refuse_shared(*self.train, "an image is of one domain, take them out of the other")
+            refuse_shared(*self.train, "an image belongs to one domain, take them out of the other")
         super().prepare_data()
 
     def training_storage(self) -> UnpairedStorage:
-        """The training images, or what is not held out of them."""
+        """Load the training images, without those that are held out."""
         real_a, real_b = self._load(self.train)
         if self.test is None:
             real_a, real_b = self._split(real_a)[0], self._split(real_b)[0]
         return UnpairedStorage(real_a, real_b)
 
     def reference_storage(self) -> UnpairedStorage:
-        """As many test images of A as of B, or of what is held out of the training images."""
+        """Load as many test images of A as of B, or as many of those that are held out of the training images."""
         if self.test is None:
             real_a, real_b = (self._split(domain)[1] for domain in self._load(self.train))
         else:
@@ -386,7 +389,7 @@ class UnpairedFolder(_FolderModule):
 
 
 def _check_sizes(pages_a: Sequence[Page], pages_b: Sequence[Page]) -> None:
-    """Tiles of two images show the same place only where these are equally large."""
+    """Check that paired images are equally large; only then do their tiles show the same place."""
     for a, b in zip(pages_a, pages_b, strict=True):
         with open_image(a) as image_a, open_image(b) as image_b:
             if image_a.size != image_b.size:
@@ -397,12 +400,12 @@ def _check_sizes(pages_a: Sequence[Page], pages_b: Sequence[Page]) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first names of a list."""
+    """Join the first names of a list."""
     return ", ".join(map(shown, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _folders(given: Path | tuple[Path | None, ...] | None) -> list[Path]:
-    """The folders among one or several, or none."""
+    """Return the folders among one path or several, without None."""
     return [path for path in (given if isinstance(given, tuple) else [given]) if path is not None]
 
 

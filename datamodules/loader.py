@@ -1,7 +1,8 @@
 """Loaders: small iterables over a storage whose order, share and position are exact on any number of ranks.
 
-They are not torch DataLoaders. There is nothing for worker processes to do (a batch is one indexing operation), and
-Lightning leaves the sharding of an iterable of our own to us: no padding, and the same batches on any number of ranks.
+They are not torch DataLoaders. There is no work for worker processes, since a batch is one indexing operation.
+Lightning does not shard an iterable that is not a DataLoader, so the loaders do it: no padding, and equal batches on
+any number of ranks.
 """
 
 import math
@@ -17,27 +18,29 @@ from gan_lightning.data.growth import Growth
 
 
 class TrainingLoader:
-    """An endless stream of shuffled batches, handed out `len(loader)` at a time.
+    """An endless stream of shuffled batches, which yields `len(loader)` of them at a time.
 
-    The stream is one epoch after the other: every item at most once an epoch, in an order that only `seed` and the
-    number of the epoch determine (no global random state is read or changed); what fills no whole batch is left out.
-    Each batch is cut into contiguous parts, one a rank, so that the ranks together see what one rank alone would.
+    The stream is one epoch after the other. An epoch has every item at most once, in an order that only `seed` and the
+    number of the epoch determine; no global random state is read or changed. A remainder that fills no whole batch is
+    left out. Each batch is cut into contiguous parts, one for each rank, so that all ranks together see the batches of
+    a run on one rank.
 
-    `iter()` goes on where the stream stands and never rewinds it. So a run that is stopped anywhere and resumed sees
-    exactly the batches it would have seen, however the trainer counts epochs, limits their batches or repeats `iter()`.
+    `iter()` continues the stream where it is and never goes back. So a run that is stopped at any step and resumed sees
+    exactly the batches of a run without a stop, however the trainer counts epochs, limits their batches or repeats
+    `iter()`.
 
-    Under a `growth`, the images handed out decide how many are in the next batch, and epochs differ in length.
+    With a `growth`, the number of images so far decides the size of the next batch, and epochs differ in length.
 
     Args:
-        storage: what to draw from.
-        batch_size: items in a batch, over all ranks together. A `growth` states its own.
-        seed: names the shuffle.
+        storage: the items.
+        batch_size: items in a batch, on all ranks together. A `growth` has batch sizes of its own.
+        seed: seed of the shuffle.
         rank: this process, 0 to `world_size` - 1.
         world_size: number of processes that share each batch.
-        growth: the model's. None = batches are all of one size.
+        growth: the growth of the model. None: all batches have one size.
 
     Raises:
-        ValueError: if ranks cannot share a batch equally, or the storage does not fill one batch.
+        ValueError: ranks cannot share a batch equally, or the storage does not fill one batch.
     """
 
     def __init__(
@@ -70,12 +73,12 @@ class TrainingLoader:
         self.world_size = world_size
         self.growth = growth
         self._epoch = 0
-        self._position = 0  # items of this epoch that were handed out, on all ranks together
-        self._images = 0  # items of all epochs that were
+        self._position = 0  # items that were yielded in this epoch, on all ranks together
+        self._images = 0  # items that were yielded in all epochs
         self._extents: dict[tuple[float, float, float], tuple[float, float, float]] = {}
 
     def __len__(self) -> int:
-        """Batches in the epoch that the stream is in; at its end, in the next one."""
+        """Return the number of batches in the current epoch; at its end, in the next one."""
         return self._length(self._images, self._position)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -93,32 +96,34 @@ class TrainingLoader:
             yield self.storage.batch(order[first : first + share])
 
     def state_dict(self) -> dict[str, int]:
-        """Where the stream stands, after the last batch that was handed out. The same on every rank."""
+        """Return the place in the stream after the last batch that was yielded, equal on every rank."""
         place = {"epoch": self._epoch, "position": self._position}
         return place if self.growth is None else place | {"images": self._images}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where another loader's stream stood.
+        """Go to the place of another loader's stream.
 
         Raises:
-            ValueError: it is no such place.
+            ValueError: the state is not such a place.
         """
         names = ["epoch", "position"] if self.growth is None else ["epoch", "position", "images"]
         place: list[Any] = [state.get(name) if isinstance(state, dict) else None for name in names]
         if not all(type(number) is int and 0 <= number < 2**63 for number in place) or place[-1] < place[1]:
             raise ValueError(
-                f"the checkpoint does not say where its data stood ({str(state)[:80]}): give one that `train.py fit` "
+                f"the checkpoint does not say where its data were ({str(state)[:80]}): give one that `gan-lightning "
+                "fit` "
                 f"wrote{'' if self.growth is None else ' for a model that grows'}"
             )
         self._epoch, self._position, self._images = (*place, 0)[:3]
 
     def extent(self, epochs: float, batches: float, limit: float = 1.0) -> tuple[float, float, float]:
-        """Epochs, batches and images of a run from the start of the stream that ends with whichever comes first.
+        """Return epochs, batches and images of a run from the start of the stream, up to the first limit reached.
 
         Args:
-            epochs: after which it ends, or infinity.
-            batches: the same.
-            limit: to an epoch's batches, as the trainer's `limit_train_batches`: a number or, as a float, a share.
+            epochs: the most epochs, or infinity.
+            batches: the most batches, or infinity.
+            limit: the most batches in an epoch, as the trainer's `limit_train_batches`: a number or, as a float, a
+                share of the epoch.
         """
         key = epochs, batches, limit
         if key not in self._extents:
@@ -142,11 +147,11 @@ class TrainingLoader:
         return begun, done, images
 
     def _sizes(self, images: int) -> Iterator[tuple[int, float]]:
-        """The batches that come after so many images, as pairs: items a batch, and how many such batches follow."""
+        """Return the batches after the first `images` images, as pairs: items in a batch, number of such batches."""
         return iter([(self.batch_size, math.inf)]) if self.growth is None else self.growth.batches(images)
 
     def _left(self, images: int, position: int) -> list[tuple[int, int]]:
-        """Those of them that an epoch still has."""
+        """Return those of the batches of `_sizes` that still fit into the epoch."""
         runs = []
         for size, count in self._sizes(images):
             fitting = int(min(count, max(0, len(self.storage) - position) // size))
@@ -158,35 +163,35 @@ class TrainingLoader:
         return runs
 
     def _length(self, images: int, position: int) -> int:
-        """Batches in an epoch that stands at this position after so many images; at its end, in the next one."""
+        """Return the batches in the epoch at `position`, after `images` images in all; at its end, in the next one."""
         first = images - position if self._left(images, position) else images
         return sum(count for _, count in self._left(first, 0))
 
 
 class ReferenceLoader:
-    """Every item exactly once, in the storage's own order, over all ranks together; each `iter()` starts anew.
+    """Every item exactly once, in the storage's own order, on all ranks together; each `iter()` starts again.
 
-    A rank has a stretch of the order to itself, the first rank the first one, so that what ranks gather one after the
-    other is in order. Stretches differ in length by at most one; so a rank may have one batch fewer.
+    Each rank has a contiguous part of the order; that of the first rank comes first. So results that are gathered rank
+    by rank are in order. Parts differ in length by at most one; so a rank may have one batch fewer.
 
     Args:
-        storage: what to hand out.
-        batch_size: items in a batch, over all ranks together.
-        image_size: height and width that items are cut to on the device; part of the fingerprint, since it is part of
-            what a reader of this loader sees.
+        storage: the items.
+        batch_size: items in a batch, on all ranks together.
+        image_size: height and width to which items are cut on the device; part of the fingerprint, since it changes the
+            images that a reader of this loader sees.
         rank: this process, 0 to `world_size` - 1.
         world_size: number of processes that share each batch.
-        split: name of the split that the items are of.
+        split: name of the split of the items.
 
     Attributes:
-        shares: for each batch on this rank, the place of its first item in the storage's order, and of one past its
+        shares: for each batch on this rank, the place of its first item in the storage's order, and the place after its
             last.
-        num_items: over all ranks together.
-        fingerprint: the same name only for the same images in the same order, shared out in the same way; the same on
-            every rank and machine.
+        num_items: number of items on all ranks together.
+        fingerprint: a name that is equal only for the same images in the same order, shared out in the same way; it is
+            equal on every rank and machine.
 
     Raises:
-        ValueError: if a full batch has no item for some rank.
+        ValueError: a full batch has no item for some rank.
     """
 
     def __init__(
@@ -214,7 +219,7 @@ class ReferenceLoader:
         self.shares = [(start, min(start + length, end)) for start in range(first, end, length)]
 
     def __len__(self) -> int:
-        """Batches on this rank."""
+        """Return the number of batches on this rank."""
         return len(self.shares)
 
     def __iter__(self) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""MNIST and the sets made in its format."""
+"""MNIST and the data sets in its format."""
 
 from functools import partial
 from pathlib import Path
@@ -21,15 +21,16 @@ class MNIST(ImageDataModule):
     al., 2017).
 
     Args:
-        root: the folder that holds, or is to hold, `name`/raw with the files.
-        name: which of the four.
-        emnist_split: which part of EMNIST; without meaning for the others. EMNIST's images, stored transposed, are put
-            upright, and the classes of "letters" are counted from 0.
-        reference: which split to evaluate against.
-        download: fetch the files where they are missing.
-        image_size: height and width: 28 as they are, 32 with two black pixels around, any other resampled.
-        labels_per_class: for semi-supervised training, how many images of each class keep their label; the others
-            have -1, and half of every training batch is labelled. None: all keep it.
+        root: the folder that contains `name`/raw with the files, or where it will be made.
+        name: the data set, one of the four.
+        emnist_split: the part of EMNIST; the other data sets ignore it. EMNIST's images, which are stored transposed,
+            are put upright, and the classes of "letters" are counted from 0.
+        reference: the split for evaluation.
+        download: download the files that are missing.
+        image_size: height and width; 28 keeps the images unchanged, 32 adds two black pixels on each side, any other
+            size resamples them.
+        labels_per_class: for semi-supervised training, how many images of each class keep their label. The others
+            get the label -1, and half of every training batch is labelled. None: all images keep their labels.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
             `ImageDataModule`.
     """
@@ -56,20 +57,20 @@ class MNIST(ImageDataModule):
 
     @property
     def num_classes(self) -> int:
-        """Ten, or that of the EMNIST split."""
+        """Number of classes: 10, or that of the EMNIST split."""
         return EMNIST_CLASSES[self.emnist_split] if self.dataset == "EMNIST" else 10
 
     def prepare_data(self) -> None:
-        """Download what is missing. Raises FileNotFoundError, saying which files go where, if that fails."""
+        """Download the missing files; raise FileNotFoundError, with their names and place, if that fails."""
         for split in ("train", "test"):
             self._obtain(split, self.download)
 
     def training_storage(self) -> ImageStorage:
-        """The training split."""
+        """Load the training split."""
         return self._load("train")
 
     def reference_storage(self) -> ImageStorage:
-        """The split that `reference` names."""
+        """Load the split that `reference` names."""
         return self._load(self.reference)
 
     def _load(self, split: str) -> ImageStorage:

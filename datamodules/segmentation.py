@@ -1,4 +1,4 @@
-"""Images and their segmentations in two folders, with the U-Net's augmentation.
+"""Folders of images and their segmentations, with the U-Net's augmentation.
 
 Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015, arXiv 1505.04597,
 section 3.1.
@@ -30,7 +30,7 @@ _COARSE = 3  # displacement vectors along each side of an image
 
 @dataclass(frozen=True)
 class MaskDecoder(Decoder):
-    """Resamples to the nearest pixel: between the levels of two classes lies no third class."""
+    """A decoder that resamples to the nearest pixel, since there is no class between the levels of two classes."""
 
     def _resample(self, image: Image.Image) -> Image.Image:
         size = self.size[1], self.size[0]
@@ -49,17 +49,16 @@ def tile_positions(
     turn: bool = False,
     elastic: float = 0,
 ) -> Tensor:
-    """Where in an image each pixel of a random tile comes from.
-
+    """Draw random tiles, and return for each of their pixels the place in the image that it comes from.
     Args:
-        draws: random numbers for N tiles, each of an image of its own.
+        draws: random numbers for N tiles, each from its own image.
         image_size: height and width of the images.
         tile_size: height and width of the tiles.
         border: pixels by which a tile may reach beyond its image.
-        flip: mirror each tile left to right half of the time.
-        turn: turn each by 0, 90, 180 or 270 degrees.
-        elastic: standard deviation, in pixels, of the displacement vectors on a coarse grid of 3x3 over the image,
-            between which displacements are interpolated bicubically.
+        flip: mirror each tile left to right with probability 1/2.
+        turn: turn each tile by 0, 90, 180 or 270 degrees.
+        elastic: standard deviation, in pixels, of the displacement vectors on a coarse grid of 3x3 over the image;
+            between them, displacements are interpolated bicubically.
 
     Returns:
         float32 (N, h, w, 2), column and row of each pixel, on the device of the random numbers.
@@ -88,50 +87,51 @@ def tile_positions(
 
 
 def sample(images: Tensor, positions: Tensor, mode: Literal["bilinear", "nearest"]) -> Tensor:
-    """Float images (N, C, H, W) at positions (N, h, w, 2); beyond an image's border it is mirrored."""
+    """Sample float images (N, C, H, W) at positions (N, h, w, 2); beyond its border, an image is mirrored."""
     where = _normalised(positions, (images.shape[2], images.shape[3]))
     return grid_sample(images, where, mode=mode, padding_mode="reflection", align_corners=True)
 
 
 def _normalised(positions: Tensor, size: tuple[int, int]) -> Tensor:
-    """Columns and rows as `grid_sample` counts them: from -1, the middle of the first pixel, to 1, of the last."""
+    """Convert columns and rows to those of `grid_sample`: -1 is the middle of the first pixel, 1 that of the last."""
     height, width = size
     return 2 * positions / positions.new_tensor([width - 1, height - 1]) - 1
 
 
 class SegmentationFolder(PairedFolder):
-    """A folder of images and one of masks of equal names (of any suffix), whose grey levels are classes.
+    """A folder of images and a folder of masks of equal names (of any suffix), whose grey levels are classes.
 
-    Training takes random tiles of the images, deformed, mirrored, turned and of other grey values, all of a batch at
-    once on the device; source and target of a pair are moved alike. Evaluation takes whole images. A target is a grey
-    image whose levels are spaced evenly: -1 is the first class, 1 the last.
+    Training takes random tiles of the images: deformed, mirrored, turned and with changed grey values, all of a batch
+    at once on the device. Source and target of a pair are moved alike. Evaluation takes whole images. A target is a
+    grey image whose levels are evenly spaced: -1 is the first class, 1 the last.
 
     Args:
         train: folder of the training images.
-        masks: folder of their masks.
-        test: folder of the reference images; null holds some of the training images out.
-        test_masks: folder of their masks, where `test` is given.
-        held_out: names, as paths in `train` without suffix, of the images that are the reference set and not trained
-            on, where `test` is null. Null: a random share.
-        holdout: that share, where `held_out` is null too; 0 trains on all images and evaluates against the same.
+        masks: folder of the masks of the training images.
+        test: folder of the reference images; null holds out some of the training images.
+        test_masks: folder of the masks of the reference images, if `test` is given.
+        held_out: names of the images that are the reference set and not trained on, if `test` is null: paths in `train`
+            without suffix. Null: a random share.
+        holdout: the random share that is held out, if `test` and `held_out` are null; with 0, all images are both
+            trained on and evaluated against.
         levels: grey level, 0 to 255, of each class in the masks, in the order of the classes. [0, 255] makes black
-            class 0, the background, and white class 1; [255, 0] the other way round.
-        image_size: height and width to which images and masks are brought, these to the nearest pixel.
+            class 0, the background, and white class 1; [255, 0] makes white class 0 and black class 1.
+        image_size: height and width to which images and masks are resampled, the masks to the nearest pixel.
         tile_size: height and width of the training tiles.
-        tiles_per_image: tiles that an epoch takes of each training image; so often, too, it is evaluated where
-            `reference_split` is "train".
-        border: pixels by which a tile may reach beyond its image, which is mirrored there: the margin of a network
-            with valid convolutions, so that it learns from all pixels; 0 for a padded one.
+        tiles_per_image: tiles that an epoch takes from each training image; if `reference_split` is "train", each image
+            is also evaluated that many times.
+        border: pixels by which a tile may reach beyond its image, which is mirrored there. It is the margin of a
+            network with valid convolutions, so that the network learns from all pixels; 0 for a padded network.
         fit: how images of another shape are brought to `image_size`: "crop" covers it and keeps the middle, "stretch"
             changes the aspect ratio.
         channels: of the images: 1 grey, 3 RGB, 4 RGBA.
-        flip: mirror each tile left to right half of the time.
+        flip: mirror each tile left to right with probability 1/2.
         turn: turn each tile, which must be square, by 0, 90, 180 or 270 degrees.
         elastic: standard deviation, in pixels, of random displacement vectors on a coarse 3x3 grid over each image; 10
             in the paper; 0 turns deformation off.
         grey: largest change of contrast (as a factor 1 ± grey) and of brightness (in units of half the range) of a
             tile; the paper gives no number. 0 turns it off.
-        bits: 16 keeps 16-bit grey images as they are; 8 scales them.
+        bits: 16 keeps 16-bit grey images unchanged; 8 scales them.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference and seed of `ImageDataModule`.
@@ -202,16 +202,16 @@ class SegmentationFolder(PairedFolder):
 
     @property
     def num_classes(self) -> int:
-        """One for each level."""
+        """Number of classes: that of the levels."""
         return len(self.levels)
 
     def training_storage(self) -> PairedStorage:
-        """The training pairs, or what is not held out of them, each so often as an epoch takes tiles of it."""
+        """Load the training pairs, without those that are held out; each pair comes `tiles_per_image` times."""
         pairs = super().training_storage()
         return pairs.subset(np.tile(np.arange(len(pairs)), self.tiles_per_image))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> PairedBatch:
-        """In training random tiles, else whole images; then float32 in [-1, 1]."""
+        """Take random tiles in training, else whole images; then make float32 in [-1, 1] of them."""
         assert isinstance(batch, PairedBatch)
         source, target = to_float(batch.source), batch.target
         if self.trainer is not None and self.trainer.training:
@@ -232,7 +232,7 @@ class SegmentationFolder(PairedFolder):
         return PairedBatch(source, classes[target.long()])
 
     def _other_greys(self, tiles: Tensor, draws: BatchDraws) -> Tensor:
-        """Each tile with a contrast and a brightness of its own."""
+        """Change contrast and brightness of each tile at random."""
         if not self.grey:
             return tiles
         contrast, brightness = (self.grey * (2 * draws.uniform(1, 1, 1) - 1) for _ in range(2))
@@ -245,7 +245,7 @@ class SegmentationFolder(PairedFolder):
             found = set(np.flatnonzero(np.bincount(mask.ravel())).tolist())
             if strange := sorted(found - {*self.levels}):
                 raise ValueError(
-                    f"{file} has the grey levels {', '.join(map(str, strange[:5]))}, which are of no class: name all "
-                    f"levels of the masks in levels, which are now {self.levels}, or mend the mask"
+                    f"{file} has the grey levels {', '.join(map(str, strange[:5]))}, which belong to no class: name "
+                    f"all levels of the masks in levels, which are now {self.levels}, or fix the mask"
                 )
         return pairs

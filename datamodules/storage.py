@@ -1,4 +1,4 @@
-"""What a loader draws batches from: whole data sets as arrays, in memory or mapped, indexed a batch at a time."""
+"""Storages: whole data sets as arrays, in memory or mapped, from which loaders take a batch at a time by index."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from gan_lightning.data.batches import Batch, ImageBatch, PairedBatch, UnpairedB
 
 
 def digest(*parts: object) -> str:
-    """A short name for content, 32 hexadecimal digits: for arrays of values, shape and dtype; else of the `repr`."""
+    """Return a short name for content, 32 hexadecimal digits: of values, shape and dtype of arrays, else of `repr`."""
     name = blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -28,9 +28,9 @@ class Pixels:
     """Images of one size, and a name for exactly these images in this order.
 
     Args:
-        values: uint8 or uint16 (N, C, H, W), in memory or memory-mapped; of images in tiles (N, tiles, C, H, W).
+        values: uint8 or uint16 (N, C, H, W), in memory or memory-mapped; (N, tiles, C, H, W) for images in tiles.
         fingerprint: a name for the content of `values`; None computes it, which reads all of them.
-        rows: int64 (n,), the indices that these images have in `values`; None means all of them.
+        rows: int64 (n,), the indices of these images in `values`; None means all of them.
     """
 
     def __init__(self, values: np.ndarray, fingerprint: str | None = None, rows: np.ndarray | None = None):
@@ -42,55 +42,55 @@ class Pixels:
         return len(self.rows)
 
     def take(self, rows: Tensor) -> Tensor:
-        """A copy of the images with these indices, int64 (n,), as uint8 or uint16 (n, C, H, W)."""
+        """Return a copy of the images with these indices, int64 (n,), as uint8 or uint16 (n, C, H, W)."""
         return torch.from_numpy(self.values[self.rows[rows.numpy()]])
 
     def subset(self, rows: np.ndarray) -> "Pixels":
-        """Only the images with these indices, int64 (n,), in this order; no pixel is copied."""
+        """Return only the images with these indices, int64 (n,), in this order; no pixel is copied."""
         return Pixels(self.values, digest("subset", self.fingerprint, rows), self.rows[rows])
 
     def tiled(self) -> "Pixels":
-        """The tiles of images in tiles, each an image of its own; no pixel is copied."""
+        """Return the tiles as images, for images in tiles; no pixel is copied."""
         tiles = self.values.shape[1]
         rows = self.rows[:, None] * tiles + np.arange(tiles)
         return Pixels(self.values.reshape(-1, *self.values.shape[2:]), digest("tiles", self.fingerprint), rows.ravel())
 
 
 class Storage(ABC):
-    """Items by index. An order is a tensor with a row for each item; any stretch of it is what `batch` takes.
+    """Items by index. An order is a tensor with a row for each item; `batch` takes any part of it.
 
     Attributes:
-        fingerprint: the same name only for the same items in the same order, on any machine.
+        fingerprint: a name that is equal only for the same items in the same order, and equal on any machine.
     """
 
     fingerprint: str
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of items, which is also the length of every order."""
+        """Return the number of items, which is also the length of every order."""
 
     @abstractmethod
     def batch(self, rows: Tensor) -> Batch:
-        """The items of a stretch of an order, as integer images and their labels on the CPU."""
+        """Return the items of a part of an order, as integer images and their labels on the CPU."""
 
     @abstractmethod
     def subset(self, rows: np.ndarray) -> Self:
-        """Only the items with these indices, int64 (n,), in this order; no pixel is copied."""
+        """Return only the items with these indices, int64 (n,), in this order; no pixel is copied."""
 
     def class_labels(self) -> Mapping[str, Tensor]:
-        """The class labels of the whole set, int64 (N,), by the field of a batch that they are served in."""
+        """Return the class labels of the whole set, int64 (N,), by the field of a batch that contains them."""
         return {}
 
     def order(self, rng: np.random.Generator | None = None) -> Tensor:
-        """All items once, int64 (len(self),): as they are stored, or shuffled by `rng`."""
+        """Return all items once, int64 (len(self),), in the order in which they are stored, or shuffled by `rng`."""
         return torch.from_numpy(np.arange(len(self)) if rng is None else rng.permutation(len(self)))
 
 
 class ImageStorage(Storage):
-    """Images and, where there are any, their labels: int64 (N,) classes or float32 (N, A) attributes.
+    """Images and, if there are any, their labels: int64 (N,) classes or float32 (N, A) attributes.
 
     Raises:
-        ValueError: if there are more or fewer labels than images.
+        ValueError: there are more or fewer labels than images.
     """
 
     def __init__(self, images: Pixels, labels: Tensor | None = None):
@@ -106,27 +106,27 @@ class ImageStorage(Storage):
         return len(self.images)
 
     def batch(self, rows: Tensor) -> ImageBatch:
-        """The images and labels at `rows`."""
+        """Return the images and labels at `rows`."""
         return ImageBatch(self.images.take(rows), None if self.labels is None else self.labels[rows])
 
     def class_labels(self) -> Mapping[str, Tensor]:
-        """Those of the images, where they are no attributes."""
+        """Return the labels of the images, unless they are attributes."""
         return {} if self.labels is None or self.labels.is_floating_point() else {"labels": self.labels}
 
     def subset(self, rows: np.ndarray) -> "ImageStorage":
-        """The images and labels at `rows`."""
+        """Return the images and labels at `rows`."""
         return ImageStorage(self.images.subset(rows), None if self.labels is None else self.labels[rows])
 
 
 class PartlyLabelledStorage(ImageStorage):
-    """Images of which few have a label, the others -1, for semi-supervised training.
+    """Images of which few have a label, and the others -1, for semi-supervised training.
 
-    An order takes in turn any image and a labelled one, so that half of every batch (rounded down, where it is cut to
-    an odd length) is labelled. The images come once in an order; the labelled ones as often in all, in rounds, each
-    round in an order of its own.
+    An order takes any image and a labelled one in turn, so that half of every batch (rounded down for a batch of odd
+    length) is labelled. Each image comes once in an order. The labelled ones come in rounds, each round in its own
+    order, until there are as many of them.
 
     Raises:
-        ValueError: if no image is labelled.
+        ValueError: no image is labelled.
     """
 
     def __init__(self, images: Pixels, labels: Tensor):
@@ -139,7 +139,7 @@ class PartlyLabelledStorage(ImageStorage):
         return 2 * len(self.images)
 
     def order(self, rng: np.random.Generator | None = None) -> Tensor:
-        """Indices of images, int64 (len(self),): any, labelled, any, labelled, ..."""
+        """Return indices of images, int64 (len(self),): any, labelled, any, labelled, ..."""
         count, known = len(self.images), len(self.labelled)
         rounds = [np.arange(known) if rng is None else rng.permutation(known) for _ in range(-(-count // known))]
         labelled = self.labelled[np.concatenate(rounds)[:count]]
@@ -151,7 +151,7 @@ class PairedStorage(Storage):
     """Sources and their targets, matched by position.
 
     Raises:
-        ValueError: if there are more or fewer targets than sources.
+        ValueError: there are more or fewer targets than sources.
     """
 
     def __init__(self, source: Pixels, target: Pixels):
@@ -165,19 +165,19 @@ class PairedStorage(Storage):
         return len(self.source)
 
     def batch(self, rows: Tensor) -> PairedBatch:
-        """The pairs at `rows`."""
+        """Return the pairs at `rows`."""
         return PairedBatch(self.source.take(rows), self.target.take(rows))
 
     def subset(self, rows: np.ndarray) -> "PairedStorage":
-        """The pairs at `rows`."""
+        """Return the pairs at `rows`."""
         return PairedStorage(self.source.subset(rows), self.target.subset(rows))
 
 
 class UnpairedStorage(Storage):
-    """Two domains that meet by chance: a row of an order is an index into A and one into B, int64 (len(self), 2).
+    """Two domains that are paired at random: a row of an order is an index into A and one into B, int64 (len(self), 2).
 
-    It is as long as the larger domain; the smaller one comes round again when it is used up. Shuffled, each domain has
-    an order of its own, and a new one for each round.
+    The storage is as long as the larger domain; the smaller one starts again when it is used up. If it is shuffled,
+    each domain has an order of its own, and a new one for each round.
     """
 
     def __init__(self, real_a: Pixels, real_b: Pixels):
@@ -189,7 +189,7 @@ class UnpairedStorage(Storage):
         return max(len(self.real_a), len(self.real_b))
 
     def order(self, rng: np.random.Generator | None = None) -> Tensor:
-        """Index pairs: each domain shuffled by itself, or both as they are stored."""
+        """Return index pairs: each domain shuffled by itself, or both in the order in which they are stored."""
         columns = []
         for size in (len(self.real_a), len(self.real_b)):
             rounds = -(-len(self) // size)
@@ -198,9 +198,9 @@ class UnpairedStorage(Storage):
         return torch.from_numpy(np.stack(columns, axis=1))
 
     def batch(self, rows: Tensor) -> UnpairedBatch:
-        """The images of A and of B that the index pairs name."""
+        """Return the images of A and of B at the index pairs."""
         return UnpairedBatch(self.real_a.take(rows[:, 0]), self.real_b.take(rows[:, 1]))
 
     def subset(self, rows: np.ndarray) -> "UnpairedStorage":
-        """The images at `rows` of both domains, each of which must have that many."""
+        """Return the images at `rows` of both domains; each domain must have that many."""
         return UnpairedStorage(self.real_a.subset(rows), self.real_b.subset(rows))

@@ -1,4 +1,4 @@
-"""Folders of photographs for super-resolution: what a network enlarges is made from them by bicubic reduction."""
+"""Folders of photographs for super-resolution; bicubic reduction of a photograph makes the input of a network."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -22,24 +22,24 @@ from gan_lightning.ranges import PositiveInt, ShareBelowOne
 class SuperResolutionFolder(_FolderModule):
     """A folder of photographs of any size, in sub-folders of any depth, and the small images made from them.
 
-    The target is a part of a photograph at its own resolution; the source is the target reduced by antialiased bicubic
-    resampling (a = -0.5, as Pillow and MATLAB have it) and rounded to 8 bits, as an image file would be.
+    The target is a part of a photograph at its own resolution. The source is the target reduced by antialiased bicubic
+    resampling (a = -0.5, as in Pillow and MATLAB) and rounded to 8 bits, as an image file would be.
 
-    NOTE: a source is made from the very part that is its target, and so sees nothing beyond its border; the papers
-        reduce whole photographs first and cut then.
+    NOTE: a source is made from exactly its target, and so contains nothing from beyond the target's border; the papers
+        reduce whole photographs first and then cut.
 
     Args:
         train: folder of the training photographs.
         test: folder of the reference photographs; null holds out a share of `train`.
-        holdout: share of `train` that is the reference set and not trained on, where `test` is null; 0 trains on all
-            photographs and evaluates against the same.
-        scale: height and width of a target in those of its source.
+        holdout: share of `train` that is the reference set and not trained on, if `test` is null; with 0, all
+            photographs are both trained on and evaluated against.
+        scale: the factor from height and width of a source to those of its target.
         image_size: height and width of the tiles that are cut from photographs and evaluated on; multiples of `scale`.
         crop_size: height and width of the targets that training cuts from tiles at random; null trains on whole tiles.
-        tiles: how many are cut from a photograph, on a grid that covers as much of it as they can.
-        channels: 1 grey or 3 RGB. What is transparent is laid over white.
-        flip: mirror each training image left to right half of the time.
-        rotate: turn each training image by 0, 90, 180 or 270 degrees at random; with `flip`, all eight ways to lay it.
+        tiles: number of tiles from each photograph, on a grid that covers as much of it as possible.
+        channels: 1 grey or 3 RGB. Transparent images are laid over white.
+        flip: mirror each training image left to right with probability 1/2.
+        rotate: turn each training image by 0, 90, 180 or 270 degrees at random; with `flip`, all eight orientations.
         cache_dir: where tiles are kept; null means the environment variable GAN_LIGHTNING_CACHE or
             ~/.cache/gan_lightning.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference and seed of `ImageDataModule`.
@@ -82,12 +82,12 @@ class SuperResolutionFolder(_FolderModule):
         self.decoder = TileDecoder((height, width), channels, tiles=tiles)
 
     def training_storage(self) -> ImageStorage:
-        """The tiles of `train`, or of what is not held out of it."""
+        """Load the tiles of `train`, without those of photographs that are held out."""
         photographs = self._load(self.train)
         return ImageStorage((self._split(photographs)[0] if self.test is None else photographs).tiled())
 
     def reference_storage(self) -> ImageStorage:
-        """The tiles of `test`, or of what is held out of `train`."""
+        """Load the tiles of `test`, or those of photographs that are held out of `train`."""
         held = self._split(self._load(self.train))[1] if self.test is None else self._load(self.test)
         return ImageStorage(held.tiled())
 
@@ -95,7 +95,7 @@ class SuperResolutionFolder(_FolderModule):
         return decode_cached(folder, pages(folder), self.decoder, self.cache_dir)
 
     def on_after_batch_transfer(self, batch: ImageBatch, dataloader_idx: int) -> PairedBatch:  # type: ignore[override]
-        """A random crop, flip and turn in training; then float32 in [-1, 1], with the source made from it."""
+        """Cut, flip and turn at random in training; then make float32 in [-1, 1], and the source from the target."""
         if self.trainer is not None and self.trainer.training:
             draws = self.draws_for(batch)
             cut: Any = augment(batch, self.crop_size, self.flip, draws)
@@ -105,12 +105,12 @@ class SuperResolutionFolder(_FolderModule):
 
 
 def turned(images: Tensor, turns: Tensor) -> Tensor:
-    """Square images (N, C, S, S), each turned by so many quarters of a circle, int64 (N,) from 0 to 3."""
+    """Turn square images (N, C, S, S), each by a number of quarter turns, int64 (N,) from 0 to 3."""
     ways = torch.stack([images.rot90(quarter, (2, 3)) for quarter in range(4)])
     return ways[turns, torch.arange(len(images), device=images.device)]
 
 
 def reduced(images: Tensor, scale: int) -> Tensor:
-    """Images float (N, C, H, W) in [-1, 1] at (N, C, H / scale, W / scale), with the 256 levels of an image file."""
+    """Reduce float (N, C, H, W) in [-1, 1] to (N, C, H / scale, W / scale), with the 256 levels of an image file."""
     size = [side // scale for side in images.shape[2:]]
     return to_float(to_uint8(interpolate(images, size, mode="bicubic", antialias=True)))

@@ -1,4 +1,4 @@
-"""What the data sets that torchvision offers have in common: where files come from, and resizing in memory."""
+"""The common part of the data sets from torchvision: obtaining their files, and resizing in memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,23 +10,23 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-_CHUNK = 4096  # images resized at a time: resampling needs them as floats
+_CHUNK = 4096  # images that are resized at a time: resampling needs them as floats
 
 
 def obtain(create: Callable[..., Any], download: bool, folder: Path, files: str) -> Any:
-    """A torchvision data set whose files are in `folder`, or are put there now.
+    """Return a torchvision data set from the files in `folder`, which are downloaded there if necessary.
 
     Args:
         create: makes the data set, given `download`.
-        download: fetch what is missing.
+        download: download the files that are missing.
         folder: where torchvision looks for the files.
-        files: what the user is to put there where nothing can be fetched.
+        files: names of the files, for the message.
 
     Raises:
-        FileNotFoundError: if the files are missing or damaged and cannot be fetched; it says which ones go where.
+        FileNotFoundError: the files are missing or damaged and cannot be downloaded; the message names files and place.
     """
-    # Any exception: of damaged files torchvision raises what its parsers meet (RuntimeError, UnpicklingError), and of
-    # downloads what the network, a checksum, a quota or a package that is not installed (gdown) gives rise to.
+    # Any exception: for damaged files torchvision raises those of its parsers (RuntimeError, UnpicklingError). For
+    # downloads it raises those of the network, a checksum, a quota or a package that is not installed (gdown).
     try:
         return create(download=False)
     except Exception as error:
@@ -44,7 +44,7 @@ def obtain(create: Callable[..., Any], download: bool, folder: Path, files: str)
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """uint8 images (N, C, H, W), as they are or brought to `size` by antialiased bicubic resampling."""
+    """Return uint8 images (N, C, H, W), unchanged or brought to `size` by antialiased bicubic resampling."""
     if images.shape[-2:] == size:
         return images.numpy()
     chunks = [F.resize(part, list(size), InterpolationMode.BICUBIC, antialias=True) for part in images.split(_CHUNK)]
@@ -52,9 +52,10 @@ def resized(images: Tensor, size: tuple[int, int]) -> np.ndarray:
 
 
 def padded(images: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Digits, uint8 (N, 28, 28), as (N, 1, *size): 28 as they are, 32 with two black pixels around, else resampled.
+    """Return digits, uint8 (N, 28, 28), as (N, 1, *size), resampled unless the size is 28 or 32.
 
-    Padding keeps every stroke as it was; 32 is the size that networks of four halvings need.
+    28 keeps the images unchanged, and 32 adds two black pixels on each side. Padding changes no stroke; networks that
+    halve the size four times need 32.
     """
     images = images.unsqueeze(1)
     return F.pad(images, [2, 2]).numpy() if size == (32, 32) else resized(images, size)

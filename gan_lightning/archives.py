@@ -1,7 +1,7 @@
-"""Files of `torch.save`, looked through before torch reads them: that they are whole, and hold nothing but data.
+"""Files of `torch.save`, checked before torch reads them: they must be whole, and hold nothing but data.
 
-Such a file is a zip archive of one pickle and a record for each tensor, or, of PyTorch before 1.6, pickles in a row and
-the tensors behind them. torch's own `weights_only` runs no code, but takes what fills the memory.
+Such a file is a zip archive of one pickle and a record for each tensor. PyTorch before 1.6 wrote several pickles,
+followed by the tensors. torch's own `weights_only` runs no code, but accepts files that fill the memory.
 """
 
 import os
@@ -13,20 +13,20 @@ from typing import IO, Any
 
 import torch
 
-LARGEST_PICKLE = 16 * 2**20  # bytes of a file that are no tensors: 200 KB for CycleGAN
-MOST_OPERATIONS = 4_000_000  # of that pickle, each of which makes an object at most
+LARGEST_PICKLE = 16 * 2**20  # bytes besides the tensors; CycleGAN has 200 KB
+MOST_OPERATIONS = 4_000_000  # of that pickle, each of which makes at most one object
 CHUNK = 2**22  # bytes that are read at a time
 
-# how a zip archive ends: torch writes all three, and then the comment
+# the end of a zip archive: torch writes all three structures, and then the comment
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
 _END = struct.Struct("<4s4H2LH")
 _LONGEST_COMMENT = 128
 _ARCHIVE = b"PK\3\4"
 _OLD = re.compile(rb"\x80.\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL)  # PyTorch's magic number, pickled
-_OLD_PICKLES = 5  # the number, the version, the machine, the object, and the names of its tensors
+_OLD_PICKLES = 5  # the number, the version, the system, the object, and the names of its tensors
 
-# What torch.save writes of tensors and plain data. Of what torch.load takes besides, bytearray(n) fills n bytes
+# names that torch.save writes for tensors and plain data; torch.load accepts more, but bytearray(n) fills n bytes
 _NAMES = re.compile(
     r"collections OrderedDict|collections Counter|torch\._utils _rebuild_(tensor(_v[23])?|parameter)"
     r"|torch (\w+Storage|Size|device|float\w+|bfloat16|u?int\d+|bool|complex\w+)|torch\.storage (Unt|T)ypedStorage"
@@ -35,28 +35,28 @@ _NAMES = re.compile(
 
 
 class ArchiveError(ValueError):
-    """A file that torch is not to read; the sentence begins with a verb, for whoever knows the file's name."""
+    """A file that torch must not read. The message begins with a verb, since callers put the file's name first."""
 
 
 def damaged(reason: object) -> ArchiveError:
-    """An error for a file that is not as it was written."""
+    """Return an error for a file whose content has changed since it was written."""
     return ArchiveError(f"is damaged ({reason})")
 
 
 def comment_of(file: IO[bytes]) -> bytes:
-    """The comment at the end of an archive; empty where there is none.
+    """Return the comment at the end of an archive; empty if there is none.
 
-    torch and zipfile find an archive's directory in different ways: here it is made sure that they find the same one.
+    torch and zipfile find an archive's directory in different ways. This function ensures that they find the same one.
 
     Raises:
-        ArchiveError: it is no archive, or ends elsewhere than the file does, or in another way than torch ends it.
+        ArchiveError: the file is not an archive, has data behind its end, or does not end as torch ends archives.
     """
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         raise ArchiveError("is empty")
     file.seek(0)
     if file.read(len(_ARCHIVE)) != _ARCHIVE:
-        raise ArchiveError("is no checkpoint, nor any other file of PyTorch")
+        raise ArchiveError("is not a checkpoint, nor any other file of PyTorch")
     tail_length = min(size, _END64.size + _LOCATOR.size + _END.size + _LONGEST_COMMENT)
     file.seek(-tail_length, os.SEEK_END)
     tail = file.read(tail_length)
@@ -65,7 +65,7 @@ def comment_of(file: IO[bytes]) -> bytes:
         raise damaged("it does not end as such files do")
     *_, directory_size, start, comment_length = _END.unpack_from(tail, place)
     comment = tail[place + _END.size :]
-    end = size - len(tail) + place  # of the directory
+    end = size - len(tail) + place  # end of the directory
     if tail[:place][-_LOCATOR.size :].startswith(b"PK\6\7"):
         *_, stated, _ = _LOCATOR.unpack_from(tail, place - _LOCATOR.size)
         end -= _LOCATOR.size + _END64.size
@@ -79,14 +79,14 @@ def comment_of(file: IO[bytes]) -> bytes:
 
 
 def verify_archive(file: IO[bytes], hashed: bool) -> None:
-    """Find out what torch would read of an archive, before it does, and whether its records are whole.
+    """Check what torch would read from an archive, and that its records are whole.
 
     Args:
-        file: an archive whose end `comment_of` has looked at.
-        hashed: all of it was compared with a hash already.
+        file: an archive whose end `comment_of` has checked.
+        hashed: all of the file was already compared with a hash.
 
     Raises:
-        ArchiveError: it is none that may be read.
+        ArchiveError: the file must not be read.
     """
     size = file.seek(0, os.SEEK_END)
     try:
@@ -107,15 +107,15 @@ def verify_archive(file: IO[bytes], hashed: bool) -> None:
         _verify_pickle(archive.read(pickles[0]))
     except ArchiveError:
         raise
-    except Exception as error:  # zipfile and pickletools raise many kinds for what is not as it should be
+    except Exception as error:  # zipfile and pickletools raise many kinds of errors for damaged files
         raise damaged(error) from error
 
 
 def verify(file: IO[bytes]) -> None:
-    """Do all of that for a file that carries no hash of ours, of any version of PyTorch.
+    """Check a file that carries no hash of this library, of any version of PyTorch.
 
     Raises:
-        ArchiveError: it is none that may be read.
+        ArchiveError: the file must not be read.
     """
     file.seek(0)
     if not _OLD.match(file.read(15)):
@@ -136,7 +136,7 @@ def _verify_sizes(records: list[zipfile.ZipInfo], size: int) -> None:
     """Refuse records that would take more memory than the file has bytes.
 
     Raises:
-        ArchiveError: there is one.
+        ArchiveError: there is such a record.
     """
     total = 0
     for record in records:
@@ -150,22 +150,22 @@ def _verify_sizes(records: list[zipfile.ZipInfo], size: int) -> None:
 
 
 def _verify_pickle(pickled: bytes | IO[bytes]) -> None:
-    """Refuse a pickle that names anything but tensors and plain data, or has more objects than any such file.
+    """Refuse a pickle that names anything but tensors and plain data, or that has too many objects.
 
     Raises:
-        ArchiveError: it does.
+        ArchiveError: the pickle does so.
     """
     allowed = {f"{each.__module__} {each.__qualname__}" for each in _allowed_by_the_program()}
     for operations, (operation, argument, _) in enumerate(pickletools.genops(pickled)):
         if operations > MOST_OPERATIONS:
-            raise ArchiveError("holds more objects than any such file")
+            raise ArchiveError("holds more objects than any checkpoint needs")
         if operation.name == "GLOBAL" and not _NAMES.fullmatch(str(argument)) and argument not in allowed:
             raise ArchiveError(
                 f"asks for {str(argument).replace(' ', '.')!r}, which is neither data nor a tensor: it was not loaded, "
-                "for it may run code"
+                "because it may run code"
             )
 
 
 def _allowed_by_the_program() -> list[Any]:
-    """The classes that whoever runs this program has declared safe to load."""
+    """Return the classes that the user of this program has declared safe to load."""
     return [each for each in torch.serialization.get_safe_globals() if not isinstance(each, tuple)]

@@ -1,14 +1,14 @@
-"""Random numbers that belong to an image: the same for it on any number of processes, in batches of any size.
+"""Random numbers that belong to an image: they do not depend on the number of processes or the batch size.
 
-torch draws for a whole batch at once, from one stream. Two contexts make such a draw depend on less than that. They see
-every random function of torch that is called within them (also by networks of your own), and change what it draws:
+torch draws for a whole batch at once, from one stream. The two contexts here change that. They intercept every random
+function of torch that is called within them (also by your own networks), and replace its draw:
 
 - `SharedDraws`, in training: all processes draw from the same stream, each for the whole batch, and keep their own
-  rows. One process alone needs no context to draw the same.
-- `ImageDraws`, wherever images are made to be kept: each image has a stream of its own, named by a seed and its number.
+  rows. A single process needs no context to draw the same.
+- `ImageDraws`, for images that are kept: each image has its own stream, which depends on a seed and its number.
 
-A random function that is told its generator is let be, and so is one that draws for no images (a single number, or as
-many as have nothing to do with the number of images).
+A random function with an explicit generator is not changed, nor is a draw that is not for images (a single number, or a
+first dimension that is not a multiple of the number of images).
 """
 
 from abc import abstractmethod
@@ -27,11 +27,11 @@ Fill = Callable[[Tensor, torch.Generator | None], Any]
 
 
 class _Draws(TorchFunctionMode):
-    """Passes the random functions of torch on to `draw`.
+    """Pass the random functions of torch to `draw`.
 
     Args:
-        images: number of images that are computed together, on this process. A draw is for images if its first
-            dimension is a multiple of it.
+        images: number of images that are computed together on this process. A draw is for images if its first dimension
+            is a multiple of this number.
     """
 
     def __init__(self, images: int) -> None:
@@ -40,11 +40,11 @@ class _Draws(TorchFunctionMode):
 
     @abstractmethod
     def draw(self, like: Tensor, fill: Fill) -> Tensor:
-        """Random numbers in the shape, type, layout and on the device of `like`, whose first dimension counts images.
+        """Draw random numbers with shape, dtype, layout and device of `like`, whose first dimension counts images.
 
         Args:
             like: a tensor whose values are not used.
-            fill: fills a tensor of any first dimension.
+            fill: fills a tensor of any first dimension with random numbers.
         """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -56,20 +56,20 @@ class _Draws(TorchFunctionMode):
         return func(*args, **kwargs) if drawn is None else drawn
 
     def draw_for_images(self, like: Tensor, fill: Fill) -> Tensor | None:
-        """`draw`, or None where `like` has no row for each image."""
+        """Call `draw`, or return None if `like` has no row for each image."""
         is_for_images = like.dim() > 0 and len(like) > 0 and len(like) % self.images == 0
         return self.draw(like, fill) if is_for_images else None
 
 
 class SharedDraws(_Draws):
-    """Each process draws for the images of all, and keeps the rows of its own.
+    """Draw on each process for the images of all processes, and keep the rows of this process.
 
-    A batch of all processes is cut into as many parts in a row, so that the first process has the first rows. All
-    processes are to begin with the same random state, and then have the same at any time.
+    The batch of all processes is cut into consecutive parts, and the first process has the first rows. All processes
+    must begin with the same random state; they then stay in step.
 
     Args:
-        images: number of images that are computed together, on this process.
-        rank: of this process, from 0.
+        images: number of images that are computed together on this process.
+        rank: rank of this process, from 0.
         world_size: number of processes.
     """
 
@@ -78,7 +78,7 @@ class SharedDraws(_Draws):
         self.rank, self.world_size = rank, world_size
 
     def draw(self, like: Tensor, fill: Fill) -> Tensor:
-        """The rows of this process."""
+        """Draw for all processes and return the rows of this one."""
         shape = (len(like) * self.world_size, *like.shape[1:])
         whole = torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_layout(like))
         fill(whole, None)
@@ -87,11 +87,12 @@ class SharedDraws(_Draws):
 
 
 class ImageDraws(_Draws):
-    """Each image draws from a stream of its own, on the CPU, whatever device the images are made on.
+    """Draw for each image from its own stream on the CPU, for images on any device.
 
     Args:
-        seed: of all images, 0 or more; or several such numbers, which together are one.
-        numbers: of the images that are computed together, in their order: image k of a seed draws the same always.
+        seed: the seed of all images, 0 or more; or several such numbers, which together form one seed.
+        numbers: the numbers of the images that are computed together, in their order. Image k of a seed always draws
+            the same.
     """
 
     def __init__(self, seed: int | tuple[int, ...], numbers: Iterable[int]) -> None:
@@ -100,16 +101,16 @@ class ImageDraws(_Draws):
         super().__init__(max(1, len(self.streams)))
 
     def draw(self, like: Tensor, fill: Fill) -> Tensor:
-        """A row from each stream; where there are several rows an image, from all streams in turn."""
+        """Draw a row from each stream; with several rows for an image, from all streams in turn."""
         drawn = torch.empty(like.shape, dtype=like.dtype)
         for row, place in enumerate(drawn):
-            # a row of one dimension at least, since a fill may count its rows
+            # keep one dimension at least, since a fill may count its rows
             fill(place.unsqueeze(0), self.streams[row % self.images])
         return drawn.to(like.device, memory_format=_layout(like))
 
 
 def _stream(name: tuple[int, ...]) -> torch.Generator:
-    # of a seed, torch's generator on the CPU uses the lower 32 bits only: these are mixed from all of the numbers
+    # torch's generator on the CPU uses only the lower 32 bits of a seed: these are mixed from all of the numbers
     return torch.Generator().manual_seed(int(np.random.SeedSequence(name).generate_state(1)[0]))
 
 
@@ -121,30 +122,30 @@ def _layout(like: Tensor) -> torch.memory_format:
 # ---------------------------------------------------------------------- the random functions of torch
 
 
-def _made(draws: _Draws, kwargs: Mapping[str, Any], like: Tensor, fill: Fill) -> Tensor | None:
+def _drawn(draws: _Draws, kwargs: Mapping[str, Any], like: Tensor, fill: Fill) -> Tensor | None:
     drawn = draws.draw_for_images(like, fill)
     return drawn if drawn is None else drawn.requires_grad_(bool(kwargs.get("requires_grad", False)))
 
 
 def _settings(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a random function that torch.empty takes as well."""
+    """Return the arguments of a random function that torch.empty also takes."""
     names = ("dtype", "device", "layout", "memory_format", "size")
     return {name: value for name, value in kwargs.items() if name in names}
 
 
 def _new(fill: Fill, draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
-    """torch.rand and torch.randn."""
-    return _made(draws, kwargs, torch.empty(*args, **_settings(kwargs)), fill)
+    """Handle torch.rand and torch.randn."""
+    return _drawn(draws, kwargs, torch.empty(*args, **_settings(kwargs)), fill)
 
 
 def _new_like(fill: Fill, draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
-    """torch.rand_like and torch.randn_like."""
+    """Handle torch.rand_like and torch.randn_like."""
     other = args[0] if args else kwargs["input"]
-    return _made(draws, kwargs, torch.empty_like(other, **_settings(kwargs)), fill)
+    return _drawn(draws, kwargs, torch.empty_like(other, **_settings(kwargs)), fill)
 
 
 def _integers(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
-    """torch.randint(high, size), torch.randint(low, high, size), and torch.randint_like."""
+    """Handle torch.randint(high, size), torch.randint(low, high, size), and torch.randint_like."""
     numbers = [value for value in args if isinstance(value, int)]
     numbers += [kwargs[name] for name in ("low", "high") if name in kwargs]
     low, high = (0, *numbers)[-2:]
@@ -154,11 +155,11 @@ def _integers(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) ->
         like = torch.empty_like(shapes[0] if shapes else kwargs["input"], **settings)
     else:
         like = torch.empty(*shapes, **{"dtype": torch.int64} | settings)
-    return _made(draws, kwargs, like, lambda tensor, random: tensor.random_(low, high, generator=random))
+    return _drawn(draws, kwargs, like, lambda tensor, random: tensor.random_(low, high, generator=random))
 
 
 def _filled(method: Any, draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
-    """Tensor.normal_ and its like, which fill a tensor."""
+    """Handle Tensor.normal_ and other methods that fill a tensor."""
     into, *settings = args
     given = {name: value for name, value in kwargs.items() if name != "generator"}
     if any(isinstance(value, Tensor) for value in (*settings, *given.values())):
@@ -168,7 +169,7 @@ def _filled(method: Any, draws: _Draws, func: Any, args: Any, kwargs: Mapping[st
 
 
 def _bernoulli(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
-    """torch.bernoulli of a tensor of probabilities."""
+    """Handle torch.bernoulli with a tensor of probabilities."""
     probabilities = args[0] if args else kwargs["input"]
     if len(args) > 1 or not probabilities.is_floating_point() or kwargs.get("p") is not None:
         return None
@@ -177,7 +178,7 @@ def _bernoulli(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -
 
 
 def _multinomial(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
-    """torch.multinomial of one sample a row, the largest of weights over exponentials (as torch does it)."""
+    """Handle torch.multinomial with one sample a row: the largest of weights over exponentials, as in torch."""
     weights = args[0] if args else kwargs["input"]
     if kwargs.get("num_samples", args[1] if len(args) > 1 else 1) != 1:
         return None
@@ -186,7 +187,7 @@ def _multinomial(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any])
 
 
 def _normal(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor | None:
-    """torch.normal, of means and deviations or of a size."""
+    """Handle torch.normal with means and deviations, or with a size."""
     mean = kwargs.get("mean", args[0] if args else 0.0)
     std = kwargs.get("std", args[1] if len(args) > 1 else 1.0)
     size = kwargs.get("size", args[2] if len(args) > 2 else None)
@@ -199,7 +200,7 @@ def _normal(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any]) -> T
 
 
 def _dropout(draws: _Draws, func: Any, args: Any, kwargs: Mapping[str, Any], planes: bool = False) -> Tensor | None:
-    """Dropout of single activations, or of whole planes of them."""
+    """Handle dropout of single activations, or of whole planes."""
     images = args[0] if args else kwargs["input"]
     p = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
     training = kwargs.get("training", args[2] if len(args) > 2 else True)

@@ -1,16 +1,17 @@
-"""How every program here ends when something goes wrong: in one sentence where the user can mend it.
+"""The end of every program of this library after an error: one sentence, if the user can fix the cause.
 
-A mistake of the user is told from a fault of this library by where the exception comes from, so that code which finds
-a mistake only has to raise an ordinary exception with a sentence:
+The origin of an exception separates a mistake of the user from a fault of this library. Code that finds a mistake only
+has to raise an ordinary exception with a sentence. A mistake is
 
-- A `raise` statement of this library (in gan_lightning or datamodules): its author foresaw the case and wrote the
-  sentence. It holds for an exception of any kind, save AssertionError and NotImplementedError.
-- An OSError, a missing package, a full memory, or settings that Lightning calls a misconfiguration, wherever it was
+- an exception that a `raise` statement of this library made (in gan_lightning or datamodules), since its author foresaw
+  the case and wrote the sentence. The exception may be of any kind but AssertionError and NotImplementedError.
+- an OSError, a missing package, a full memory, or settings that Lightning calls a misconfiguration, wherever it was
   noticed.
-- Anything else is a fault: a traceback, and a line that asks for a report.
 
-An exception that passes through the user's own code (a network, data set or callback of another project) keeps its
-traceback in any case, for that shows the place to mend.
+Anything else is a fault: a traceback, and a line that asks for a report.
+
+An exception that passes through the user's own code (a network, data set or callback of another project) always keeps
+its traceback, since that shows the place to fix.
 """
 
 import dis
@@ -26,10 +27,10 @@ from pathlib import Path
 from typing import Any
 
 DEBUG = "GAN_LIGHTNING_DEBUG"
-"""The environment variable that shows the traceback of a mistake, where it is neither empty nor 0."""
+"""The environment variable that also shows the traceback of a mistake, unless it is empty or 0."""
 
 MISTAKE, FAULT, INTERRUPTED = 2, 1, 130
-"""Exit codes: the user can mend it; a fault, or the user's own code failed; Ctrl-C."""
+"""Exit codes: a mistake that the user can fix; a fault here or in the user's own code; Ctrl-C."""
 
 _HERE = Path(__file__).parent
 _OURS = (f"{_HERE}{os.sep}", f"{_HERE.parent / 'datamodules'}{os.sep}")
@@ -65,13 +66,13 @@ class UsageError(ValueError):
 
 
 def run(main: Callable[[], Any]) -> int:
-    """Run a program and end as the module's docstring says: every `main` here is started by this.
+    """Run a program and handle its errors as in the module's docstring. It starts every `main` of this library.
 
     Args:
-        main: the program. An int that it returns is its exit code.
+        main: the program. If it returns an int, that is the exit code.
 
     Returns:
-        The exit code: 0, or `MISTAKE`, `FAULT` or `INTERRUPTED`, or the one that the program asked for itself.
+        The exit code: 0, `MISTAKE`, `FAULT`, `INTERRUPTED`, or the program's own.
     """
     try:
         code = main()
@@ -81,13 +82,13 @@ def run(main: Callable[[], Any]) -> int:
         return stop.code or 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, `head` say, has gone
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
     except Exception as error:
         code = report(error)
         if _is_one_of_several():
-            # at once: Lightning would have the first process wait for the others, and then kill it
+            # exit at once: Lightning would let the first process wait for the others, and then kill it
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
@@ -96,19 +97,19 @@ def run(main: Callable[[], Any]) -> int:
 
 
 def start(module: str) -> int:
-    """Run the `main` of a module, which is imported within `run`, so that a Ctrl-C while it is ends quietly.
+    """Run the `main` of a module. The import happens within `run`, so that a Ctrl-C during it ends quietly.
 
     Args:
-        module: its import path.
+        module: import path of the module.
 
     Returns:
-        The exit code, as `run` says.
+        The exit code, as in `run`.
     """
     return run(lambda: import_module(module).main())
 
 
 def report(error: Exception) -> int:
-    """Print an exception on standard error as the module's docstring says.
+    """Print an exception on standard error, as in the module's docstring.
 
     Returns:
         The exit code.
@@ -116,10 +117,10 @@ def report(error: Exception) -> int:
     if isinstance(error, ImportError) and isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
         return INTERRUPTED  # while a package was imported
     if getattr(error, "everywhere", False) and _rank() > 0:
-        return MISTAKE  # the first process says it
+        return MISTAKE  # the first process prints it
     if _is_one_of_several() and not isinstance(error, OSError) and _LOST.search(str(error)) is not None:
         if _rank() == 0:
-            _say("another process of this run has ended; why, it says itself, unless it was killed", FAULT)
+            _say("another process of this run has ended; it printed the reason, unless it was killed", FAULT)
         return FAULT
     mistake = mistake_in(error)
     own = next((place for link in chain(error) if (place := own_place(link)) is not None), None)
@@ -138,7 +139,7 @@ def report(error: Exception) -> int:
 
 
 def mistake_in(error: BaseException) -> BaseException | None:
-    """The exception whose sentence tells the user what to mend: `error` or one that led to it. None = a fault."""
+    """Return the exception whose sentence says what to fix: `error` or one of its causes. None = a fault."""
     for link in chain(error):
         if _foreseen(link):
             return link
@@ -150,7 +151,7 @@ def mistake_in(error: BaseException) -> BaseException | None:
 
 
 def sentence(mistake: BaseException) -> str:
-    """What an exception says, in one line: what is wrong, where, and what to do."""
+    """Return the message of an exception in one line: what is wrong, where, and what to do."""
     if _foreseen(mistake):
         return one_line(str(mistake))
     if isinstance(mistake, ModuleNotFoundError) and mistake.name:
@@ -167,7 +168,7 @@ def sentence(mistake: BaseException) -> str:
         )
     if isinstance(mistake, OSError) and mistake.errno is not None:
         what = (mistake.strerror or os.strerror(mistake.errno)).lower()
-        path = mistake.filename if mistake.filename2 is None else mistake.filename2  # of a renaming: its goal
+        path = mistake.filename if mistake.filename2 is None else mistake.filename2  # the target of a renaming
         where = f"{path}: " if path is not None else ""
         advice = _ADVICE.get(mistake.errno)
         return one_line(f"{where}{what}{f' ({advice})' if advice else ''}")
@@ -175,12 +176,12 @@ def sentence(mistake: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text with its line breaks and runs of spaces as one space each, and no full stop at the end."""
+    """Return a text with line breaks and runs of spaces as single spaces, and without a full stop at the end."""
     return " ".join(text.split()).removesuffix(".")
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those that it was raised from, the last first."""
+    """Yield an exception and its causes, the last one first."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -190,7 +191,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _foreseen(error: BaseException) -> bool:
-    """Whether a `raise` statement of this library made the exception."""
+    """Return whether a `raise` statement of this library made the exception."""
     if error.__traceback__ is None or isinstance(error, AssertionError | NotImplementedError):
         return False
     innermost = error.__traceback__
@@ -201,12 +202,12 @@ def _foreseen(error: BaseException) -> bool:
 
 
 def is_ours(file: str) -> bool:
-    """Whether a file of Python code is a part of this library."""
+    """Return whether a file of Python code is a part of this library."""
     return file.startswith(_OURS)
 
 
 def own_place(error: BaseException) -> str | None:
-    """Where an exception left the user's own code: the innermost such line of its traceback. None = nowhere."""
+    """Return the innermost line of the user's own code in an exception's traceback, or None if there is none."""
     places = [
         f"{code.co_filename}, line {line}"
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -228,9 +229,9 @@ def _is_memory(error: BaseException) -> bool:
 
 
 def _is_misconfiguration(error: BaseException) -> bool:
-    # by name: this module starts without Lightning
-    names = ("MisconfigurationException", "UsageError")  # Lightning's; of Weights & Biases, which is not logged in, say
-    return type(error).__name__ in names or str(error).startswith("Early stopping conditioned on")
+    # by name, since this module is imported without Lightning; UsageError is of Weights & Biases: not logged in, say
+    named = type(error).__name__ in ("MisconfigurationException", "UsageError")
+    return named or str(error).startswith("Early stopping conditioned on")
 
 
 def _say(what: str, code: int) -> int:

@@ -1,9 +1,9 @@
 """Every private name of another package that this library uses, behind a public one.
 
-A private name can move in any release of its owner. Each function and class here says whose name it takes, and why
-nothing public does its work; `tests/test_private.py` exercises each, so that an upgrade which moves one fails there
-by name, and refuses private names of other packages anywhere else. Nothing here imports Lightning, so that networks,
-metrics and inference can use this module too.
+A private name can move in any release of its package. Each function and class here states the name and why no public
+name serves. `tests/test_private.py` exercises each, so that an upgrade which moves a name fails there. It also refuses
+private names of other packages anywhere else. Nothing here imports Lightning, so that networks, metrics and inference
+can use this module too.
 """
 
 from collections.abc import Mapping
@@ -17,31 +17,31 @@ from torch.utils._python_dispatch import TorchDispatchMode
 DispatchMode = TorchDispatchMode
 """Base of a context that sees every operator call below autograd, from torch's private `torch.utils._python_dispatch`.
 
-`torch.overrides.TorchFunctionMode`, which is public, does not see tensors that C++ code makes.
+The public `torch.overrides.TorchFunctionMode` does not see tensors that C++ code makes.
 """
 
 # ---------------------------------------------------------------------- Lightning: the trainer
 
 
 def trainer_of(module: Any) -> Any:
-    """The Trainer that a LightningModule is attached to. None = none, as in a program that only generates.
+    """Return the Trainer that a LightningModule is attached to, or None, as in a program that only generates.
 
-    It reads Lightning's `LightningModule._trainer`. The public `trainer` raises an error where there is none.
+    It reads Lightning's `LightningModule._trainer`. The public `trainer` raises an error if there is none.
     """
     return module._trainer
 
 
 def is_logging_due(trainer: Any) -> bool:
-    """Whether Lightning will write what is logged in the batch that runs now.
+    """Return whether Lightning will write the values that are logged in the current batch.
 
-    It reads Lightning's `_LoggerConnector.should_update_logs`, which counts batches by a private counter and knows of
-    runs that are about to stop. `trainer.global_step` counts otherwise where gradients are accumulated.
+    It reads Lightning's `_LoggerConnector.should_update_logs`, which counts batches by a private counter and considers
+    runs that are about to stop. `trainer.global_step` differs when gradients are accumulated.
     """
     return trainer._logger_connector.should_update_logs
 
 
 def metrics_to_log(trainer: Any) -> dict[str, Any]:
-    """The values that Lightning is about to write of the batch that is ending, by name.
+    """Return the values of the ending batch that Lightning is about to write, by name.
 
     It reads Lightning's `_LoggerConnector.metrics`. The public `trainer.logged_metrics` also holds older values.
     """
@@ -62,12 +62,12 @@ def unmute_signals(trainer: Any) -> None:
 
 
 def count_no_step(optimizer: Any) -> None:
-    """Leave the steps of an optimizer out of `trainer.global_step`, which counts those of all optimizers otherwise.
+    """Leave the steps of an optimizer out of `trainer.global_step`, which otherwise counts those of all optimizers.
 
     It replaces `LightningOptimizer._on_before_step` and `_on_after_step`, by which Lightning counts steps.
 
     Args:
-        optimizer: as `LightningModule.optimizers()` gives it.
+        optimizer: the optimizer as `LightningModule.optimizers()` returns it.
     """
     optimizer._on_before_step = optimizer._on_after_step = _do_nothing
 
@@ -76,16 +76,16 @@ def count_no_step(optimizer: Any) -> None:
 
 
 def is_accumulating(trainer: Any) -> bool:
-    """Whether the next optimizer step waits for further batches.
+    """Return whether the next optimizer step waits for further batches.
 
-    It calls Lightning's `_FitLoop._should_accumulate`, which knows of an epoch's last batch and of strategies that
-    accumulate by themselves. Nothing public tells.
+    It calls Lightning's `_FitLoop._should_accumulate`, which considers an epoch's last batch and strategies that
+    accumulate by themselves. Nothing public provides this.
     """
     return trainer.fit_loop._should_accumulate()
 
 
 def logged_steps(trainer: Any) -> int:
-    """The step at which Lightning logs. An evaluation is logged at the step of the batch before it.
+    """Return the step at which Lightning logs. An evaluation is logged at the step of the batch before it.
 
     It reads `_TrainingEpochLoop._batches_that_stepped`. The public `trainer.global_step` counts optimizer steps.
     """
@@ -93,39 +93,39 @@ def logged_steps(trainer: Any) -> int:
 
 
 def set_logged_steps(trainer: Any, steps: int) -> None:
-    """Change `logged_steps`."""
+    """Set the step that `logged_steps` returns."""
     trainer.fit_loop.epoch_loop._batches_that_stepped = steps
 
 
 def logged_steps_state(steps: int) -> dict[str, Any]:
-    """The state of Lightning's `_TrainingEpochLoop` in a checkpoint, from which a resumed run takes `logged_steps`."""
+    """Return the state of `_TrainingEpochLoop` for a checkpoint, from which a resumed run takes `logged_steps`."""
     return {"_batches_that_stepped": steps}
 
 
 def is_evaluation_due(trainer: Any) -> bool:
-    """Whether an evaluation follows the batch that has just ended.
+    """Return whether an evaluation follows the batch that has just ended.
 
-    It calls Lightning's `_TrainingEpochLoop._should_check_val_fx`, where the rules of `val_check_interval` and
-    `check_val_every_n_epoch` are, with `_FitLoop._data_fetcher`.
+    It calls Lightning's `_TrainingEpochLoop._should_check_val_fx`, which holds the rules of `val_check_interval` and
+    `check_val_every_n_epoch`, with `_FitLoop._data_fetcher`.
     """
     return trainer.fit_loop.epoch_loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
 
 
 def set_epoch_length(trainer: Any, length: int) -> None:
-    """Tell the loops how many batches the epoch has, by Lightning's `_FitLoop._data_fetcher`."""
+    """Set the number of batches in the epoch, by Lightning's `_FitLoop._data_fetcher`."""
     trainer.fit_loop._data_fetcher.length = length
 
 
 def end_data(trainer: Any) -> None:
-    """Tell the loops that the epoch has no batch left, by Lightning's `_FitLoop._data_fetcher`."""
+    """End the epoch's data, by Lightning's `_FitLoop._data_fetcher`."""
     trainer.fit_loop._data_fetcher.done = True
 
 
 def restore_loaders(trainer: Any) -> None:
-    """Give the training loaders the states that a checkpoint holds of them, where Lightning has not.
+    """Restore the states of the training loaders from a checkpoint, where Lightning has not.
 
-    Lightning drops them between two epochs. This does what `_FitLoop._load_combined_loader_states` does within one, by
-    `_combined_loader_states_to_load`, `_combined_loader` and `CombinedLoader._load_state_dicts`.
+    Lightning drops these states between two epochs. This does what `_FitLoop._load_combined_loader_states` does within
+    an epoch, by `_combined_loader_states_to_load`, `_combined_loader` and `CombinedLoader._load_state_dicts`.
     """
     fit = trainer.fit_loop
     if fit._combined_loader_states_to_load and fit._combined_loader is not None:
@@ -133,21 +133,21 @@ def restore_loaders(trainer: Any) -> None:
 
 
 def begin_with_evaluation(trainer: Any) -> None:
-    """Have a resumed run begin with the evaluation that its checkpoint was written before.
+    """Let a resumed run begin with the evaluation before which its checkpoint was written.
 
-    It sets Lightning's `_EvaluationLoop._restart_stage`, which Lightning infers from counts that do not tell the two
-    cases apart.
+    It sets Lightning's `_EvaluationLoop._restart_stage`, which Lightning infers from counts that are equal in both
+    cases.
     """
     trainer.fit_loop.epoch_loop.val_loop._restart_stage = "restarted_mid_evaluation"  # a constant of RestartStage
 
 
-# ---------------------------------------------------------------------- Lightning: its command line and callbacks
+# ---------------------------------------------------------------------- Lightning: command line and callbacks
 
 
 class KeepsItsConfig:
-    """Base, before LightningCLI, of a command line whose config no checkpoint changes.
+    """Base, before LightningCLI, of a command line whose config does not change with a checkpoint.
 
-    It replaces `LightningCLI._parse_ckpt_path`, which has the hyperparameters of `--ckpt_path` override the config. No
+    It replaces `LightningCLI._parse_ckpt_path`, which lets the hyperparameters of `--ckpt_path` override the config. No
     argument turns that off.
     """
 
@@ -156,15 +156,14 @@ class KeepsItsConfig:
 
 
 class SavesWhatIsMeasured:
-    """Base, before Lightning's ModelCheckpoint, of one that can pass over an evaluation.
+    """Base, before Lightning's ModelCheckpoint, of a callback that can skip an evaluation.
 
-    It replaces `ModelCheckpoint._save_topk_checkpoint`, which raises an error where the monitored metric is missing,
-    and calls `_monitor_candidates`.
-    The public hooks around it also save `last.ckpt`.
+    It replaces `ModelCheckpoint._save_topk_checkpoint`, which raises an error if the monitored metric is missing,
+    and calls `_monitor_candidates`. The public hooks around it also save `last.ckpt`.
     """
 
     def is_measured(self, trainer: Any, metrics: Mapping[str, Tensor]) -> bool:
-        """Whether the checkpoint can be ranked by these metrics, or is to be refused because it cannot."""
+        """Return False to skip this evaluation; True to rank the checkpoint, or to raise Lightning's error."""
         raise NotImplementedError
 
     def save_if_best(self, trainer: Any) -> None:
@@ -177,9 +176,9 @@ class SavesWhatIsMeasured:
 
 
 def saving_intervals(checkpoint: Any) -> dict[str, Any]:
-    """The intervals at which Lightning's ModelCheckpoint saves, by the names of its arguments.
+    """Return the intervals at which Lightning's ModelCheckpoint saves, by the names of its arguments.
 
-    It reads `_every_n_train_steps`, `_every_n_epochs` and `_train_time_interval`: only the second is public.
+    It reads `_every_n_train_steps`, `_every_n_epochs` and `_train_time_interval`. Only the second has a public name.
     """
     return {
         "every_n_train_steps": checkpoint._every_n_train_steps,
@@ -192,23 +191,24 @@ def saving_intervals(checkpoint: Any) -> dict[str, Any]:
 
 
 def copy_all(targets: list[Tensor], sources: list[Tensor]) -> None:
-    """Copy tensors into others of the same shapes, all in one call.
+    """Copy tensors to others of the same shapes, all in one call.
 
-    It is torch's `_foreach_copy_`. A loop over `Tensor.copy_` takes a call for each, as long as a small step in all.
+    It is torch's `_foreach_copy_`. A loop over `Tensor.copy_` needs a call for each, which takes as long as a small
+    step.
     """
     torch._foreach_copy_(targets, sources)
 
 
 def writes(tensor: Tensor) -> int | None:
-    """How often a tensor was written to in place. None = nobody counts, as of tensors made in inference mode.
+    """Return how many times a tensor was written to in place, or None for tensors made in inference mode.
 
-    It reads torch's `Tensor._version`, which torch documents for autograd and has no public name for.
+    It reads torch's `Tensor._version`, which torch documents for autograd but gives no public name.
     """
     return None if tensor.is_inference() else tensor._version
 
 
 def module_versions(state_dict: Any) -> Any:
-    """The versions of the modules in a state dictionary. None = it has none.
+    """Return the versions of the modules in a state dictionary, or None if it has none.
 
     It reads the attribute `_metadata`, by which torch migrates weights of older modules. Nothing public reads it.
     """
@@ -216,20 +216,20 @@ def module_versions(state_dict: Any) -> Any:
 
 
 def set_module_versions(state_dict: Any, versions: Any) -> None:
-    """Write what `module_versions` reads.
+    """Set the versions that `module_versions` reads.
 
     Args:
-        state_dict: an OrderedDict, as plain ones take no attributes.
-        versions: what was read.
+        state_dict: an OrderedDict, since plain dictionaries have no attributes.
+        versions: the result of `module_versions`.
     """
     state_dict._metadata = versions
 
 
 def unscales_in_step(optimizer: Optimizer) -> bool:
-    """Whether an optimizer unscales fp16 gradients inside its step, as fused ones do.
+    """Return whether an optimizer unscales fp16 gradients inside its step, as fused optimizers do.
 
-    It reads torch's `_step_supports_amp_scaling`, by which GradScaler decides. The public setting `fused` is not the
-    same for optimizers of other packages.
+    It reads torch's `_step_supports_amp_scaling`, which GradScaler uses. The public setting `fused` differs for
+    optimizers of other packages.
     """
     return getattr(optimizer, "_step_supports_amp_scaling", False)
 
@@ -238,7 +238,7 @@ def unscales_in_step(optimizer: Optimizer) -> bool:
 
 
 def flags_of(parser: Any) -> list[str]:
-    """The long flags that a parser takes.
+    """Return the long flags of a parser.
 
     It reads argparse's `ArgumentParser._option_string_actions`. Nothing public lists flags.
     """

@@ -1,10 +1,10 @@
-"""The ranges of arguments, stated in their types and checked wherever an object is built, from YAML and Python alike.
+"""Ranges of arguments, stated in their types and checked whenever an object is built, from YAML and Python alike.
 
     def __init__(self, width: PositiveInt = 64, dropout: Share = 0.5, clip: PositiveFloat | None = None) -> None: ...
 
-A class that derives from `Checked` (all networks, models, losses, callbacks and datamodules do) refuses what lies
-outside, and so does a function under `@checked`. A type checker sees the plain `int` or `float`; `--help` shows the
-range.
+A class that derives from `Checked` (all networks, models, losses, callbacks and datamodules do) refuses values outside
+of the ranges, and so does a function under `@checked`. A type checker sees the plain `int` or `float`; `--help` shows
+the range.
 """
 
 import collections.abc
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, ParamSpec, Self, TypeVar
 
-LARGEST = 2**63 - 1  # what a tensor holds
+LARGEST = 2**63 - 1  # the largest int64
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, repr=False)
 class Range:
-    """The numbers from `low` to `high`, without these two where `open` says so; never NaN, never infinite."""
+    """The numbers from `low` to `high`, without a limit that is `open`; NaN and infinity are always outside."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -36,7 +36,7 @@ class Range:
     def __contains__(self, value: Any) -> bool:
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
-        return above and below and value not in (-math.inf, math.inf)  # NaN is neither above nor below anything
+        return above and below and value not in (-math.inf, math.inf)  # comparisons with NaN are false
 
     def __repr__(self) -> str:
         low = f"above {self.low:g}" if self.open_low else f"{self.low:g}"
@@ -65,24 +65,24 @@ ShareBelowOne = Annotated[float, Range(0, 1, open_high=True)]
 
 
 class Checked:
-    """Mixin: an instance is only made of arguments that lie in the ranges of their types.
+    """Mixin: a constructor refuses arguments outside of the ranges of their types.
 
     Raises:
-        ValueError: one lies outside.
-        TypeError: one is no number, or no whole one, where its range asks for it.
+        ValueError: an argument lies outside.
+        TypeError: an argument is not a number, or not an integer where its range needs one.
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102 (what it takes, __init__ says)
-        if cls.__init__ is object.__init__ and (args or kwargs):  # which object checks only without a __new__ like this
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102 (__init__ documents the arguments)
+        if cls.__init__ is object.__init__ and (args or kwargs):  # object checks this only without a __new__ like this
             raise TypeError(f"{cls.__name__}() takes no arguments")
         check_arguments(cls, given_to(cls, args, kwargs))
         return super().__new__(cls)
 
 
 def given_to(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a constructor by name, those that stand for others (`**base`) among them; no defaults."""
+    """Return the given arguments of a constructor by name, with those in `**base`, and without defaults."""
     signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-    # partial: copy.deepcopy makes an empty instance with no arguments at all, and then fills its __dict__
+    # partial: copy.deepcopy makes an empty instance without arguments, and then fills its __dict__
     given = dict(signature.bind_partial(None, *args, **kwargs).arguments)
     given.pop(next(iter(signature.parameters)))
     for name, parameter in signature.parameters.items():
@@ -92,11 +92,11 @@ def given_to(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator: arguments outside of the ranges of their types are refused as `Checked` says."""
+    """Refuse arguments outside of the ranges of their types, as `Checked` does. A decorator for functions."""
 
     @functools.wraps(function)
     def within_ranges(*args: P.args, **kwargs: P.kwargs) -> T:
-        given = inspect.signature(function).bind_partial(*args, **kwargs).arguments  # the call says what is missing
+        given = inspect.signature(function).bind_partial(*args, **kwargs).arguments  # the call reports missing ones
         for name, value in given.items():
             check_value(function.__name__, name, value, _types_of(function).get(name))
         return function(*args, **kwargs)
@@ -105,7 +105,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def check_arguments(cls: type, given: Mapping[str, Any]) -> None:
-    """Check arguments of a constructor by name against the ranges that it, or the base that takes them, states."""
+    """Check arguments of a constructor, by name, against the ranges that it or its bases state."""
     ranges = _ranges_of(cls)
     for name, value in given.items():
         if name in ranges:
@@ -114,7 +114,7 @@ def check_arguments(cls: type, given: Mapping[str, Any]) -> None:
 
 @functools.cache
 def _ranges_of(cls: type) -> dict[str, Any]:
-    """The types of all arguments of a constructor: its own before those that its bases take over from it."""
+    """Return the types of all arguments of a constructor: its own have precedence over those of its bases."""
     found: dict[str, Any] = {}
     for base in inspect.getmro(cls):
         if base.__module__.partition(".")[0] in ("torch", "lightning", "builtins", "abc"):
@@ -127,12 +127,12 @@ def _ranges_of(cls: type) -> dict[str, Any]:
 def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
-    except NameError:  # of a class that is only imported for type checkers
+    except NameError:  # a class that is only imported for type checkers
         return {name: kind for name, kind in function.__annotations__.items() if not isinstance(kind, str)}
 
 
 def check_value(owner: str, name: str, value: Any, kind: Any) -> None:
-    """Raise unless the value, or each that it contains, lies in the range that its type states, if any."""
+    """Raise an error unless the value, or each of its items, lies in the range that its type states, if any."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         for limits in kind.__metadata__:
@@ -164,5 +164,5 @@ def _check_number(owner: str, name: str, value: Any, kind: type, limits: Range) 
         )
     too_large = isinstance(value, Integral) and abs(int(value)) > LARGEST
     if value not in limits or too_large:
-        wanted = f"{limits!r}, and below 2**63" if too_large else repr(limits)
-        raise ValueError(f"{owner}: {name}={value!r} is out of range: make it {wanted}")
+        expected = f"{limits!r}, and below 2**63" if too_large else repr(limits)
+        raise ValueError(f"{owner}: {name}={value!r} is out of range: make it {expected}")

@@ -1,8 +1,7 @@
-"""Objects that remember how they were built, so that a checkpoint can say it in plain data.
+"""Objects that remember their constructor's arguments, so that a checkpoint can describe them in plain data.
 
-A network or model made in Python is recorded as what a YAML file would say (`class_path` and `init_args`), never as the
-object itself: the checkpoint stays small, loads with `weights_only=True`, and rebuilds the object wherever it is
-loaded.
+A network or model made in Python is recorded as in a YAML file (`class_path` and `init_args`), never as the object
+itself: the checkpoint stays small, loads with `weights_only=True`, and rebuilds the object on any machine.
 """
 
 import functools
@@ -20,40 +19,40 @@ from gan_lightning.ranges import Checked, given_to
 
 UNRECORDED = "unrecorded"
 PARTIAL = "partial"
-NETWORKED = frozenset({"download"})  # arguments that let a class fetch what is missing
+NETWORKED = frozenset({"download"})  # arguments that allow a class to download files
 
 
 class Recorded(Checked):
-    """Mixin: an instance keeps the arguments it was constructed with, by name, in `init_args`; it is `Checked` too."""
+    """Mixin: an instance keeps the arguments of its constructor, by name, in `init_args`; it is `Checked` too."""
 
     init_args: dict[str, Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102 (what it takes, __init__ says)
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102 (__init__ documents the arguments)
         self = super().__new__(cls, *args, **kwargs)
         object.__setattr__(self, "init_args", given_to(cls, args, kwargs))
         return self
 
 
 class Network(Recorded, nn.Module):
-    """Base of all networks here: an `nn.Module` that a checkpoint can record and rebuild."""
+    """Base of all networks of this library: an `nn.Module` that a checkpoint can record and rebuild."""
 
     architecture: ClassVar[str | None] = None
-    """The name of networks built alike in `gan_lightning.training.layouts`; None = none of them was measured."""
+    """Name under which `gan_lightning.training.layouts` has measurements of this architecture; None = none."""
 
 
 def path_of(thing: Any) -> str:
-    """The import path of a class or function."""
+    """Return the import path of a class or function."""
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
 def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
-    """`value` as plain data: numbers, strings, lists and dictionaries; objects as `{"class_path": ..., "init_args":
-    ...}`.
+    """Return `value` as plain data: numbers, strings, lists and dictionaries.
 
-    A class, or a partial of one, has `"partial": True` beside them: it is not built yet. An object that does not say
-    how it was built becomes `{"class_path": ..., "unrecorded": True}`.
+    An object becomes `{"class_path": ..., "init_args": ...}`. A class, or a partial of one, has `"partial": True` as
+    well, since it is not built yet. An object that does not record its arguments becomes `{"class_path": ...,
+    "unrecorded": True}`.
     """
-    if isinstance(value, np.generic):  # float64 passes for a float, until weights_only loading meets it
+    if isinstance(value, np.generic):  # float64 is a float, but weights_only loading refuses it
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -64,7 +63,7 @@ def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
     if isinstance(value, list | tuple | set | frozenset):
         return [describe(item) for item in value]
     if isinstance(value, functools.partial):
-        # the class stands first in a partial of ours, behind jsonargparse's own instantiator in one that came from YAML
+        # our partials have the class first; those from YAML have jsonargparse's instantiator before it
         target = next((item for item in reversed(value.args) if inspect.isclass(item)), value.func)
         return {"class_path": path_of(target), "init_args": describe(value.keywords), PARTIAL: True}
     if isinstance(value, Recorded):
@@ -75,7 +74,7 @@ def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
 
 
 def unrecorded(description: Any) -> Iterator[str]:
-    """The class paths in what `describe` returned of objects that do not say how they were built."""
+    """Yield the class paths, in a result of `describe`, of objects that do not record their arguments."""
     if isinstance(description, Mapping):
         if description.get(UNRECORDED):
             yield description["class_path"]
@@ -86,13 +85,13 @@ def unrecorded(description: Any) -> Iterator[str]:
 
 
 def rebuild(value: Any, trusted: Sequence[str]) -> Any:
-    """The opposite of `describe`: objects from their plain description; a partial, or a class, becomes a partial.
+    """Rebuild objects from the plain data of `describe`. A partial, or a class, becomes a partial.
 
-    An argument of `NETWORKED` is off, whatever the description says: a file does not decide that this machine goes to
-    the network. Whoever wants it passes the object itself.
+    Arguments in `NETWORKED` are always off, so that a file cannot cause a download. To allow a download, pass the
+    object itself.
 
     Args:
-        value: what `describe` returned, or what a checkpoint holds.
+        value: the result of `describe`, or the content of a checkpoint.
         trusted: packages whose classes may be imported and constructed.
 
     Raises:
@@ -103,14 +102,14 @@ def rebuild(value: Any, trusted: Sequence[str]) -> Any:
         path = value["class_path"]
         if value.get(UNRECORDED):
             raise ValueError(
-                f"this checkpoint does not say how its {path} was built, since that class does not record its "
+                f"this checkpoint does not record how its {path} was built, since that class does not record its "
                 "arguments: pass the object itself under its argument's name when loading, "
                 "or derive the class from gan_lightning.recording.Network before training"
             )
         target = import_class(path, trusted)
         given = value.get("init_args", {})
         if not isinstance(path, str) or not isinstance(given, Mapping):
-            raise ValueError("the checkpoint names a class by something else than its name and its arguments")
+            raise ValueError("the checkpoint does not name a class by an import path and its arguments")
         arguments = {str(name): rebuild(item, trusted) for name, item in given.items()}
         for name in NETWORKED & arguments.keys():
             arguments[name] = False
@@ -123,10 +122,10 @@ def rebuild(value: Any, trusted: Sequence[str]) -> Any:
 
 
 def import_class(path: str, trusted: Sequence[str]) -> type:
-    """The class at an import path, if its top-level package is among the trusted ones.
+    """Import a class by its path, if its top-level package is trusted.
 
     Raises:
-        PermissionError: it is not, or the class is no part of a model.
+        PermissionError: the package is not trusted, or the class is not a part of a model.
         ValueError: there is no such class.
     """
     package, _, name = path.rpartition(".")
@@ -138,16 +137,16 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
         )
     try:
         found = getattr(importlib.import_module(package), name, None)
-    except Exception:  # no such module, or one that needs what is not installed here
+    except Exception:  # no such module, or one of its dependencies is missing
         found = None
     if not inspect.isclass(found):
         raise ValueError(
             f"the checkpoint asks for {path!r}, which is not a class of the installed version of {package}"
         )
-    # torch has classes that start a program when they are constructed: only parts of a model may be
+    # torch has classes that start a program when constructed: only parts of a model are allowed
     if not issubclass(found, nn.Module | Optimizer | Recorded):
         raise PermissionError(
             f"the checkpoint asks for {path!r}, which is neither a network nor an optimizer, nor anything else that "
-            "gan_lightning records: it was not constructed, for it may do more than compute"
+            "gan_lightning records: it was not constructed, because it may do more than compute"
         )
     return found

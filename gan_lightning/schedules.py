@@ -1,7 +1,7 @@
-"""Learning rates over time: a schedule is a factor on the optimizer's own rate, a pure function of how far training is.
+"""Learning rates over time. A schedule is a factor on the optimizer's own rate, a pure function of training progress.
 
-Being functions of a counter and holding no state, they need nothing in a checkpoint and resume exactly. An `end` of
-None is the run's own end: it follows the run, so that a resume with more epochs stretches what is left of the schedule.
+Schedules have no state, so that a checkpoint need not store them, and a resume is exact. An `end` of None is the end of
+the run: a resume with more epochs stretches the rest of the schedule.
 """
 
 import math
@@ -18,7 +18,7 @@ Unit = Literal["epoch", "batch", "image"]
 
 
 class Schedule(Recorded, ABC):
-    """A factor in [0, 1] on the learning rate, given progress in its `unit`, counted from 0."""
+    """A factor on the learning rate as a function of the progress in `unit`, counted from 0."""
 
     def __init__(self, unit: Unit = "epoch") -> None:
         if unit not in get_args(Unit):
@@ -27,21 +27,21 @@ class Schedule(Recorded, ABC):
 
     @property
     def units(self) -> str:
-        """What is counted, in the plural."""
+        """The name of the unit in the plural."""
         return "batches" if self.unit == "batch" else f"{self.unit}s"
 
     @abstractmethod
     def __call__(self, progress: float) -> float:
-        """The factor after `progress` epochs, batches or images."""
+        """Return the factor after `progress` epochs, batches or images."""
 
     def over(self, length: float) -> Self:
-        """The same schedule for a run of `length` units; infinite where a run has no end, or none that is known."""
+        """Return the schedule for a run of `length` units; `length` is infinite if the run's end is not known."""
         return self
 
     def zero_from(self, length: float) -> int | None:
-        """The first whole unit of a run of `length` from which on the factor is zero; None where there is none.
+        """Return the first whole unit of a run of `length` from which on the factor is zero, or None if there is none.
 
-        What falls to zero is taken to stay there. Zero in the last hundredth of the run does not count.
+        A factor of zero is assumed to stay zero. Zeros in the last hundredth of the run do not count.
         """
         units = range(math.ceil(0.99 * length))
         first = bisect_left(units, True, key=lambda unit: self(unit) == 0)
@@ -52,8 +52,8 @@ class EndingSchedule(Schedule):
     """Base of the schedules that have an end.
 
     Args:
-        end: in units; None is the run's own end, which `over` puts in place.
-        unit: what is counted.
+        end: the end, in units. None = the run's own end, which `over` sets.
+        unit: the unit of progress: "epoch", "batch" or "image".
 
     Raises:
         ValueError: the end is not after 0.
@@ -65,10 +65,10 @@ class EndingSchedule(Schedule):
 
     @property
     def end(self) -> float:
-        """Where it ends, in units.
+        """The end, in units.
 
         Raises:
-            ValueError: it ends where the run does, and no run was named.
+            ValueError: the end is that of the run, which was not given by `over`.
         """
         if self.given_end is None:
             raise ValueError(
@@ -77,7 +77,7 @@ class EndingSchedule(Schedule):
         return self.given_end
 
     def over(self, length: float) -> Self:
-        """The same schedule with that end, where it has none of its own."""
+        """Return the schedule with `length` as its end, if it has no end of its own."""
         if self.given_end is not None:
             return self
         ended = copy(self)
@@ -89,17 +89,17 @@ class Constant(Schedule):
     """The optimizer's learning rate throughout."""
 
     def __call__(self, progress: float) -> float:
-        """1."""
+        """Return 1."""
         return 1.0
 
 
 class LinearToZero(EndingSchedule):
-    """Constant until `start`, then a straight line that reaches zero at `end`.
+    """Constant until `start`, then linear to zero at `end`.
 
     Args:
-        start: where the decay begins, in units.
-        end: where the rate is zero, in units; later it stays there. None = the run's own end.
-        unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
+        start: the start of the decay, in units.
+        end: the end of the decay, in units; the rate stays zero after it. None = the run's own end.
+        unit: the unit of progress: "epoch" (the rate changes between epochs), "batch" or "image".
     """
 
     def __init__(self, start: NonNegativeFloat, end: PositiveFloat | None = None, unit: Unit = "epoch") -> None:
@@ -109,19 +109,19 @@ class LinearToZero(EndingSchedule):
         self.start = start
 
     def __call__(self, progress: float) -> float:
-        """The factor after `progress` units."""
+        """Return the factor after `progress` units."""
         if progress <= self.start or math.isinf(self.end):
             return 1.0
         return min(1.0, max(0.0, (self.end - progress) / (self.end - self.start)))
 
 
 class Cosine(EndingSchedule):
-    """Half a cosine from `initial` at the start to `final` at `end`, and `final` from there on.
+    """Half a cosine from `initial` at the start to `final` at `end`, and `final` after that.
 
     Args:
-        end: where the final factor is reached, in units. None = the run's own end.
-        final: the factor there; 0 = a fall to zero.
-        unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
+        end: the end of the cosine, in units. None = the run's own end.
+        final: the factor at the end; 0 = a fall to zero.
+        unit: the unit of progress: "epoch" (the rate changes between epochs), "batch" or "image".
         initial: the factor at the start; 0, with final 1, is a rise.
     """
 
@@ -136,7 +136,7 @@ class Cosine(EndingSchedule):
         self.final, self.initial = final, initial
 
     def __call__(self, progress: float) -> float:
-        """The factor after `progress` units."""
+        """Return the factor after `progress` units."""
         left = 0.5 * (1 + math.cos(math.pi * min(progress / self.end, 1.0)))
         return self.final + (self.initial - self.final) * left
 
@@ -145,9 +145,9 @@ class Steps(Schedule):
     """Multiplied by `factor` at each milestone, and constant between them.
 
     Args:
-        milestones: where, in units, in ascending order.
-        factor: on the rate until then, from 0 to 1.
-        unit: what is counted: "epoch", "batch" or "image".
+        milestones: the milestones, in units, in ascending order.
+        factor: the factor at each milestone, from 0 to 1.
+        unit: the unit of progress: "epoch", "batch" or "image".
     """
 
     def __init__(self, milestones: Sequence[NonNegativeFloat], factor: Share = 0.5, unit: Unit = "epoch") -> None:
@@ -157,7 +157,7 @@ class Steps(Schedule):
         self.milestones, self.factor = milestones, factor
 
     def __call__(self, progress: float) -> float:
-        """The factor after `progress` units."""
+        """Return the factor after `progress` units."""
         return self.factor ** sum(progress >= milestone for milestone in self.milestones)
 
 
@@ -165,40 +165,41 @@ class InversePower(EndingSchedule):
     """A fall by an inverse power, (1 + 10 p)^-0.75, where p goes from 0 to 1 (Ganin & Lempitsky 2014, section 4).
 
     Args:
-        end: where p is 1, in units; later it goes on. None = the run's own end.
-        unit: what is counted: "epoch" (the rate changes between epochs), "batch" or "image".
+        end: the progress at which p is 1, in units; p grows beyond it. None = the run's own end.
+        unit: the unit of progress: "epoch" (the rate changes between epochs), "batch" or "image".
     """
 
     def __init__(self, end: PositiveFloat | None = None, unit: Unit = "epoch") -> None:
         super().__init__(end, unit)
 
     def __call__(self, progress: float) -> float:
-        """The factor after `progress` units."""
+        """Return the factor after `progress` units."""
         return (1 + 10 * progress / self.end) ** -0.75
 
 
 class SigmoidRamp(EndingSchedule):
     """A rise from 0 to 1 along the upper half of a sigmoid, 2 / (1 + e^(-10 p)) - 1, where p goes from 0 to 1.
 
-    DANN's adversary comes in so (Ganin & Lempitsky 2014, section 4).
+    DANN's adversary begins with this schedule (Ganin & Lempitsky 2014, section 4).
 
     Args:
-        end: where p is 1, in units; later it goes on. None = the run's own end.
-        unit: what is counted: "epoch" (the factor changes between epochs), "batch" or "image".
+        end: the progress at which p is 1, in units; p grows beyond it. None = the run's own end.
+        unit: the unit of progress: "epoch" (the factor changes between epochs), "batch" or "image".
     """
 
     def __init__(self, end: PositiveFloat | None = None, unit: Unit = "epoch") -> None:
         super().__init__(end, unit)
 
     def __call__(self, progress: float) -> float:
-        """The factor after `progress` units."""
-        return math.tanh(5 * progress / self.end)  # which is that half of the sigmoid
+        """Return the factor after `progress` units."""
+        return math.tanh(5 * progress / self.end)  # equal to that half of the sigmoid
 
 
 def misfit(schedule: Schedule, length: float) -> str | None:
-    """How a schedule does not end with a run of `length` units, after its name; None where it does, or has no end.
+    """Return how a schedule misses the end of a run of `length` units, or None if it fits or has no end.
 
-    A hundredth of the run more or less is no misfit: a number of images is seldom one of whole batches.
+    The phrase follows the schedule's name in a sentence. A difference of a hundredth of the run is accepted, since a
+    number of images is seldom a multiple of the batch size.
     """
     ended = schedule.over(length)
     last, units = f"this run ends after {length:g}", schedule.units

@@ -1,8 +1,8 @@
-"""Where the weights of feature extractors lie. Nothing is fetched unasked: nodes of a cluster seldom reach the network.
+"""Finding the weights of feature extractors. Nothing is downloaded unless requested: cluster nodes are often offline.
 
-A file is looked for where the argument `weights` says; else where an environment variable says, named after the
-extractor (`GAN_LIGHTNING_INCEPTION` for "inception", `GAN_LIGHTNING_TORCHVISION_RESNET50` for "torchvision/resnet50");
-else in the folder of downloads that other packages keep theirs in. What was named is never replaced by a download.
+The argument `weights` names the file; else an environment variable, named after the extractor
+(`GAN_LIGHTNING_INCEPTION` for "inception", `GAN_LIGHTNING_TORCHVISION_RESNET50` for "torchvision/resnet50"); else the
+file is in the download folder that other packages use too. A named file is never replaced by a download.
 """
 
 import os
@@ -20,27 +20,28 @@ from gan_lightning.errors import one_line
 
 
 def find_weights(name: str, url: str, weights: Path | None, download: bool) -> Path:
-    """The file of weights of the extractor `name`, published at `url`; kept in torch hub's folder of checkpoints.
+    """Return the path of the weights of the extractor `name`, published at `url`, by default in torch hub's folder.
 
     Args:
-        name: of the extractor, as `make_extractor` knows it.
-        url: where the file comes from, and whose last part is its name.
-        weights: the file, where it is elsewhere.
-        download: fetch it into torch hub's folder, where it is missing and neither argument nor environment names one.
+        name: name of the extractor, as in `make_extractor`.
+        url: address of the file; its last part is the file's name.
+        weights: the file, if it is elsewhere.
+        download: download the file into torch hub's folder if it is missing, and neither argument nor environment names
+            one.
 
     Raises:
-        FileNotFoundError: where there is no such file.
-        ConnectionError: where it cannot be fetched.
+        FileNotFoundError: there is no such file.
+        ConnectionError: it cannot be downloaded.
     """
     path = named_weights(name, weights)
     if path is None:
         path = Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[1])
         if download and not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            digest = re.search(r"-([0-9a-f]{8,})$", path.stem)  # the first digits of its SHA-256, where its name has it
+            digest = re.search(r"-([0-9a-f]{8,})$", path.stem)  # the first digits of its SHA-256, if its name has them
             try:
                 torch.hub.download_url_to_file(url, str(path), hash_prefix=digest[1] if digest else None)
-            except (OSError, RuntimeError) as error:  # no network, or another content
+            except (OSError, RuntimeError) as error:  # no network, or other content
                 raise ConnectionError(
                     f"the weights of the extractor {name!r} could not be fetched from {url} "
                     f"({getattr(error, 'reason', error)}): put the file at {path}, name it by the environment variable "
@@ -52,10 +53,10 @@ def find_weights(name: str, url: str, weights: Path | None, download: bool) -> P
 
 
 def named_weights(name: str, weights: Path | None) -> Path | None:
-    """The file that the argument or the environment names; None where neither names one.
+    """Return the file that the argument or the environment names, or None if neither names one.
 
     Raises:
-        FileNotFoundError: where there is no such file.
+        FileNotFoundError: there is no such file.
     """
     named = weights or os.environ.get(variable(name))
     if not named:
@@ -67,26 +68,25 @@ def named_weights(name: str, weights: Path | None) -> Path | None:
 
 
 def variable(name: str) -> str:
-    """The environment variable that names the file of an extractor's weights."""
+    """Return the environment variable that names the file of an extractor's weights."""
     return "GAN_LIGHTNING_" + re.sub(r"\W", "_", name).upper()
 
 
-def absent(name: str, where: str, mend: str) -> FileNotFoundError:
-    """What is raised where there are no weights, saying all that helps."""
+def absent(name: str, where: str, advice: str) -> FileNotFoundError:
+    """Return the error for missing weights, with all ways to provide them."""
     return FileNotFoundError(
-        f"no weights for the extractor {name!r} {where}: {mend}, or name the file by the argument `weights` or the "
+        f"no weights for the extractor {name!r} {where}: {advice}, or name the file by the argument `weights` or the "
         f"environment variable {variable(name)}, or set `download: true` where there is a network"
     )
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors in a file of PyTorch's or of safetensors; no code in it is run.
+    """Read the tensors in a file of PyTorch's or of safetensors. No code in it is run.
 
-    A file of PyTorch's is looked through first: its checksums are compared, and whatever would fill the memory is
-    refused.
+    A file of PyTorch's is checked first: its checksums are compared, and content that would fill the memory is refused.
 
     Raises:
-        ValueError: where it holds anything else, or is damaged.
+        ValueError: the file holds anything else, or is damaged.
     """
     try:
         if path.suffix == ".safetensors":
@@ -99,19 +99,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"it {error}") from error
     except OSError:
         raise
-    except Exception as error:  # of a file that somebody has made up, torch and safetensors raise a dozen kinds
+    except Exception as error:  # torch and safetensors raise many kinds of errors for forged files
         raise ValueError(f"it cannot be read, {type(error).__name__}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError("it is no dictionary of tensors")
+        raise ValueError("it is not a dictionary of tensors")
     return state
 
 
 @contextmanager
 def holding(name: str, path: Path) -> Iterator[None]:
-    """Turn what goes wrong within, reading the file or filling the network, into one sentence.
+    """Turn errors within, while reading the file or filling the network, into one sentence.
 
     Raises:
-        ValueError: that the file does not hold the extractor's weights.
+        ValueError: the file does not hold the extractor's weights.
     """
     try:
         yield

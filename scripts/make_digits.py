@@ -1,7 +1,7 @@
 """Make `datamodules/assets/digits.npz`: 10,000 of MNIST's 60,000 training images, for work without a download.
 
-Of each class 800 images go into the training part and 200 others into the reference part, evaluation's.
-MNIST's test images are not touched. The same root and seed give the same file, byte for byte.
+800 images of each class go into the training part and 200 others into the reference part, for evaluation.
+MNIST's test images are not used. The same root and seed give the same file, byte for byte.
 
     python scripts/make_digits.py --root FOLDER     # FOLDER/MNIST/raw is torchvision's own layout
 """
@@ -18,7 +18,7 @@ SEED = 0
 
 
 def choose(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training part and of the reference part: as many of each class, in shuffled order."""
+    """Choose indices of the training part and of the reference part: equally many of each class, in shuffled order."""
     train, reference = [], []
     for digit in range(10):
         members = rng.permutation(np.flatnonzero(labels == digit))
@@ -30,7 +30,7 @@ def choose(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
 def main() -> None:
     """Write the file and print its size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds MNIST/raw")
+    parser.add_argument("--root", type=Path, required=True, help="folder that contains MNIST/raw")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "datamodules/assets/digits.npz")
     arguments = parser.parse_args()
 

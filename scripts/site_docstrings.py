@@ -119,3 +119,5 @@ class Docstrings(Extension):
         for each in found:
             if each.docstring:
                 each.docstring.value = markdown(each.docstring.value, self.links)
+            if each.docstring and isinstance(each, Class) and any(str(base) == "NamedTuple" for base in each.bases):
+                each.docstring.value = each.docstring.value.replace("Args:\n", "Attributes:\n")  # it has no __init__

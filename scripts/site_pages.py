@@ -5,7 +5,9 @@ packages follow. Links between these files work on the site as they do in the re
 """
 
 import ast
+import json
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -27,7 +29,7 @@ DOCUMENTS = {
     "benchmarks/README.md": "benchmarks.md",
 }
 """Documents outside docs/, and their places on the site."""
-FIT = "python train.py fit --config configs/{}.yaml"
+FIT = "gan-lightning fit --config {}"
 INTERNAL = {"assets", "private"}  # parts of gan_lightning without a page
 
 LINK = re.compile(r'(\]\()([^)\s]+)(\))|(<(?:a|img)\s[^>]*?(?:href|src)=")([^"]+)(")')
@@ -258,7 +260,8 @@ def rewritten(markdown: str, source: str, page: str) -> str:
         if ADDRESS.match(target):
             return match[0]
         path, anchor = place_of(target, source)
-        to = DOCUMENTS.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else f"files/{path}")
+        elsewhere = path.removeprefix("docs/") if path.startswith("docs/") else f"files/{path}"
+        to = (DOCUMENTS | notebooks()).get(path, elsewhere)
         return before + relpath(to, PurePosixPath(page).parent) + anchor + after
 
     def links(text: str) -> str:
@@ -277,6 +280,31 @@ def documents() -> dict[str, str]:
     return DOCUMENTS | {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
 
 
+def notebooks() -> dict[str, str]:
+    """The place on the site of each notebook."""
+    paths = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
+    return {f"docs/notebooks/{path.name}": f"notebooks/{path.stem}.md" for path in paths}
+
+
+def notebook_pages(document: str, place: str) -> dict[str, str | bytes]:
+    """A notebook as a page: its text, its code, and what the code printed and drew when the notebook was stored."""
+    pictures: dict[str, str | bytes] = {}
+    parts = []
+    for cell in json.loads((ROOT / document).read_text())["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", []):
+            if "text" in output:
+                parts.append(f"```text\n{''.join(output['text']).rstrip()}\n```")
+            if "image/png" in output.get("data", {}):
+                picture = f"{place.removesuffix('.md')}-{len(pictures) + 1}.png"
+                pictures[picture] = b64decode("".join(output["data"]["image/png"]))
+                parts.append(f"![Output]({PurePosixPath(picture).name})")
+    title, text = "\n\n".join(parts).split("\n", 1)
+    link = f"[The notebook]({PurePosixPath(document).name}), to open in Jupyter."
+    return {place: f"{title}\n\n{link}\n{text}\n"} | pictures
+
+
 def title(document: str) -> str:
     """The first heading."""
     heading = re.search(r"^# (.+)$", (ROOT / document).read_text(), re.MULTILINE)
@@ -290,7 +318,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     guides = [path for document, path in documents().items() if document.startswith("docs/") and path != "results.md"]
     config.nav = [
         {"Home": "index.md"},
-        {"Guides": sorted(guides)},
+        {"Guides": [*notebooks().values(), *sorted(guides)]},
         {"Models": ["models/index.md", *({model.name: model.page} for model in models())]},
         {"Results": ["results.md", "benchmarks.md"]},
         {"Reference": [{module: f"reference/{module}.md"} for module in public_modules()]},
@@ -309,7 +337,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     lacks = [sentence for model in all_models for sentence in missing(model)]
     if lacks:
         raise PluginError("; ".join(lacks))
-    pages = {place: (ROOT / document).read_text() for document, place in DOCUMENTS.items()}
+    pages: dict[str, str | bytes] = {place: (ROOT / document).read_text() for document, place in DOCUMENTS.items()}
+    for document, place in notebooks().items():
+        pages |= notebook_pages(document, place)
     pages |= {model.page: model_page(model) for model in all_models}
     pages |= {f"reference/{module}.md": reference_page(module, all_models) for module in public_modules()}
     pages["models/index.md"] = models_page(all_models)

@@ -1,7 +1,7 @@
-"""Train the digit classifier behind `gan_lightning.metrics.DigitClassifier` on MNIST's 60,000 training images.
+"""Train the digit classifier of `gan_lightning.metrics.DigitClassifier` on MNIST's 60,000 training images.
 
-Writes `gan_lightning/assets/digit_classifier.safetensors`. A few minutes on one CPU core; prints the accuracy on
-MNIST's 10,000 test images, which are used for nothing else, and refuses to save a classifier below 99%.
+The script writes `gan_lightning/assets/digit_classifier.safetensors`. It takes a few minutes on one CPU core. It prints
+the accuracy on MNIST's 10,000 test images, which are used for nothing else, and does not save a classifier below 99%.
 
     python scripts/train_digit_classifier.py --root FOLDER     # FOLDER/MNIST/raw is torchvision's own layout
 """
@@ -24,13 +24,13 @@ MAX_DEGREES, MAX_SCALE, MAX_SHIFT = 10.0, 0.1, 2.0  # of the augmentation; the s
 
 
 def load(root: Path, train: bool) -> tuple[Tensor, Tensor]:
-    """Images float (N, 1, 28, 28) in [0, 1] and their labels."""
+    """Load images, float (N, 1, 28, 28) in [0, 1], and their labels."""
     mnist = MNIST(root, train=train, download=False)
     return mnist.data.unsqueeze(1).float() / 255, mnist.targets
 
 
 def jitter(images: Tensor) -> Tensor:
-    """Each image slightly rotated, scaled and shifted, so that features do not hang on MNIST's exact centring."""
+    """Rotate, scale and shift each image slightly, so that features do not depend on MNIST's exact centring."""
     angle, scale, shift_x, shift_y = (torch.rand(4, len(images)) * 2 - 1).unbind()
     angle, scale = angle * math.radians(MAX_DEGREES), 1 + scale * MAX_SCALE
     shift = MAX_SHIFT / (images.shape[-1] / 2)  # affine_grid measures in half-widths
@@ -42,7 +42,7 @@ def jitter(images: Tensor) -> Tensor:
 def main() -> None:
     """Train, print the test accuracy, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds MNIST/raw")
+    parser.add_argument("--root", type=Path, required=True, help="folder that contains MNIST/raw")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "gan_lightning" / WEIGHTS)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)

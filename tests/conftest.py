@@ -12,7 +12,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real images; a test that needs it skips where it is absent."""
+    """Return the folder of real images; skip the test if there is none."""
     place = os.environ.get("GAN_LIGHTNING_DATA")
     if not place:
         pytest.skip("GAN_LIGHTNING_DATA is not set: no folder of real images to test on")

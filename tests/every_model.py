@@ -19,12 +19,12 @@ def _name(kind: type) -> str:
 
 
 def builder_of(kind: type) -> Callable[..., Any]:
-    """The function that builds a model's tiny version."""
+    """Return the function that builds a model's tiny version."""
     return getattr(import_module(f"models.test_{_name(kind)}"), _name(kind))
 
 
 def batch_of(kind: type) -> Callable[[int, int], Any]:
-    """The function that makes a batch of so many items, from a seed; of a toy, which is no model here, grey images."""
+    """Return a function from number of items and seed to a batch; toys, which have no builder, get grey images."""
 
     def grey(count: int, seed: int) -> ImageBatch:
         return ImageBatch(images(count, 1, seed))

@@ -68,7 +68,7 @@ class GrowingDiscriminator(Growing):
 
 
 class GrowingGAN(NoiseToImage):
-    """The plainest game, growing."""
+    """The simplest game that grows."""
 
     def __init__(self, growth: Growth, **base: Any) -> None:
         super().__init__(GrowingGenerator(growth), discriminator=GrowingDiscriminator(growth), **base)
@@ -77,13 +77,13 @@ class GrowingGAN(NoiseToImage):
         self.played: list[tuple[int, int, float, int]] = []  # images seen before each batch; size, alpha; images in it
 
     def training_step(self, batch: ImageBatch, batch_idx: int) -> None:
-        """Note what is played."""
+        """Note the size and alpha of the batch."""
         seen, size = self.images_seen, self.growth.size(self.images_seen)
         self.played.append((seen, size, self.growth.alpha(seen), len(batch.images) * self.trainer.world_size))
         super().training_step(batch, batch_idx)
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Any:
-        """Real images fade as well."""
+        """Fade real images as well."""
         now = self.images_seen
         faded = at_size(batch.images, self.growth.size(now), self.growth.alpha(now))
         return super().discriminator_loss(batch._replace(images=faded), fake)

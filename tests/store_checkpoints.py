@@ -20,7 +20,7 @@ from training.test_stops import COUNT, Stored
 
 
 def made_by(model: Any) -> Tensor:
-    """What the model makes for two images of its data; the same draws each time."""
+    """Return the model's output for two images of its data, with the same draws each time."""
     batch = Stored(model).like
     few = type(batch)(*(None if field is None else field[:2] for field in batch))
     torch.manual_seed(0)  # for dropout that stays on

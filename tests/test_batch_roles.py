@@ -1,4 +1,4 @@
-"""New kinds of batches: each is one class here, and passes through all that is done to batches, and a model."""
+"""New kinds of batches: each is one class here, and works with all functions of batches and with a model."""
 
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -66,13 +66,13 @@ class SceneBatch(NamedTuple):
 
 
 def codes(count: int, height: int, width: int) -> Tensor:
-    """What pixel is where, 100 · item + 10 · row + column: uint8 (N, H, W)."""
+    """Return pixels that contain their place, 100 · item + 10 · row + column: uint8 (N, H, W)."""
     code = 100 * torch.arange(count).view(-1, 1, 1) + 10 * torch.arange(height).view(-1, 1) + torch.arange(width)
     return (code % 256).to(torch.uint8)
 
 
 def stored(kind: str, count: int = 2, height: int = 4, width: int = 5) -> Any:
-    """A batch as it is stored, in each of whose grids a pixel says where it is from."""
+    """Return a batch in its stored form, in whose grids each pixel contains its place."""
     plane = codes(count, height, width)
     match kind:
         case "captioned":
@@ -97,7 +97,7 @@ MIDDLE = torch.tensor([[[11, 12, 13], [21, 22, 23]], [[111, 112, 113], [121, 122
 
 
 def assert_cut(kind: str, batch: Any, plane: Tensor, points: list[Any]) -> None:
-    """All grids are cut as `plane` is, and all else is as it was, but for the points."""
+    """Check that all grids are cut like `plane`, and that all other fields except the points are unchanged."""
     whole = stored(kind)
     match kind:
         case "captioned":
@@ -127,7 +127,7 @@ def test_the_middle_is_cut_of_every_kind(kind: str) -> None:
 
 @every_kind
 def test_random_cuts_are_of_aligned_fields_alike_whatever_the_kind(kind: str) -> None:
-    """The draws are those of the plain images, too."""
+    """The random numbers are equal to those for plain images."""
     count = 40
     whole = stored(kind, count)
     plane = augment(ImageBatch(codes(count, 4, 5)[:, None]), (2, 3), True, BatchDraws((0, 1), count)).images[:, 0]
@@ -165,7 +165,7 @@ MAPS = torch.zeros(2, 4, 4, dtype=torch.int64)
     ("batch", "match"),
     [
         (VoxelBatch(torch.zeros(2, 1, 4, 4, 4) + 2), r"M takes float voxels in \[-1, 1\], but .* in \[2.0, 2.0\]"),
-        (VoxelBatch(IMAGES), r"voxels must be voxels, float \(N, C, D, H, W\), but .* shape \(2, 1, 4, 4\): mend"),
+        (VoxelBatch(IMAGES), r"voxels must be voxels, float \(N, C, D, H, W\), but .* shape \(2, 1, 4, 4\): fix"),
         (ClipBatch(torch.zeros(2, 1, 3, 4, 4), torch.zeros(2, 8)), r"points must be points, float \(N, K, 2\)"),
         (SceneBatch(IMAGES, MAPS.float(), MAPS, torch.zeros(2, 4)), r"classes must be a class of each pixel, int64"),
         (SceneBatch(IMAGES, MAPS, MAPS[:1], torch.zeros(2, 4)), "with 2 items, of which instances has 1"),
@@ -189,12 +189,14 @@ class Adrift(NamedTuple):
 
 
 def test_a_class_that_does_not_say_enough_and_pictures_that_cannot_be_cut_are_refused() -> None:
-    with pytest.raises(TypeError, match="Roleless does not say what its field depth holds: annotate it"):
+    with pytest.raises(TypeError, match="Roleless does not state what its field depth holds: annotate it"):
         fields_of(Roleless)
-    with pytest.raises(TypeError, match="Adrift does not say in which image the landmarks points lie"):
+    with pytest.raises(TypeError, match="Adrift does not state in which image the landmarks points lie"):
         fields_of(Adrift)
     uneven = PairedBatch(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 8, 8))
-    with pytest.raises(ValueError, match=r"target of a PairedBatch has 8x8 .* aligned with 4x4: make them equally"):
+    with pytest.raises(
+        ValueError, match=r"target of a PairedBatch has 8x8 .* aligned field has 4x4: make them equally"
+    ):
         centre_crop(uneven, (2, 2))
     for cut in (lambda: centre_crop(ImageBatch(IMAGES), (4, 6)), lambda: augment(stored("scene"), (5, 5), True, None)):
         with pytest.raises(ValueError, match="cannot be cut from images of 4x"):
@@ -285,15 +287,15 @@ class CaptionGAN(Toy):
 class VoxelGAN(Toy):
     batch_type = VoxelBatch
 
-    def render(self, made: Tensor) -> Tensor:
-        return made.amax(2)  # seen from the front
+    def render(self, outputs: Tensor) -> Tensor:
+        return outputs.amax(2)  # seen from the front
 
 
 class ClipGAN(Toy):
     batch_type = ClipBatch
 
-    def render(self, made: Tensor) -> Tensor:
-        return made.movedim(2, 3).flatten(3)  # frames side by side
+    def render(self, outputs: Tensor) -> Tensor:
+        return outputs.movedim(2, 3).flatten(3)  # frames side by side
 
 
 class SceneGAN(AdversarialModule):
@@ -376,11 +378,11 @@ def test_a_toy_model_of_each_kind_is_trained_measured_and_shown(
 
 
 class Unshown(VoxelGAN):
-    def render(self, made: Tensor) -> Tensor:
-        return made
+    def render(self, outputs: Tensor) -> Tensor:
+        return outputs
 
 
-def test_what_cannot_be_shown_or_is_of_another_size_is_told_of_before_the_first_step() -> None:
+def test_batches_that_cannot_be_shown_or_have_another_size_are_refused_before_the_first_step() -> None:
     deeper = VoxelGAN(Maker(3, [1, 3, 4, 4]), Judge(48))
     with pytest.raises(ValueError, match=r"generator of VoxelGAN makes the shape 1x3x4x4, .* serve 1x2x4x4"):
         trainer(max_epochs=1).fit(deeper, datamodule=Data("voxels"))

@@ -181,7 +181,7 @@ def has_a_discriminator(path: Path) -> bool:
 
 
 def stacked(path: Path, overlays: list[Path], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """What a config and the overlays on it come to."""
+    """Return the settings of a config with its overlays."""
     return yaml.safe_load(
         printed(["fit", f"--config={path}", *(f"--config={overlay}" for overlay in overlays)], capsys)
     )
@@ -191,9 +191,10 @@ def stacked(path: Path, overlays: list[Path], capsys: pytest.CaptureFixture[str]
 def test_a_flag_changes_one_number_of_an_optimizer(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--model.generator_optimizer.init_args.lr=1.5e-4", "--model.discriminator_optimizer.lr=7e-5"]
     given = yaml.safe_load(path.read_text())["model"]["init_args"]
+    for player in ("generator_optimizer", "discriminator_optimizer"):
+        assert player in given, f"{path} does not state model.{player}, so no flag can change one number of it"
     found = yaml.safe_load(printed(["fit", f"--config={path}", *flags], capsys))["model"]["init_args"]
     for player, rate in (("generator_optimizer", 1.5e-4), ("discriminator_optimizer", 7e-5)):
-        assert player in given, f"{path} does not state model.{player}, so no flag can change one number of it"
         assert found[player]["class_path"] == given[player]["class_path"]
         assert found[player]["init_args"].items() >= (given[player]["init_args"] | {"lr": rate}).items()
 

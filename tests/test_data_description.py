@@ -1,4 +1,4 @@
-"""Data as a whole are held against the model before the first step, whatever the first batch shows of them."""
+"""All data are compared with the model before the first step, not only the first batch."""
 
 from functools import partial
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_a_datamodule_says_what_it_serves_at_each_stage(tmp_path: Path) -> None:
 
 
 class Rare(ImageDataModule):
-    """Four classes, of the last of which there is one image, which no first batch of two has."""
+    """Data of four classes, with one image of the last class, which is never in the first batch of two."""
 
     num_classes = CLASSES + 1
 
@@ -142,7 +142,7 @@ def unet() -> UNetSegmentation:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_classes_that_the_networks_do_not_know_are_told_of_though_no_batch_has_them(
+def test_classes_that_the_networks_do_not_know_are_reported_though_no_batch_has_them(
     run: str, build: Any, data: Any, match: str, tmp_path: Path
 ) -> None:
     model = build()

@@ -1,4 +1,4 @@
-"""Draws that belong to images: what torch draws for a whole batch, shared out; and a stream for each image."""
+"""Draws that belong to images: torch's draws for a whole batch, shared out; and a stream for each image."""
 
 from collections.abc import Callable
 from contextlib import nullcontext

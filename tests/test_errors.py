@@ -21,7 +21,7 @@ from toys import ToyGAN
 
 
 def raises(error: BaseException) -> Callable[[], None]:
-    """A program that another library ends with this error."""
+    """Return a program that another library ends with this error."""
     module = Path(torch.__file__)
     code = compile("def program(error):\n    raise error", str(module), "exec")
     names: dict[str, Any] = {}

@@ -178,7 +178,7 @@ def leaves() -> st.SearchStrategy[Any]:
     value=leaves(),
     table=st.binary(max_size=200) | st.lists(st.lists(leaves(), min_size=3, max_size=3), max_size=4),
 )
-@pytest.mark.filterwarnings("ignore:.*is none that a run has written")
+@pytest.mark.filterwarnings("ignore:.*is not a whole line of a run")
 def test_curves_of_runs(changes: dict[str, Any], value: Any, table: Any, tmp_path: Path) -> None:
     whole = json.loads(REPORT.as_json())
     other = json.loads(REPORT.as_json())

@@ -1,4 +1,4 @@
-"""Private names of other packages: each does today what this library needs, and none is used outside one file."""
+"""Private names of other packages: each still works as this library needs it, and none is used outside one file."""
 
 import argparse
 import ast
@@ -108,7 +108,7 @@ def fit(model: L.LightningModule | None = None, **settings: Any) -> L.Trainer:
 
 
 def seen(hook: str, look: Callable[[L.Trainer], Any], **settings: Any) -> list[Any]:
-    """What `look` finds of the trainer in a hook of each batch."""
+    """Return the results of `look` on the trainer, in a hook of each batch."""
     found: list[Any] = []
     fit(callbacks=[LambdaCallback(**{hook: lambda run, *_: found.append(look(run))})], **settings)
     return found
@@ -399,7 +399,7 @@ def _tree(path: Path) -> ast.Module:
 
 @functools.cache
 def _own_names() -> set[str]:
-    """Less those that `private.py` takes, whoever else has one of the same name."""
+    """Return the names of this project, without those that `private.py` takes from other packages."""
     taken = {name for _, name in _taken(_tree(ROOT / "gan_lightning/private.py"))}
     return DOCUMENTED | set().union(*(_defined(_tree(path)) for path in FILES)) - taken
 
@@ -433,7 +433,7 @@ def test_the_check_finds(code: str) -> None:
 
 
 def _code(kind: type) -> ast.AST | None:
-    """Of a class. None = it is not written in Python."""
+    """Return the syntax tree of a class; None if it is not written in Python."""
     try:
         tree = _tree(Path(inspect.getfile(kind)))
     except (OSError, TypeError, SyntaxError, ValueError):
@@ -443,13 +443,13 @@ def _code(kind: type) -> ast.AST | None:
 
 @functools.cache
 def _private_names_of(kind: type) -> frozenset[str]:
-    """Those that a class has, and those that its methods give to `self`."""
+    """Return the names of a class, and those that its methods give to `self`."""
     code = _code(kind)
     return frozenset({name for name in vars(kind) if _is_private(name)} | (set() if code is None else _defined(code)))
 
 
 def _private_names_in(kind: type) -> set[str]:
-    """Those of `self` that a class of ours uses or overrides, in its own lines."""
+    """Return the names of `self` that a class of ours uses or overrides, in its own lines."""
     code = _code(kind)
     assert code is not None
     used = {node.attr for node in ast.walk(code) if isinstance(node, ast.Attribute) and _of_self(node.value)}

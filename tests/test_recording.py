@@ -1,4 +1,4 @@
-"""Objects as plain data and back: what a checkpoint may hold, and what it may make."""
+"""Objects as plain data and back: the content that a checkpoint may have, and the objects that it may make."""
 
 import functools
 import json
@@ -116,7 +116,7 @@ def test_a_partial_is_the_class_that_it_makes() -> None:
 
 
 def test_a_partial_from_yaml_is_the_class_that_it_makes() -> None:
-    """What jsonargparse hands over for an optimizer in YAML."""
+    """The factory that jsonargparse makes for an optimizer in YAML."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(AdversarialModule, "model")
     toy = {

@@ -121,7 +121,7 @@ def flat(model: AdversarialModule, player: str) -> Tensor:
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_historical_averaging_by_hand(player: str, accumulate: int) -> None:
-    """By a learning rate of 0 for the game and a history that the test makes up."""
+    """The game has a learning rate of 0, and the test sets the history."""
     model = dcgan(accumulate=accumulate, channels_last=True)
     term = HistoricalAveraging(player, weight=0.5)
     past: list[Tensor] = []

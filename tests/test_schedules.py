@@ -142,7 +142,7 @@ def test_a_last_hundredth_at_zero_is_no_misfit() -> None:
     assert misfit(LinearToZero(0, 20_000_000, unit="image"), 20_000_256) is None
 
 
-def test_a_schedule_that_does_not_end_with_the_run_is_told_of() -> None:
+def test_a_schedule_that_does_not_end_with_the_run_gives_a_warning() -> None:
     assert misfit(LinearToZero(5, 20), 10) == (
         "ends after 20 epochs, and this run ends after 10: its factor comes to 0.667 only; null as its `end` is the "
         "run's own end"
@@ -177,12 +177,12 @@ def test_a_run_that_would_learn_nothing_more_is_refused_at_start(tmp_path: Path)
         assert model.batches_seen == (8 if checkpoint else 0)
 
 
-def test_one_player_that_stops_learning_is_told_of(tmp_path: Path) -> None:
+def test_one_player_that_stops_learning_gives_a_warning(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"model.generator_schedule: zero after 2 epochs.* learnt from there on"):
         trainer(tmp_path, max_epochs=3).fit(learner(generator_schedule=LinearToZero(1, 2)), datamodule=ToyData())
 
 
-def test_a_fall_that_the_run_does_not_reach_is_told_of(tmp_path: Path) -> None:
+def test_a_fall_that_the_run_does_not_reach_gives_a_warning(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"model.generator_schedule: ends after 50 batches, and this run ends after 3"):
         trainer(tmp_path, max_steps=3).fit(
             learner(generator_schedule=LinearToZero(1, 50, unit="batch")), datamodule=ToyData()
@@ -227,7 +227,7 @@ def test_a_run_without_end_has_no_own_end(tmp_path: Path) -> None:
 
 
 def test_a_longer_run_stretches_what_is_left_of_a_schedule_and_resumes_exactly(tmp_path: Path) -> None:
-    """Stopped within a run and resumed to the same end, the rates are those of the run at one go."""
+    """A run that is stopped and resumed to the same end has the rates of a run without a stop."""
     schedules = {"generator_schedule": LinearToZero(0, unit="batch")}
     whole = learner(**schedules)
     trainer(tmp_path, max_epochs=3).fit(whole, datamodule=ToyData())

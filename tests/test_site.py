@@ -57,6 +57,7 @@ def test_the_quickstart_is_the_first_config_and_overlays_are_none() -> None:
         ("README.md", "index.md", "see [all](configs) of them", "see all of them"),
         ("README.md", "index.md", "[a](#models)", "[a](#models)"),
         ("README.md", "index.md", "[a](https://arxiv.org/abs/1)", "[a](https://arxiv.org/abs/1)"),
+        ("README.md", "index.md", "[a](docs/notebooks/quickstart.ipynb)", "[a](notebooks/quickstart.md)"),
         ("benchmarks/README.md", "benchmarks.md", "[a](../docs/results.md#speed)", "[a](results.md#speed)"),
         ("docs/results.md", "results.md", "[a](../benchmarks/README.md)", "[a](benchmarks.md)"),
         ("docs/results.md", "results.md", "[a](evaluation.md)", "[a](evaluation.md)"),

@@ -20,14 +20,14 @@ def images(count: int, channels: int, seed: int) -> Tensor:
 
 
 def batch_for(model: Any, count: int = 4, seed: int = 0) -> Any:
-    """A batch that the tiny model takes, as the test of its model says; grey images where it does not say."""
+    """Return a batch for the tiny model: that of its model's test, or grey images if the test has none."""
     from every_model import batch_of
 
     return batch_of(type(model))(count, seed)
 
 
 class Batches(L.LightningDataModule):
-    """These batches, each time in this order, for every stage."""
+    """A data module of these batches, always in this order, for every stage."""
 
     def __init__(self, batches: Sequence[Any]) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Batches(L.LightningDataModule):
         return iter(self.batches)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """As real data are: made anew on the device, in evaluation under torch.inference_mode."""
+        """Copy the batch to the device, as for real data: in evaluation under torch.inference_mode."""
         return tree_map(lambda field: field.clone() if isinstance(field, Tensor) else field, batch)
 
     def train_dataloader(self) -> "Batches":
@@ -50,10 +50,10 @@ class Batches(L.LightningDataModule):
 
 
 def data_for(model: Any, batches: int = 1, count: int = 4) -> Batches:
-    """Different batches that fit the model."""
+    """Return different batches that fit the model."""
     return Batches([batch_for(model, count, seed=10 * i) for i in range(batches)])
 
 
 def networks(model: Any, player: str) -> torch.nn.Module:
-    """What one player learns, as one module."""
+    """Return all networks of one player as one module."""
     return {"generator": model.generator, "discriminator": model.discriminator}[player]

@@ -1,4 +1,4 @@
-"""The smallest networks, models and data that the tests of the engine play with."""
+"""The smallest networks, models and data, for the tests of the engine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +40,7 @@ class ToyDiscriminator(Network):
 
 
 class ToyGAN(NoiseToImage):
-    """The plainest game."""
+    """The simplest game."""
 
     def __init__(
         self,

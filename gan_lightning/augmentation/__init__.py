@@ -1,4 +1,4 @@
-"""Augmentation in front of the discriminator: what lets a GAN learn from few images (`model.augmentation` in YAML).
+"""Augmentation in front of the discriminator, for GANs with few images (`model.augmentation` in YAML).
 
 D sees real and fake images through the same random transforms, in both turns, and G learns through them. Images that
 are evaluated, shown or exported are never augmented.

@@ -2,16 +2,16 @@
 
 Karras, Aittala, Hellsten, Laine, Lehtinen, Aila, 2020. arXiv 2006.06676.
 
-Every image that D sees passes a pipeline of transforms, each of which happens with probability p (section 2). Such
-transforms do not leak into what G makes as long as p is below about 0.8 (section 2.2). D's overfitting,
+Every image that D sees passes a pipeline of transforms, each of which is applied with probability p (section 2). As
+long as p is below about 0.8, such transforms do not appear in G's images (section 2.2). D's overfitting,
 
     r_t = E[sign(D(x))]  over real images x,                                                          (equation 1)
 
-sets p (section 3): every 4 batches p rises where r_t > 0.6 and falls where it is less, by as much as would take it from
-0 to 1 in 500,000 images.
+sets p (section 3). Every 4 batches p rises if r_t > 0.6 and falls if it is less, at a rate that moves it from 0 to 1 in
+500,000 images.
 
-The pipeline is the paper's of pixel blitting, geometric and colour transforms (appendix B; "bgc" in the authors' code),
-with its strengths, which are the same for all data sets.
+The pipeline consists of the paper's pixel blitting, geometric and colour transforms (appendix B; "bgc" in the authors'
+code), with its strengths, which are the same for all data sets.
 """
 
 import math
@@ -26,8 +26,8 @@ from torch.nn import functional as F
 from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
 
-# The low-pass filter of the wavelet sym6 (Daubechies, 1992), of unit norm: it is orthogonal to its shifts by even
-# numbers, so that upsampling with it and then downsampling with it changes nothing.
+# The low-pass filter of the wavelet sym6 (Daubechies, 1992), of unit norm. It is orthogonal to its shifts by even
+# numbers, so that upsampling and then downsampling with it changes nothing.
 SYM6 = (
     0.015404109327027373,
     0.0034907120842174702,
@@ -42,8 +42,8 @@ SYM6 = (
     0.0017677118642428036,
     -0.007800708325034148,
 )
-PEAK = 5  # the tap that stands on the pixel itself: the largest, and nearest to the filter's centre of mass
-TRANSLATION = 0.125  # largest integer translation, and standard deviation of the fractional, as a share of the size
+PEAK = 5  # the tap at the pixel itself: the largest, and nearest to the filter's centre of mass
+TRANSLATION = 0.125  # largest integer translation, and standard deviation of fractional ones, as a share of the size
 SCALE = ANISOTROPY = 0.2  # standard deviations, in octaves
 BRIGHTNESS = 0.2  # standard deviation, where black to white is 2
 CONTRAST = 0.5  # standard deviation, in octaves
@@ -51,35 +51,35 @@ SATURATION = 1.0  # standard deviation, in octaves
 
 
 class AdaptiveAugmentation(Augmentation):
-    """ADA, for grey and RGB images of any height and width from 2 pixels up (square, if turned images are to fit).
+    """ADA, for grey and RGB images of any height and width from 2 pixels up (square for quarter turns).
 
     Args:
-        p: the probability of each transform: where it starts, or where it stays.
-        target: the r_t that p is moved to reach. None = p stays as it is; it is then a setting, not part of a
-            checkpoint. A p that adapts needs an adversarial loss whose logits have a threshold (not a critic's).
-        interval: batches between two moves of p.
-        adjustment: images in which p goes from 0 to 1 where r_t stays above its target.
-        x_flip: a factor on p for this transform, as are all that follow; 0 turns it off. Here: left is right.
-        rotation_90: by 0, 90, 180 or 270 degrees.
-        integer_translation: by whole pixels, up to 1/8 of width and height either way.
-        scale: by 2^N(0, 0.2).
-        rotation: by any angle, before the anisotropic scale, after it, or both.
-        anisotropic_scale: width by 2^N(0, 0.2), height by its inverse.
-        fractional_translation: by N(0, 1/8) of width and height.
-        brightness: N(0, 0.2) is added.
-        contrast: times 2^N(0, 0.5).
-        luma_flip: light is dark, in the same hue.
-        hue: turned by any angle about the grey axis. Like saturation, it leaves grey images as they are.
-        saturation: times 2^N(0, 1).
+        p: the probability of each transform: its start value, or its constant value.
+        target: the r_t that p aims at. None = p is constant, and then a setting and not part of a checkpoint. An
+            adaptive p needs an adversarial loss whose logits have a threshold (not a critic's).
+        interval: number of batches between two changes of p.
+        adjustment: number of images in which p goes from 0 to 1 while r_t stays above its target.
+        x_flip: factor on p for a left-right flip; 0 turns the transform off. The arguments below are factors on p too.
+        rotation_90: factor for a rotation by 0, 90, 180 or 270 degrees.
+        integer_translation: factor for a shift by whole pixels, up to 1/8 of width and height either way.
+        scale: factor for a scale of 2^N(0, 0.2).
+        rotation: factor for a rotation by any angle, before the anisotropic scale, after it, or both.
+        anisotropic_scale: factor for a scale of the width by 2^N(0, 0.2), and of the height by its inverse.
+        fractional_translation: factor for a shift by N(0, 1/8) of width and height.
+        brightness: factor for the addition of N(0, 0.2).
+        contrast: factor for a multiplication by 2^N(0, 0.5).
+        luma_flip: factor for an exchange of light and dark in the same hue.
+        hue: factor for a rotation by any angle about the grey axis. Hue and saturation leave grey images unchanged.
+        saturation: factor for a multiplication of the saturation by 2^N(0, 1).
 
     Attributes:
-        p: the probability as of now, a scalar tensor. It has no upper bound, as in the authors' code: where it is above
-            1, every transform happens each time.
+        p: the present probability, a scalar tensor. It has no upper bound, as in the authors' code: above 1, every
+            transform is applied each time.
 
-    NOTE: beyond its border an image goes on as its reflection without end. The authors' code pads as far as the
-        transforms of a batch reach, which a GPU would have to tell the CPU each time, and at most by one image; what
-        lies farther out, which few transforms reach, is mid-grey there.
-    NOTE: images for which no geometric transform was drawn pass bit by bit, and not through the filters, which
+    NOTE: an image is extended beyond its borders by endless reflection. The authors' code pads as far as the transforms
+        of a batch reach, which a GPU would have to report to the CPU each time, and at most by one image. Pixels
+        farther out, which few transforms reach, are mid-grey there.
+    NOTE: an image without a geometric transform stays equal bit by bit: it does not pass the filters, which
         would leave rounding errors.
     """
 
@@ -115,44 +115,44 @@ class AdaptiveAugmentation(Augmentation):
 
         adapts = target is not None
         self.register_buffer("p", torch.tensor(float(p)), persistent=adapts)
-        # the sum of r_t over the batches since p last moved, of all processes
+        # the sum of r_t, averaged over processes, over the batches since the last change of p
         self.register_buffer("signs", torch.zeros(()), persistent=adapts)
-        self._observed: list[Tensor] = []  # in the batch at hand, by this process
+        self._observed: list[Tensor] = []  # in the current batch, on this process
 
     # ------------------------------------------------------------------ p
 
     def observe(self, real_logits: Tensor, threshold: float | None) -> None:
-        """Take note of D's logits of real images, of any shape, above whose threshold it takes them for real.
+        """Record D's logits of real images, of any shape, and the threshold above which D takes an image for real.
 
         Raises:
-            ValueError: where p adapts and there is no such threshold.
+            ValueError: p adapts and there is no threshold.
         """
         if self.target is None or not self.training:
             return
         if threshold is None:
             raise ValueError(
-                "ADA moves p by the sign of D's logits, which under this loss only compare with each other: take "
-                "another loss, or set p for good (model.init_args.augmentation.init_args: target: null, p: 0.3)"
+                "ADA adapts p by the sign of D's logits, but this loss only compares logits with each other: choose "
+                "another loss, or a constant p (model.init_args.augmentation.init_args: target: null, p: 0.3)"
             )
         self._observed.append((real_logits.detach() - threshold).sign().mean())
 
     def adapt(self, batches: int, images: int, average: Callable[[list[Tensor]], None]) -> None:
-        """The end of a batch: every `interval` batches, p takes its step.
+        """Change p every `interval` batches. Called at the end of each batch.
 
         Args:
-            batches: how many there have been, with this one.
-            images: how many this one had, over all processes.
+            batches: number of batches so far, with this one.
+            images: number of images of this batch, over all processes.
             average: replaces tensors by their mean over processes.
 
         Raises:
-            RuntimeError: where p adapts, but nothing was observed.
+            RuntimeError: p adapts, but nothing was observed.
         """
         if self.target is None:
             return
         if not self._observed:
             raise RuntimeError(
-                "ADA has seen no logits of real images in this batch, by which p moves: let the model's "
-                "discriminator_loss call self.adversarial_loss(real, fake), or set p for good "
+                "ADA adapts p by the logits of real images, and there were none in this batch: let the model's "
+                "discriminator_loss call self.adversarial_loss(real, fake), or choose a constant p "
                 "(model.init_args.augmentation.init_args: target: null, p: 0.3)"
             )
         mean = torch.stack(self._observed).mean()
@@ -167,25 +167,26 @@ class AdaptiveAugmentation(Augmentation):
     # ------------------------------------------------------------------ the pipeline
 
     def check(self, images: Tensor) -> None:
-        """Raises ValueError for colours that are neither grey nor RGB, unless all colour transforms are off."""
+        """Raise ValueError for colours that are neither grey nor RGB, unless all colour transforms are off."""
         colours = (self.brightness, self.contrast, self.luma_flip, self.hue, self.saturation)
         if images.shape[1] not in (1, 3) and any(colours):
             raise ValueError(
-                f"ADA knows the colours of grey and RGB images, not of {images.shape[1]} channels: set brightness, "
+                f"ADA transforms colours of grey and RGB images, not of {images.shape[1]} channels: set brightness, "
                 "contrast, luma_flip, hue and saturation to 0 in model.init_args.augmentation.init_args"
             )
 
     def augment(self, images: Tensor) -> Tensor:
-        """Blitting and geometric transforms at one go, then colours."""
+        """Apply blitting and geometric transforms in one step, then colours."""
         count, channels, height, width = images.shape
         images = warp(images, self.draw_geometry(count, width, height, images.device))
         return recolor(images, self.draw_colors(count, images.device)) if channels in (1, 3) else images
 
     def draw_geometry(self, count: int, width: int, height: int, device: torch.device) -> Tensor:
-        """For each of `count` images, the matrix that leads from a place in the result back to one in the image.
+        """Draw for each of `count` images the matrix from a place in the result back to a place in the image.
 
-        (count, 3, 3), for homogeneous (x, y, 1) in pixels from the centre. The first transform stands leftmost, as the
-        way back comes to it last.
+        Returns:
+            (count, 3, 3), for homogeneous (x, y, 1) in pixels from the centre. The first transform stands leftmost,
+            since the way back reaches it last.
         """
         rand, randn = partial(torch.rand, device=device), partial(torch.randn, device=device)
 
@@ -198,7 +199,7 @@ class AdaptiveAugmentation(Augmentation):
 
         factor = self._maybe(self.scale * self.p, (SCALE * randn(count)).exp2(), 1)
         inverse = inverse @ _scaling(1 / factor, 1 / factor)
-        # so that one of the two rotations, or both, happen with the probability of one transform
+        # this probability makes at least one of the two rotations as likely as one transform
         before_or_after = 1 - (1 - self.rotation * self.p).clamp(min=0).sqrt()
         angle = self._maybe(before_or_after, math.pi * (2 * rand(count) - 1), 0)
         inverse = inverse @ _rotation(angle)
@@ -210,7 +211,7 @@ class AdaptiveAugmentation(Augmentation):
         return inverse @ _translation(-width * shift[:, 0], -height * shift[:, 1])
 
     def draw_colors(self, count: int, device: torch.device) -> Tensor:
-        """For each of `count` images, the affine map of its colours: (count, 3, 4), for homogeneous (r, g, b, 1)."""
+        """Draw for each of `count` images an affine map of its colours: (count, 3, 4), for homogeneous (r, g, b, 1)."""
         rand, randn = partial(torch.rand, device=device), partial(torch.randn, device=device)
         identity = torch.eye(3, device=device)
         grey = torch.full((3, 3), 1 / 3, device=device)  # the projection onto the axis of greys
@@ -229,13 +230,13 @@ class AdaptiveAugmentation(Augmentation):
 
     @staticmethod
     def _maybe(probability: Tensor, drawn: Tensor, neutral: float) -> Tensor:
-        """What was drawn for each image (N, ...), kept with a probability; else what changes nothing."""
+        """Keep each image's drawn value (N, ...) with a probability, and replace it by `neutral` otherwise."""
         kept = torch.rand(len(drawn), device=drawn.device) < probability
         return torch.where(kept.view(-1, *[1] * (drawn.dim() - 1)), drawn, neutral)
 
 
 def recolor(images: Tensor, colors: Tensor) -> Tensor:
-    """Images (N, 1 or 3, H, W) with their colours mapped by (N, 3, 4); grey by what RGB would become on average."""
+    """Map the colours of images (N, 1 or 3, H, W) by (N, 3, 4); grey gets the mean of the three resulting channels."""
     if images.shape[1] == 1:
         gain, offset = colors[:, :, :3].sum(dim=2).mean(dim=1), colors[:, :, 3].mean(dim=1)
         return images * gain.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)
@@ -244,25 +245,26 @@ def recolor(images: Tensor, colors: Tensor) -> Tensor:
 
 
 def warp(images: Tensor, inverse: Tensor) -> Tensor:
-    """Images resampled at the places that matrices lead to.
+    """Resample images at the places that matrices give.
 
-    Up by two with sym6, bilinear, and down by two with sym6, which keeps detail that plain bilinear sampling would blur
-    (appendix B). Shifts by whole pixels are exact; mirror images and quarter turns are not, as sym6 is not symmetric.
+    Images are upsampled by two with sym6, sampled bilinearly, and downsampled by two with sym6. This keeps detail that
+    plain bilinear sampling would blur (appendix B). Shifts by whole pixels are exact; mirror images and quarter turns
+    are not, since sym6 is not symmetric.
 
     Args:
-        images: float (N, C, H, W). Outside lies the reflection about the centres of the pixels at the border.
-        inverse: (N, 3, 3), see `AdaptiveAugmentation.draw_geometry`. Where it is the identity, the image is untouched.
+        images: float (N, C, H, W). They are reflected about the centres of the border pixels.
+        inverse: (N, 3, 3), see `AdaptiveAugmentation.draw_geometry`. An identity leaves its image unchanged.
 
     Returns:
-        Images of the same shape, differentiable in the images, twice.
+        Images of the same shape, twice differentiable in the images.
     """
     height, width = images.shape[2:]
     up_y, down_y = _filters(height, images.device)
     up_x, down_x = _filters(width, images.device)
-    # where the pixels of the result lie, at twice the resolution, from its centre
+    # positions of the result's pixels at twice the resolution, from its centre
     x = torch.arange(down_x.shape[1], device=images.device) - (PEAK + width - 1)
     y = torch.arange(down_y.shape[1], device=images.device)[:, None] - (PEAK + height - 1)
-    # and where they come from: elementwise, as a matrix product may round coordinates to TF32
+    # and their sources: elementwise, since a matrix product may round coordinates to TF32
     from_x, from_y = (row[:, 0] * x + row[:, 1] * y + 2 * row[:, 2] for row in inverse[..., None, None].unbind(1)[:2])
     grid = torch.stack([_normalise(from_x, width), _normalise(from_y, height)], dim=-1)
     resampled: Tensor = _Sample.apply(up_y @ images @ up_x.T, grid)
@@ -271,19 +273,19 @@ def warp(images: Tensor, inverse: Tensor) -> Tensor:
 
 
 def _normalise(position: Tensor, size: int) -> Tensor:
-    """Positions at twice the resolution, from the centre, as `grid_sample` counts them over one period, in [-1, 1]."""
+    """Convert positions at twice the resolution, from the centre, to `grid_sample`'s range [-1, 1] over one period."""
     period = 4 * (size - 1)
     return (position + (size - 1)).remainder(period) * (2 / period) - 1
 
 
 @lru_cache(maxsize=16)
-@torch.inference_mode(False)  # what is kept has to serve in training, too
+@torch.inference_mode(False)  # the cached tensors must serve in training too
 def _filters(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Filters along one dimension as matrices, in which borders and parity are plain to see.
+    """Return the filters along one dimension as matrices, which include borders and parity.
 
-    The first, (4 size - 3, size), extends by reflection to one period and upsamples by two; its last row is its first
-    again, for the interpolation between them. The second, (size, 2 size + 10), downsamples by two; its input begins at
-    -5. Pixel i stands at 2i.
+    The first, (4 size - 3, size), extends by reflection to one period and upsamples by two. Its last row equals its
+    first, for the interpolation between them. The second, (size, 2 size + 10), downsamples by two; its input begins at
+    -5. Pixel i is at 2i.
     """
     taps = torch.tensor(SYM6)
     period = 2 * (size - 1)
@@ -298,7 +300,7 @@ def _filters(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 class _Sample(torch.autograd.Function):
-    """Bilinear sampling at a grid from -1 to 1, differentiable in the images any number of times.
+    """Bilinear sampling at a grid from -1 to 1, any number of times differentiable in the images.
 
     torch's own `grid_sample` was differentiable only once before its version 2.14.
     """

@@ -4,7 +4,8 @@ Zhao, Liu, Lin, Zhu, Han, 2020. arXiv 2006.10738.
 
     L_D = E_x[f_D(-D(T(x)))] + E_z[f_D(D(T(G(z))))]            L_G = E_z[f_G(-D(T(G(z))))]
 
-T is always on, differentiable, and drawn anew for each image each time. Its strengths are those of the authors' code.
+T is always applied, differentiable, and drawn anew for each image each time. Its strengths are those of the authors'
+code.
 """
 
 import torch
@@ -16,14 +17,16 @@ from gan_lightning.augmentation.base import Augmentation
 class DiffAugment(Augmentation):
     """Random colours, shifts and holes, for images with any number of channels.
 
-    The paper's policies: all three with StyleGAN2 (with all of CIFAR: colour and cutout), translation and cutout with
+    The paper's policies: all three with StyleGAN2 (colour and cutout on all of CIFAR), translation and cutout with
     BigGAN on CIFAR.
 
     Args:
         color: brightness, x + U(-0.5, 0.5); then saturation, the distance to the mean over channels times U(0, 2); then
             contrast, the distance to the mean over the image times U(0.5, 1.5). Grey images have no saturation.
-        translation: a shift by whole pixels, up to an eighth of height and width either way; zeros (mid-grey) come in.
-        cutout: a hole of half the height and width, filled with zeros (mid-grey), its centre anywhere in the image.
+        translation: a shift by whole pixels, up to an eighth of height and width either way, filled with zeros
+            (mid-grey).
+        cutout: a hole of half the height and width, filled with zeros (mid-grey), with its centre anywhere in the
+            image.
     """
 
     def __init__(self, color: bool = True, translation: bool = True, cutout: bool = True) -> None:
@@ -31,7 +34,7 @@ class DiffAugment(Augmentation):
         self.color, self.translation, self.cutout = color, translation, cutout
 
     def augment(self, images: Tensor) -> Tensor:
-        """Colour, translation, cutout, in this order."""
+        """Apply colour, translation and cutout, in this order."""
         if self.color:
             images = _recolor(images)
         if self.translation:
@@ -62,7 +65,7 @@ def _cut_out(images: Tensor) -> Tensor:
     for dim in (2, 3):
         size = images.shape[dim]
         width = _part(size, 0.5)
-        # an even hole has its centre between two pixels, so that there is one place more for it
+        # an even hole has its centre between two pixels, so that it has one more possible position
         start = _integers(images, 0, size - width % 2) - width // 2
         position = _positions(images, dim)
         hole = hole & (position >= start) & (position < start + width)
@@ -70,15 +73,15 @@ def _cut_out(images: Tensor) -> Tensor:
 
 
 def _part(size: int, share: float) -> int:
-    """A share of `size`, rounded to the nearest integer, halves up."""
+    """Return a share of `size`, rounded to the nearest integer, halves up."""
     return int(size * share + 0.5)
 
 
 def _positions(images: Tensor, dim: int) -> Tensor:
-    """0, 1, 2, ... along one dimension of the images, in a shape that broadcasts with them."""
+    """Return 0, 1, 2, ... along one dimension of the images, in a shape that broadcasts with them."""
     return torch.arange(images.shape[dim], device=images.device).view([-1 if d == dim else 1 for d in range(4)])
 
 
 def _integers(images: Tensor, low: int, high: int) -> Tensor:
-    """An integer for each image, (N, 1, 1, 1), uniform from low to high, both included."""
+    """Draw an integer for each image, (N, 1, 1, 1), uniform from low to high, both included."""
     return torch.randint(low, high + 1, (len(images), 1, 1, 1), device=images.device)

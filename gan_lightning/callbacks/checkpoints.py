@@ -1,4 +1,4 @@
-"""The checkpoints that a run keeps: always the newest; and the best, also after the run's folder was moved."""
+"""Checkpoints of a run: the newest and the best. They stay known when the run's folder is moved."""
 
 import re
 import time
@@ -19,21 +19,21 @@ LAST = "last"
 
 
 class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
-    """A ModelCheckpoint whose state in a checkpoint holds names of files and no paths.
+    """A ModelCheckpoint that records file names, not paths, in checkpoints.
 
-    A run's folder can therefore be moved, and its best checkpoint stays the best. A checkpoint's state is believed only
-    about plain files in this callback's own folder, with names that this callback gives: no other file is ever removed.
-    Two of these callbacks can differ by their file names alone, beside the metrics that they monitor.
+    A run's folder can therefore be moved, and its best checkpoint stays the best. The callback restores only plain
+    files in its own folder whose names follow its own pattern, so it never removes any other file. Two of these
+    callbacks may monitor the same metric if their file names differ.
     """
 
     @property
     def state_key(self) -> str:
-        """Tells the state of this callback in a checkpoint from that of others."""
+        """The key of this callback's state in a checkpoint. It differs from that of other ModelCheckpoints."""
         settings = {name: getattr(self, name) for name in ("filename", "monitor", "mode", "save_top_k")}
         return f"{type(self).__qualname__}{settings | saving_intervals(self)}"
 
     def state_dict(self) -> dict[str, Any]:
-        """The names of the best checkpoints with their scores, and of the last."""
+        """Return the file names of the best checkpoints with their scores, and that of the last checkpoint."""
         return {
             "best": {Path(path).name: float(score) for path, score in self.best_k_models.items()},
             "newest": Path(self.best_model_path).name,
@@ -42,7 +42,7 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back the names of files that are there."""
+        """Restore the file names that still exist."""
         named = state_dict.get("best", state_dict.get("best_k_models"))
         scores = {
             path: float(score)
@@ -65,7 +65,10 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
         self.current_score = _exact(current) if _is_number(current) else None
 
     def is_measured(self, trainer: L.Trainer, metrics: Mapping[str, Tensor]) -> bool:
-        """Whether the monitored metric is there, or missing without the evaluation having left it out."""
+        """Return False where the evaluation left the monitored metric out, and True otherwise.
+
+        A metric that is missing for another reason counts as measured, so that Lightning reports the error.
+        """
         return self.monitor is None or self.monitor in metrics or not self._is_left_out(trainer)
 
     def _is_left_out(self, trainer: L.Trainer) -> bool:
@@ -73,12 +76,12 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
         return any(each.left_out for each in evaluations)
 
     def _pattern(self) -> str:
-        """A regular expression of the names that this callback gives to files, without their endings."""
+        """Return a regular expression for the file names of this callback, without their endings."""
         template = self.filename or "{epoch}-{step}"
         return ".+".join(re.escape(part) for part in re.split(r"\{.*?\}", template))
 
     def _own_file(self, name: Any, pattern: str) -> str | None:
-        """The path of a file that this callback may have written. None = there is none of that name."""
+        """Return the path of a file that this callback may have written, or None if there is no such file."""
         if not isinstance(name, str) or self.dirpath is None:
             return None
         name = re.split(r"[/\\]", name)[-1]  # earlier versions kept whole paths
@@ -88,15 +91,15 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
 
 
 class LastCheckpoint(StopOnSignal, ModelCheckpoint):
-    """Keeps `last.ckpt`, from which `--ckpt_path last` goes on exactly: the command line gives it to every run.
+    """Keep `last.ckpt`, from which `--ckpt_path last` resumes exactly. The command line adds it to every run.
 
-    It is written after each epoch, every few minutes, and when the run is asked to stop (SIGTERM, Ctrl-C), after the
-    batch in flight. So a run that is stopped loses nothing, and one that is killed loses minutes.
+    The file is written after each epoch, every few minutes, and when the run is asked to stop (SIGTERM, Ctrl-C), after
+    the current batch. A run that is stopped loses nothing, and a run that is killed loses a few minutes.
 
     Args:
-        every_minutes: how often to save within an epoch. 0, or None, turns it off.
-        check_every: with several processes, the training batches between looks at whether one of them has been asked
-            to stop, or the minutes are over.
+        every_minutes: the time between saves within an epoch, in minutes. 0 or None = save after epochs only.
+        check_every: with several processes, the number of training batches between two checks. A check asks all
+            processes whether one of them was asked to stop, and whether a save is due.
         dirpath: the folder. None = Lightning's default, `checkpoints` under the logger's folder.
     """
 
@@ -110,19 +113,19 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
         if every_minutes is not None and not 0 <= every_minutes < float("inf"):
             raise ValueError(f"every_minutes={every_minutes}: make it 0 or more, 0 for saving after epochs only")
         self.every_minutes = every_minutes
-        self._saved = 0.0  # on the clock
+        self._saved = 0.0  # time of the last save, on the monotonic clock
 
     @property
     def state_key(self) -> str:
-        """The class's name, since a run has one of them."""
+        """The class's name, since a run has one such callback."""
         return type(self).__qualname__
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing, since the file's name is always the same."""
+        """Return an empty state, since the file's name is always the same."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take nothing back."""
+        """Ignore the state, which is empty."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
@@ -130,7 +133,7 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
         super().on_train_start(trainer, pl_module)
 
     def is_save_due(self, trainer: L.Trainer) -> bool:
-        """Whether the minutes are over, by the clock of the first process."""
+        """Return whether `every_minutes` have passed on the clock of the first process."""
         minutes = (time.monotonic() - self._saved) / 60
         return (
             bool(self.every_minutes and minutes >= self.every_minutes) and trainer.training and trainer.is_global_zero
@@ -153,7 +156,7 @@ class LastCheckpoint(StopOnSignal, ModelCheckpoint):
 
 
 def _exact(score: Any) -> Tensor:
-    """A score in float64, as metrics may be."""
+    """Return a score as a float64 tensor, since metrics may be float64."""
     return torch.tensor(float(score), dtype=torch.float64)
 
 

@@ -1,4 +1,4 @@
-"""Validation as evaluation: FID and its kin of the generator, against the images of the validation loader."""
+"""Validation as evaluation: FID and related metrics of the generator against the images of the validation loader."""
 
 import contextlib
 import hashlib
@@ -47,69 +47,70 @@ class Evaluated(Protocol):
     """A model that Evaluation can evaluate; its `validation_step` and `test_step` return the generated images."""
 
     def generate(self, batch: Any) -> Tensor:
-        """What is made for a batch, as the steps return it: images float (N, C, H, W) in [-1, 1]."""
+        """Return the images generated for a batch, as the steps return them: float (N, C, H, W) in [-1, 1]."""
         ...
 
     def reference(self, batch: Any) -> Tensor:
-        """The real ones of a batch that the generated ones should resemble, as these are."""
+        """Return the real images that the generated ones should resemble: float (N, C, H, W) in [-1, 1]."""
         ...
 
 
 @runtime_checkable
 class ReferenceSet(Protocol):
-    """A reference loader that says what it hands out: a split of the data, and how much of it on all ranks together."""
+    """A reference loader that names its split of the data and its number of items over all ranks."""
 
     split: str
     num_items: int
 
 
 class Evaluation(Checked, L.Callback):
-    """Makes a validation (or test) run an evaluation: each batch generates its share of the images.
+    """Evaluate the generator in a validation or test run: each batch generates its share of the images.
 
-    The loader is the reference set, its progress bar the progress, with the images a second that are measured. What
-    `validation_step` returns are the generated images, float (N, C, H, W) in [-1, 1]; `pl_module.reference(batch)` are
-    the real ones they stand against. Both are measured as the model's `render` shows them, where it has one. One pass
-    of the extractor over an image feeds all metrics; their values are logged as `val/fid`, `val/kid`, ... or
-    `test/fid`, ..., and written with the recipe, the seed and all else that makes the numbers, as a line of JSON, into
-    `evaluations.jsonl` in the run's folder.
+    The validation loader is the reference set. Its progress bar also shows how many images are measured a second. The
+    generated images are those that `validation_step` returns, float (N, C, H, W) in [-1, 1]. They are compared with the
+    real images that `pl_module.reference(batch)` returns. Both are measured as the model's `render` shows them, if it
+    has one. One pass of the extractor over an image serves all metrics. The values are logged as `val/fid`, `val/kid`,
+    ... or `test/fid`, .... They are also written to `evaluations.jsonl` in the run's folder, as one line of JSON with
+    the recipe, the seed and all other settings that the numbers depend on.
 
-    Real features are computed once: kept from one validation to the next, and on disk for later runs, under a name made
-    of the loader's fingerprint, the extractor's, and this rank's share. Without a fingerprint, or when the trainer cuts
-    the pass short (`limit_val_batches`), they are computed each time and nothing is kept: like is compared with like.
+    Real features are computed once. They are kept in memory for later validations and on disk for later runs. The name
+    of the file on disk depends on the loader's fingerprint, the extractor's fingerprint and this rank's share. Without
+    a fingerprint, or where the trainer cuts the pass short (`limit_val_batches`), real features are computed each time
+    and not kept.
 
-    A metric that needs more images than there are is left out, and a warning says so, once; the run goes on.
+    A metric that needs more images than there are is left out with one warning, and the run goes on.
 
-    Metrics of pairs (PSNR, SSIM, ...) are of models that learn from a `PairedBatch`: each of its images as generated is
-    held against the batch's own reference, both rounded to 8 bits as they are saved.
+    Metrics of pairs (PSNR, SSIM, ...) need a model that learns from a `PairedBatch`. They compare each generated image
+    with the reference of the same item, both rounded to 8 bits as in a saved file.
 
-    Each generated image draws from a stream of its own, named by `seed` and its number, so that equal weights get equal
-    scores, on any number of processes and with batches of any size. The run's own random state is put back afterwards.
-    (A torch DataLoader draws as it is iterated, which is before: give it a `generator`.)
+    Each generated image has its own random stream, which depends on `seed` and the image's number. Equal weights
+    therefore get equal scores, for any number of processes and any batch size. The run's own random state is restored
+    afterwards. (A torch DataLoader draws before the callback starts: give it a `generator`.)
 
     Args:
-        recipe: how the numbers are made, by name: `fid50k_train`, `suite10k_test@digits`, ... (see
-            `gan_lightning.evaluation.recipes`). The command line serves the split that it names. None: as many images
-            as references, of whatever the loader serves.
-        extractor: makes features of uint8 images. It is no part of the model, nor of checkpoints; nor are the metrics.
-            None: the recipe's.
-        metrics: what to compute: classes from `gan_lightning.metrics`, or any functions from the width of the features
-            to a `FeatureMetric`, or objects of the other metrics. None: the recipe's; without one, FID, inception
-            score, KID, precision and recall.
-        seed: of an evaluation's draws.
-        download_weights: fetch the weights of the recipe's extractor where they are missing.
-        cache_dir: folder for real features, 4 bytes a number: 0.4 GB for 50,000 images by Inception. None: the
-            environment variable GAN_LIGHTNING_CACHE, else ~/.cache/gan_lightning.
+        recipe: the name of the recipe for the numbers: `fid50k_train`, `suite10k_test@digits`, ... (see
+            `gan_lightning.evaluation.recipes`). The command line serves the split that the recipe names. None = as many
+            generated images as references, of the split that the loader serves.
+        extractor: computes features of uint8 images. Extractor and metrics are not part of the model or its
+            checkpoints. None = the recipe's extractor.
+        metrics: the metrics to compute. Each is a class from `gan_lightning.metrics`, or a function from the width of
+            the features to a `FeatureMetric`, or an object of another kind of metric. None = the recipe's metrics;
+            without a recipe, FID, inception score, KID, precision and recall.
+        seed: the seed of an evaluation's random draws.
+        download_weights: download the weights of the recipe's extractor if they are missing.
+        cache_dir: the folder for real features, which take 4 bytes a number: 0.4 GB for 50,000 images with Inception.
+            None = the environment variable GAN_LIGHTNING_CACHE, else ~/.cache/gan_lightning.
 
     Attributes:
-        reports: of the evaluations of this process so far.
-        left_out: sentences about the metrics that were left out of them.
-        within_fit: whether evaluations before and after the training are the run's own too, as the command line's are.
+        reports: the reports of the evaluations in this process so far.
+        left_out: sentences about the metrics that were left out.
+        within_fit: whether evaluations before and after training belong to the run, as those of the command line do.
 
     Raises:
-        ValueError: where generated images hold NaN or infinite values, there is more than one loader, or the data do
-            not serve what the recipe compares with.
-        TypeError: where `validation_step` returns no images, or the model has no `reference`; before all else, where a
-            metric compares pairs and the model does not learn from any.
+        ValueError: generated images hold NaN or infinite values, there is more than one loader, or the data do not
+            serve the split or the number of images that the recipe compares with.
+        TypeError: `validation_step` returns no images, or the model has no `reference`. Before the first batch: a
+            metric compares pairs and the model does not learn from pairs.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Evaluation(Checked, L.Callback):
         extractor = extractor or make_extractor(self.recipe.extractor, download=download_weights)
         if isinstance(extractor, NoFeatures) and self.recipe.extractor == "auto":
             kept = tuple(choice for choice in self.recipe.metrics if isinstance(choice, EvaluationMetric))
-            self.recipe = replace(self.recipe, metrics=kept)  # those that need no features
+            self.recipe = replace(self.recipe, metrics=kept)  # only metrics that need no features
             self.left_out.add("metrics of features need an extractor, and there is none")
         self.evaluator = Evaluator(extractor, self.recipe.metrics)
         self.cache = FeatureCache(cache_dir)
@@ -140,15 +141,15 @@ class Evaluation(Checked, L.Callback):
         self._random_state = contextlib.ExitStack()
         self._image_draws = contextlib.ExitStack()
         self._numbers, self._counts = torch.tensor([]), torch.tensor([])  # of this batch: see `_plan`
-        self._held: str | None = None  # name of the real images that the metrics hold, when they are a whole set
-        self._name: str | None = None  # of those of this pass, where they have one
-        self._missing: list[Features] | None = None  # real features of this pass so far, where they had to be computed
+        self._held: str | None = None  # name of the real images in the metrics, if these are a whole reference set
+        self._name: str | None = None  # name of the real images of this pass, if they have one
+        self._missing: list[Features] | None = None  # real features of this pass so far, if they have to be computed
         self._batches = self._reals = self._fakes = 0  # of this pass, on this rank, so far
-        self._started = self._told = 0.0  # seconds: when this pass began, and when its speed was shown last
+        self._started = self._reported = 0.0  # seconds: start of this pass, and the last update of the progress bar
         self._measured = 0  # images of this pass that have gone through the extractor
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse metrics of pairs with a model of none."""
+        """Refuse metrics of pairs for a model that does not learn from pairs."""
         batch_type = getattr(pl_module, "batch_type", None)
         if self.evaluator.compares_pairs and not has_pairs(batch_type):
             raise TypeError(
@@ -159,7 +160,7 @@ class Evaluation(Checked, L.Callback):
             )
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Set the random state aside; bring extractor and metrics to the model's device."""
+        """Isolate the random state, and move extractor and metrics to the model's device."""
         loader = _loader(trainer)
         if isinstance(loader, ReferenceSet):
             self._check_reference(loader)
@@ -172,12 +173,12 @@ class Evaluation(Checked, L.Callback):
         torch.manual_seed(self.seed)
         self.evaluator.to(pl_module.device)
         self._batches = self._reals = self._fakes = self._measured = 0
-        self._started = self._told = time.perf_counter()
+        self._started = self._reported = time.perf_counter()
 
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Give each image of the batch its own random numbers, until the batch's end."""
+        """Give each image of the batch its own random numbers until the batch ends."""
         self._numbers, self._counts = self._plan(trainer, batch, batch_idx)
         self._image_draws.enter_context(ImageDraws(self.seed, self._numbers.tolist()))
 
@@ -190,7 +191,7 @@ class Evaluation(Checked, L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Take in the batch's generated images, and its real ones where they are not known yet."""
+        """Measure the batch's generated images, and its real images if their features are not known yet."""
         self._image_draws.close()
         shown = rendered(pl_module, outputs) if isinstance(outputs, Tensor) else None
         if not isinstance(pl_module, Evaluated) or shown is None or not shown.is_floating_point():
@@ -207,7 +208,7 @@ class Evaluation(Checked, L.Callback):
             if self._batches == 0:
                 self._begin(trainer, real)
             if self._missing is not None:
-                features = self.evaluator.features(real, labels, partial(self._tell, trainer))
+                features = self.evaluator.features(real, labels, partial(self._show_speed, trainer))
                 self.evaluator.feed(features, real=True)
                 self._missing.append(features.to("cpu"))
             if self._held is None:
@@ -222,25 +223,25 @@ class Evaluation(Checked, L.Callback):
                 "name a recipe with fewer, or with `full` for its number"
             )
 
-        def made_for(items: Any) -> Tensor:
+        def generated(items: Any) -> Tensor:
             return rendered(pl_module, pl_module.generate(items))
 
         asked = labels if getattr(pl_module, "num_classes", 0) else None
-        for rows, made in self._in_order(trainer, made_for, batch, shown):
-            if not made.isfinite().all():
+        for rows, images in self._in_order(trainer, generated, batch, shown):
+            if not images.isfinite().all():
                 raise ValueError(
                     f"{type(pl_module).__name__} generated NaN or infinite pixels (evaluation batch {batch_idx}): "
                     "training has diverged; go back to an earlier checkpoint, or lower the learning rate"
                 )
-            fake, classes = to_uint8(made), None if asked is None else asked[rows]
-            self.evaluator.feed(self.evaluator.features(fake, classes, partial(self._tell, trainer)), real=False)
+            fake, classes = to_uint8(images), None if asked is None else asked[rows]
+            self.evaluator.feed(self.evaluator.features(fake, classes, partial(self._show_speed, trainer)), real=False)
             self.evaluator.show(fake, real=False, labels=classes)
             if self.evaluator.compares_pairs:
                 self.evaluator.compare(fake, real[rows])
             self._fakes += len(fake)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Compute and log the metrics; keep the real features, if they are new and of the whole set."""
+        """Compute and log the metrics; keep the real features if they are new and complete."""
         stage = "test" if trainer.testing else "val"
         if self._name is not None and self._batches == _planned(trainer):
             if self._missing is not None:
@@ -248,27 +249,27 @@ class Evaluation(Checked, L.Callback):
             self._held = self._name
         self._missing = None
 
-        self.evaluator.probe(getattr(pl_module, "sampler", None))  # of a module of any kind
+        self.evaluator.probe(getattr(pl_module, "sampler", None))  # the module may be of any class
         errors: list[TooFewSamplesError] = []
         values = self.evaluator.compute(errors.append)
         reasons = [str(error) for error in errors]
         if reasons and self._is_short(trainer):
             rank_zero_info(f"not computed in this short {stage} run: {'; '.join(reasons)}")
-        elif new := [reason for reason in reasons if reason not in self.left_out]:  # once a run
+        elif new := [reason for reason in reasons if reason not in self.left_out]:  # warn once a run
             rank_zero_warn(f"left out of evaluations: {'; '.join(new)}")
         self.left_out.update(reasons)
         for name, value in values.items():
             pl_module.log(f"{stage}/{name}", value, prog_bar=name == "fid", sync_dist=True)
         self._report(trainer, pl_module, values)
-        # 50,000 generated images are 0.4 GB of features: not through the next epoch
+        # 50,000 generated images are 0.4 GB of features: release them before the next epoch
         self.evaluator.reset(keep_real=self._held is not None)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put the random state back."""
+        """Restore the random state."""
         self._random_state.close()
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Forget the evaluations after the checkpoint, which a resumed run makes again."""
+        """Remove reports of evaluations after the checkpoint, since the resumed run repeats them."""
         noted = checkpoint.get("gan_lightning", {})
         if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero and "evaluated_at" in noted:
             forget_reports(Path(trainer.default_root_dir) / REPORTS, noted["evaluated_at"])
@@ -280,12 +281,12 @@ class Evaluation(Checked, L.Callback):
     on_test_end = on_validation_end
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Put the random state back, should the exception have come in the middle of an evaluation."""
+        """Restore the random state if the exception came during an evaluation."""
         self._image_draws.close()
         self._random_state.close()
 
     def _begin(self, trainer: L.Trainer, real: Tensor) -> None:
-        """Find out, from the first real images, whether this pass's real features are known."""
+        """Look up, by the first real images, whether this pass's real features are known."""
         self._name = self._cache_name(trainer, real)
         self._missing = None
         held = self._name is not None and self._name == self._held
@@ -297,24 +298,24 @@ class Evaluation(Checked, L.Callback):
         if known is None:
             self._missing = []
         else:
-            for part in known.split(len(real)):  # batch by batch, as when they were new: sums depend on their order
+            for part in known.split(len(real)):  # in batches, as when they were computed: sums depend on the order
                 self.evaluator.feed(part.to(real.device), real=True)
 
-    def _tell(self, trainer: L.Trainer, count: int) -> None:
-        """Count images that have been measured; show their number and speed, once a second."""
+    def _show_speed(self, trainer: L.Trainer, count: int) -> None:
+        """Count measured images, and show their number and speed once a second."""
         self._measured += count
         now = time.perf_counter()
-        if now - self._told >= 1 and (bar := _bar(trainer)) is not None:
-            self._told = now
+        if now - self._reported >= 1 and (bar := _bar(trainer)) is not None:
+            self._reported = now
             bar.set_postfix_str(
                 f"{self._measured:,} images measured, {self._measured / (now - self._started):.1f} a second"
             )
 
     def _cache_name(self, trainer: L.Trainer, real: Tensor) -> str | None:
-        """A name for the real features of this rank in a whole pass; None where there is no such thing.
+        """Return a name for the real features of this rank in a whole pass, or None where they cannot have one.
 
-        The first images are in it since the model chooses what it is measured against (a translator's direction, a
-        growing generator's resolution), which the loader's fingerprint does not know.
+        The name depends on the first real images too, because the model chooses its reference (a translator's
+        direction, a growing generator's resolution) and the loader's fingerprint does not know this choice.
         """
         loader = _loader(trainer)
         if not isinstance(loader, Fingerprinted) or not isinstance(loader, Sized) or trainer.sanity_checking:
@@ -328,34 +329,34 @@ class Evaluation(Checked, L.Callback):
         return digest.hexdigest()
 
     def _plan(self, trainer: L.Trainer, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """For each item of the batch, the number of the first image to generate for it, and how many; int64 (N,) both.
+        """Return, for each item of the batch, the number of its first generated image and their count; both int64 (N,).
 
-        Of `num_fake` images, item i of n gets those from i · num_fake / n on, rounded down: so they lie evenly over all
-        items, and neither batches nor processes decide which item an image is for. Only where a loader does not say how
-        many items it has, each batch gets an equal share.
+        Of `num_fake` images, item i of n gets those from floor(i · num_fake / n) on. The images are thus spread evenly
+        over all items, independent of batches and processes. If a loader does not state its number of items, each batch
+        gets an equal share.
         """
-        loader, count, wanted = _loader(trainer), batch_length(batch), self.recipe.num_fake
+        loader, count, num_fake = _loader(trainer), batch_length(batch), self.recipe.num_fake
         rank, ranks = trainer.global_rank, trainer.world_size
         items = torch.tensor(item_numbers(loader, batch_idx, count, self._reals, rank, ranks))
-        if wanted is None or self._is_trial(trainer):
+        if num_fake is None or self._is_trial(trainer):
             return items, torch.ones_like(items)
         if isinstance(loader, ReferenceSet):
-            first, end = items * wanted // loader.num_items, (items + 1) * wanted // loader.num_items
+            first, end = items * num_fake // loader.num_items, (items + 1) * num_fake // loader.num_items
             return first, end - first
-        share = (rank + 1) * wanted // ranks - rank * wanted // ranks
+        share = (rank + 1) * num_fake // ranks - rank * num_fake // ranks
         due = -(-share * (self._batches + 1) // len(loader)) - self._fakes
         places = torch.arange(count + 1) * due // count
         return (self._fakes + places[:-1]) * ranks + rank, places.diff()
 
     def _in_order(
-        self, trainer: L.Trainer, made_for: Callable[[Any], Tensor], batch: Any, outputs: Tensor
+        self, trainer: L.Trainer, generated: Callable[[Any], Tensor], batch: Any, outputs: Tensor
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images to generate for the batch, in the order of their numbers, at most as many at a time as it has.
+        """Yield all images of the batch in the order of their numbers, in parts of at most the batch's length.
 
-        The first image for each item is there already (`outputs`); further ones are generated.
+        The first image for each item is already in `outputs`; further images are generated.
 
         Yields:
-            the items that the images are for, int64 (M,), and the images, float (M, C, H, W).
+            the indices of the items, int64 (M,), and the images, float (M, C, H, W).
         """
         apart = 1 if isinstance(_loader(trainer), ReferenceSet) else trainer.world_size
         items = torch.arange(len(self._counts)).repeat_interleave(self._counts)
@@ -367,11 +368,11 @@ class Evaluation(Checked, L.Callback):
             images = outputs[rows]
             if len(missing):
                 with ImageDraws(self.seed, numbers[part][missing].tolist()):
-                    images[missing] = made_for(select(batch, rows[missing]))
+                    images[missing] = generated(select(batch, rows[missing]))
             yield rows, images
 
     def _is_short(self, trainer: L.Trainer) -> bool:
-        """Whether this pass is a trial, or saw only a part of the reference set."""
+        """Return whether this pass is a trial, or saw only a part of the reference set."""
         loader = _loader(trainer)
         return self._is_trial(trainer) or (isinstance(loader, Sized) and self._batches < len(loader))
 
@@ -389,7 +390,7 @@ class Evaluation(Checked, L.Callback):
             )
 
     def _report(self, trainer: L.Trainer, pl_module: L.LightningModule, values: dict[str, Tensor]) -> None:
-        """Write the numbers down together with how they were made."""
+        """Record the numbers together with the settings that they depend on."""
         counts = torch.tensor([self._reals, self._fakes], device=pl_module.device)
         reals, fakes = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
         extractor, loader = self.evaluator.extractor, _loader(trainer)
@@ -436,17 +437,17 @@ class Evaluation(Checked, L.Callback):
 
 
 def forget_reports(path: Path, evaluated_at: int) -> None:
-    """Take away a run's own reports of evaluations after the one at this many batches."""
+    """Remove the run's own reports of evaluations after `evaluated_at` batches from the file."""
     if not path.is_file():
         return
-    lines.mend(path)
+    lines.drop_unfinished(path)
 
     def stays(line: str) -> bool:
         try:
             settings = json.loads(line)["settings"]
             return not settings["within_fit"] or settings["batches_seen"] <= evaluated_at
         except (ValueError, KeyError, TypeError):
-            return True  # it is none of the run's
+            return True  # the line is not a report of this run
 
     there = lines.read(path).splitlines(keepends=True)
     kept = [line for line in there if stays(line)]
@@ -455,7 +456,7 @@ def forget_reports(path: Path, evaluated_at: int) -> None:
 
 
 def _loader(trainer: L.Trainer) -> Any:
-    """The one reference loader."""
+    """Return the only reference loader."""
     loaders = CombinedLoader(trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders).flattened
     if len(loaders) != 1:
         raise ValueError(f"Evaluation compares with one reference set, and there are {len(loaders)} loaders: give one")
@@ -463,16 +464,16 @@ def _loader(trainer: L.Trainer) -> Any:
 
 
 def _bar(trainer: L.Trainer) -> Any:
-    """The bar that shows the progress of an evaluation; None where there is none."""
+    """Return the progress bar of the evaluation, or None if there is none."""
     bars = trainer.progress_bar_callback
     if not isinstance(bars, TQDMProgressBar) or bars.is_disabled:
         return None
     try:
         return bars.test_progress_bar if trainer.testing else bars.val_progress_bar
-    except TypeError:  # it has not begun
+    except TypeError:  # the bar has not started
         return None
 
 
 def _planned(trainer: L.Trainer) -> int | float:
-    """Batches that the trainer means to take from the one loader, infinite where its length is not known."""
+    """Return the number of batches that the trainer will take from the loader; infinite if its length is unknown."""
     return (trainer.num_test_batches if trainer.testing else trainer.num_val_batches)[0]

@@ -1,4 +1,4 @@
-"""Health of the game beyond its losses: measurements, their meaning, and remedies."""
+"""Health of the game beyond its losses: measurements, their meaning, and advice."""
 
 import math
 from collections import defaultdict
@@ -20,89 +20,89 @@ from gan_lightning.ranges import Checked, NonNegativeFloat, PositiveInt, Range
 from gan_lightning.training.adversarial import PLAYERS, AdversarialModule, Player
 
 Trouble = Literal["won", "still", "collapsed"]
-TROUBLES: tuple[Trouble, ...] = ("won", "still", "collapsed")  # an earlier one explains the later ones
+TROUBLES: tuple[Trouble, ...] = ("won", "still", "collapsed")  # an earlier trouble explains a later one
 
 THUMBNAIL = 16  # pixels: height and width at which images are compared without an extractor
-GROWTH = 1.25  # diversity that beats its record by this factor is on its way up
-SAMPLED = 16  # weights of each parameter that stand for it where movement is looked for
+GROWTH = 1.25  # diversity is rising if it exceeds its record by this factor
+SAMPLED = 16  # number of weights of each parameter that are compared to detect movement
 
 ADVICE: dict[Trouble, str] = {
-    "won": "D has won: its loss teaches it nothing more, nor does its verdict tell G which way to go. Try, under "
-    "model.init_args: a lower lr in discriminator_optimizer or a higher one in generator_optimizer; n_critic: 1; a "
-    "smaller discriminator (width) or a larger generator; a loss that does not saturate (a gradient penalty with it, "
-    "as in gan_lightning.models.WGANGP), or NonSaturating with real_label: 0.9; with few training images, an "
-    "augmentation. If images were good before, go back to that checkpoint (checkpoints/best.ckpt).",
-    "still": "Nobody is learning. A learning rate of 0 is the usual cause: see lr in model.init_args's "
-    "generator_optimizer and discriminator_optimizer, and whether a schedule has come to its end. If the rates are "
-    "not 0, a network is dead: every unit of a ReLU is off, or a layer's output is constant, so that no gradient comes "
-    "through. Then start again with another seed (seed_everything), lower rates, or LeakyReLU in place of ReLU; under "
-    "16-mixed, where overflowing steps are skipped, with trainer.precision: auto or 32-true.",
-    "collapsed": "G has collapsed: it makes one image, or nearly, whatever its input. It seldom recovers by itself: go "
+    "won": "D has won: its loss no longer trains it, and its gradient no longer guides G. Try, under model.init_args: "
+    "a lower lr in discriminator_optimizer or a higher one in generator_optimizer; n_critic: 1; a smaller "
+    "discriminator (width) or a larger generator; a loss that does not saturate, with a gradient penalty (as in "
+    "gan_lightning.models.WGANGP), or NonSaturating with real_label: 0.9; with few training images, an augmentation. "
+    "If images were good before, go back to that checkpoint (checkpoints/best.ckpt).",
+    "still": "Neither player is learning. A learning rate of 0 is the usual cause: see lr in model.init_args's "
+    "generator_optimizer and discriminator_optimizer, and check whether a schedule has ended. If the rates are not 0, "
+    "a network is dead: every unit of a ReLU is off, or a layer's output is constant, so that no gradient passes. Then "
+    "start again with another seed (seed_everything), lower rates, or LeakyReLU in place of ReLU; under 16-mixed, "
+    "which skips overflowing steps, set trainer.precision: auto or 32-true.",
+    "collapsed": "G has collapsed: it makes nearly the same image for every input. It seldom recovers by itself: go "
     "back to a checkpoint from before (checkpoints/best.ckpt), or start again. Try, under model.init_args: a lower lr "
-    "in generator_optimizer, or a D that keeps up (n_critic: 2, a higher lr in discriminator_optimizer); another loss "
+    "in generator_optimizer, or a stronger D (n_critic: 2, a higher lr in discriminator_optimizer); another loss "
     "(Hinge, LeastSquares), or gan_lightning.models.WGANGP; a larger data.init_args.batch_size. Check that G's latents "
     "reach its output. If the run has just begun and ema_half_life is long, the average may lag: see the pictures.",
 }
 
 
 class Health(Checked, L.Callback):
-    """Shows what the losses of a GAN hide, and says in plain words when the game has gone wrong, and what to try.
+    """Log measurements that the losses of a GAN hide, and warn in plain words when the game has gone wrong.
 
-    The losses of a GAN need not fall: each player's is measured by the other, who is learning too. What is logged here,
-    under `health/`, can be read by itself. It is looked at in the batches that are logged (`trainer.log_every_n_steps`)
-    and not between, and averaged over processes.
+    The losses of a GAN need not fall: each player's loss is measured by the other player, who is learning too. The
+    measurements here, logged under `health/`, can be read by themselves. They are taken only in batches that are logged
+    (`trainer.log_every_n_steps`) and are averaged over processes.
 
-    - `real_accuracy`, `fake_accuracy`: the share of real images, and of fakes, that D takes for what they are. Normal:
-      0.6 to 1. One near 0 while the other is near 1, in turn: D runs after G.
-    - `pairwise_accuracy`: how often D puts a real image above a fake, over all pairs of the batch. Normal: 0.7 to 1.
-      0.5 is guessing; below it for long: D is too weak or too slow. For critics, the only accuracy there is.
-    - `doubt`: how hard D's loss still pulls at D's logits. Normal: 0.05 to 1; where D guesses it is 1 (hinge: 2). Near
-      0 for long: D has won. Wasserstein: always 2.
+    - `real_accuracy`, `fake_accuracy`: the share of real images, and of fakes, that D classifies correctly. Normal:
+      0.6 to 1. If one is near 0 while the other is near 1, in turn, D follows G.
+    - `pairwise_accuracy`: how often D ranks a real image above a fake, over all pairs of the batch. Normal: 0.7 to 1.
+      0.5 is guessing. A low value for long: D is too weak or too slow. It is the only accuracy for critics.
+    - `doubt`: the size of the gradient of D's loss at D's logits. Normal: 0.05 to 1. It is 1 where D guesses (hinge:
+      2). Near 0 for long: D has won. Wasserstein: always 2.
     - `logit_gap`: the mean logit of real images minus that of fakes. Normal: positive and bounded, up to about 8 (least
-      squares: 1). A critic's has a scale of its own, and shrinks slowly as G learns.
-    - `overfitting`: r_t, the mean sign of D's logits of real images. Normal: up to 0.6, which ADA aims at. Rising
-      towards 1 all through a run on few images: D knows them by heart. It is high as well where D is merely ahead.
-    - `diversity`: the mean distance between two fakes over that between two real images. Normal: from about 0 at the
-      start up to 0.5 to 1.1. Fallen, or stuck, near 0: G has collapsed.
-    - `generator_gradient_norm`, `discriminator_gradient_norm`: L2 norm, before clipping. Normal: any size that keeps
-      within a factor of ten or so. Ever rising: about to diverge. 0: not learning.
+      squares: 1). A critic's gap has its own scale, and shrinks slowly as G learns.
+    - `overfitting`: r_t, the mean sign of D's logits of real images. Normal: up to 0.6, the target of ADA. If it rises
+      towards 1 throughout a run on few images, D has memorised them. It is also high where D is merely ahead.
+    - `diversity`: the mean distance between two fakes, divided by that between two real images. Normal: from about 0 at
+      the start up to 0.5 to 1.1. If it falls to 0 or stays there, G has collapsed.
+    - `generator_gradient_norm`, `discriminator_gradient_norm`: L2 norm, before clipping. Normal: any size that stays
+      within a factor of about ten. Always rising: training is about to diverge. 0: the player is not learning.
 
-    Accuracies of 1 are no trouble by themselves: many a good run has them throughout, with a D that is right but never
-    quite sure. What stands behind the names:
+    Accuracies of 1 are no trouble by themselves: many good runs have them throughout, with a D that is right but never
+    certain. Definitions:
 
-    - The logits are those that D's loss was computed from: through the augmentation, of every patch, of both domains in
-      CycleGAN. `doubt` is Σ|∂L_D/∂D(x)| + Σ|∂L_D/∂D(G(z))| over a batch; in the non-saturating game, the mean of
-      σ(-D(x)) plus that of σ(D(G(z))).
+    - The logits are those that D's loss is computed from: after the augmentation, of every patch, of both domains in
+      CycleGAN. `doubt` is Σ|∂L_D/∂D(x)| + Σ|∂L_D/∂D(G(z))| over a batch. In the non-saturating game it is the mean of
+      σ(-D(x)) plus the mean of σ(D(G(z))).
     - The accuracies and `overfitting` take a logit above 0 for "real"; with least squares, above the middle of its two
-      labels. A loss without such a point (`AdversarialLoss.threshold`), Wasserstein's, has none of the three. A tie
-      counts half in `pairwise_accuracy`.
+      labels. A loss without such a point (`AdversarialLoss.threshold`), such as Wasserstein's, has none of the three. A
+      tie counts half in `pairwise_accuracy`.
     - `overfitting` is equation 1 of Karras et al. 2020 (arXiv 2006.06676).
-    - `diversity` compares what `generate` makes (with averaged weights; in the direction that is evaluated) with the
-      batch's `reference`, both as `render` shows them: Euclidean distances between features, or between pixels shrunk
-      to 16x16. It sees a G that makes one image, not one that makes ten: precision and recall do. Batches of one image
-      have none.
-    - The gradient is that of the whole batch, over all processes. Where G has no turn in a logged batch (`n_critic`),
-      its norm is that of its last one. A norm that overflowed in fp16 is not logged.
+    - `diversity` compares the images of `generate` (with averaged weights; in the evaluated direction) with the batch's
+      `reference`, both as `render` shows them. Distances are Euclidean, between features, or between pixels shrunk to
+      16x16. It detects a G that makes one image, but not one that makes ten: precision and recall do. It is undefined
+      for batches of one image.
+    - The gradient is that of the whole batch, over all processes. If G has no turn in a logged batch (`n_critic`), its
+      norm is that of its last turn. A norm that overflowed in fp16 is not logged.
 
-    A warning says what was seen, what it means and what to try: once an episode, when all looks over at least
-    `patience` batches agree that
+    A warning states the symptom, its meaning and what to try. It is given once an episode, when all measurements over
+    at least `patience` batches agree that
 
-    - D has won: `doubt` is below `won_below`. Least squares rarely get there; a Wasserstein critic never does, which is
-      meant to be ahead.
-    - Both stand still: of each player, the gradient norm, or the relative change of the weights from look to look, is
-      below `still_below`.
+    - D has won: `doubt` is below `won_below`. Least squares rarely reach this. A Wasserstein critic never does, since
+      it is meant to be ahead.
+    - Both stand still: for each player, the gradient norm, or the relative change of the weights between measurements,
+      is below `still_below`.
     - G has collapsed: `diversity` is below `collapsed_below` and does not grow.
 
-    Of several, the first in this order is told: it is behind the others. Training goes on exactly as it would without
-    this callback. A resumed run is looked at afresh for trouble; what is logged goes on as if it had not stopped.
+    If several hold, the first in this order is reported, since it causes the others. This callback does not change
+    training. A resumed run starts to look for trouble anew; the logged values go on as if it had not stopped.
 
     Args:
-        extractor: features for `diversity`, such as `gan_lightning.metrics.DigitClassifier`. None = pixels.
-        count: images of a batch that `diversity` looks at, at most: what G makes for them is the main cost.
-        patience: batches that a trouble has to last before it is told.
-        won_below: see above.
-        collapsed_below: see above.
-        still_below: see above.
+        extractor: computes features for `diversity`, such as `gan_lightning.metrics.DigitClassifier`. None = pixels.
+        count: the largest number of images of a batch that `diversity` uses. Generating them is the main cost.
+        patience: the number of batches that a trouble has to last before the warning.
+        won_below: D has won where `doubt` is below this value.
+        collapsed_below: G has collapsed where `diversity` is below this value and does not grow.
+        still_below: a player stands still where its gradient norm or its relative change is below this value.
     """
 
     def __init__(
@@ -124,39 +124,39 @@ class Health(Checked, L.Callback):
 
     def _forget(self) -> None:
         self._due = False  # whether this batch is going to be logged
-        self._logits: list[tuple[Tensor, Tensor]] = []  # of this batch: real and fake, each time that D told them apart
-        self._norms: dict[Player, Tensor] = {}  # of the gradient, in each player's last turn that was looked at
-        self._weights: dict[Player, Tensor] = {}  # some of each player's, at the last logging step
-        self._record = 0.0  # of diversity
-        self._since: dict[Trouble, int] = {}  # batch
-        self._told: set[Trouble] = set()
+        self._logits: list[tuple[Tensor, Tensor]] = []  # real and fake logits of each of D's losses in this batch
+        self._norms: dict[Player, Tensor] = {}  # gradient norm in each player's last measured turn
+        self._weights: dict[Player, Tensor] = {}  # some weights of each player, at the last logging step
+        self._record = 0.0  # the highest diversity so far
+        self._since: dict[Trouble, int] = {}  # the batch at which each trouble began
+        self._warned: set[Trouble] = set()
 
-    # ------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------ measuring
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Begin a training afresh, but for what a checkpoint then brings."""
+        """Reset everything at the start of a training; a checkpoint may then restore the norms."""
         if stage == "fit":
             self._forget()
 
     def state_dict(self) -> dict[str, Any]:
-        """The norms of the gradients in each player's last turn: it may be long ago when the next batch is logged."""
+        """Return the gradient norms of each player's last turn, which may be long before the next logged batch."""
         return {"gradient_norms": {player: float(norm) for player, norm in self._norms.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back the norms."""
+        """Restore the gradient norms."""
         norms = state_dict.get("gradient_norms")
         given = {player: norms.get(player) for player in PLAYERS} if isinstance(norms, dict) else {}
         self._norms = {player: torch.tensor(norm) for player, norm in given.items() if isinstance(norm, float)}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take the extractor to the model's device.
+        """Move the extractor to the model's device, and listen to the model's logits.
 
         Raises:
-            TypeError: the model is no game of two players.
+            TypeError: the model is not an AdversarialModule.
         """
         if not isinstance(pl_module, AdversarialModule):
             raise TypeError(
-                f"Health looks at the two players of an AdversarialModule, and {type(pl_module).__name__} is none: "
+                f"Health measures the two players of an AdversarialModule, and {type(pl_module).__name__} is not one: "
                 "remove it from trainer.callbacks"
             )
         pl_module.listeners.append(self._listen)
@@ -164,22 +164,22 @@ class Health(Checked, L.Callback):
             self.extractor.to(pl_module.device)
         if _loss_of(pl_module) is None:
             rank_zero_info(
-                f"Health hears a model's logits through its attribute `loss`, an AdversarialLoss, and "
-                f"{type(pl_module).__name__} has none: gradient norms and diversity only are logged"
+                f"Health reads a model's logits through its attribute `loss`, an AdversarialLoss, and "
+                f"{type(pl_module).__name__} has none: only gradient norms and diversity are logged"
             )
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """In a batch that will be logged, listen to the logits that D's loss is given."""
+        """In a batch that will be logged, listen to the logits that D's loss receives."""
         self._due = private.is_logging_due(trainer)
 
     def _listen(self, real_logits: Tensor, fake_logits: Tensor) -> None:
-        if self._due and real_logits.requires_grad:  # not where the first batch is tried out
+        if self._due and real_logits.requires_grad:  # not where the first batch is only a trial
             self._logits.append((real_logits.detach().clone(), fake_logits.detach().clone()))
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
-        """The gradient's norm: averaged over processes by now, and not yet clipped."""
+        """Keep the gradient's norm, which is averaged over processes by now and not yet clipped."""
         assert isinstance(pl_module, AdversarialModule)
         if not self._due and (pl_module.playing == "discriminator" or pl_module.n_critic == 1):
             return
@@ -193,7 +193,7 @@ class Health(Checked, L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """In a batch that is logged, log the measurements, and warn of trouble that has lasted."""
+        """In a batch that is logged, log the measurements, and warn of a trouble that has lasted."""
         assert isinstance(pl_module, AdversarialModule)
         if not self._due:
             return
@@ -217,10 +217,10 @@ class Health(Checked, L.Callback):
         if isinstance(pl_module, AdversarialModule) and self._listen in pl_module.listeners:
             pl_module.listeners.remove(self._listen)
 
-    # ------------------------------------------------------------------ what is seen
+    # ------------------------------------------------------------------ measurements
 
     def _seen_in_logits(self, loss: AdversarialLoss | None) -> dict[str, Tensor]:
-        """Statistics of this batch's logits, averaged over the times that D told real from fake."""
+        """Return statistics of this batch's logits, averaged over D's losses in it."""
         logits, self._logits = self._logits, []
         if loss is None or not logits:
             return {}
@@ -254,7 +254,10 @@ class Health(Checked, L.Callback):
         return self.extractor(to_uint8(images)).pooled
 
     def _movements(self, pl_module: AdversarialModule) -> dict[Player, float]:
-        """How far each player's weights have come since the last logging step, relative to their size; by a sample."""
+        """Return how far each player's weights moved since the last logging step, relative to their norm.
+
+        Only the first `SAMPLED` weights of each parameter are compared.
+        """
         before = self._weights
         self._weights = {
             player: torch.cat(
@@ -268,12 +271,12 @@ class Health(Checked, L.Callback):
             if before
         }
 
-    # ------------------------------------------------------------------ what it means
+    # ------------------------------------------------------------------ diagnosis
 
     def _judge(self, pl_module: AdversarialModule, known: dict[str, float]) -> None:
-        """Warn of the first trouble that has lasted, unless it has been told."""
+        """Warn of the first trouble that has lasted, unless the warning was given before."""
         movements = self._movements(pl_module)
-        # of what is not known nothing is said: no comparison with NaN is true
+        # an unknown value gives no warning: every comparison with NaN is false
         doubt, diversity = known.get("doubt", math.nan), known.get("diversity", math.nan)
         grows = diversity > GROWTH * self._record
         if grows:
@@ -289,10 +292,10 @@ class Health(Checked, L.Callback):
         }
         now = pl_module.batches_seen
         self._since = {trouble: self._since.get(trouble, now) for trouble in TROUBLES if present[trouble]}
-        self._told.intersection_update(self._since)
+        self._warned.intersection_update(self._since)
         lasting = next((trouble for trouble, since in self._since.items() if now - since >= self.patience), None)
-        if lasting is not None and lasting not in self._told:
-            self._told.add(lasting)
+        if lasting is not None and lasting not in self._warned:
+            self._warned.add(lasting)
             sign = self._sign(lasting, pl_module, known, movements)
             rank_zero_warn(f"for {now - self._since[lasting]} batches {sign}. {ADVICE[lasting]}")
 
@@ -300,7 +303,7 @@ class Health(Checked, L.Callback):
     def _sign(
         trouble: Trouble, pl_module: AdversarialModule, known: dict[str, float], movements: dict[Player, float]
     ) -> str:
-        """The signs of a trouble, with their numbers."""
+        """Return the symptoms of a trouble, with their numbers."""
         seen = defaultdict(lambda: "unknown", {name: f"{value:.2g}" for name, value in known.items()})
         match trouble:
             case "won":
@@ -311,8 +314,8 @@ class Health(Checked, L.Callback):
                 )
             case "still":
                 players = [
-                    f"the {player}'s weights moved by {movement:.1g} of their size since the last look, at a gradient "
-                    f"norm of {seen[f'{player}_gradient_norm']} and a learning rate of "
+                    f"the {player}'s weights moved by {movement:.1g} of their norm since the last look, at a "
+                    f"gradient norm of {seen[f'{player}_gradient_norm']} and a learning rate of "
                     f"{pl_module.optimizer_of(player).param_groups[0]['lr']:.2g}"
                     for player, movement in movements.items()
                 ]
@@ -331,7 +334,7 @@ def _loss_of(pl_module: L.LightningModule) -> AdversarialLoss | None:
 
 
 def _pairwise_accuracy(real: Tensor, fake: Tensor) -> Tensor:
-    """P(D(x) > D(G(z))) + P(D(x) = D(G(z))) / 2 over all pairs of these logits (N,) and (M,): the area under ROC."""
+    """Return P(D(x) > D(G(z))) + P(D(x) = D(G(z))) / 2 over all pairs of logits (N,) and (M,): the area under ROC."""
     fake = fake.sort().values
     below = torch.searchsorted(fake, real) + torch.searchsorted(fake, real, right=True)
     return below.float().mean() / (2 * len(fake))

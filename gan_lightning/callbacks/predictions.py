@@ -1,4 +1,4 @@
-"""Images made by `predict`, written as files."""
+"""Write the images made by `predict` as files."""
 
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,18 @@ from gan_lightning.training.generative import rendered
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Writes each image that `predict` makes as a PNG file named by its number, in the order of the data.
+    """Write each image that `predict` makes as a PNG file named by its number, in the order of the data.
 
-    Files have the channels of the images (grey, grey and alpha, RGB, RGBA), and 16 bits a channel where the data do.
+    Files have the channels of the images (grey, grey and alpha, RGB, RGBA), and 16 bits a channel if the data do.
 
     Args:
-        folder: where to. None = `predictions` under the run's folder.
+        folder: the folder of the files. None = `predictions` under the run's folder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(write_interval="batch")
         self.folder = folder
-        self._before = 0  # images of this process
+        self._before = 0  # images of this process so far
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Number the images from 0."""
@@ -57,7 +57,7 @@ class PredictionWriter(BasePredictionWriter):
         self._before += len(images)
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Say what was written."""
+        """Report the number of images and their folder."""
         count = int(over_processes(trainer, [self._before], "sum")[0])
         folder = self.folder or Path(trainer.default_root_dir) / "predictions"
         rank_zero_info(f"{count:,} images written into {shown(folder)}")

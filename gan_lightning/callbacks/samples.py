@@ -1,4 +1,4 @@
-"""Pictures of what the generator makes: at evaluations, at intervals, and at the end."""
+"""Pictures of the generator's images: at evaluations, at intervals, and at the end."""
 
 import contextlib
 from pathlib import Path
@@ -20,17 +20,17 @@ from gan_lightning.training.generative import GenerativeModule
 
 
 class SampleGrid(Checked, L.Callback):
-    """A grid of images from fixed latents (or of fixed sources, for translation) at each evaluation, or more often.
+    """Save a grid of images from fixed latents (or fixed sources, for translation) at each evaluation, or more often.
 
-    It is written as `samples/images-<images seen>.png` under the run's folder, and to TensorBoard and Weights & Biases
-    where these are on. The first one, before training, shows the untrained networks; the last one is made when the run
-    ends, by whatever.
+    The grid is written as `samples/images-<images seen>.png` under the run's folder, and to TensorBoard and Weights &
+    Biases if these are on. The first grid, before training, shows the untrained networks. The last grid is made when
+    the run ends, for any reason.
 
     Args:
-        count: images of the grid; for translation, rows. 0 = no grids.
-        seed: of the random draws while the grid is made (dropout, where it is the model's noise).
-        every_epochs: further grids, each time that so many epochs are over. None = at evaluations only.
-        every_batches: the same, in training batches.
+        count: the number of images of the grid; for translation, the number of rows. 0 = no grids.
+        seed: the seed of the random draws in a grid (dropout, where it is the model's noise).
+        every_epochs: make further grids each time this number of epochs is over. None = at evaluations only.
+        every_batches: make further grids each time this number of training batches is over. None = at evaluations only.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class SampleGrid(Checked, L.Callback):
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Keep the first batch of the reference set: the sources that are shown each time."""
+        """Keep the first batch of the reference set as the sources of each grid."""
         if self._batch is None:
             self._keep(batch)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the first reference batch where nothing is evaluated yet (a resumed run), or else a training batch."""
+        """Keep the first reference batch if nothing was evaluated yet (a resumed run), or else a training batch."""
         if self._batch is None:
             with isolate_rng():
                 reference = loops.first_reference_batch(trainer)
@@ -69,17 +69,17 @@ class SampleGrid(Checked, L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Make a grid, if so many batches are over."""
+        """Make a grid every `every_batches` batches."""
         if self.every_batches and getattr(pl_module, "batches_seen", 0) % self.every_batches == 0:
             self._show(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Make a grid, if so many epochs are over."""
+        """Make a grid every `every_epochs` epochs."""
         if self.every_epochs and (trainer.current_epoch + 1) % self.every_epochs == 0:
             self._show(trainer, pl_module)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Make a grid of what has been evaluated."""
+        """Make a grid after each evaluation."""
         if not trainer.sanity_checking:
             self._show(trainer, pl_module)
 
@@ -88,14 +88,14 @@ class SampleGrid(Checked, L.Callback):
         self._show(trainer, pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Make the last grid of a run that was asked to stop, or has failed, if what has failed lets it."""
+        """Make the last grid of a run that was stopped or has failed, if the failure permits it."""
         if trainer.state.fn == TrainerFn.FITTING:
             failed = not isinstance(exception, SystemExit | KeyboardInterrupt)
-            with contextlib.suppress(*[Exception] * failed):  # it is not what is to be told of
+            with contextlib.suppress(*[Exception] * failed):  # report the first failure, not one of the grid
                 self._show(trainer, pl_module)
 
     def _show(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Make the grid on the first process, unless there is one of these very weights."""
+        """Make the grid on the first process, unless these weights have one already."""
         assert isinstance(pl_module, GenerativeModule)
         if not (trainer.is_global_zero and self.count) or self._batch is None or self._shown == pl_module.batches_seen:
             return

@@ -1,4 +1,4 @@
-"""Runs that end when they are asked to: after the batch in flight, all processes together, by one exit code."""
+"""End a run when a signal asks for it: after the current batch, on all processes, with one exit code."""
 
 import os
 import signal
@@ -16,30 +16,30 @@ from gan_lightning import private
 
 
 class Stopped(SystemExit):
-    """Raised in a run that was asked to stop, once it has. Its `code` is the exit code: 128 + the signal's number."""
+    """Raised in a run that was asked to stop. Its `code` is the exit code: 128 + the signal's number."""
 
 
 class StopOnSignal(L.Callback):
-    """On SIGTERM and Ctrl-C: finish the batch, say where the run stands, and end the program by `Stopped`.
+    """On SIGTERM and Ctrl-C: finish the batch, report the run's state, and end the program by `Stopped`.
 
     An evaluation ends before its next batch. A second Ctrl-C ends the program at once. A signal to one process stops
-    all. `LastCheckpoint` also saves, so that a resumed run goes on as if it had never stopped.
+    all processes. `LastCheckpoint` also saves, so that a resumed run goes on as if it had never stopped.
 
     Args:
-        check_every: training batches between looks at whether another process has been asked (a look is a message
-            between processes; a process alone looks after each batch).
+        check_every: with several processes, the number of training batches between two checks, each of which is a
+            message between processes. A single process checks after each batch.
     """
 
     signals: ClassVar[tuple[signal.Signals, ...]] = (signal.SIGTERM, signal.SIGINT)
-    """The signals that are handled, from the set-up of a run to its end."""
+    """The signals that are handled from the set-up of a run to its end."""
 
     def __init__(self, check_every: int = 20) -> None:
         if check_every < 1:
             raise ValueError(f"check_every counts batches from 1, not {check_every}")
         self.check_every = check_every
-        self.goes_on = False  # whether there is more after what ends now: signals between the two are heard too
+        self.goes_on = False  # whether another command follows: signals between the two are handled too
         self.received = 0  # number of the first signal
-        self._before: dict[signal.Signals, Any] = {}  # handlers
+        self._before: dict[signal.Signals, Any] = {}  # the handlers before `setup`
         self._trainer: L.Trainer | None = None
         self._batches = 0  # of the training, in this process
         self._looks = 0  # of this evaluation or prediction
@@ -48,7 +48,7 @@ class StopOnSignal(L.Callback):
     # ------------------------------------------------------------------ listening
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Handle the signals instead of Lightning, whose handler ends no evaluation and sends messages from within."""
+        """Replace Lightning's handler, which ends no evaluation and sends messages between processes from within."""
         super().setup(trainer, pl_module, stage)
         if self._before or threading.current_thread() is not threading.main_thread():
             return
@@ -68,7 +68,7 @@ class StopOnSignal(L.Callback):
             os.write(2, b"\nstopping after this batch; Ctrl-C again stops at once\n")  # print might be interrupted
 
     def listen_no_more(self) -> None:
-        """Put the handlers back that were there before."""
+        """Restore the previous handlers."""
         for each, handler in self._before.items():
             signal.signal(each, handler)
         self._before = {}
@@ -87,17 +87,17 @@ class StopOnSignal(L.Callback):
         super().on_exception(trainer, pl_module, exception)
         self.listen_no_more()
 
-    # ------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------ checking
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop, if that was asked while the run was set up."""
+        """Stop if a signal came while the run was set up."""
         super().on_train_start(trainer, pl_module)
         self._look(trainer)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop, if that was asked. Not between the batches of one step, whose gradients no checkpoint holds."""
+        """Stop if a signal came, but not between the batches of one step, since checkpoints hold no gradients."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         self._batches += 1
         if trainer.world_size > 1 and self._batches % self.check_every:
@@ -106,18 +106,18 @@ class StopOnSignal(L.Callback):
             self._look(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Find out how often all processes can look: some may have fewer batches."""
+        """Agree on the number of checks in this evaluation, since some processes may have fewer batches."""
         super().on_validation_start(trainer, pl_module)
         batches = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
         self._count_looks(trainer, sum(batches))
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Find out how often all processes can look."""
+        """Agree on the number of checks in this test."""
         super().on_test_start(trainer, pl_module)
         self._count_looks(trainer, sum(trainer.num_test_batches))
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Find out how often all processes can look."""
+        """Agree on the number of checks in this prediction."""
         super().on_predict_start(trainer, pl_module)
         self._count_looks(trainer, sum(trainer.num_predict_batches))
 
@@ -128,7 +128,7 @@ class StopOnSignal(L.Callback):
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Stop, if that was asked."""
+        """Stop if a signal came."""
         self._looks += 1
         if self._looks <= self._most_looks:
             self._look(trainer)
@@ -145,47 +145,47 @@ class StopOnSignal(L.Callback):
     # ------------------------------------------------------------------ stopping
 
     def stop(self, trainer: L.Trainer, why: signal.Signals) -> None:
-        """Save, where there is something to save, and end the run. Called on all processes.
+        """Save the run, if there is something to save, and end it. Call this on all processes.
 
         Raises:
             Stopped: always.
         """
-        said = f"stopped by {why.name}"
+        message = f"stopped by {why.name}"
         if trainer.state.fn == TrainerFn.FITTING:
             batches = getattr(trainer.lightning_module, "batches_seen", trainer.global_step)
             saved = self.save(trainer) if batches else None
-            said += f" after batch {batches:,} (epoch {trainer.current_epoch + 1})" if batches else " before any batch"
-            said += (
+            where = f" after batch {batches:,} (epoch {trainer.current_epoch + 1})" if batches else " before any batch"
+            message += where + (
                 f": {saved} is saved, and the same command with --ckpt_path last goes on from there"
                 if saved is not None
                 else ": nothing is saved" + ("" if batches else ", and the same command starts anew")
             )
         if trainer.is_global_zero:
-            print(f"\n{said}", file=sys.stderr, flush=True)
+            print(f"\n{message}", file=sys.stderr, flush=True)
         environment = getattr(trainer.strategy, "cluster_environment", None)
-        # the processes that Lightning has started are killed, and so is the first, when one of them ends with an error
+        # Lightning kills its processes, and the first one too, when one of them ends with an error
         child = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
         raise Stopped(0 if child else self.exit_code(trainer, why))
 
     def exit_code(self, trainer: L.Trainer, why: signal.Signals) -> int:
-        """The program's exit code: the one that a shell reports of a program that a signal has ended."""
+        """Return the program's exit code, as a shell reports it for a program that a signal has ended."""
         return 128 + why
 
     def is_save_due(self, trainer: L.Trainer) -> bool:
-        """Whether it is time, after this batch, to save a run that goes on."""
+        """Return whether to save, after this batch, a run that goes on."""
         return False
 
     def save(self, trainer: L.Trainer) -> str | None:
         """Save the run.
 
         Returns:
-            The file's path; None where nothing is saved.
+            The file's path, or None if nothing is saved.
         """
         return None
 
 
 def over_processes(trainer: L.Trainer, values: list[Any], which: str) -> list[float]:
-    """The largest ("max"), or the smallest ("min"), of each value over all processes."""
+    """Return the largest (`which` = "max") or the smallest ("min") of each value over all processes."""
     if trainer.world_size == 1:
         return values
     device = trainer.strategy.root_device

@@ -7,7 +7,7 @@ from pathlib import Path
 def find_own_modules() -> None:
     """Have class paths find modules in the working directory, where no installed package has that name.
 
-    `python train.py` looks for modules beside train.py only, and `python -m gan_lightning` here too.
+    A console script looks for modules in the folder of its own, and `python train.py` beside train.py.
     Python's own switch against it (`-P`, PYTHONSAFEPATH) is heeded.
     """
     folder = str(Path.cwd())

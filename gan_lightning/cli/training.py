@@ -172,7 +172,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             "--recipe",
             type=str | None,
             default=None,
-            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `python -m gan_lightning recipes` "
+            help="Evaluate by this recipe (fid50k_train, suite10k_test@digits, ...; `gan-lightning recipes` "
             "lists them) instead of the Evaluation callback's own.",
         )
         parser.add_argument(
@@ -639,14 +639,6 @@ def main(args: list[str] | None = None) -> GANCommandLine | None:
         print(answer)
         return None
     warnings.formatwarning = _plainly
-    # what says nothing to a user of this command line
-    warnings.filterwarnings("ignore", message=".*LeafSpec")
-    warnings.filterwarnings("ignore", message=r"Precision [\w-]+ is not supported by the model summary")
-    warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
-    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the moving average is
-    warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
-    warnings.filterwarnings("ignore", message=r"Total length of `\w+` across ranks is zero")
-    warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
     return GANCommandLine(
         GenerativeModule,
         L.LightningDataModule,

@@ -1,1 +1,1 @@
-"""Batches, images and files: all that data modules share with the rest."""
+"""Batches, images and files: the parts that data modules share with the rest of the library."""

@@ -1,7 +1,8 @@
-"""What a datamodule hands to a model: kinds of batches, the only thing both sides know.
+"""Kinds of batches, which a datamodule gives to a model.
 
-A batch is a NamedTuple of tensors with N rows each. Its class states for each field what it holds (`Role`), and which
-fields show the same place (`View`). Whatever is done to batches goes by that alone, so that a new kind is one class:
+A batch is a NamedTuple of tensors with N rows each. Its class states for each field its role (`Role`), and which
+fields show the same place (`View`). All operations on batches use only these statements, so that a new kind is one
+class:
 
     class SegmentedBatch(NamedTuple):
         images: Annotated[Tensor, Role.IMAGE, View("scene")]
@@ -22,10 +23,10 @@ from torch import Tensor
 
 
 class Role(Enum):
-    """What a field of a batch holds.
+    """The content of a batch's field.
 
-    Pictures (images, voxels, frames) are float in [-1, 1] by the time a model sees them: a datamodule converts integers
-    on the device. Grids (pictures and class maps) have height and width as their last axes, which are cut and mirrored.
+    Pictures (images, voxels, frames) are float in [-1, 1] when a model sees them: a datamodule converts integers on the
+    device. Grids are pictures and class maps. Their last axes are height and width, which are cropped and mirrored.
     """
 
     IMAGE = "image"  # float (N, C, H, W)
@@ -39,16 +40,16 @@ class Role(Enum):
 
     @property
     def is_picture(self) -> bool:
-        """Whether it holds levels of brightness."""
+        """Whether the field holds images, voxels or frames."""
         return self in (Role.IMAGE, Role.VOXELS, Role.FRAMES)
 
     @property
     def is_grid(self) -> bool:
-        """Whether its last axes are height and width."""
+        """Whether the last axes are height and width."""
         return self.is_picture or self is Role.CLASS_MAP
 
     def fits(self, values: Tensor) -> bool:
-        """Whether values have the number of axes and the kind of numbers that the role has; any range."""
+        """Return whether values have the role's number of axes and kind of numbers; their range is not checked."""
         axes, floating = _FORMS[self]
         return values.dim() == axes and floating in (None, values.is_floating_point())
 
@@ -63,7 +64,7 @@ _FORMS: Mapping[Role, tuple[int, bool | None]] = {
     Role.CAPTION: (2, None),
     Role.LANDMARKS: (3, True),
 }
-_SAID = {
+_EXPECTED = {
     Role.IMAGE: "images, float (N, C, H, W)",
     Role.VOXELS: "voxels, float (N, C, D, H, W)",
     Role.FRAMES: "frames, float (N, C, T, H, W)",
@@ -77,43 +78,43 @@ _SAID = {
 
 @dataclass(frozen=True)
 class View:
-    """A place that several fields of a batch show: they are cut at the same spot and mirrored together.
+    """A place that several fields of a batch show: they are cropped at the same position and mirrored together.
 
     Args:
-        name: the same for those fields. A field that names none is a view of its own.
+        name: equal for fields that show the same place. A field without a view has one of its own.
     """
 
     name: str
 
 
 class Field(NamedTuple):
-    """What a batch class states of one field."""
+    """The statements of a batch class about one field."""
 
-    roles: tuple[Role, ...]  # one; of a field that may hold either labels or attributes, both
+    roles: tuple[Role, ...]  # one role; or both, if a field holds either labels or attributes
     view: str
 
     @property
     def role(self) -> Role:
-        """The first of its roles."""
+        """The first of the roles."""
         return self.roles[0]
 
 
 class ImageBatch(NamedTuple):
-    """Images, and their labels (or attributes) where the data set has any."""
+    """Images, and their labels (or attributes) if the data set has any."""
 
     images: Annotated[Tensor, Role.IMAGE]
     labels: Annotated[Tensor | None, Role.LABELS, Role.ATTRIBUTES] = None
 
 
 class PairedBatch(NamedTuple):
-    """A source image and the target it is to become, aligned; in super-resolution the target is the larger."""
+    """A source image and its target, aligned; in super-resolution the target is the larger one."""
 
     source: Annotated[Tensor, Role.IMAGE, View("pair")]
     target: Annotated[Tensor, Role.IMAGE, View("pair")]
 
 
 class UnpairedBatch(NamedTuple):
-    """An image of domain A and an unrelated one of domain B."""
+    """An image of domain A and an unrelated image of domain B."""
 
     real_a: Annotated[Tensor, Role.IMAGE]
     real_b: Annotated[Tensor, Role.IMAGE]
@@ -132,11 +133,11 @@ class DomainBatch(NamedTuple):
     source: Annotated[Tensor, Role.IMAGE]
     source_labels: Annotated[Tensor, Role.LABELS]
     target: Annotated[Tensor, Role.IMAGE]
-    target_labels: Annotated[Tensor | None, Role.LABELS] = None  # None in training, which is not to know them
+    target_labels: Annotated[Tensor | None, Role.LABELS] = None  # None in training, which must not use them
 
 
 Batch: TypeAlias = tuple[Any, ...]
-"""Any of these, or a class of your own that states its roles."""
+"""Any of these kinds, or a class of your own that states its roles."""
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
 Tree = TypeVar("Tree")
@@ -144,10 +145,10 @@ Tree = TypeVar("Tree")
 
 @cache
 def fields_of(batch_type: type[Batch]) -> Mapping[str, Field]:
-    """What a batch class states of its fields, by their names, in their order.
+    """Return the statements of a batch class about its fields, by their names, in their order.
 
     Raises:
-        TypeError: it does not say what a field holds, or in which picture landmarks lie.
+        TypeError: a field has no role, or landmarks share no view with an image.
     """
     fields = {}
     for name, hint in get_type_hints(batch_type, include_extras=True).items():
@@ -155,7 +156,7 @@ def fields_of(batch_type: type[Batch]) -> Mapping[str, Field]:
         roles = tuple(each for each in stated if isinstance(each, Role))
         if not roles:
             raise TypeError(
-                f"{batch_type.__name__} does not say what its field {name} holds: annotate it with a role, such as "
+                f"{batch_type.__name__} does not state what its field {name} holds: annotate it with a role, such as "
                 f"{name}: Annotated[Tensor, Role.IMAGE]"
             )
         fields[name] = Field(roles, next((each.name for each in stated if isinstance(each, View)), name))
@@ -163,14 +164,14 @@ def fields_of(batch_type: type[Batch]) -> Mapping[str, Field]:
     for name, field in fields.items():
         if field.role is Role.LANDMARKS and field.view not in shown:
             raise TypeError(
-                f"{batch_type.__name__} does not say in which image the landmarks {name} lie: annotate both with the "
+                f"{batch_type.__name__} does not state in which image the landmarks {name} lie: annotate both with the "
                 'same view, such as View("face")'
             )
     return fields
 
 
 def states_roles(batch_type: Any) -> bool:
-    """Whether a type is a batch class that says what its fields hold: data of others' modules may be of any type."""
+    """Return whether a type is a batch class with roles; the datamodules of other projects may use any type."""
     if not (isinstance(batch_type, type) and issubclass(batch_type, tuple) and hasattr(batch_type, "_fields")):
         return False
     try:
@@ -180,7 +181,7 @@ def states_roles(batch_type: Any) -> bool:
 
 
 def has_pairs(batch_type: Any) -> bool:
-    """Whether several pictures or class maps of a batch show the same place, as a source and its target do."""
+    """Return whether several pictures or class maps of a batch show the same place, as a source and its target do."""
     if not states_roles(batch_type):
         return False
     views = [field.view for field in fields_of(batch_type).values() if field.role.is_grid]
@@ -189,7 +190,7 @@ def has_pairs(batch_type: Any) -> bool:
 
 @runtime_checkable
 class Fingerprinted(Protocol):
-    """A loader whose content has a name: the same name only for the same images in the same order.
+    """A loader whose content has a name, which changes with the images or their order.
 
     Evaluation keeps features of real images on disk under this name.
     """
@@ -199,20 +200,20 @@ class Fingerprinted(Protocol):
 
 @runtime_checkable
 class Ordered(Protocol):
-    """A loader that says which items of its set a batch holds: the first one's place, and one past the last one's."""
+    """A loader that states each batch's share of the data set: the index of its first item, and one past its last."""
 
     shares: Sequence[tuple[int, int]]
 
 
 def item_numbers(loader: Any, batch_idx: int, count: int, before: int, rank: int, world_size: int) -> range:
-    """The place in the whole set of each item of a batch, from 0, the same on any number of processes.
+    """Return the index in the whole set of each item of a batch, from 0, the same for any number of processes.
 
     Args:
-        loader: where the batch comes from. One that is not `Ordered` is taken to deal out items in turn.
+        loader: the source of the batch. A loader that is not `Ordered` is assumed to deal out items in turn.
         batch_idx: number of the batch on this process.
-        count: items of the batch.
-        before: items that this process was given before.
-        rank: this process.
+        count: number of items in the batch.
+        before: number of items that this process received before.
+        rank: rank of this process.
         world_size: number of processes.
     """
     if isinstance(loader, Ordered):
@@ -221,48 +222,48 @@ def item_numbers(loader: Any, batch_idx: int, count: int, before: int, rank: int
 
 
 def batch_length(batch: Batch) -> int:
-    """Number of items (images, pairs, ...) in a batch."""
+    """Return the number of items (images, pairs, ...) in a batch."""
     return len(batch[0])
 
 
 def detach(tensors: Tree) -> Tree:
-    """The same nest of tensors, cut from the graph that made it."""
+    """Return the same nested tensors, detached from their graph."""
     return apply_to_collection(tensors, Tensor, Tensor.detach)
 
 
 def map_fields(batch: AnyBatch, function: Callable[[Field, Tensor], Tensor]) -> AnyBatch:
-    """The batch with `function` applied to each field that is there, given what its class states of it."""
+    """Return the batch with `function(field, values)` applied to each field that is present."""
     make: Any = type(batch)
     stated = fields_of(type(batch)).values()
     return make(*(v if v is None else function(field, v) for field, v in zip(stated, batch, strict=True)))
 
 
 def map_pictures(batch: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
-    """The batch with `function` applied to its images, voxels and frames; all else stays as it is."""
+    """Return the batch with `function` applied to its images, voxels and frames."""
     return map_fields(batch, lambda field, values: function(values) if field.role.is_picture else values)
 
 
 def map_rows(batch: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
-    """The batch with `function` applied to all its tensors alike."""
+    """Return the batch with `function` applied to all its tensors."""
     make: Any = type(batch)
     return make(*(None if values is None else function(values) for values in batch))
 
 
 def first(batch: AnyBatch, count: int) -> AnyBatch:
-    """The first `count` items of a batch."""
+    """Return the first `count` items of a batch."""
     return map_rows(batch, lambda values: values[:count])
 
 
 def select(batch: AnyBatch, rows: Tensor) -> AnyBatch:
-    """The items of a batch at `rows`, int64 (n,)."""
+    """Return the items of a batch at `rows`, int64 (n,)."""
     return map_rows(batch, lambda values: values[rows])
 
 
 def split(batch: AnyBatch, parts: int) -> list[AnyBatch]:
-    """The batch as `parts` smaller ones of equal length, in order.
+    """Return the batch as `parts` smaller batches of equal length, in order.
 
     Raises:
-        ValueError: it cannot be cut so.
+        ValueError: the length is not a multiple of `parts`.
     """
     if len(batch[0]) % parts:
         raise ValueError(f"a batch of {len(batch[0])} cannot be cut into {parts} equal parts: let accumulate divide it")
@@ -274,27 +275,27 @@ def split(batch: AnyBatch, parts: int) -> list[AnyBatch]:
 
 
 def grids(batch: Batch) -> dict[str, Tensor]:
-    """The pictures and class maps of a batch, by their fields' names."""
+    """Return the pictures and class maps of a batch, by their fields' names."""
     stated = zip(fields_of(type(batch)).items(), batch, strict=True)
     return {name: values for (name, field), values in stated if field.role.is_grid and values is not None}
 
 
 def class_labels(batch: Batch) -> Tensor | None:
-    """The class labels of a batch, int64 (N,); None where it has none, or attributes, or those of several images."""
+    """Return the class labels of a batch, int64 (N,), or None if it has none, has attributes, or has several labels."""
     stated = zip(fields_of(type(batch)).values(), batch, strict=True)
     found = [values for field, values in stated if Role.LABELS in field.roles]
     return found[0] if len(found) == 1 and found[0] is not None and Role.LABELS.fits(found[0]) else None
 
 
 def check_fields(batch: Batch, reader: str) -> None:
-    """Hold a batch against what its class states of its fields.
+    """Check a batch against the statements of its class.
 
     Args:
-        batch: as a model sees it.
+        batch: the batch as a model sees it.
         reader: name of the model, for an error.
 
     Raises:
-        ValueError: a field has other axes, numbers or a wider range than its role, or fields differ in length.
+        ValueError: a field has the wrong axes, numbers or range for its role, or fields differ in length.
     """
     for (name, field), values in zip(fields_of(type(batch)).items(), batch, strict=True):
         if values is None:
@@ -306,10 +307,10 @@ def check_fields(batch: Batch, reader: str) -> None:
                 f"{values.max()}]: convert them with gan_lightning.data.images.to_float"
             )
         if not any(role.fits(values) for role in field.roles):
-            wanted = ", or ".join(_SAID[role] for role in field.roles)
+            expected = ", or ".join(_EXPECTED[role] for role in field.roles)
             raise ValueError(
-                f"{name} must be {wanted}, but the data serve {reader} {values.dtype} of shape {tuple(values.shape)}: "
-                f"mend what the datamodule makes of it, or the role that {type(batch).__name__} states"
+                f"{name} must be {expected}, but the data serve {reader} {values.dtype} of shape {tuple(values.shape)}"
+                f": fix the output of the datamodule, or the role that {type(batch).__name__} states"
             )
         if len(values) != batch_length(batch):
             raise ValueError(
@@ -322,14 +323,14 @@ def check_fields(batch: Batch, reader: str) -> None:
 
 
 class Place(Protocol):
-    """Where in each picture of a batch a smaller one is cut out."""
+    """A position in each picture of a batch, from which a smaller picture is cut."""
 
     def cut(self, grid: Tensor) -> Tensor:
-        """Grids (N, ..., H, W) as what is cut out of them, (N, ..., h, w)."""
+        """Cut grids (N, ..., H, W) to (N, ..., h, w)."""
         ...
 
     def move(self, points: Tensor) -> Tensor:
-        """Points float (N, K, 2) of whole grids, column and row, as points of what is cut out."""
+        """Convert points, float (N, K, 2) as column and row, from coordinates of whole grids to those of the cut."""
         ...
 
 
@@ -341,16 +342,16 @@ class Middle(NamedTuple):
     size: tuple[int, int]  # height and width
 
     def cut(self, grid: Tensor) -> Tensor:
-        """Grids (N, ..., H, W) as their middles (N, ..., *size); no copy is made."""
+        """Cut grids (N, ..., H, W) to their middles (N, ..., *size), without a copy."""
         return grid[..., self.top : self.top + self.size[0], self.left : self.left + self.size[1]]
 
     def move(self, points: Tensor) -> Tensor:
-        """Points float (N, K, 2), counted from the middle's corner."""
+        """Convert points, float (N, K, 2), to coordinates from the middle's corner."""
         return points - points.new_tensor([self.left, self.top])
 
 
 class Window(NamedTuple):
-    """A place of its own for each picture, and whether what is cut out is mirrored left to right."""
+    """A position for each picture separately, and whether the cut is mirrored left to right."""
 
     top: Tensor  # int64 (N, 1)
     left: Tensor  # int64 (N, 1)
@@ -358,14 +359,14 @@ class Window(NamedTuple):
     size: tuple[int, int]  # height and width
 
     def cut(self, grid: Tensor) -> Tensor:
-        """Grids (N, ..., H, W) as their windows (N, ..., *size)."""
-        if grid.dtype == torch.uint16:  # which few kernels know: the same bits under another name
+        """Cut grids (N, ..., H, W) to their windows (N, ..., *size)."""
+        if grid.dtype == torch.uint16:  # few kernels support it: use the same bits as int16
             return self.cut(grid.view(torch.int16)).view(torch.uint16)
         height, width = self.size
         count, depth = len(grid), math.prod(grid.shape[1:-2])
         along = torch.arange(width, device=grid.device)
         columns = self.left + torch.where(self.mirrored, along.flip(0), along)  # (N, w)
-        # rows whole, then columns: looking both up at once would be a look-up for each pixel, and several times as slow
+        # whole rows first, then columns: a look-up of each pixel at once is several times as slow
         rows = self.top + torch.arange(height, device=grid.device)  # (N, h)
         planes = torch.arange(count * depth, device=grid.device).view(count, depth, 1)
         lines = grid.flatten(0, -2).index_select(0, (planes * grid.shape[-2] + rows[:, None]).flatten())  # (N·D·h, W)
@@ -374,16 +375,16 @@ class Window(NamedTuple):
         return found.view(*grid.shape[:-2], height, width)
 
     def move(self, points: Tensor) -> Tensor:
-        """Points float (N, K, 2), counted from the window's corner; each keeps its number if mirrored, too."""
+        """Convert points, float (N, K, 2), to coordinates from the window's corner; mirroring keeps their order."""
         column, row = points[..., 0] - self.left, points[..., 1] - self.top
         return torch.stack([torch.where(self.mirrored, self.size[1] - 1 - column, column), row], dim=-1)
 
 
 def view_sizes(batch: Batch) -> dict[str, tuple[int, int]]:
-    """Height and width of each view of a batch, in the order of the fields.
+    """Return height and width of each view of a batch, in the order of the fields.
 
     Raises:
-        ValueError: fields of one view have several sizes, so that they cannot be cut together.
+        ValueError: fields of one view have several sizes, so that they cannot be cropped together.
     """
     sizes: dict[str, tuple[int, int]] = {}
     for name, values in grids(batch).items():
@@ -391,21 +392,21 @@ def view_sizes(batch: Batch) -> dict[str, tuple[int, int]]:
         size = values.shape[-2], values.shape[-1]
         if sizes.setdefault(field.view, size) != size:
             raise ValueError(
-                f"{name} of a {type(batch).__name__} has {size[0]}x{size[1]} pixels (height x width), and what it is "
-                f"aligned with {'x'.join(map(str, sizes[field.view]))}: make them equally large, or cut them in the "
+                f"{name} of a {type(batch).__name__} has {size[0]}x{size[1]} pixels (height x width), but its aligned "
+                f"field has {'x'.join(map(str, sizes[field.view]))}: make them equally large, or crop them in the "
                 "datamodule's own on_after_batch_transfer"
             )
     return sizes
 
 
 def crop(batch: AnyBatch, place: Callable[[tuple[int, int]], Place]) -> AnyBatch:
-    """A smaller part of every picture and class map, with the landmarks in it; labels and captions stay as they are.
+    """Return a smaller part of every picture and class map, with moved landmarks; other fields stay unchanged.
 
-    Landmarks may come to lie outside of the part.
+    Landmarks may lie outside of the part.
 
     Args:
-        batch: of pictures with N rows.
-        place: called once for each view, in the order of the fields, with its height and width: where it is cut.
+        batch: a batch of N rows.
+        place: called once for each view, in the order of the fields, with its height and width; returns the position.
     """
     places = {view: place(size) for view, size in view_sizes(batch).items()}
 

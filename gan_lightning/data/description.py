@@ -1,4 +1,4 @@
-"""What a datamodule says of its data as a whole, which a model holds against itself before the first step."""
+"""A datamodule's description of its data as a whole, which a model checks before the first step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from gan_lightning.data.batches import Batch
 
 @dataclass(frozen=True)
 class DataDescription:
-    """A whole data set, of which one batch shows a part.
+    """A description of a whole data set, of which one batch shows a part.
 
     Args:
-        batch_type: the kind of its batches, which states what their fields hold.
-        count: items in the set that is served at this stage: of training in a fit, else of the reference set.
-        num_classes: of class labels, or of the classes of its class maps, whether all occur or not. None = it has none.
+        batch_type: the kind of its batches, which states their fields.
+        count: number of items that are served at this stage: the training set in a fit, else the reference set.
+        num_classes: number of classes of the labels or class maps, whether or not all occur. None = there are none.
         shapes: shape of one item of each field as a model sees it: (C, H, W) of an image, () of a label.
     """
 
@@ -26,8 +26,8 @@ class DataDescription:
 
 @runtime_checkable
 class Described(Protocol):
-    """A datamodule that says what its data are."""
+    """A datamodule that describes its data."""
 
     def describe(self) -> DataDescription:
-        """What it serves at this stage, once it is set up."""
+        """Return the description of the data at this stage. Call it after `setup`."""
         ...

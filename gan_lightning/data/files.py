@@ -1,6 +1,7 @@
-"""Image files: which files of a folder are images, what is in one, and how one is written.
+"""Image files: finding, reading and writing them.
 
-Seven formats are read, and told by a file's content, whatever its suffix says: no other decoder ever sees a file.
+Seven formats are read. The format is detected by the file's content, whatever its suffix, and no other decoder is ever
+used.
 """
 
 import os
@@ -22,13 +23,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""The formats that are read, by Pillow's names; PPM stands for PBM, PGM, PNM and PFM too."""
+"""The formats that are read, by Pillow's names; PPM includes PBM, PGM, PNM and PFM."""
 _NETPBM = {".pbm", ".pfm", ".pgm", ".pnm", ".ppm"}
 _JPEGS = {".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"}
 SUFFIXES = {".apng", ".bmp", ".dib", ".gif", ".png", ".tif", ".tiff", ".webp"} | _JPEGS | _NETPBM
-"""The files of a folder that count as images."""
+"""The suffixes of files that count as images."""
 MAX_PIXELS = 178_956_970
-"""Pixels of an image at most, where the environment variable GAN_LIGHTNING_MAX_PIXELS gives no other number."""
+"""The largest number of pixels of an image, unless the environment variable GAN_LIGHTNING_MAX_PIXELS gives another."""
 
 _RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef"}
 _UNREAD = {".avif", ".exr", ".heic", ".heif", ".ico", ".j2k", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".xcf"} | _RAW
@@ -42,18 +43,18 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 
-# a limit of our own stands in the place of this warning, which comes at half of it
+# the limit in `max_pixels` replaces this warning, which comes at half of Pillow's limit
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class Page(NamedTuple):
-    """An image in a file: the only one, or a page of a TIFF file that has several."""
+    """An image in a file: the only one, or one page of a TIFF file that has several."""
 
     file: Path
     number: int | None = None  # from 1; None = the file holds one image
 
     def name(self, folder: Path, suffix: bool = True) -> str:
-        """Its name in `folder`: the relative path, with or without suffix; of a third page, "#3" follows."""
+        """Return the image's name in `folder`: the relative path, with or without suffix; "#3" is added for page 3."""
         path = self.file.relative_to(folder)
         number = "" if self.number is None else f"#{self.number}"
         return (path if suffix else path.with_suffix("")).as_posix() + number
@@ -63,21 +64,21 @@ class Page(NamedTuple):
 
 
 class ImageKind(NamedTuple):
-    """What the header of an image file says."""
+    """The properties of an image file that its header states."""
 
-    height: int  # pixels, before any rotation that a camera noted
+    height: int  # pixels, before the rotation that a camera may have recorded
     width: int
-    alpha: bool  # it has transparency of some kind
-    deep: bool  # `read_image` reads 16 bits a channel
+    alpha: bool  # the image has transparency of some kind
+    deep: bool  # `read_image` returns 16 bits a channel
 
 
 class _Format(NamedTuple):
-    """What a file format can hold."""
+    """The images that a file format can hold."""
 
-    name: str  # Pillow's
-    channels: tuple[int, ...]  # counts of 8 bits each
-    deep_channels: tuple[int, ...]  # counts of 16 bits each
-    longest: int  # side, pixels
+    name: str  # as in Pillow
+    channels: tuple[int, ...]  # numbers of channels of 8 bits
+    deep_channels: tuple[int, ...]  # numbers of channels of 16 bits
+    longest: int  # the longer side, in pixels
     options: Mapping[str, Any]
 
 
@@ -87,95 +88,95 @@ _TIFF = _Format("TIFF", (1, 2, 3, 4), (1,), 2**31 - 1, {})
 _WEBP = _Format("WEBP", (3, 4), (), 16383, {"lossless": True, "exact": True})
 _WRITTEN = {".png": _PNG, ".jpg": _JPEG, ".jpeg": _JPEG, ".tif": _TIFF, ".tiff": _TIFF, ".webp": _WEBP}
 _SUBFILE_TYPE, _COPY_OR_MASK = 254, 0b101  # TIFF 6.0, page 36
-_SHOWN = 5  # files that an error lists
+_SHOWN = 5  # number of files that an error lists
 
 
 def shown(path: Path | str) -> str:
-    """A path as it can be printed on one line: bytes that are not UTF-8, and control characters, as escapes."""
+    """Return a path for printing on one line: bytes that are not UTF-8, and control characters, become escapes."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def composed(name: str) -> str:
-    """A name with its accents composed (Unicode's NFC), as names are compared: file systems keep either form."""
+    """Return a name with its accents composed (Unicode's NFC), for comparison: file systems keep either form."""
     return unicodedata.normalize("NFC", name)
 
 
-# ---------------------------------------------------------------------- which files
+# ---------------------------------------------------------------------- finding files
 
 
 def image_files(folder: Path) -> list[Path]:
-    """All image files in `folder` and its sub-folders, in the order of their relative paths on any machine.
+    """Return all image files in `folder` and its sub-folders, in the order of their relative paths on any machine.
 
-    A file counts by its suffix, one of `SUFFIXES`, and one without a suffix by its content; hidden files and what is in
-    hidden folders do not count. Links are followed, and each file and each folder counts once: by its own name (of
-    several hard links, by the first), or by the first symbolic link to it where it lies outside of `folder`.
+    A file counts by its suffix, one of `SUFFIXES`, and a file without a suffix counts by its content. Hidden files and
+    the content of hidden folders do not count. Links are followed, and each file and each folder counts once: by its
+    own name (the first of several hard links), or, if it lies outside of `folder`, by the first symbolic link to it.
 
     Raises:
-        FileNotFoundError: if there is no such folder, or no image in it, or if what may have been a folder is a link
-            that leads nowhere (a link to a missing image is told of when that is read).
-        PermissionError: if a folder cannot be listed.
+        FileNotFoundError: there is no such folder, or no image in it, or a link without a suffix, which may have been a
+            folder, leads nowhere. (A link to a missing image raises an error when it is read.)
+        PermissionError: a folder cannot be listed.
     """
     return sorted(places(folder).values(), key=lambda file: file.relative_to(folder).as_posix())
 
 
 def places(folder: Path) -> dict[str, Path]:
-    """The files of `image_files` by what names each of them from whatever folder it is found. Errors as there."""
+    """Return the files of `image_files` by an identity that does not depend on the folder. Errors as there."""
     found: dict[str, Path] = {}
     for file, place in _walk(folder):
         found.setdefault(place, file)
     return found
 
 
-def refuse_shared(one: Path, other: Path, mend: str) -> None:
-    """Two folders hold no image in common, by whatever links; errors as of `image_files`, besides.
+def refuse_shared(one: Path, other: Path, advice: str) -> None:
+    """Check that two folders have no image in common, not even by links. Errors as in `image_files`, and one more.
 
     Args:
         one: a folder.
         other: a folder.
-        mend: what to do about it, for the error.
+        advice: the end of the error's sentence, which says what to do.
 
     Raises:
-        ValueError: there is an image that both hold; it names the first.
+        ValueError: both folders hold the same image. The error names the first.
     """
     here, there = places(one), places(other)
     if shared := sorted(here[place] for place in here.keys() & there.keys()):
         raise ValueError(
             f"{shown(one)} and {shown(other)} hold the same {len(shared)} images ({shown(shared[0])} is the first): "
-            f"{mend}"
+            f"{advice}"
         )
 
 
 def pages(folder: Path) -> list[Page]:
-    """The images in the files of `image_files`, in that order: one of each file, or its pages. Errors as there."""
+    """Return the images in the files of `image_files`, in that order: one per file, or its pages. Errors as there."""
     return [page for file in image_files(folder) for page in pages_of(file)]
 
 
 def pages_of(file: Path) -> list[Page]:
-    """The images in a file: one, or the pages of a TIFF file that has several.
+    """Return the images in a file: one, or the pages of a TIFF file that has several.
 
-    A smaller copy of a page and a mask, as files with pyramids have them, are no pages. A file that cannot be read, or
-    is an animation, counts as one image: it is told of when that is read.
+    A smaller copy of a page and a mask, as in files with pyramids, are not pages. A file that cannot be read, or is an
+    animation, counts as one image and raises its error when it is read.
     """
     if file.suffix.lower() not in (".tif", ".tiff"):
         return [Page(file)]
     try:
         status = file.stat()
         numbers = _page_numbers(file, status.st_size, status.st_mtime_ns)
-    except Exception:  # Pillow raises a dozen kinds for damaged files
+    except Exception:  # Pillow raises many kinds of errors for damaged files
         return [Page(file)]
     return [Page(file)] if len(numbers) == 1 else [Page(file, number) for number in numbers]
 
 
 def matched(a: Path, b: Path) -> tuple[list[Page], list[Page]]:
-    """The images of two folders, matched by their relative paths without suffix, and by the numbers of their pages.
+    """Return the images of two folders, matched by their relative paths without suffix, and by their page numbers.
 
-    Whether accents are composed in a name (Unicode's NFC or NFD) makes no difference. A file may have several partners,
-    under links of their names; equal pairs count once.
+    Accents may be composed or not in a name (Unicode's NFC or NFD). A file may have several partners if links give it
+    several names; equal pairs count once.
 
     Raises:
-        FileNotFoundError, PermissionError: as `image_files` does.
-        ValueError: if any has no partner, or two files of a folder share a name.
+        FileNotFoundError, PermissionError: as in `image_files`.
+        ValueError: an image has no partner, or two files of a folder share a name.
     """
     named_a, named_b = _by_name(a), _by_name(b)
     lonely = [str(named_a[name][0]) for name in sorted(named_a.keys() - named_b.keys())]
@@ -187,14 +188,14 @@ def matched(a: Path, b: Path) -> tuple[list[Page], list[Page]]:
             "these"
         )
     pairs: dict[tuple[str, str, int], tuple[str, int]] = {}
-    for name, (_, place) in named_a.items():  # what is no link comes first
+    for name, (_, place) in named_a.items():  # files come before links
         pairs.setdefault((place, named_b[name][1], name[1]), name)
     names = sorted(pairs.values())
     return [named_a[name][0] for name in names], [named_b[name][0] for name in names]
 
 
 def _by_name(folder: Path) -> dict[tuple[str, int], tuple[Page, str]]:
-    """Images, and the places of their files, by composed name and page (0 = the only one)."""
+    """Return the images, with their files' identities, by composed name and page (0 = the only one)."""
     files: dict[str, Path] = {}
     named: dict[tuple[str, int], tuple[Page, str]] = {}
     for file, place in _walk(folder):
@@ -210,16 +211,16 @@ def _by_name(folder: Path) -> dict[tuple[str, int], tuple[Page, str]]:
 
 
 def _walk(folder: Path) -> list[tuple[Path, str]]:
-    """Image files below a folder, each with the place where it really lies; what is no link comes first.
+    """Return the image files below a folder, each with its identity; files come before links.
 
-    Each folder is entered once: those that are no links before those that links lead to.
+    Each folder is entered once, and folders come before links to folders.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{shown(folder)} is not a folder: name one that holds images")
     files: list[tuple[Path, str]] = []
     links: list[tuple[Path, str]] = []
     entered: set[str] = set()
-    linked: list[tuple[Path, str]] = []  # folders that links lead to
+    linked: list[tuple[Path, str]] = []  # targets of links to folders
     here = [(folder, os.path.realpath(folder))]
     while here or linked:
         path, place = (here or linked).pop(0)
@@ -237,12 +238,12 @@ def _walk(folder: Path) -> list[tuple[Path, str]]:
             else:
                 files.append((child, _place(child, os.path.join(place, entry.name))))
     if lost := [link for link, _ in links if not link.suffix and not link.exists()]:
-        raise FileNotFoundError(f"{shown(lost[0])} is a link that leads nowhere: mend or remove it")
+        raise FileNotFoundError(f"{shown(lost[0])} is a link that leads nowhere: fix or remove it")
     suffixes = {file.suffix.lower() for file, _ in files}
-    for unread, mend in (_UNREAD, "convert them to .png"), (_ARCHIVES, "unpack them first"):
+    for unread, advice in (_UNREAD, "convert them to .png"), (_ARCHIVES, "unpack them first"):
         if there := suffixes & unread:
             warnings.warn(
-                f"files in {shown(folder)} are left out, for {', '.join(sorted(there))} is not read: {mend}",
+                f"files in {shown(folder)} are left out, since {', '.join(sorted(there))} is not read: {advice}",
                 stacklevel=2,
             )
     images = [(file, place) for file, place in files + links if _counts(file)]
@@ -252,27 +253,27 @@ def _walk(folder: Path) -> list[tuple[Path, str]]:
 
 
 def _place(file: Path, path: str) -> str:
-    """What names a file whatever its name: where it really lies; of one with several hard links, its number."""
+    """Return a file's identity, which all its names share: its real path, or, with several hard links, its inode."""
     try:
         status = file.stat()
-    except OSError:  # a link that leads nowhere, or what may not be seen: told of when it is read
+    except OSError:  # a link that leads nowhere, or a file without permission: reading it raises the error
         return path
     return path if status.st_nlink == 1 else f"{status.st_dev}:{status.st_ino}"
 
 
 def _counts(file: Path) -> bool:
-    """Whether a file counts as an image: by its suffix, or, where it has none, by its content."""
+    """Return whether a file counts as an image: by its suffix, or, without one, by its content."""
     if file.suffix:
         return file.suffix.lower() in SUFFIXES
     try:
         with _opened(file):
             return True
-    except Exception:  # Pillow raises a dozen kinds for what is no image
+    except Exception:  # Pillow raises many kinds of errors for other files
         return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder and not hidden, by name."""
+    """Return the entries of a folder that are not hidden, by name."""
     try:
         with os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
@@ -282,24 +283,24 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-# ---------------------------------------------------------------------- what is in one
+# ---------------------------------------------------------------------- reading files
 
 
 @contextmanager
 def open_file(file: Path) -> Iterator[BinaryIO]:
-    """A file, opened for reading; nothing else that a name may stand for is ever opened.
+    """Open a file for reading. Only a regular file is ever opened.
 
     Raises:
-        FileNotFoundError: if it is not there.
-        PermissionError: if it may not be read.
-        ValueError: if it is a folder, a pipe, a socket or a device.
+        FileNotFoundError: it is not there.
+        PermissionError: it may not be read.
+        ValueError: it is a folder, a pipe, a socket or a device.
     """
     try:
         mode = file.stat().st_mode
     except FileNotFoundError:
         missing = "it is a link that leads nowhere" if file.is_symlink() else "it is missing"
         raise FileNotFoundError(missing) from None
-    if not stat.S_ISREG(mode):  # a pipe would be waited for until somebody writes into it
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for a writer
         raise ValueError(f"it is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file")
     with file.open("rb") as stream:
         yield stream
@@ -307,13 +308,13 @@ def open_file(file: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_image(image: Path | Page) -> Iterator[Image.Image]:
-    """The image in a file, as Pillow opens it: the header is read, and pixels are when they are wanted.
+    """Open the image in a file with Pillow, which reads the header now and the pixels later.
 
     Raises:
-        FileNotFoundError, PermissionError, ValueError: as `open_file` does.
-        ValueError: if it is of none of `FORMATS`, an animation, a TIFF file of several pages none of which is named, or
-            has more pixels than `max_pixels`.
-        Exception: whatever else Pillow raises for a damaged file; its kinds are many.
+        FileNotFoundError, PermissionError, ValueError: as in `open_file`.
+        ValueError: the file has none of `FORMATS`, is an animation, is a TIFF file of several pages without a page
+            number, or has more pixels than `max_pixels`.
+        Exception: many other kinds, which Pillow raises for damaged files.
     """
     file, number = image if isinstance(image, Page) else (image, None)
     with _opened(file) as opened:
@@ -322,7 +323,7 @@ def open_image(image: Path | Page) -> Iterator[Image.Image]:
             if len(numbers) > 1:
                 raise ValueError(f"it has {len(numbers)} pages: name one of them, or save each as a file")
             opened.seek(numbers[0] - 1)
-        # an MPO file is a photograph, and after it a preview of it or another view
+        # an MPO file is a photograph, followed by a preview of it or another view
         elif opened.format != "MPO" and getattr(opened, "is_animated", False):
             raise ValueError(f"it is an animation of {opened.n_frames} frames: save those that you want as files")  # type: ignore[attr-defined]
         if not opened.width * opened.height:
@@ -335,9 +336,9 @@ def open_image(image: Path | Page) -> Iterator[Image.Image]:
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     limit = max_pixels()
-    if Image.MAX_IMAGE_PIXELS is not None:  # Pillow refuses twice as many, whatever is asked of us
+    if Image.MAX_IMAGE_PIXELS is not None:  # Pillow itself refuses more than twice this number
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, -(-limit // 2))
-    # by its stream, since Pillow would map a named file, and a map of a file that shrinks ends the process
+    # open the stream: Pillow would map a named file, and a mapped file that shrinks kills the process
     with open_file(file) as stream:
         try:
             image = Image.open(stream, formats=FORMATS)
@@ -352,14 +353,14 @@ def _opened(file: Path) -> Iterator[Image.Image]:
 
 
 def max_pixels() -> int:
-    """The pixels that an image may have: `MAX_PIXELS`, or what GAN_LIGHTNING_MAX_PIXELS says.
+    """Return the largest number of pixels of an image: GAN_LIGHTNING_MAX_PIXELS if it is set, else `MAX_PIXELS`.
 
     Raises:
-        ValueError: if that is no positive number.
+        ValueError: the variable is not a positive integer.
     """
     given = os.environ.get("GAN_LIGHTNING_MAX_PIXELS") or str(MAX_PIXELS)
     if not given.isdecimal() or int(given) < 1:
-        raise ValueError(f"GAN_LIGHTNING_MAX_PIXELS={given}, which is no number of pixels: make it 1 or more")
+        raise ValueError(f"GAN_LIGHTNING_MAX_PIXELS={given}, which is not a number of pixels: make it 1 or more")
     return int(given)
 
 
@@ -372,13 +373,13 @@ def _too_large(size: str) -> ValueError:
 
 @cache
 def _page_numbers(file: Path, size: int, modified: int) -> list[int]:
-    """Of a file, as long as its size and the time of its last change are these."""
+    """Return the page numbers of a file, from the cache while its size and its time of change stay equal."""
     with _opened(file) as image:
         return _numbers(image) if image.format == "TIFF" else [1]
 
 
 def _numbers(image: Any) -> list[int]:
-    """The numbers, from 1, of the pages of a TIFF file that are neither a smaller copy nor a mask of another."""
+    """Return the numbers, from 1, of the pages of a TIFF file that are not a smaller copy or a mask of another."""
     if not image.is_animated:
         return [1]
     numbers = []
@@ -390,18 +391,18 @@ def _numbers(image: Any) -> list[int]:
 
 
 def read_image(image: Path | Page) -> Tensor:
-    """The image in a file at its own size: uint8 (C, H, W), or uint16 where it has 16 bits a channel.
+    """Read the image in a file at its own size: uint8 (C, H, W), or uint16 if it has 16 bits a channel.
 
-    C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA). Orientation noted by a camera (EXIF) is applied; palettes
-    and other colour spaces become RGB; transparency of any kind becomes an alpha channel. 16 bits are kept of grey in
-    any format, and of all kinds of PNG; others Pillow reads as 8-bit.
+    C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA). The orientation that a camera recorded (EXIF) is applied.
+    Palettes and other colour spaces become RGB. Transparency of any kind becomes an alpha channel. 16 bits are kept for
+    grey in any format, and for all kinds of PNG; Pillow reads the others as 8-bit.
 
     Args:
-        image: a file that holds one image, or a page of one that holds several.
+        image: a file that holds one image, or a page of a file that holds several.
 
     Raises:
-        ValueError: if the file cannot be read (see `open_image`) or is damaged, or its pixels have no known range; it
-            names the file.
+        ValueError: the file cannot be read (see `open_image`) or is damaged, or its pixels have no known range. The
+            error names the file.
     """
     try:
         with open_image(image) as opened:
@@ -409,16 +410,16 @@ def read_image(image: Path | Page) -> Tensor:
             if values is None:
                 ImageOps.exif_transpose(opened, in_place=True)
                 values = np.array(shallow(opened))
-    except Exception as error:  # Pillow raises a dozen kinds for damaged files
+    except Exception as error:  # Pillow raises many kinds of errors for damaged files
         raise _unreadable(image, error) from error
     return torch.from_numpy(values.reshape(*values.shape[:2], -1)).permute(2, 0, 1).contiguous()
 
 
 def image_kind(image: Path | Page) -> ImageKind:
-    """What the header of an image file says of the image that `read_image` reads.
+    """Read the header of an image file and return the properties of the image that `read_image` would read.
 
     Raises:
-        ValueError: if it is no image; it names the file. A damaged one may show when it is read only.
+        ValueError: the file is not an image. The error names it. Damage may show only when the pixels are read.
     """
     try:
         with open_image(image) as opened:
@@ -429,10 +430,10 @@ def image_kind(image: Path | Page) -> ImageKind:
 
 
 def holds(suffix: str, channels: int, deep: bool, longest: int) -> bool:
-    """Whether `write_image` can write such an image into a file with this suffix, and loses nothing but to JPEG.
+    """Return whether `write_image` can write such an image to a file with this suffix, without loss except for JPEG.
 
     Args:
-        suffix: with its dot, in any case.
+        suffix: the suffix with its dot, in upper or lower case.
         channels: 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA).
         deep: 16 bits a channel, not 8.
         longest: the longer side, in pixels.
@@ -444,22 +445,22 @@ def holds(suffix: str, channels: int, deep: bool, longest: int) -> bool:
 
 
 def write_image(image: Tensor, path: Path) -> None:
-    """Write an image as its suffix says; the file appears whole or not at all, in a folder that is made where missing.
+    """Write an image in the format of its suffix, whole or not at all. A missing folder is created.
 
-    JPEG is written with quality 95 and colours at full size, WebP without loss.
+    JPEG is written with quality 95 and without colour subsampling, WebP without loss.
 
     Args:
         image: uint8 or uint16 (C, H, W), C as in `holds`.
         path: the file.
 
     Raises:
-        ValueError: a file with this suffix cannot hold it.
+        ValueError: a file with this suffix cannot hold the image.
     """
     write_pages([image], path)
 
 
 def write_pages(images: Sequence[Tensor], path: Path) -> None:
-    """Write a file of one image, or a TIFF file of several: see `write_image`, for each of them."""
+    """Write a file of one image, or a TIFF file of several, each as in `write_image`."""
     for image in images:
         channels, deep = image.shape[0], image.dtype == torch.uint16
         if not holds(path.suffix, channels, deep, max(image.shape[1:])):
@@ -480,11 +481,11 @@ def write_pages(images: Sequence[Tensor], path: Path) -> None:
 
 
 def _deep_png(values: np.ndarray) -> bytes:
-    """A PNG file (W3C's specification, section 5) of uint16 (H, W, 2 to 4), which Pillow does not write."""
+    """Encode uint16 (H, W, 2 to 4) as a PNG file (W3C's specification, section 5), which Pillow cannot write."""
     height, width, channels = values.shape
     colour_type = {2: 4, 3: 2, 4: 6}[channels]
     rows = values.astype(">u2").reshape(height, -1).view(np.uint8)
-    rows = np.pad(rows, ((0, 0), (1, 0)))  # each with the filter before it: 0 = none
+    rows = np.pad(rows, ((0, 0), (1, 0)))  # each row begins with its filter: 0 = none
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0),
         b"IDAT": zlib.compress(rows.tobytes()),
@@ -497,17 +498,17 @@ def _deep_png(values: np.ndarray) -> bytes:
 
 
 def deep_values(image: Image.Image, source: Path | Page) -> np.ndarray | None:
-    """The uint16 values (H, W, C) of an image of more than 8 bits a channel, upright; None of one that has 8 at most.
+    """Return the uint16 values (H, W, C) of an image of more than 8 bits a channel, upright; None for other images.
 
-    They are those of grey in any format, and of all kinds of PNG. A colour that stands for transparency becomes an
-    alpha channel.
+    Such images are grey in any format, and all kinds of PNG. A colour that stands for transparency becomes an alpha
+    channel.
 
     Args:
-        image: what `open_image` has opened, of which no pixels have been read.
-        source: what it was opened from.
+        image: the result of `open_image`, before any pixels have been read.
+        source: the file or page that it was opened from.
 
     Raises:
-        ValueError: if the pixels have no known range.
+        ValueError: the pixels have no known range.
     """
     if _is_deep_colour(image):
         values = _deep_colour(image, source)
@@ -522,15 +523,15 @@ def deep_values(image: Image.Image, source: Path | Page) -> np.ndarray | None:
 
 
 def _is_deep_colour(image: Any) -> bool:
-    """Whether it is a PNG file of 16 bits a channel, and not of grey alone: Pillow would cut it to 8."""
+    """Return whether this is a PNG file of 16 bits a channel with colour or alpha, which Pillow would cut to 8 bits."""
     return image.format == "PNG" and bool(image.tile) and str(image.tile[0][3]) in ("LA;16B", "RGB;16B", "RGBA;16B")
 
 
 def _deep_colour(image: Image.Image, source: Path | Page) -> np.ndarray:
-    """The uint16 values (H, W, C) of such a file, whose bytes Pillow hands out when it takes them for something else.
+    """Return the uint16 values (H, W, C) of such a file. Pillow returns all bytes only if given another pixel format.
 
-    Grey and alpha of two bytes each are as long as RGBA. Of RGB and RGBA, Pillow takes the high byte of what it is told
-    the order of; told the other order, it takes the low one.
+    Grey and alpha of two bytes each have the length of RGBA. For RGB and RGBA, Pillow keeps the high byte in the byte
+    order that it is given; with the other byte order, it keeps the low one.
     """
 
     def read(opened: Any, mode: str) -> np.ndarray:
@@ -550,16 +551,16 @@ def _deep_colour(image: Image.Image, source: Path | Page) -> np.ndarray:
 
 def _unreadable(image: Path | Page, error: Exception) -> ValueError:
     name = str(image) if isinstance(image, Page) else shown(image)
-    return ValueError(f"{name} cannot be read as an image ({reason(error)}): mend or remove it")
+    return ValueError(f"{name} cannot be read as an image ({reason(error)}): fix or remove it")
 
 
 def reason(error: Exception) -> str:
-    """Why a file cannot be read, without its name, which the system adds."""
+    """Return why a file cannot be read, without the file's name, which the system adds."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def _deep_grey(image: Image.Image) -> np.ndarray:
-    """Grey (H, W) of more than 8 bits, which Pillow holds as "I;16" or, 32 bits wide, as "I"."""
+    """Return grey values (H, W) of more than 8 bits, which Pillow holds as "I;16" or, with 32 bits, as "I"."""
     values = np.asarray(image)
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range, save it with 8 or 16 bits")
@@ -569,7 +570,7 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
 
 
 def shallow(image: Image.Image) -> Image.Image:
-    """An image of 8 bits at most in that of the modes L, LA, RGB and RGBA which holds all of it."""
+    """Convert an image of at most 8 bits to the one of the modes L, LA, RGB and RGBA that holds all of it."""
     if image.has_transparency_data:
         return image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
     if image.mode == "1":
@@ -578,14 +579,16 @@ def shallow(image: Image.Image) -> Image.Image:
 
 
 def write_whole(out: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file, which appears at `out` whole or not at all, in a folder that is made where missing."""
+    """Let `write` make a file, which appears at `out` whole or not at all. A missing folder is created."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{secrets.token_hex(8)}.part")  # short: the name may be as long as names can be
+    unfinished = out.with_name(
+        f".{secrets.token_hex(8)}.part"
+    )  # a short name, since `out` may have the longest possible
     try:
         try:
             write(unfinished)
         except OSError as error:
-            if error.errno is not None and error.filename is None:  # which only the opening of a file says
+            if error.errno is not None and error.filename is None:  # only the opening of a file sets it
                 error.filename = str(out)
             raise
         unfinished.replace(out)

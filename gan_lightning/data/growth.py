@@ -1,10 +1,10 @@
-"""Growing: images and networks that become larger as a run goes on, and batches that become smaller.
+"""Growing: images and networks become larger during a run, and batches become smaller.
 
-Karras et al. 2017, "Progressive Growing of GANs" (arXiv 1710.10196): training begins with small images. Each time that
-their size doubles, the new layers fade in; then the networks settle.
+Karras et al. 2017, "Progressive Growing of GANs" (arXiv 1710.10196): training begins with small images. Each time
+their size doubles, the new layers fade in, and then the networks settle.
 
-A `Growth` is stated once, as an argument of the model. The model takes size and alpha from it, the training loader its
-batch sizes. All are pure functions of the images seen, so that a resume needs no more than that number.
+A `Growth` is stated once, as an argument of the model. The model takes size and alpha from it, and the training loader
+its batch sizes. All are pure functions of the images seen, so that a resume needs only that number.
 """
 
 from bisect import bisect_right
@@ -15,17 +15,17 @@ from gan_lightning.recording import Recorded
 
 
 class Growth(Recorded):
-    """Sizes that double: `stable_images` at the first; then, for each larger one, `fade_images` and `stable_images`.
+    """Sizes that double: `stable_images` at the first size; then `fade_images` and `stable_images` at each larger one.
 
     The last phase lasts until the run ends.
 
     Args:
         start_size: height and width of the first images, in pixels.
-        final_size: height and width of the last ones: the start size doubled some times.
-        batch_sizes: training images a step, over all ranks together, by size: {4: 16, 32: 8} is 16 up to 16x16 and 8
-            from 32x32 on. It names the start size.
-        fade_images: images that a fade lasts. 0 = sizes change at once.
-        stable_images: images between two fades. Both are 800,000 in the paper, and 600,000 in its code.
+        final_size: height and width of the last images: the start size times a power of 2.
+        batch_sizes: training images a step, over all ranks together, by size: {4: 16, 32: 8} means 16 up to 16x16 and 8
+            from 32x32 on. It must contain the start size.
+        fade_images: number of images that a fade lasts. 0 = sizes change at once.
+        stable_images: number of images between two fades. Both are 800,000 in the paper, and 600,000 in its code.
 
     Raises:
         ValueError: the sizes do not fit each other.
@@ -40,7 +40,7 @@ class Growth(Recorded):
         stable_images: PositiveInt = 800_000,
     ) -> None:
         self.levels = max(0, (final_size // start_size).bit_length() - 1)
-        """How often the size doubles."""
+        """The number of times that the size doubles."""
         self.sizes = [start_size << level for level in range(self.levels + 1)]
         """All sizes, in ascending order."""
         if self.sizes[-1] != final_size:
@@ -57,36 +57,36 @@ class Growth(Recorded):
         self.start_size, self.final_size = start_size, final_size
         self.fade_images, self.stable_images = fade_images, stable_images
         self.batch_sizes: dict[int, int] = {}
-        """Images a step for each size."""
+        """Images a step for each size, over all ranks together."""
         for size in self.sizes:
             self.batch_sizes[size] = named.get(size) or self.batch_sizes[size // 2]
         self._begins = [0, *(stable_images + level * (fade_images + stable_images) for level in range(self.levels))]
 
     @property
     def ends(self) -> int:
-        """The images seen from which on nothing changes any more: the final size is there, and has faded in."""
+        """The number of images seen after which nothing changes: the final size has faded in."""
         return self.levels * (self.fade_images + self.stable_images)
 
     def level(self, images_seen: int) -> int:
-        """How often the size has doubled; a level counts from where its fade begins."""
+        """Return how many times the size has doubled; a level begins with its fade."""
         return bisect_right(self._begins, images_seen) - 1
 
     def size(self, images_seen: int) -> int:
-        """Height and width of the images."""
+        """Return height and width of the images."""
         return self.sizes[self.level(images_seen)]
 
     def alpha(self, images_seen: int) -> float:
-        """The share of the newest level, from 0 where its fade begins to 1; the rest is the level before, enlarged."""
+        """Return the share of the newest level, from 0 when its fade starts to 1; the rest is the level before."""
         level = self.level(images_seen)
         into = images_seen - self._begins[level]
         return 1.0 if level == 0 or into >= self.fade_images else into / self.fade_images
 
     def batch_size(self, images_seen: int) -> int:
-        """Images of the next step, over all ranks together."""
+        """Return the number of images of the next step, over all ranks together."""
         return self.batch_sizes[self.size(images_seen)]
 
     def batches(self, images_seen: int) -> Iterator[tuple[int, float]]:
-        """The batches from here on, as pairs: images a batch, and how many such batches follow; the last has no end."""
+        """Yield the batches from here on as pairs: images a batch, and the number of such batches, at last infinite."""
         while (level := self.level(images_seen)) < self.levels:
             size = self.batch_sizes[self.sizes[level]]
             count = -(-(self._begins[level + 1] - images_seen) // size)

@@ -1,7 +1,7 @@
-"""The image convention, and the only conversions there are.
+"""The image convention and its conversions.
 
-Networks see float32 NCHW in [-1, 1]. Storage, metrics and files see uint8 (or uint16) NCHW. The conversion there and
-back returns every one of the 256 (65,536) levels unchanged.
+Networks see float32 NCHW in [-1, 1]. Storage, metrics and files see uint8 (or uint16) NCHW. A conversion to float and
+back returns each of the 256 (65,536) levels unchanged.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ from gan_lightning.data.files import write_image
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 in [0, 255] or uint16 in [0, 65535], any shape, to float32 in [-1, 1].
+    """Convert uint8 in [0, 255] or uint16 in [0, 65535], any shape, to float32 in [-1, 1].
 
     Raises:
-        TypeError: for any other dtype, since its range cannot be known.
+        TypeError: any other dtype, since its range cannot be known.
     """
     if images.dtype == torch.uint8:
         return images.float().div_(127.5).sub_(1)
@@ -27,20 +27,30 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float images in [-1, 1], any shape, to uint8 in [0, 255]: rounded to the nearest level and clamped."""
+    """Convert float images in [-1, 1], any shape, to uint8 in [0, 255]: rounded to the nearest level and clamped.
+
+    Raises:
+        TypeError: for images that are no floats, such as those that are stored already.
+    """
+    _check_float(images)
     return images.detach().float().mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
 
 
 def to_uint16(images: Tensor) -> Tensor:
-    """Float images in [-1, 1], any shape, to uint16 in [0, 65535]: rounded to the nearest level and clamped."""
+    """Convert float images in [-1, 1], any shape, to uint16 in [0, 65535]: rounded to the nearest level and clamped.
+
+    Raises:
+        TypeError: for images that are no floats, such as those that are stored already.
+    """
+    _check_float(images)
     return images.detach().double().mul(32767.5).add_(32768).clamp_(0, 65535).to(torch.uint16)
 
 
 def as_uint8(images: Tensor) -> Tensor:
-    """Stored images, any shape, with 8 bits: uint8 as they are, uint16 divided by 257 and rounded.
+    """Convert stored images, any shape, to 8 bits: uint8 unchanged, uint16 divided by 257 and rounded.
 
     Raises:
-        TypeError: for any other dtype, since its range cannot be known.
+        TypeError: any other dtype, since its range cannot be known.
     """
     if images.dtype == torch.uint8:
         return images
@@ -50,12 +60,15 @@ def as_uint8(images: Tensor) -> Tensor:
 
 
 def to_channels(images: Tensor, channels: int) -> Tensor:
-    """Images (N, C, H, W) with 1, 2, 3 or 4 channels (grey, grey + alpha, RGB, RGBA) shown with `channels` of 1 or 3.
+    """Convert images (N, C, H, W) with 1, 2, 3 or 4 channels (grey, grey + alpha, RGB, RGBA) to 1 or 3 `channels`.
 
-    uint8, uint16, or float in [-1, 1], and what comes back is of the same dtype. The same for what a person is shown
-    and for what a metric sees: what is transparent lies over white, as `datamodules` lay transparent files; grey is
-    repeated; RGB becomes grey by the ITU-R 601 luma weights; integers are rounded to the nearest level. Other channel
-    counts keep their first three, which is a view for a person and not a conversion of meaning.
+    Images are uint8, uint16, or float in [-1, 1], and keep their dtype. Pictures for people and metrics use the same
+    conversion: transparency is laid over white, as in `datamodules`; grey is repeated; RGB becomes grey by the ITU-R
+    601 luma weights; integers are rounded to the nearest level. Images with more channels keep their first three, which
+    is good enough to look at, but no conversion of meaning.
+
+    Raises:
+        ValueError: `channels` is not 1 or 3.
     """
     if channels not in (1, 3):
         raise ValueError(f"images are shown with 1 or 3 channels, not {channels}")
@@ -73,7 +86,7 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def as_channels(images: Tensor, channels: int) -> Tensor:
-    """Stored images (N, C, H, W) with 1, 3 or 4 channels: transparency over white, or opaque where it is asked for."""
+    """Convert stored images (N, C, H, W) to 1, 3 or 4 channels: for 1 or 3 over white, for 4 with an alpha channel."""
     if channels < 4:
         return to_channels(images, channels)
     colours = images[:, :-1] if images.shape[1] in (2, 4) else images
@@ -84,14 +97,24 @@ def as_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def _over_white(colours: Tensor, alpha: Tensor) -> Tensor:
-    """Colours (N, C, H, W) laid over white by alpha (N, 1, H, W), in the range that their dtype has."""
+    """Return colours (N, C, H, W) laid over white by alpha (N, 1, H, W), in the range of their dtype."""
     if colours.is_floating_point():
-        # a generator without tanh goes beyond its range, where a picture or a score would be cut off
+        # a generator without tanh exceeds its range; a picture or a metric would clip the values
         alpha, colours = alpha.clamp(-1, 1), colours.clamp(-1, 1)
         return 1 - (alpha + 1) / 2 * (1 - colours)
     white = torch.iinfo(colours.dtype).max
-    # float64: 16 bits times 16 bits is more than float32 holds
+    # float64, since 16 bits times 16 bits exceed the precision of float32
     return (white - alpha.double() / white * (white - colours.double())).round().to(colours.dtype)
+
+
+def _check_float(images: Tensor) -> None:
+    """Raise for images that are no floats.
+
+    Raises:
+        TypeError: they are none.
+    """
+    if not images.is_floating_point():
+        raise TypeError(f"images of dtype {images.dtype} are no floats in [-1, 1]: convert them by `to_float` first")
 
 
 def _without_range(dtype: torch.dtype) -> TypeError:
@@ -99,12 +122,12 @@ def _without_range(dtype: torch.dtype) -> TypeError:
 
 
 def image_grid(images: Tensor, columns: int) -> Tensor:
-    """Float images (N, C, H, W) in [-1, 1] as one uint8 RGB picture (3, H', W'), `columns` side by side."""
+    """Return float images (N, C, H, W) in [-1, 1] as one uint8 RGB picture (3, H', W') with `columns` side by side."""
     return make_grid(to_channels(to_uint8(images), 3), nrow=columns, padding=2)
 
 
 def write_png(image: Tensor, path: Path) -> None:
-    """Write an image as a PNG file, which appears whole or not at all, in a folder that is made where it is missing.
+    """Write an image as a PNG file, whole or not at all. A missing folder is created.
 
     Args:
         image: uint8 or uint16 (C, H, W), C of 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA).

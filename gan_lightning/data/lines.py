@@ -1,4 +1,4 @@
-"""Text files that grow by whole lines, whatever stops the program that writes them."""
+"""Text files that grow by whole lines, even if the program that writes them is killed."""
 
 import os
 from collections.abc import Iterable
@@ -6,20 +6,20 @@ from pathlib import Path
 
 
 def read(path: Path) -> str:
-    """All of a file.
+    """Return the content of a text file.
 
     Raises:
-        ValueError: it is no text.
+        ValueError: the file is not UTF-8.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return file.read()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}): move it away, and a new one is begun") from error
+        raise ValueError(f"{path} is damaged ({error}): move it away, and a new file is begun") from error
 
 
-def mend(path: Path) -> None:
-    """Take away a last line that has no end, as a kill or a full disk in the middle of a write leaves behind."""
+def drop_unfinished(path: Path) -> None:
+    """Remove a last line that has no end, which a kill or a full disk in the middle of a write leaves."""
     if not path.is_file():
         return
     text = path.read_bytes()
@@ -29,15 +29,15 @@ def mend(path: Path) -> None:
 
 
 def append(path: Path, line: str) -> None:
-    """Add a line, in one write; a torn one before it is taken away."""
+    """Append a line in one write, after an unfinished last line is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    mend(path)
+    drop_unfinished(path)
     with path.open("a", encoding="utf-8", newline="") as file:
         file.write(f"{line}\n")
 
 
 def replace(path: Path, lines: Iterable[str]) -> None:
-    """Put these lines, each with its own end, in the place of all that are there: a kill leaves the old or the new."""
+    """Replace all lines of a file by these, each with its own end. After a kill, the file is the old or the new one."""
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:

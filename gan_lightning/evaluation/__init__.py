@@ -1,4 +1,4 @@
-"""Evaluation as a whole: what is compared with what, one pass over the images, and what is said of the result."""
+"""Evaluation: the images to compare, one pass over them for all metrics, and the report of the result."""
 
 from gan_lightning.evaluation.cache import FeatureCache
 from gan_lightning.evaluation.evaluator import Evaluator, MetricChoice

@@ -20,37 +20,37 @@ CACHE_VERSION = 3  # of the files and of what goes into their names
 
 
 class FeatureCache:
-    """Named sets of features in a folder, 4 bytes a number: 0.4 GB for 50,000 images by Inception.
+    """Named sets of features in a folder, 4 bytes a number: 0.4 GB for 50,000 images with Inception.
 
-    A name is a digest of all that the features depend on. A file appears under it whole or not at all, so that any
-    number of processes may write the same one, and a killed one leaves no damaged file. What cannot be read, or is not
-    what was written, counts as absent; the folder may be emptied at will.
+    A name is a digest of everything that the features depend on. A file is moved to its name only when it is complete:
+    several processes may write the same file, and a killed process leaves no damaged one. A file that cannot be read,
+    or whose content has changed, counts as absent. The folder may be emptied at any time.
 
     Args:
-        folder: None: the environment variable GAN_LIGHTNING_CACHE, else ~/.cache/gan_lightning.
+        folder: the folder. None = the environment variable GAN_LIGHTNING_CACHE, else ~/.cache/gan_lightning.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = Path(folder or os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache/gan_lightning")
 
     def path(self, name: str) -> Path:
-        """Where the features of that name are kept."""
+        """Return the path of the features of that name."""
         return self.folder / f"{name}.safetensors"
 
     def load(self, name: str, extractor: FeatureExtractor) -> Features | None:
-        """The features of that name; None where there are none, or other things than were written."""
+        """Return the features of that name, or None if the file is absent or damaged."""
         try:
-            tensors = load(self.path(name).read_bytes())  # at once: another process may put a new file in its place
+            tensors = load(self.path(name).read_bytes())  # in one read: another process may replace the file
             if not torch.equal(tensors.pop("blake2b"), _hash(tensors)):
                 return None
             features = Features(**tensors)
-        except Exception:  # whatever a damaged file makes of its reader: features are computed anew
+        except Exception:  # any error of a damaged file: the features are computed anew
             return None
         right = features.pooled.shape[1:] == (extractor.num_features,) and features.pooled.isfinite().all()
         return features if right else None
 
     def save(self, name: str, parts: Sequence[Features]) -> None:
-        """Keep features, of one set in parts, under that name; where that fails, warn and go on."""
+        """Save features of one set, given in parts, under that name; if that fails, warn and go on."""
         tensors = {
             field: torch.cat(values)
             for field in Features._fields
@@ -71,7 +71,7 @@ class FeatureCache:
 
 
 def _hash(tensors: Mapping[str, Tensor]) -> Tensor:
-    """Of names, shapes, types and numbers; uint8 (16,)."""
+    """Return a digest of names, shapes, types and numbers, uint8 (16,)."""
     content = hashlib.blake2b(digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()

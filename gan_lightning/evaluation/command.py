@@ -1,4 +1,4 @@
-"""`python -m gan_lightning evaluate REAL FAKE` and `python -m gan_lightning recipes`."""
+"""`gan-lightning evaluate REAL FAKE` and `gan-lightning recipes`."""
 
 import hashlib
 import re
@@ -52,37 +52,39 @@ def evaluate(
 ) -> None:
     """Compare generated images with real ones, and print the numbers together with how they were made.
 
-    Real features are kept on disk and used again for as long as neither the images nor the extractor change. A metric
-    that needs more images than there are is left out, and a note says so. Metrics of pairs hold each generated image
-    against the real one of the same relative path, whatever its suffix.
+    Real features are kept on disk and used again as long as neither the images nor the extractor change. A metric that
+    needs more images than there are is left out with a note. Metrics of pairs compare each generated image with the
+    real image of the same relative path; the suffixes may differ.
 
     Args:
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
         fake: Folder of generated images, or the checkpoint (.ckpt) of a model that makes images from noise.
-        recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`python -m gan_lightning
-            recipes` lists them). From a folder with more images than NUMBER a random choice is taken, and `full` is all
-            of it; of a checkpoint `full` is as many images as REAL has. SPLIT only says what REAL is.
-        metrics: Instead of the recipe's, of which its number, split and extractor still count: classes from
-            gan_lightning.metrics, with settings as in a config.
-        seeds: Evaluate so many times, for mean and standard deviation. Seed 0, 1, ... draws other latents for a
-            checkpoint, and other images from a folder that holds more than NUMBER. What a metric draws itself (subsets,
-            splits) is by the metric's own seed the first time, and by the next number each further time.
-        labelled: The sub-folders of REAL are classes, and FAKE has the same ones, or knows as many.
-        size: Height and width that all images of folders are brought to first, as training does it by default (what
-            overhangs is cut off): [64, 64]. Null: they keep their own.
+        recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`gan-lightning
+            recipes` lists them). From a folder with more images than NUMBER, a random subset is taken; `full` takes
+            all. For a checkpoint, `full` generates as many images as REAL has. SPLIT only states which split REAL is.
+        metrics: Metrics in place of the recipe's: classes from gan_lightning.metrics, with settings as in a config. The
+            recipe's number, split and extractor still apply.
+        seeds: Number of evaluations, for mean and standard deviation. Seed 0, 1, ... draws other latents for a
+            checkpoint, and another subset of a folder that holds more than NUMBER images. The random draws of a metric
+            (subsets, splits) use the metric's own seed in the first evaluation, and the next integer in each further
+            one.
+        labelled: The sub-folders of REAL are classes. FAKE has the same sub-folders, or its model the same number of
+            classes.
+        size: Height and width to which all images of folders are resized first, as training does by default (bicubic,
+            cut to the middle): [64, 64]. Null: images keep their sizes.
         truncation: Largest magnitude of a latent's component, for a checkpoint. Null: latents are not truncated.
-        weights: File of the extractor's weights. Null: where the extractor looks for them.
-        download: Fetch the extractor's weights where they are missing.
-        trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
-        batch_size: Images that pass through the networks at a time.
-        device: Where networks and metrics run. Auto: on the GPU where there is one.
+        weights: File of the extractor's weights. Null: the extractor's default place.
+        download: Download the extractor's weights if they are missing.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+        batch_size: Number of images that pass through the networks at a time.
+        device: Device of networks and metrics. Auto: the GPU if there is one.
         cache_dir: Folder for real features. Null: the environment variable GAN_LIGHTNING_CACHE, or else
             ~/.cache/gan_lightning.
         json: File to write the numbers to.
 
     Raises:
-        ValueError: where the images, the checkpoint and the recipe do not go together, or no metric can be computed.
-        OSError: where a file is missing or cannot be written.
+        ValueError: the images, the checkpoint and the recipe do not fit together, or no metric can be computed.
+        OSError: a file is missing or cannot be written.
     """
     started = time.perf_counter()
     if not fake.exists():
@@ -94,7 +96,7 @@ def evaluate(
         load_sampler(fake, place, trusted or ()) if fake.is_file() else FolderImages(fake, batch_size, labelled, size)
     )
     num_real, num_fake = _counts(chosen, every_real, fakes)
-    reals = every_real.draw(num_real, seed=0)  # the same for all seeds
+    reals = every_real.draw(num_real, seed=0)  # the same subset for all seeds
 
     choices = chosen.metrics if metrics is None else metrics
     if not choices:
@@ -164,25 +166,25 @@ def evaluate(
 
 
 def recipes() -> None:
-    """List what evaluations can be asked for by name: metrics, numbers of images, splits, extractors."""
+    """List the parts of a recipe's name: metrics, numbers of images, splits, extractors."""
     extractors = {f"@{name}": summary for name, summary in EXTRACTORS.items()}
     metrics = {name: f"{family.summary} (@{family.extractor})" for name, family in FAMILIES.items()}
     width = max(map(len, [*extractors, *metrics]))
     print("METRICS NUMBER [_SPLIT] [@EXTRACTOR]: fid50k_train, fid+kid10k_test, suite2000@digits, ...")
     for title, entries in (
         ("METRICS, or several joined by +; in brackets the extractor that they were published with", metrics),
-        ("NUMBER of generated images", {"50k, 2000": "so many", "full": "all that there are"}),
+        ("NUMBER of generated images", {"50k, 2000": "this number", "full": "all that there are"}),
         (
-            "SPLIT that the references are",
-            {"_train": "the images that were trained on; where left out", "_test": "others"},
+            "SPLIT of the references",
+            {"_train": "the images of the training; the default", "_test": "other images"},
         ),
-        ("EXTRACTOR of features; where left out, the published one", extractors),
+        ("EXTRACTOR of features; by default the published one", extractors),
     ):
         print(f"\n{title}", *(f"  {name:{width}}  {text}" for name, text in entries.items()), sep="\n")
 
 
 def _counts(recipe: Recipe, reals: FolderImages, fakes: Fakes) -> tuple[int, int]:
-    """How many images are compared with how many: those of the recipe, where there are as many."""
+    """Return the numbers of real and of generated images to compare: the recipe's, or all there are for `full`."""
     drawn_from = [reals] if recipe.num_real else []
     drawn_from += [fakes] if isinstance(fakes, FolderImages) else []
     for images in drawn_from:
@@ -198,7 +200,7 @@ def _counts(recipe: Recipe, reals: FolderImages, fakes: Fakes) -> tuple[int, int
 
 
 def _check(evaluator: Evaluator, reals: FolderImages, fakes: Fakes, fake: Path, truncation: float | None) -> None:
-    """Raise ValueError where what was asked for does not go together."""
+    """Raise ValueError where the arguments do not fit together."""
     if isinstance(fakes, FolderImages):
         if truncation is not None:
             raise ValueError(f"--truncation is for a checkpoint's latents, and {fake} is a folder: leave it out")
@@ -230,7 +232,7 @@ def _check(evaluator: Evaluator, reals: FolderImages, fakes: Fakes, fake: Path, 
 
 
 def _feed_reals(evaluator: Evaluator, images: FolderImages, cache: FeatureCache, device: torch.device) -> None:
-    """Hand the real images to all metrics: their features from the cache, where they are there."""
+    """Give the real images to all metrics, with features from the cache if they are there."""
     extractor = evaluator.extractor
     name = hashlib.sha256(f"{CACHE_VERSION} {images.fingerprint} {extractor.fingerprint}".encode()).hexdigest()
     kept = cache.load(name, extractor)
@@ -246,12 +248,13 @@ def _take_in(
     device: torch.device,
     known: Sequence[Features] | None,
 ) -> Sequence[Features]:
-    """Hand images to all metrics. Returns their features, on the CPU: those that are `known`, or else made here, if any
-    metric wants them.
+    """Give images to all metrics and return their features on the CPU.
+
+    The features are `known` ones if given, or else computed here if any metric needs them.
     """
     if not any(isinstance(metric, FeatureMetric) for metric in evaluator.metrics):
         known = ()
-    made: list[Features] = []
+    computed: list[Features] = []
     for features in known or ():
         evaluator.feed(features.to(device), real)
     if known is None or evaluator.looks_at_images:
@@ -262,23 +265,23 @@ def _take_in(
                 if known is None:
                     features = evaluator.features(pixels, labels, bar.update)
                     evaluator.feed(features, real)
-                    made.append(features.to("cpu"))
+                    computed.append(features.to("cpu"))
                 else:
                     bar.update(len(pixels))
                 evaluator.show(pixels, real, labels)
-    return made if known is None else known
+    return computed if known is None else known
 
 
-def _compare(evaluator: Evaluator, made: FolderImages, wanted: FolderImages, device: torch.device) -> None:
-    """Hand pairs of generated images and those that they should be, in the same order, to the metrics of pairs."""
-    files = zip(made.files, wanted.files, strict=True)
-    pixels = zip(made.decoded(), wanted.decoded(), strict=True)
-    pairs = tqdm(zip(files, pixels, strict=True), total=len(made), desc="pairs", unit="pair", disable=None)
-    for (file, partner), (image, goal) in pairs:
-        if image.shape[1:] != goal.shape[1:]:
-            (height, width), (high, wide) = image.shape[1:], goal.shape[1:]
+def _compare(evaluator: Evaluator, fakes: FolderImages, targets: FolderImages, device: torch.device) -> None:
+    """Give generated images and their targets, in the same order, to the metrics of pairs."""
+    files = zip(fakes.files, targets.files, strict=True)
+    pixels = zip(fakes.decoded(), targets.decoded(), strict=True)
+    pairs = tqdm(zip(files, pixels, strict=True), total=len(fakes), desc="pairs", unit="pair", disable=None)
+    for (file, partner), (fake, target) in pairs:
+        if fake.shape[1:] != target.shape[1:]:
+            (height, width), (high, wide) = fake.shape[1:], target.shape[1:]
             raise ValueError(
-                f"{file} has {height}x{width} pixels and {partner} {high}x{wide}, and pairs are compared at one size: "
-                f"bring all images to it, as by --size [{high},{wide}]"
+                f"{file} has {height}x{width} pixels and {partner} {high}x{wide}, but pairs are compared at one size: "
+                f"resize all images, as by --size [{high},{wide}]"
             )
-        evaluator.compare(image[None].to(device), goal[None].to(device))
+        evaluator.compare(fake[None].to(device), target[None].to(device))

@@ -1,4 +1,4 @@
-"""One pass over images for all metrics: each image goes through the extractor once."""
+"""One pass over images for all metrics. Each image goes through the extractor once."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -21,24 +21,27 @@ from gan_lightning.metrics import (
 )
 
 MetricChoice = Callable[[int], FeatureMetric] | ImageMetric | PairMetric | GeneratorMetric
-"""A metric of features is made for their width; the others are given ready."""
+"""A metric of features is constructed for their width; the other metrics are given as objects."""
 
-_TOLD = 32  # images that a CPU is told of together: a second or two of an extractor
+_REPORTED = 32  # images between two progress reports on a CPU: a second or two of an extractor
 
 
 class Evaluator:
-    """An extractor, and the metrics that its features and the images themselves are for.
+    """An extractor and the metrics that use its features, or the images themselves.
 
     Args:
-        extractor: makes features of uint8 images.
-        metrics: classes from `gan_lightning.metrics`, or any functions from the width of the features to a
-            `FeatureMetric`; or `ImageMetric`s, `PairMetric`s and `GeneratorMetric`s as objects.
+        extractor: computes features of uint8 images.
+        metrics: each is a class from `gan_lightning.metrics`, or a function from the width of the features to a
+            `FeatureMetric`, or an `ImageMetric`, `PairMetric` or `GeneratorMetric` object.
+
+    Raises:
+        ValueError: a metric needs features, and the extractor is `NoFeatures`.
     """
 
     def __init__(self, extractor: FeatureExtractor, metrics: Sequence[MetricChoice]) -> None:
         self.extractor = extractor
         self.metrics: list[EvaluationMetric] = [
-            # a copy: recipes offer the same object to everyone
+            # a copy, since recipes share one object
             copy.deepcopy(choice) if isinstance(choice, EvaluationMetric) else choice(extractor.num_features)
             for choice in metrics
         ]
@@ -47,75 +50,76 @@ class Evaluator:
 
     @property
     def metrics_of_features(self) -> list[FeatureMetric]:
-        """Those that are fed features."""
+        """The metrics that are computed from features."""
         return [metric for metric in self.metrics if isinstance(metric, FeatureMetric)]
 
     @property
     def looks_at_images(self) -> bool:
-        """Whether any metric needs the images, where features will not do."""
+        """Whether any metric needs the images themselves, not only their features."""
         return any(isinstance(metric, ImageMetric) for metric in self.metrics)
 
     @property
     def compares_pairs(self) -> bool:
-        """Whether any metric needs to know which image each generated one should be."""
+        """Whether any metric compares each generated image with its target."""
         return any(isinstance(metric, PairMetric) for metric in self.metrics)
 
     def to(self, device: torch.device | str) -> "Evaluator":
-        """Move the extractor and all metrics."""
+        """Move the extractor and all metrics to a device, and return self."""
         self.extractor.to(device)
         for metric in self.metrics:
             metric.to(device)
         return self
 
     def features(
-        self, images: Tensor, labels: Tensor | None = None, tell: Callable[[int], object] = lambda count: None
+        self, images: Tensor, labels: Tensor | None = None, progress: Callable[[int], object] = lambda count: None
     ) -> Features:
-        """What all metrics of features are fed for these uint8 images (N, C, H, W) and their classes, int64 (N,).
+        """Return the features of uint8 images (N, C, H, W), with their class labels, for all metrics of features.
 
         Args:
-            images: at least one.
-            labels: their classes.
-            tell: called with a number of images each time that so many more are done: often, where they take long.
+            images: one image or more.
+            labels: the class labels, int64 (N,), if there are any.
+            progress: called with the number of further images that are done, every 32 images on a CPU.
         """
         parts = []
-        for part in images.split(_TOLD if images.device.type == "cpu" else len(images)):
+        for part in images.split(_REPORTED if images.device.type == "cpu" else len(images)):
             parts.append(self.extractor(part))
-            tell(len(part))
+            progress(len(part))
         return Features.joined(parts)._replace(labels=labels)
 
     def feed(self, features: Features, real: bool) -> None:
-        """Hand the features of some images to the metrics of features."""
+        """Give the features of some images to the metrics of features."""
         for metric in self.metrics_of_features:
             metric.update(features, real=real)
 
     def show(self, images: Tensor, real: bool, labels: Tensor | None = None) -> None:
-        """Hand some images themselves, uint8 (N, C, H, W), to the metrics of images, with classes to those of both."""
+        """Give uint8 images (N, C, H, W) to the metrics of images; metrics of labelled images get the labels too."""
         for metric in self.metrics:
             if isinstance(metric, LabelledImageMetric):
                 metric.update(images, real=real, labels=labels)
             elif isinstance(metric, ImageMetric):
                 metric.update(images, real=real)
 
-    def compare(self, made: Tensor, wanted: Tensor) -> None:
-        """Hand some generated images and those that they should be, uint8 (N, C, H, W), to the metrics of pairs."""
+    def compare(self, fake: Tensor, target: Tensor) -> None:
+        """Give generated images and their targets, both uint8 (N, C, H, W), to the metrics of pairs."""
         for metric in self.metrics:
             if isinstance(metric, PairMetric):
-                metric.update(made, wanted)
+                metric.update(fake, target)
 
     def probe(self, sampler: Any) -> None:
-        """Let the metrics of generators probe a model's sampler."""
+        """Let the metrics of generators measure a model's sampler."""
         for metric in self.metrics:
             if isinstance(metric, GeneratorMetric):
                 metric.update(sampler)
 
     def compute(self, leave_out: Callable[[TooFewSamplesError], None] | None = None) -> dict[str, Tensor]:
-        """The values of all metrics by name; of two metrics with the same names, the later's.
+        """Return the values of all metrics by name. If two metrics share a name, the later value counts.
 
         Args:
-            leave_out: called for each metric that has too few images, which is then left out. None: it is an error.
+            leave_out: called with the error of each metric that has too few images; the metric is then left out. None =
+                the error is raised.
 
         Raises:
-            TooFewSamplesError: where a metric has too few images.
+            TooFewSamplesError: a metric has too few images, and `leave_out` is None.
         """
         values: dict[str, Tensor] = {}
         for metric in self.metrics:
@@ -128,6 +132,6 @@ class Evaluator:
         return values
 
     def reset(self, keep_real: bool = False) -> None:
-        """Forget the images seen; with `keep_real` only the generated ones."""
+        """Forget all images, or with `keep_real` only the generated ones."""
         for metric in self.metrics:
             metric.reset(keep_real=keep_real)

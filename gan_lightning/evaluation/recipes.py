@@ -1,13 +1,13 @@
-"""Recipes: how a number was made, by name.
+"""Recipes: the settings of a metric, by name.
 
 `fid50k_train` is the FID of 50,000 generated images against the whole training split; `kid10k_test` the KID of 10,000
 against the test split; `fid50k_train@dinov2_vitl14` the Fréchet distance over DINOv2's features. A name is
 
     METRICS NUMBER [_SPLIT] [@EXTRACTOR]
 
-METRICS is a key of `FAMILIES` (`python -m gan_lightning recipes` prints them), or several joined by "+"; NUMBER how
-many images are generated ("50k" or "2000"; "full" = as many as there are references), SPLIT "train" (where left out) or
-"test", EXTRACTOR a name that `gan_lightning.metrics.make_extractor` knows (where left out, that of the publication).
+METRICS is a key of `FAMILIES` (`gan-lightning recipes` prints them), or several joined by "+". NUMBER is the
+number of generated images ("50k" or "2000"; "full" = as many as there are references). SPLIT is "train" (the default)
+or "test". EXTRACTOR is a name that `gan_lightning.metrics.make_extractor` knows (the default is the published one).
 """
 
 import re
@@ -57,14 +57,14 @@ SUITE: tuple[Callable[[int], FeatureMetric], ...] = (
 
 @dataclass(frozen=True)
 class Family:
-    """What recipes of some metrics have in common, whatever their number of images.
+    """The part of a recipe that its METRICS determine, for any number of images.
 
     Args:
-        summary: one line for people.
-        of_features: metrics that are made for the width of the features.
-        others: what makes the metrics of images, of pairs, or of the generator.
-        extractor: name of the extractor that the metrics were published with; "none" where they need no features.
-        equal: as many references are compared with as images are generated. Otherwise: with all of the split.
+        summary: a description in one line.
+        of_features: classes or functions that make a metric for a width of the features.
+        others: functions that make the metrics of images, of pairs, or of the generator.
+        extractor: name of the extractor that the metrics were published with; "none" if they need no features.
+        equal: compare with as many references as generated images. Otherwise, compare with the whole split.
     """
 
     summary: str
@@ -94,14 +94,14 @@ FAMILIES: dict[str, Family] = {
     "pr": Family("improved precision and recall, k = 3", (PrecisionRecall,), extractor="vgg16", equal=True),
     "dc": Family("density and coverage, k = 5", (DensityCoverage,), extractor="vgg16", equal=True),
     "distance": _inception("distance to the nearest real image, and diversity, in features", FeatureDistance),
-    "authenticity": _inception("memorisation: share of images that are no copies of real ones", Authenticity),
+    "authenticity": _inception("memorisation: share of images that are not copies of real ones", Authenticity),
     "modes": _inception("number of classes that are generated", ModesCovered, extractor="digits"),
     "pixels": Family("distance to the nearest real image, and diversity, in pixels", others=(PixelDistance,)),
     "swd": Family("sliced Wasserstein distance of Laplacian patches", others=(SlicedWasserstein,), equal=True),
     "msssim": Family("MS-SSIM between random pairs, beside that of real images", others=(MultiScaleSSIM,)),
     "lpips": Family("LPIPS between random pairs, beside that of real images", others=(LPIPSDiversity,)),
-    "paired": Family("PSNR, SSIM and L1 of each image and the one that it should be", others=(PSNR, SSIM, L1)),
-    "lpips_pairs": Family("LPIPS of each image and the one that it should be", others=(PairedLPIPS,)),
+    "paired": Family("PSNR, SSIM and L1 between each image and its target", others=(PSNR, SSIM, L1)),
+    "lpips_pairs": Family("LPIPS between each image and its target", others=(PairedLPIPS,)),
     "sr": Family(
         "PSNR and SSIM of pairs as for super-resolution by 4: Y channel, a border of 4 pixels left out",
         others=(partial(PSNR, "y", border=4), partial(SSIM, "y", border=4)),
@@ -116,15 +116,15 @@ _NAME = re.compile(r"(?P<families>[a-z_+]+?)(?P<number>\d+k?|full)(_(?P<split>tr
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a number states besides its value.
+    """The settings that belong to a number, beside its value.
 
     Args:
         name: as in the module's docstring.
-        metrics: what is computed.
+        metrics: the metrics to compute.
         extractor: name of the feature extractor.
-        split: of the data, that is the reference. None: any.
-        num_fake: generated images. None: as many as references.
-        num_real: reference images, a random choice that is always the same. None: all of the split.
+        split: the split of the data that serves as reference. None = any.
+        num_fake: number of generated images. None = as many as references.
+        num_real: number of reference images, a random subset that is always the same. None = the whole split.
     """
 
     name: str
@@ -136,11 +136,11 @@ class Recipe:
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """Return the recipe of that name.
 
     Raises:
-        ValueError: where there is none; it says what names look like and which metrics there are.
-        FileNotFoundError: where a metric needs a network whose weights are missing.
+        ValueError: there is no such recipe. The error lists the form of names and the metrics.
+        FileNotFoundError: a metric needs a network whose weights are missing.
     """
     match = _NAME.fullmatch(name)
     names = match["families"].split("+") if match else []
@@ -154,7 +154,7 @@ def find_recipe(name: str) -> Recipe:
     extractors = [match["extractor"]] if match["extractor"] else published
     if len(extractors) > 1:
         raise ValueError(
-            f"the metrics of {name!r} were published over several extractors, and one pass has one: name it, as in "
+            f"the metrics of {name!r} were published with several extractors, and a recipe has one: name it, as in "
             f"{name}@{extractors[0]}"
         )
     count = None if number == "full" else int(number.removesuffix("k")) * (1000 if number.endswith("k") else 1)

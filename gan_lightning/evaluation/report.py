@@ -1,4 +1,4 @@
-"""A number and how it was made, kept together: one evaluation as a line of JSON and as a table."""
+"""Reports: the result of an evaluation with its settings, as a line of JSON and as a table."""
 
 import json
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from gan_lightning.data import lines
 
 @dataclass(frozen=True)
 class Report:
-    """One evaluation, by one recipe.
+    """The result of one evaluation by one recipe.
 
     Args:
-        recipe: its name.
+        recipe: name of the recipe.
         extractor: name of the extractor's class.
-        fingerprint: of the extractor: its class, weights and preprocessing.
-        preprocessing: from pixels to network, in words: the resize.
-        real: what was compared with: a folder, or a data set and its split.
-        fake: what was evaluated: a folder or a checkpoint.
-        num_real: images in the reference set.
-        num_fake: images evaluated.
-        seeds: of the draws, one for each value.
-        values: of each metric, one for each seed.
+        fingerprint: digest of the extractor: its class, weights and preprocessing.
+        preprocessing: description of the steps from pixels to network, in words: the resize.
+        real: the reference images: a folder, or a data set and its split.
+        fake: the evaluated images: a folder or a checkpoint.
+        num_real: number of reference images.
+        num_fake: number of evaluated images.
+        seeds: seeds of the random draws, one for each value.
+        values: for each metric, one value for each seed.
         seconds: wall time of all seeds together.
-        settings: whatever else makes a difference: precision, truncation, images seen in training, versions.
+        settings: everything else that affects the numbers: precision, truncation, images seen in training, versions.
     """
 
     recipe: str
@@ -44,7 +44,7 @@ class Report:
 
     @classmethod
     def of_seeds(cls, reports: Sequence[Self]) -> Self:
-        """One report of several that differ in their seeds only."""
+        """Return one report of several that differ only in their seeds."""
         return replace(
             reports[0],
             seeds=[seed for report in reports for seed in report.seeds],
@@ -53,15 +53,15 @@ class Report:
         )
 
     def mean(self, name: str) -> float:
-        """Mean of a metric over the seeds."""
+        """Return the mean of a metric over the seeds."""
         return fmean(self.values[name])
 
     def deviation(self, name: str) -> float | None:
-        """Sample standard deviation of a metric over the seeds; None with one seed."""
+        """Return the sample standard deviation of a metric over the seeds, or None with one seed."""
         return stdev(self.values[name]) if len(self.seeds) > 1 else None
 
     def as_json(self) -> str:
-        """One line of JSON; each metric with its values, their mean and, of several seeds, standard deviation."""
+        """Return one line of JSON: each metric with its values, mean and standard deviation (null with one seed)."""
         fields = asdict(self)
         fields["values"] = {
             name: {"mean": self.mean(name), "std": self.deviation(name), "each": values}
@@ -70,11 +70,11 @@ class Report:
         return json.dumps(fields)
 
     def append_to(self, path: Path) -> None:
-        """Add the line to a file of such lines."""
+        """Append the report as a line to a file."""
         lines.append(path, self.as_json())
 
     def table(self) -> str:
-        """What a person reads: the recipe above, a metric a row."""
+        """Return a table for people: the recipe above, one metric a row."""
         width = max(map(len, self.values), default=0)
         seeds = ", ".join(map(str, self.seeds))
         rows = [

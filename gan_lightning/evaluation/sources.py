@@ -1,4 +1,4 @@
-"""What can be compared: the images of a folder, and those that a checkpoint's generator makes."""
+"""Sources of images to compare: a folder, and a checkpoint's generator."""
 
 import copy
 import hashlib
@@ -26,10 +26,10 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 def find_device(name: Device) -> torch.device:
-    """The device of that name; "auto": the GPU where there is one.
+    """Return the device of that name; "auto" is the GPU if there is one.
 
     Raises:
-        ValueError: if there is no GPU to be had.
+        ValueError: the name is "cuda" and there is no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch finds no GPU here; leave it out")
@@ -39,21 +39,20 @@ def find_device(name: Device) -> torch.device:
 class FolderImages:
     """The images of a folder and its sub-folders, in the order of `pages`.
 
-    Iterating gives batches of uint8 images (N, C, H, W); 16-bit ones are divided by 257 and rounded. Images in a row
-    that agree in size and channels share a batch. Files are decoded by all cores ahead of whoever iterates, a batch's
-    worth at most.
+    Iteration gives batches of uint8 images (N, C, H, W); 16-bit images are divided by 257 and rounded. Consecutive
+    images with equal size and channels share a batch. All cores decode files ahead of the iteration, at most one batch.
 
     Args:
-        folder: where the images are.
-        batch_size: most images of a batch.
+        folder: the folder.
+        batch_size: largest number of images of a batch.
         labelled: the sub-folders of `folder` are classes, numbered in the order of their names; batches carry labels.
-        size: height and width that each image is brought to, as data modules do it unless told otherwise: bicubic and
-            antialiased, until both sides are covered, of which the middle is kept; what is transparent over white.
-            None: images keep their own sizes, and alpha.
+        size: height and width of the returned images. As in the data modules by default, the resize is bicubic and
+            antialiased until both sides are covered, then the middle is kept, and transparency is laid over white.
+            None = images keep their own sizes and alpha.
 
     Raises:
-        FileNotFoundError: if there is no such folder, or no image in it.
-        ValueError: if an image is in no class, or, while iterating, if one cannot be read.
+        FileNotFoundError: there is no such folder, or no image in it.
+        ValueError: an image is in no class, or, while iterating, an image cannot be read.
     """
 
     def __init__(
@@ -76,10 +75,10 @@ class FolderImages:
         return image.file.relative_to(self.folder).parts[0]
 
     def draw(self, count: int, seed: int) -> "FolderImages":
-        """`count` of the images, a random choice named by `seed`, in the same order. All of them are this very object.
+        """Return a random subset of `count` images, chosen by `seed`, in the same order. All images are this object.
 
         Raises:
-            ValueError: there are fewer.
+            ValueError: there are fewer than `count` images.
         """
         if count == len(self):
             return self
@@ -89,17 +88,15 @@ class FolderImages:
         return self.only([self.files[row] for row in rows.tolist()])
 
     def only(self, files: list[Page]) -> "FolderImages":
-        """These images of the folder, in this order."""
+        """Return a copy that holds these images of the folder, in this order."""
         chosen = copy.copy(self)
         chosen.files = files
-        vars(chosen).pop("fingerprint", None)  # which a cached_property may have left there
+        vars(chosen).pop("fingerprint", None)  # the cached value of the original
         return chosen
 
     @cached_property
     def fingerprint(self) -> str:
-        """A name for these images in this order: changes when a file's bytes or its place in the folder change, or the
-        classes or the size do.
-        """
+        """A digest of the images in this order: the files' bytes, their paths in the folder, the classes, the size."""
         whole = hashlib.sha256(f"{self.classes!r} {self.size}".encode())
         files = list(dict.fromkeys(image.file for image in self.files))  # several images may be pages of one
         with (
@@ -135,7 +132,7 @@ class FolderImages:
         return ImageBatch(torch.stack(images), None if self.classes is None else torch.tensor(labels))
 
     def decoded(self) -> Iterator[Tensor]:
-        """All images, in order, one by one, uint8 (C, H, W)."""
+        """Yield all images in order, one by one, uint8 (C, H, W)."""
         pool = ThreadPoolExecutor(os.cpu_count())  # Pillow decodes outside of Python's lock
         files = iter(self.files)
         try:
@@ -146,7 +143,7 @@ class FolderImages:
                 image = ahead.popleft().result()
                 ahead.extend(pool.submit(self._decode, file) for file in islice(files, 1))
                 yield image
-        finally:  # also when nobody wants the rest
+        finally:  # also when the caller stops early
             pool.shutdown(cancel_futures=True)
 
     def _decode(self, file: Page) -> Tensor:
@@ -158,15 +155,15 @@ class GeneratedImages:
     """Images that a model generates, as batches of uint8 (N, C, H, W).
 
     Args:
-        sampler: makes them; a conditional one goes through its classes in turn.
-        count: how many.
-        seed: of all that is drawn: image k of a seed is the same whatever the batch size, the number of images and the
-            device, up to the rounding of sums. No global generator is touched.
-        batch_size: images of a batch.
+        sampler: generates the images; a conditional sampler goes through its classes in turn.
+        count: number of images.
+        seed: seed of all draws. Image k of a seed is the same for any batch size, number of images and device, up to
+            the rounding of sums. Global generators are not used.
+        batch_size: number of images of a batch.
         truncation: see `gan_lightning.inference.Prior.draw`.
 
     Raises:
-        ValueError: while iterating, if it generates NaN or infinite pixels.
+        ValueError: while iterating, if the model generates NaN or infinite pixels.
     """
 
     def __init__(
@@ -205,32 +202,32 @@ Images = FolderImages | GeneratedImages
 
 
 class Loaded(NamedTuple):
-    """What a checkpoint makes images with, and how far it had been trained."""
+    """A sampler from a checkpoint, and the number of images that its model had seen in training."""
 
     sampler: Sampler
     images_seen: int
 
 
 def load_sampler(path: Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Loaded:
-    """The sampler of a checkpoint's model, if it makes images from noise. Runs no code that the file brings along.
+    """Load the sampler of a checkpoint's model, which must make images from noise. No code from the file is run.
 
     Args:
         path: the checkpoint.
-        device: where it is loaded to.
+        device: the device to load to.
         trusted: further packages whose classes the file may name.
 
     Raises:
-        ValueError: the file is no such checkpoint, or its model translates images.
-        PermissionError: it names a class outside the trusted packages.
+        ValueError: the file is not such a checkpoint, or its model translates images.
+        PermissionError: the file names a class outside the trusted packages.
     """
-    # importing Lightning takes seconds, and two folders do without it
+    # importing Lightning takes seconds, and a comparison of two folders does not need it
     from gan_lightning.training.generative import GenerativeModule  # noqa: PLC0415
 
     model = GenerativeModule.load_from_checkpoint(path, device, trusted)
     if model.sampler is None:
         raise ValueError(
-            f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `python train.py "
-            "validate`, or let `python train.py predict` write its images and give their folder"
+            f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `gan-lightning "
+            "validate`, or let `gan-lightning predict` write its images and give their folder"
         )
     return Loaded(model.sampler, model.images_seen)
 
@@ -240,11 +237,11 @@ def _hash(file: Path) -> str:
         with open_file(file) as content:
             return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
     except (OSError, ValueError) as error:
-        raise ValueError(f"{shown(file)} cannot be read ({reason(error)}): mend or remove it") from error
+        raise ValueError(f"{shown(file)} cannot be read ({reason(error)}): fix or remove it") from error
 
 
 def _fit(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """The image, uint8 (C, H, W), without alpha and of that height and width."""
+    """Return a uint8 image (C, H, W) without alpha, resized and cropped to that height and width."""
     if image.shape[0] in (2, 4):
         image = to_channels(image[None], image.shape[0] - 1)[0]
     fitted = ImageOps.fit(to_pil_image(image), size[::-1], Image.Resampling.BICUBIC)

@@ -1,1 +1,1 @@
-"""Networks whose features images are compared by."""
+"""Networks that compute features for the comparison of images."""

@@ -1,4 +1,4 @@
-"""From images to features: what every metric here is computed from, one pass per image for all of them."""
+"""Base classes of feature extractors. One pass over an image serves all metrics."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -15,58 +15,58 @@ from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt
 
 
 class Features(NamedTuple):
-    """What is known of N images besides their pixels: what an extractor says of them, and their classes."""
+    """Features, logits and class labels of N images."""
 
     pooled: Tensor  # (N, d) float32: FID, KID, precision and recall, density and coverage
     logits: Tensor | None = None  # (N, K) float32: inception score, modes
-    labels: Tensor | None = None  # (N,) int64, the true class, or the one that was asked for: class-wise FID
+    labels: Tensor | None = None  # (N,) int64, the true or the requested class: class-wise FID
 
     def to(self, device: torch.device | str) -> "Features":
-        """The same features on another device."""
+        """Return the features on another device."""
         return Features(*(None if field is None else field.to(device) for field in self))  # type: ignore[arg-type]
 
     @classmethod
     def joined(cls, parts: "Sequence[Features]") -> "Features":
-        """The features of all parts, at least one, each with the same fields."""
+        """Join the features of all parts, at least one, each with the same fields."""
         fields = zip(*parts, strict=True)
         return parts[0] if len(parts) == 1 else cls(*(None if f[0] is None else torch.cat(f) for f in fields))  # type: ignore[arg-type]
 
     def split(self, count: int) -> "list[Features]":
-        """The same features in parts of `count` images; the last may have fewer."""
+        """Split the features into parts of `count` images; the last may have fewer."""
         parts = range(0, len(self.pooled), count)
         return [Features(*(None if field is None else field[i : i + count] for field in self)) for i in parts]  # type: ignore[arg-type]
 
 
 class FeatureExtractor(nn.Module):
-    """Base of all extractors: fixed weights, always in eval mode, full float32, no gradients.
+    """Base of all extractors: fixed weights, always in evaluation mode, full float32, no gradients.
 
     Every extractor takes uint8 or uint16 images (N, C, H, W) with 1 to 4 channels, of any size, by one rule
-    (`to_channels` and `as_uint8` of `gan_lightning.data.images`): what is transparent (2 or 4 channels) lies over
-    white; grey is repeated for a network that sees RGB, and RGB becomes grey by the ITU-R 601 luma for one that sees
-    grey; then 16 bits become 8 by division by 257, rounded.
+    (`to_channels` and `as_uint8` of `gan_lightning.data.images`). Transparency (2 or 4 channels) is laid over white.
+    Grey is repeated for a network that sees RGB, and RGB becomes grey by the ITU-R 601 luma for one that sees grey.
+    Then 16 bits become 8 by division by 257, rounded.
 
-    Full float32 means: whatever autocast says, `torch.set_float32_matmul_precision`, or cuDNN's TF32 (which PyTorch
-    uses in convolutions unless told otherwise). Published scores are of float32.
+    Full float32 is independent of autocast, `torch.set_float32_matmul_precision`, and cuDNN's TF32 (which PyTorch uses
+    in convolutions by default). Published scores are of float32.
 
-    A subclass sets `num_features` (d), `channels` (1 or 3: what its network sees), `preprocessing` (its way from pixels
-    to network, in words: part of the fingerprint) and `extract`.
+    A subclass sets `num_features` (d), `channels` (1 or 3, as its network needs), `preprocessing` (the steps from
+    pixels to network, in words; part of the fingerprint) and `extract`.
     """
 
     num_features: int
     channels: int
     preprocessing: str
-    _named: tuple[object, str] | None = None  # the fingerprint, and what it was made of
+    _named: tuple[object, str] | None = None  # the state that the fingerprint was computed from, and the fingerprint
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, `channels`, H, W)."""
+        """Return the features of uint8 images (N, `channels`, H, W)."""
         raise NotImplementedError
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Features:
-        """Features of uint8 or uint16 images (N, 1 to 4, H, W), of any size.
+        """Return the features of uint8 or uint16 images (N, 1 to 4, H, W), of any size.
 
         Raises:
-            TypeError: for anything else.
+            TypeError: the images have another dtype or shape.
         """
         if images.dtype not in (torch.uint8, torch.uint16) or images.ndim != 4 or not 1 <= images.shape[1] <= 4:
             raise TypeError(
@@ -78,14 +78,14 @@ class FeatureExtractor(nn.Module):
         return Features(pooled.float(), None if logits is None else logits.float())
 
     def train(self, mode: bool = True) -> "FeatureExtractor":
-        """Eval mode whatever is asked: features of an image must not depend on the others in its batch."""
+        """Stay in evaluation mode, since features of an image must not depend on the others in its batch."""
         return super().train(False)
 
     @property
     def fingerprint(self) -> str:
-        """The extractor's name: changes when its class, its weights or its preprocessing change.
+        """A digest of the extractor's class, weights and preprocessing.
 
-        The weights are read once, and again only when they were written to or moved.
+        The weights are read once, and again only after they were written to or moved.
         """
         state = self.state_dict()
         made_of = (self.preprocessing, [(name, value.data_ptr(), writes(value)) for name, value in state.items()])
@@ -99,17 +99,18 @@ class FeatureExtractor(nn.Module):
 
 
 class ModuleExtractor(FeatureExtractor):
-    """Any network as a feature extractor. Scores carry its name and compare only with scores from the same network.
+    """Any network as a feature extractor. Scores carry its name and only compare with scores from the same network.
 
     Args:
-        module: from float images (N, `channels`, H, W) to features (N, `num_features`), or to a map of them
-            (N, `num_features`, h, w) that is then averaged over its positions. Its weights are used as they are.
+        module: maps float images (N, `channels`, H, W) to features (N, `num_features`), or to a map of them
+            (N, `num_features`, h, w), which is then averaged over its positions. Its weights do not change.
         num_features: width d of its features.
         channels: 1 (grey) or 3 (RGB).
-        size: images are resized to `size` x `size` (bilinear, antialiased); None: they keep their size.
-        mean: per channel or one for all, in units of the pixel range [0, 1].
-        std: likewise. The network sees `(pixel / 255 - mean) / std`: 0.5 and 0.5 give [-1, 1], 0 and 1 give [0, 1].
-        head: from features to class logits, for the inception score; None: there are none.
+        size: images are resized to `size` x `size` (bilinear, antialiased). None = they keep their size.
+        mean: mean of each channel, or one for all, in units of the pixel range [0, 1].
+        std: standard deviation, likewise. The network sees `(pixel / 255 - mean) / std`: 0.5 and 0.5 give [-1, 1], 0
+            and 1 give [0, 1].
+        head: maps features to class logits, for the inception score. None = there are no logits.
     """
 
     mean: Tensor
@@ -138,7 +139,11 @@ class ModuleExtractor(FeatureExtractor):
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, `channels`, H, W)."""
+        """Return the features of uint8 images (N, `channels`, H, W).
+
+        Raises:
+            ValueError: the module returns features of another shape.
+        """
         x = images.float()
         if self.size is not None:
             x = resize_bilinear(x, self.size)
@@ -154,20 +159,20 @@ class ModuleExtractor(FeatureExtractor):
 
 
 class NoFeatures(FeatureExtractor):
-    """None at all: for metrics that look at the images themselves, or probe the generator."""
+    """An extractor of nothing, for metrics that use the images themselves or the generator."""
 
     num_features = 0
     channels = 3
     preprocessing = "none"
 
     def extract(self, images: Tensor) -> Features:
-        """Features (N, 0) of uint8 images (N, 3, H, W)."""
+        """Return features (N, 0) for uint8 images (N, 3, H, W)."""
         return Features(torch.empty(len(images), 0, device=images.device))
 
 
 @contextmanager
 def _full_float32(device: str) -> Iterator[None]:
-    """Products and sums in float32 on that type of device, and whatever was set before again afterwards."""
+    """Compute products and sums in float32 on that type of device, and restore the settings afterwards."""
     backends: Any = torch.backends  # whose attributes mypy does not see
     products = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
     before = [product.fp32_precision for product in products]

@@ -1,7 +1,8 @@
 """A small classifier of handwritten digits as a feature extractor: metrics for MNIST without a download.
 
-Trained by `scripts/train_digit_classifier.py` on MNIST's 60,000 training images. Inception's features are of
-photographs; scores of digits are usually taken from such a classifier, and compare only with scores from the same one.
+It is trained by `scripts/train_digit_classifier.py` on MNIST's 60,000 training images. Inception's features are made
+for photographs. Scores of digits are usually computed with such a classifier, and only compare with scores from the
+same one.
 """
 
 from importlib import resources
@@ -28,11 +29,11 @@ class LeNet(nn.Module):
         self.conv1 = nn.Conv2d(1, 24, 5)
         self.conv2 = nn.Conv2d(24, 48, 5)
         self.hidden = nn.Linear(48 * 4 * 4, self.num_features, bias=False)
-        self.norm = nn.BatchNorm1d(self.num_features)  # without it a quarter of the features never wakes up
+        self.norm = nn.BatchNorm1d(self.num_features)  # without it a quarter of the features is never active
         self.classify = nn.Linear(self.num_features, 10)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (N, 84), after their ReLU, and logits (N, 10) of grey images (N, 1, 28, 28) in [0, 1]."""
+        """Return features (N, 84), after their ReLU, and logits (N, 10) of grey images (N, 1, 28, 28) in [0, 1]."""
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)  # (N, 24, 12, 12)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)  # (N, 48, 4, 4)
         features = F.relu(self.norm(self.hidden(x.flatten(1))))
@@ -42,8 +43,8 @@ class LeNet(nn.Module):
 class DigitClassifier(FeatureExtractor):
     """Features (N, 84) and logits (N, 10) of digits, by the classifier that ships with the package.
 
-    White digits on black, as in MNIST. Images of 28x28 are taken as they are; of 32x32 (the usual size for networks
-    that halve) the border of 2 pixels is cut off, so that a padded digit has the digit's features; other sizes are
+    Digits are white on black, as in MNIST. Images of 28x28 are used unchanged. Images of 32x32 (the usual size for
+    networks that halve) lose a border of 2 pixels, so that a padded digit has the digit's features. Other sizes are
     resized to 28x28.
     """
 
@@ -53,7 +54,7 @@ class DigitClassifier(FeatureExtractor):
 
     def __init__(self) -> None:
         super().__init__()
-        # the weights drawn here are overwritten: leave the run's own draws alone
+        # the weights drawn here are overwritten: leave the run's random state unchanged
         with torch.random.fork_rng(devices=[]):
             self.network = LeNet()
         with resources.as_file(resources.files("gan_lightning") / WEIGHTS) as path, holding("digits", path):
@@ -61,7 +62,7 @@ class DigitClassifier(FeatureExtractor):
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, 1, H, W)."""
+        """Return the features of uint8 images (N, 1, H, W)."""
         x = images.float()
         if x.shape[2:] == (32, 32):
             x = x[:, :, 2:-2, 2:-2]

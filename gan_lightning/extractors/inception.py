@@ -1,4 +1,4 @@
-"""The network that published scores are made with."""
+"""Inception-v3, the network of published scores."""
 
 import io
 from pathlib import Path
@@ -17,22 +17,22 @@ SIZE = 299
 
 
 class InceptionV3(FeatureExtractor):
-    """TensorFlow's Inception of 2015-12-05, with which FID, IS and KID are defined.
+    """TensorFlow's Inception of 2015-12-05, which defines FID, IS and KID.
 
-    torch-fidelity's port of it, TF1's way of resizing to 299x299 included: scores agree with torch-fidelity's on the
-    same images (features to 1e-5 relative: batch norm is folded into the convolutions before it, which with its memory
-    format makes it nearly twice as fast). 2048 features; 1008 logits, without bias.
+    It is torch-fidelity's port, with TF1's resize to 299x299: scores agree with torch-fidelity's on the same images
+    (features to 1e-5 relative). Batch norm is folded into the convolutions before it, which, with its memory format,
+    makes it nearly twice as fast. 2048 features; 1008 logits, without bias.
 
     Args:
-        weights: torch-fidelity's file of weights (91 MB). None: the file that the environment variable
+        weights: torch-fidelity's file of weights (91 MB). None = the file that the environment variable
             GAN_LIGHTNING_INCEPTION names, else the one in torch hub's folder of checkpoints, where torch-fidelity and
             torchmetrics keep theirs.
-        download: when no file is found, fetch it into torch hub's folder. Off, since nodes of a cluster seldom reach
-            the network and would wait for it.
+        download: download the file into torch hub's folder if none is found. Off, since cluster nodes are often offline
+            and would wait for it.
 
     Raises:
-        FileNotFoundError: when there is no such file.
-        ValueError: when the file does not hold Inception's weights.
+        FileNotFoundError: there is no such file.
+        ValueError: the file does not hold Inception's weights.
     """
 
     num_features = 2048
@@ -43,11 +43,11 @@ class InceptionV3(FeatureExtractor):
         super().__init__()
         path = find_weights("inception", URL_INCEPTION_V3, weights, download)
         with holding("inception", path):
-            # torch-fidelity unpickles whatever its file holds: it is handed tensors that were read safely instead
+            # torch-fidelity unpickles any content of its file: give it tensors that were read safely instead
             buffer = io.BytesIO()
             torch.save(read_weights(path), buffer)
             buffer.seek(0)
-            # the weights drawn before loading are overwritten: leave the run's own draws alone
+            # the weights drawn before loading are overwritten: leave the run's random state unchanged
             with torch.random.fork_rng(devices=[]):
                 network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=buffer)
         for block in network.modules():
@@ -59,24 +59,24 @@ class InceptionV3(FeatureExtractor):
         self.requires_grad_(False).eval()
 
     def resize(self, images: Tensor) -> Tensor:
-        """Float images (N, 3, H, W) in [0, 255] as (N, 3, 299, 299)."""
+        """Resize float images (N, 3, H, W) in [0, 255] to (N, 3, 299, 299)."""
         return resize_tf1(images, SIZE)
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, 3, H, W)."""
+        """Return the features of uint8 images (N, 3, H, W)."""
         x = (self.resize(images.float()) - 128) / 128
         pooled = self.trunk(x.contiguous(memory_format=torch.channels_last))
         return Features(pooled, pooled @ self.class_weights.T)
 
 
 class CleanInceptionV3(InceptionV3):
-    """The same network fed as by clean-fid (Parmar et al. 2022, 2104.11222), whose resize hides no aliasing.
+    """Inception-v3 with the resize of clean-fid (Parmar et al. 2022, 2104.11222), which avoids aliasing.
 
-    FID over it is "clean-fid", and no FID: the two do not compare. Arguments and errors are `InceptionV3`'s.
+    FID over it is "clean-fid", which does not compare with FID. Arguments and errors are those of `InceptionV3`.
     """
 
     preprocessing = "bicubic to 299, antialiased, clipped to [0, 255], not rounded; (x - 128) / 128"
 
     def resize(self, images: Tensor) -> Tensor:
-        """Float images (N, 3, H, W) in [0, 255] as (N, 3, 299, 299)."""
+        """Resize float images (N, 3, H, W) in [0, 255] to (N, 3, 299, 299)."""
         return resize_clean(images, SIZE)

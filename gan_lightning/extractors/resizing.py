@@ -1,6 +1,6 @@
-"""The ways of bringing images to a network's size. Which one it was makes a difference to every score.
+"""Resizing of images for a network. Every score depends on the method.
 
-All take and return float images (N, C, H, W) in [0, 255], of any size, and make them square whatever their shape.
+All functions take and return float images (N, C, H, W) in [0, 255], of any size, and make them square without a crop.
 """
 
 import torch.nn.functional as F
@@ -8,24 +8,25 @@ from torch import Tensor
 
 
 def resize_bilinear(images: Tensor, size: int) -> Tensor:
-    """Images (N, C, size, size): bilinear, antialiased."""
+    """Resize images to (N, C, size, size): bilinear, antialiased."""
     return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def resize_tf1(images: Tensor, size: int) -> Tensor:
-    """Images (N, C, size, size) as TensorFlow 1 made them for FID: bilinear, not antialiased, shifted by half a pixel.
+    """Resize images to (N, C, size, size) as TensorFlow 1 did for FID: bilinear, not antialiased, half a pixel shifted.
 
-    Output pixel i lies at i * H / size, where others take (i + 1/2) * H / size - 1/2. That is PyTorch's own resize with
-    aligned corners from one pixel more, a copy of the last, to one pixel more: 8 times as fast as written out.
+    Output pixel i lies at i * H / size, not at (i + 1/2) * H / size - 1/2. PyTorch's resize with aligned corners
+    computes this from an image with one more pixel, a copy of the last, to one more pixel: 8 times as fast as written
+    out.
     """
     grown = F.pad(images, (0, 1, 0, 1), mode="replicate")
     return F.interpolate(grown, (size + 1, size + 1), mode="bilinear", align_corners=True)[:, :, :size, :size]
 
 
 def resize_clean(images: Tensor, size: int) -> Tensor:
-    """Images (N, C, size, size) as in Parmar et al. 2022 (2104.11222), clean-fid: bicubic, antialiased, not rounded.
+    """Resize images to (N, C, size, size) as in clean-fid (Parmar et al. 2022, 2104.11222): bicubic, antialiased.
 
-    It is Pillow's bicubic resize of each channel as floats; what overshoots is cut off.
+    It is Pillow's bicubic resize of each channel as floats, clamped to [0, 255] and not rounded.
     """
     resized = F.interpolate(images, (size, size), mode="bicubic", align_corners=False, antialias=True)
     return resized.clamp(0, 255)

@@ -1,4 +1,4 @@
-"""Networks that timm builds (an optional package), as feature extractors; DINOv2 among them."""
+"""Networks of timm (an optional package) as feature extractors, DINOv2 among them."""
 
 import difflib
 from pathlib import Path
@@ -18,22 +18,22 @@ DINOv2Model = Literal["vits14", "vitb14", "vitl14", "vitg14"]
 
 
 class TimmExtractor(FeatureExtractor):
-    """Any of timm's networks without its classifier, and the resize and crop published with its weights.
+    """Any of timm's networks without its classifier, with the resize and crop published with its weights.
 
-    Features are its pooled ones. There are no logits. Scores carry the network's name and compare only with scores from
-    the same one.
+    Features are the pooled ones of the network. There are no logits. Scores carry the network's name and only compare
+    with scores from the same one.
 
     Args:
-        model: as `timm.list_models(pretrained=True)` names it, the training of its weights included or not:
+        model: a name of `timm.list_models(pretrained=True)`, with or without the training of its weights:
             "resnet50.a1_in1k", "efficientnet_lite0".
-        weights: timm's file of weights. None: the file that the environment variable GAN_LIGHTNING_TIMM_ and the
+        weights: timm's file of weights. None = the file that the environment variable GAN_LIGHTNING_TIMM_ and the
             model's name in capitals names, else the one in Hugging Face's cache, where timm keeps it.
-        download: when no file is found, fetch it into that cache.
+        download: download the file into that cache if none is found.
 
     Raises:
-        ModuleNotFoundError: when timm is not installed.
-        ValueError: when timm has no weights of that name, or the file does not hold them.
-        FileNotFoundError: when there is no such file.
+        ModuleNotFoundError: timm is not installed.
+        ValueError: timm has no weights of that name, or the file does not hold them.
+        FileNotFoundError: there is no such file.
     """
 
     channels = 3
@@ -54,7 +54,7 @@ class TimmExtractor(FeatureExtractor):
         else:
             path = find_weights(name, published.url, weights, download)
         with holding(name, path):
-            # with its classifier first, so that weights are loaded strictly
+            # keep the classifier at first, so that weights are loaded strictly
             self.network = _build(timm, model, read_weights(path))
             self.network.reset_classifier(0)
         self.num_features = self.network.head_hidden_size
@@ -67,27 +67,27 @@ class TimmExtractor(FeatureExtractor):
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, 3, H, W)."""
+        """Return the features of uint8 images (N, 3, H, W)."""
         return Features(self.network(normalize(self.transform(images) / 255, self.mean, self.std)))
 
 
 class DINOv2(FeatureExtractor):
-    """DINOv2 (Oquab et al. 2023, 2304.07193), over which Stein et al. 2023 (2306.04675) advise to measure.
+    """DINOv2 (Oquab et al. 2023, 2304.07193), the extractor that Stein et al. 2023 (2306.04675) recommend.
 
     Features are those of the class token, normalised, before any head: 384, 768, 1024 or 1536. There are no logits.
-    Images are brought to 224x224 by clean-fid's resize, as by `dgm-eval --clean_resize`, Stein et al.'s code.
+    Images are resized to 224x224 by clean-fid's resize, as by `dgm-eval --clean_resize`, Stein et al.'s code.
 
     Args:
         model: "vits14", "vitb14", "vitl14" (the published choice) or "vitg14".
-        weights: Meta's file of weights, or timm's. None: the file that the environment variable
+        weights: Meta's file of weights, or timm's. None = the file that the environment variable
             GAN_LIGHTNING_DINOV2_VITL14 (or of another model's name) names, else Meta's in torch hub's folder of
             checkpoints, where Meta's own code keeps it.
-        download: when no file is found, fetch it into torch hub's folder.
+        download: download the file into torch hub's folder if none is found.
 
     Raises:
-        ModuleNotFoundError: when timm, which builds the network, is not installed.
-        FileNotFoundError: when there is no such file.
-        ValueError: when the file does not hold the network's weights.
+        ModuleNotFoundError: timm, which builds the network, is not installed.
+        FileNotFoundError: there is no such file.
+        ValueError: the file does not hold the network's weights.
     """
 
     channels = 3
@@ -117,15 +117,15 @@ class DINOv2(FeatureExtractor):
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, 3, H, W)."""
+        """Return the features of uint8 images (N, 3, H, W)."""
         x = normalize(resize_clean(images.float(), 224) / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
         return Features(self.network(x))
 
 
 def _positions(embedding: Tensor) -> Tensor:
-    """Position embeddings (1, 1 + 37², d), of 518 pixels, as (1, 1 + 16², d), of 224 pixels.
+    """Resize position embeddings (1, 1 + 37², d), for 518 pixels, to (1, 1 + 16², d), for 224 pixels.
 
-    NOTE: as Meta's code does it, not antialiased and with a tenth of a patch added to the scale, unlike timm's.
+    NOTE: as in Meta's code, not antialiased and with a tenth of a patch added to the scale, unlike timm's.
     """
     token, patches = embedding[:, :1], embedding[:, 1:]
     side = round(patches.shape[1] ** 0.5)
@@ -142,14 +142,14 @@ def _timm(name: str) -> ModuleType:
 
 
 def _build(timm: ModuleType, model: str, state: dict[str, Tensor], **options: Any) -> Any:
-    """timm's network with these weights, whose names and shapes it knows how to bring up to date."""
-    # the weights drawn before loading are overwritten: leave the run's own draws alone
+    """Build timm's network with these weights; timm converts old names and shapes of weights."""
+    # the weights drawn before loading are overwritten: leave the run's random state unchanged
     with torch.random.fork_rng(devices=[]):
         return timm.create_model(model, pretrained=True, pretrained_cfg_overlay={"state_dict": state}, **options)
 
 
 def _in_hugging_face_cache(name: str, published: Any, weights: Path | None, download: bool) -> Path:
-    """The file of weights that timm publishes on Hugging Face's hub; else what is named."""
+    """Return the file that the argument or the environment names, else timm's in the cache of Hugging Face's hub."""
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 (comes with timm)
     from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
 

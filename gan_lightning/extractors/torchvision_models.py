@@ -1,4 +1,4 @@
-"""Classifiers that torchvision publishes, as feature extractors; among them the one of precision and recall."""
+"""Classifiers of torchvision as feature extractors, with VGG16 for precision and recall."""
 
 import difflib
 import re
@@ -14,28 +14,28 @@ from gan_lightning.extractors.base import FeatureExtractor, Features
 from gan_lightning.extractors.resizing import resize_tf1
 from gan_lightning.weights import find_weights, holding, read_weights
 
-# as torchvision builds these two for the weights it publishes; they take another normalisation inside
+# torchvision builds these two models with other options for its published weights, among them another normalisation
 _AS_PUBLISHED = {"transform_input": True, "aux_logits": True}
-_DRAWS_WEIGHTS = re.compile(r"googlenet|inception_v3|vgg.*")  # slowly, unless told not to
+_DRAWS_WEIGHTS = re.compile(r"googlenet|inception_v3|vgg.*")  # slowly, unless an option forbids it
 
 
 class TorchvisionExtractor(FeatureExtractor):
     """One of torchvision's classifiers with its default weights, and the resize and crop published with them.
 
-    Features are what its last linear layer is given, logits (1000 classes of ImageNet) what that layer makes of them.
-    Scores carry the classifier's name and compare only with scores from the same one: "inception_v3" here was trained
-    anew, and is not the network of FID.
+    Features are the input of its last linear layer; logits (1000 classes of ImageNet) are that layer's output. Scores
+    carry the classifier's name and only compare with scores from the same one: "inception_v3" here has newly trained
+    weights, and is not the network of FID.
 
     Args:
-        model: the classifier, as `torchvision.models.list_models(torchvision.models)` names it: "resnet50", "vit_b_16".
-        weights: torchvision's file of weights. None: the file that the environment variable GAN_LIGHTNING_TORCHVISION_
+        model: a name of `torchvision.models.list_models(torchvision.models)`: "resnet50", "vit_b_16".
+        weights: torchvision's file of weights. None = the file that the environment variable GAN_LIGHTNING_TORCHVISION_
             and the model's name in capitals names, else the one in torch hub's folder of checkpoints, where torchvision
             keeps it.
-        download: when no file is found, fetch it into torch hub's folder.
+        download: download the file into torch hub's folder if none is found.
 
     Raises:
-        ValueError: when torchvision has no such classifier, or the file does not hold its weights.
-        FileNotFoundError: when there is no such file.
+        ValueError: torchvision has no such classifier, or the file does not hold its weights.
+        FileNotFoundError: there is no such file.
     """
 
     channels = 3
@@ -51,25 +51,25 @@ class TorchvisionExtractor(FeatureExtractor):
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, 3, H, W)."""
+        """Return the features of uint8 images (N, 3, H, W)."""
         pooled = self.network(self.transform(images).contiguous(memory_format=torch.channels_last))
         return Features(pooled, self.head(pooled))
 
 
 class VGG16(FeatureExtractor):
-    """The features of improved precision and recall (Kynkäänniemi et al. 2019, 1904.06991): VGG16's layer fc2.
+    """VGG16's layer fc2, the features of improved precision and recall (Kynkäänniemi et al. 2019, 1904.06991).
 
-    4096 of them, after their ReLU, by torchvision's network and weights; images are resized to 224x224 as by TF1. All
-    this as torch-fidelity does it. The logits are of ImageNet's 1000 classes.
+    There are 4096 features, after their ReLU, by torchvision's network and weights. Images are resized to 224x224 as by
+    TF1. All steps follow torch-fidelity. The logits are of ImageNet's 1000 classes.
 
     Args:
-        weights: torchvision's file of weights (528 MB). None: the file that the environment variable
+        weights: torchvision's file of weights (528 MB). None = the file that the environment variable
             GAN_LIGHTNING_VGG16 names, else the one in torch hub's folder of checkpoints, where torchvision keeps it.
-        download: when no file is found, fetch it into torch hub's folder.
+        download: download the file into torch hub's folder if none is found.
 
     Raises:
-        FileNotFoundError: when there is no such file.
-        ValueError: when the file does not hold VGG16's weights.
+        FileNotFoundError: there is no such file.
+        ValueError: the file does not hold VGG16's weights.
     """
 
     num_features = 4096
@@ -83,7 +83,7 @@ class VGG16(FeatureExtractor):
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
-        """Features of uint8 images (N, 3, H, W)."""
+        """Return the features of uint8 images (N, 3, H, W)."""
         x = normalize(resize_tf1(images.float(), 224) / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
         pooled = self.network(x.contiguous(memory_format=torch.channels_last))
         return Features(pooled, self.head(pooled))
@@ -101,22 +101,22 @@ def _default_weights(model: str) -> WeightsEnum:
 
 
 def _load(name: str, model: str, path: Path) -> tuple[nn.Module, nn.Linear]:
-    """The classifier up to its last linear layer, and that layer; `name` is the extractor's."""
+    """Return the classifier up to its last linear layer, and that layer; `name` is the extractor's."""
     options = _AS_PUBLISHED if model in ("googlenet", "inception_v3") else {}
     if _DRAWS_WEIGHTS.fullmatch(model):
         options = options | {"init_weights": False}
     with holding(name, path):
         state = read_weights(path)
-        for key in list(state):  # in place: the versions of its layers, which some need, are an attribute of the state
-            # DenseNet's files are older than its layers' names
+        for key in list(state):  # in place: some layers need their versions, which are an attribute of the state
+            # DenseNet's files have old names of layers
             state[re.sub(r"(\.denselayer\d+\.(?:norm|conv))\.(\d\.)", r"\1\2", key)] = state.pop(key)
-        # the weights drawn before loading are overwritten: leave the run's own draws alone
+        # the weights drawn before loading are overwritten: leave the run's random state unchanged
         with torch.random.fork_rng(devices=[]):
             network = models.get_model(model, weights=None, **options)
         network.load_state_dict(state)
     linear = [layer for layer, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
-        raise ValueError(f"torchvision's {model} ends in no linear layer, whose input would be its features")
+        raise ValueError(f"torchvision's {model} has no linear layer at its end, whose input would be its features")
     head = network.get_submodule(linear[-1])
     network.set_submodule(linear[-1], nn.Identity())
     return network.to(memory_format=torch.channels_last), head

@@ -1,4 +1,4 @@
-"""Code that the models of a family share besides the game: drawing fakes, making images, showing progress."""
+"""Shared code of model families besides the game: drawing fakes, making images, showing progress."""
 
 from gan_lightning.families.latents import FromLatents, NoiseToImage
 from gan_lightning.families.translation import (

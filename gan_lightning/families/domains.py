@@ -1,8 +1,8 @@
-"""Features that are the same in two domains, by an adversary: the base of such models.
+"""Base of models that learn features which are the same in two domains, by an adversary.
 
 The generator's player is a classifier: features, and a labeller on top of them. The discriminator sees features, never
-images, and tells the domains apart; features that fool it do not say which domain they come from, and so the labeller,
-which learns on the source alone, can read the target too.
+images, and distinguishes the domains. Features that fool it do not contain the domain. The labeller, which learns on
+the source alone, therefore works on the target too.
 """
 
 from abc import abstractmethod
@@ -22,7 +22,7 @@ from gan_lightning.losses import Minimax
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.training.adversarial import AdversarialModule, Player, Terms
 
-SOURCE, TARGET = 0, 1  # domains, as a conditional classifier knows them
+SOURCE, TARGET = 0, 1  # the domains, as inputs of a conditional classifier
 
 
 class DomainFeatures(NamedTuple):
@@ -35,13 +35,13 @@ class DomainFeatures(NamedTuple):
 class DomainInvariance(AdversarialModule):
     """A classifier against a discriminator of domains.
 
-    The generator states `num_features`, `classes` and `num_domains` (0 = it is not told the domain), and answers
+    The generator states `num_features`, `classes` and `num_domains` (0 = the domain is not an input). It has
     `features(images)` or `features(images, domains)`, and `labeller(features)`. The discriminator is called as
     `discriminator(features)` and states `num_features` too.
 
-    Logged: `val/accuracy` on the target, whose labels serve for nothing else, and `val/source_accuracy`; of the
-        averaged weights where there are any. `loss/discriminator/domain` is the cross-entropy of the domains, log 2 =
-        0.69 where they cannot be told apart.
+    Logged: `val/accuracy` on the target, whose labels have no other use, and `val/source_accuracy`, by the averaged
+        weights if there are any. `loss/discriminator/domain` is the cross-entropy of the domains, log 2 = 0.69 if they
+        are indistinguishable.
     """
 
     batch_type: ClassVar[type[Batch]] = DomainBatch
@@ -59,16 +59,16 @@ class DomainInvariance(AdversarialModule):
         self.source_accuracy = MulticlassAccuracy(classes, average="micro")
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Add the labeller, a part of the generator that is called, and compiled, by itself too."""
+        """Return the players; the labeller, a part of the generator, is also called and compiled by itself."""
         labeller: Any = self.generator.labeller
         return super().players() | {"generator": [self.generator, labeller]}
 
     @abstractmethod
     def domain_weight(self) -> float:
-        """The present weight of the discriminator's cross-entropy in the features' loss, beside the labels'."""
+        """Return the present weight of the discriminator's cross-entropy in the features' loss."""
 
     def draw_fakes(self, batch: DomainBatch) -> DomainFeatures:
-        """The features of both domains."""
+        """Return the features of both domains."""
         return DomainFeatures(*(self._features(*pair) for pair in ((batch.source, SOURCE), (batch.target, TARGET))))
 
     def _features(self, images: Tensor, domain: int) -> Tensor:
@@ -79,11 +79,11 @@ class DomainInvariance(AdversarialModule):
         return [images.new_full((len(images),), domain, dtype=torch.int64)] if self.generator.num_domains else []
 
     def discriminator_loss(self, batch: DomainBatch, fake: DomainFeatures) -> Terms:
-        """Tell the source's features from the target's: the mean cross-entropy over both."""
+        """Distinguish the source's features from the target's: the mean cross-entropy over both."""
         return {"domain": self.adversarial_loss(*map(DiscriminatorOutput.of, self._verdicts(fake))) / 2}
 
     def generator_loss(self, batch: DomainBatch, fake: DomainFeatures) -> Terms:
-        """Read the source's labels; keep the discriminator from telling the domains apart."""
+        """Predict the source's labels; keep the discriminator from distinguishing the domains."""
         label = F.cross_entropy(self.generator.labeller(fake.source).float(), batch.source_labels)  # type: ignore[operator]
         domain = self.loss.discriminator(*self._verdicts(fake)) / 2
         return {"label": label, "domain": -self.domain_weight() * domain}
@@ -93,12 +93,12 @@ class DomainInvariance(AdversarialModule):
 
     @torch.no_grad()
     def classify(self, images: Tensor, domain: int = TARGET) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] of a domain to logits of their classes, (N, classes), by averaged weights."""
+        """Map images (N, C, H, W) in [-1, 1] of a domain to class logits, (N, classes), by averaged weights."""
         with evaluating(self.averaged_generator), torch.autocast(self.device.type, enabled=False):
             return self.averaged_generator(images, *self._conditions(images, domain))
 
     def validation_step(self, batch: DomainBatch, batch_idx: int) -> None:  # type: ignore[override]
-        """The accuracy in both domains."""
+        """Measure the accuracy in both domains."""
         stage = "test" if self.trainer.testing else "val"
         if batch.target_labels is None:
             raise ValueError("accuracy on the target needs its labels: validate on data whose target_labels are served")
@@ -110,26 +110,26 @@ class DomainInvariance(AdversarialModule):
     test_step = validation_step  # type: ignore[assignment]
 
     def predict_step(self, batch: DomainBatch, batch_idx: int) -> Tensor:
-        """The classes of the target's images, int64 (N,)."""
+        """Return the classes of the target's images, int64 (N,)."""
         return self.classify(batch.target).argmax(1)
 
     def generate(self, batch: DomainBatch) -> NoReturn:
-        """There is nothing to generate."""
+        """Raise a TypeError, since the model makes no images."""
         raise TypeError(
-            f"{type(self).__name__} reads images and makes none: leave out what evaluates or writes generated images"
+            f"{type(self).__name__} classifies images and makes none: leave out callbacks that use generated images"
         )
 
     def reference(self, batch: DomainBatch) -> Tensor:
-        """The target's images."""
+        """Return the target's images."""
         return batch.target
 
     def preview(self, batch: DomainBatch, count: int) -> tuple[Tensor, int]:
-        """Both domains: pairs of source | target, five such pairs side by side."""
+        """Return images of both domains: pairs of source | target, five such pairs side by side."""
         shown = first(batch, count)
         return torch.stack([to_channels(part, 3) for part in (shown.source, shown.target)], 1).flatten(0, 1), 10
 
     def check_data(self, data: DataDescription) -> None:
-        """The labeller needs an output for each class of the data."""
+        """Check that the labeller has an output for each class of the data."""
         super().check_data(data)
         classes: Any = self.generator.classes
         if data.num_classes is not None and data.num_classes > classes:
@@ -139,7 +139,7 @@ class DomainInvariance(AdversarialModule):
             )
 
     def check_batch(self, batch: Any) -> None:
-        """Try classifier and discriminator on two images of each domain."""
+        """Test classifier and discriminator on two images of each domain."""
         name, classes = type(self).__name__, self.generator.classes
         self.check_kind(batch)
         labels = batch.source_labels
@@ -151,7 +151,7 @@ class DomainInvariance(AdversarialModule):
         shapes = " and ".join("x".join(map(str, images.shape[1:])) for images in (batch.source, batch.target))
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False), evaluating(self):
             try:
-                self.try_out(first(batch, 2))
+                self.trial_step(first(batch, 2))
             except (RuntimeError, ValueError) as error:
                 raise ValueError(
                     f"the networks of {name} cannot take what the data serve ({shapes}): {error}. Set the networks' "

@@ -1,4 +1,4 @@
-"""Models that make images from latents: how fakes are drawn, images made, and progress shown."""
+"""Models that make images from latents: drawing fakes, making images, showing progress."""
 
 from typing import Any, ClassVar
 
@@ -13,13 +13,13 @@ from gan_lightning.training.generative import GenerativeModule
 
 
 class FromLatents(GenerativeModule):
-    """A generator that makes images from latent vectors, and from class labels where it has any.
+    """A generator that makes images from latent vectors, and from class labels if it takes any.
 
-    The generator states its `latent_dim`, the width of z, and its `num_classes` where it takes labels: it is called as
-    `generator(z, labels)` then, and otherwise, where it states none or 0, as `generator(z)`.
+    The generator states its `latent_dim`, the width of z, and its `num_classes` if it takes labels. It is called as
+    `generator(z, labels)` then, and otherwise (none stated, or 0) as `generator(z)`.
 
-    Batch norm uses its running statistics whenever images are made (in previews, evaluation and prediction alike), and
-    the statistics of the batch in training only.
+    Batch norm uses its running statistics whenever images are made (in previews, evaluation and prediction), and the
+    statistics of the batch only in training.
 
     Args:
         generator: the network.
@@ -28,9 +28,9 @@ class FromLatents(GenerativeModule):
     """
 
     paper_prior: ClassVar[Prior] = NormalPrior()
-    """The distribution of latents where none is given."""
+    """The distribution of latents if none is given."""
     clamps: ClassVar[bool] = False
-    """Whether images are limited to [-1, 1], since the paper's generator may leave it."""
+    """Whether images are limited to [-1, 1], since the paper's generator may exceed this range."""
 
     def __init__(self, generator: nn.Module, prior: Prior | None = None, **base: Any) -> None:
         super().__init__(generator, **base)
@@ -44,11 +44,11 @@ class FromLatents(GenerativeModule):
         return LatentSampler(self.averaged_generator, self.prior, self.clamps)
 
     def latents(self, count: int) -> Tensor:
-        """Latent vectors (count, latent_dim) from the prior, on this module's device."""
+        """Draw latent vectors (count, latent_dim) from the prior, on this module's device."""
         return self.prior.draw(count, self.latent_dim, self.device)
 
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
-        """The networks' further arguments: the labels of a conditional model, else none."""
+        """Return the networks' further arguments: the labels of a conditional model, else none."""
         return [] if self.num_classes == 0 or labels is None else [labels]
 
     def sample(
@@ -67,11 +67,11 @@ class FromLatents(GenerativeModule):
         return self.sample(batch_length(batch), class_labels(batch) if self.num_classes else None)
 
     def reference(self, batch: ImageBatch) -> Tensor:
-        """The batch's images."""
+        """Return the batch's images."""
         return batch.images
 
     def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
-        """`count` samples from fixed latents; a conditional model shows a class a column."""
+        """Return `count` samples from fixed latents; a conditional model shows one class in each column."""
         return self.render(self.sample(count, seed=0)), self.num_classes or round(count**0.5)
 
     def check_batch(self, batch: Any) -> None:
@@ -94,14 +94,14 @@ class FromLatents(GenerativeModule):
         super().check_batch(batch)
 
     def check_data(self, data: DataDescription) -> None:
-        """A conditional model needs exactly the classes of the data: evaluation makes images of all it knows."""
+        """Check that a conditional model has exactly the classes of the data, since evaluation uses all its classes."""
         super().check_data(data)
         classes = data.num_classes
         if not self.num_classes or classes is None or classes == self.num_classes:
             return
         fix = f"set num_classes of both networks to {classes}"
         if classes < self.num_classes:
-            fix += ", or, where further classes are to have no images (yet), name all of them by the data's class_names"
+            fix += ", or, if further classes are to have no images (yet), name all of them by the data's class_names"
         raise ValueError(
             f"the data have {classes} classes, and the networks of {type(self).__name__} know {self.num_classes}: {fix}"
         )
@@ -123,9 +123,9 @@ class NoiseToImage(FromLatents, AdversarialModule):
             )
 
     def draw_fakes(self, batch: Any) -> Tensor:
-        """A fake for each real image, of the same class where the model knows classes."""
+        """Make a fake for each real image, of the same class if the model has classes."""
         return self.generator(self.latents(batch_length(batch)), *self.conditions(class_labels(batch)))
 
     def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """The discriminator's answer, given the labels of a conditional model."""
+        """Return the discriminator's output, given the labels of a conditional model."""
         return self.discriminate(images, *self.conditions(class_labels(batch)), **asked)

@@ -1,4 +1,4 @@
-"""Models that turn images into others: paired and unpaired translation, super-resolution."""
+"""Models that translate images: paired and unpaired translation, super-resolution."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -19,7 +19,7 @@ Direction = Literal["a_to_b", "b_to_a"]
 
 
 class Translates(GenerativeModule):
-    """A generator that turns images into others."""
+    """A generator that translates images."""
 
     @property
     def translator(self) -> Translator:
@@ -27,34 +27,34 @@ class Translates(GenerativeModule):
         return Translator(self.averaged_generator)
 
     def translate(self, images: Tensor, direction: str | None = None) -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1] to others, as a user gets them; see `Translator.translate`."""
+        """Translate images float (N, C, H, W) in [-1, 1], as a user gets them; see `Translator.translate`."""
         return self.translator.translate(images, direction)
 
 
 class FromSources(Translates):
-    """A generator that turns a source image into the target that it is paired with, with an adversary or without."""
+    """A generator that translates a source image to its paired target, with an adversary or without."""
 
     batch_type: ClassVar[type[Batch]] = PairedBatch
 
     def generate(self, batch: PairedBatch) -> Tensor:
-        """The translated sources, as a user gets them."""
+        """Return the translated sources, as a user gets them."""
         return self.translate(batch.source)
 
     def reference(self, batch: PairedBatch) -> Tensor:
-        """The true targets."""
+        """Return the true targets."""
         return batch.target
 
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
-        """Rows of source | fake | target, three such rows' worth side by side."""
+        """Return rows of source | fake | target."""
         shown = first(batch, count)
         return side_by_side(shown.source, *map(self.render, (self.generate(shown), self.reference(shown)))), 3
 
 
 class SuperResolution(FromSources):
-    """A generator that enlarges its sources, `scale` times as its network says, with an adversary or without.
+    """A generator that enlarges its sources by the `scale` of its network, with an adversary or without.
 
-    Batch norm uses its running statistics whenever images are made, so that an image depends neither on those in its
-    batch nor on how it is cut into tiles.
+    Batch norm uses its running statistics whenever images are made. An image then depends neither on the others in its
+    batch nor on the tiles that it is cut into.
     """
 
     @property
@@ -63,51 +63,51 @@ class SuperResolution(FromSources):
         return Translator(self.averaged_generator, clamp=True)
 
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
-        """Rows of source | source enlarged by bicubic interpolation | fake | target."""
+        """Return rows of source | source enlarged by bicubic interpolation | fake | target."""
         shown = first(batch, count)
         bicubic = interpolate(shown.source, shown.target.shape[2:], mode="bicubic", antialias=True).clamp(-1, 1)
         return side_by_side(shown.source, bicubic, *map(self.render, (self.generate(shown), self.reference(shown)))), 4
 
 
 class PairedTranslation(FromSources, AdversarialModule):
-    """A generator that turns a source image into the target that it is paired with, against a discriminator."""
+    """A generator that translates a source image to its paired target, against a discriminator."""
 
     def draw_fakes(self, batch: PairedBatch) -> Tensor:
-        """The translated sources."""
+        """Return the translated sources."""
         return self.generator(batch.source)
 
 
 class OneWayTranslation(Translates, AdversarialModule):
-    """One generator that turns images of domain A into domain B, with no pairs to learn from; it takes B as well."""
+    """One generator that translates images of domain A to domain B, learnt without pairs; it also takes images of B."""
 
     batch_type: ClassVar[type[Batch]] = UnpairedBatch
 
     def generate(self, batch: UnpairedBatch) -> Tensor:
-        """The images of A as images of B."""
+        """Return the images of A translated to B."""
         return self.translate(batch.real_a)
 
     def reference(self, batch: UnpairedBatch) -> Tensor:
-        """The images of B."""
+        """Return the images of B."""
         return batch.real_b
 
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
-        """Rows of real A | fake B | real B | that B through the generator, which should leave it alone."""
+        """Return rows of real A | fake B | real B | the generator's output for real B, which should be the same."""
         real_a, real_b = first(batch, count)
         columns = real_a, self.translate(real_a), real_b, self.translate(real_b)
         return side_by_side(*map(self.render, columns)), 4
 
 
 class UnpairedTranslation(Translates, AdversarialModule):
-    """Two generators that turn images of domain A into domain B and back, with no pairs to learn from.
+    """Two generators that translate images of domain A to domain B and back, learnt without pairs.
 
     Args:
-        generator: both of them, by the direction in which they go: "a_to_b" and "b_to_a".
-        discriminator: those of both domains, "a" and "b".
-        evaluated: the direction that is measured (FID, ...) and that `generate` goes.
+        generator: both generators, by their directions "a_to_b" and "b_to_a".
+        discriminator: the discriminators of both domains, "a" and "b".
+        evaluated: the direction of evaluations (FID, ...) and of `generate`.
         base: the other arguments of `AdversarialModule`.
 
-    Logged in evaluations, besides: the cycle errors `val/cycle_a` and `val/cycle_b`, mean absolute differences of the
-    images of a domain to the same translated there and back, as a share of the range: 0 to 1.
+    Evaluations also log the cycle errors `val/cycle_a` and `val/cycle_b`: the mean absolute difference between the
+    images of a domain and the same images translated there and back, as a share of the range: 0 to 1.
     """
 
     batch_type: ClassVar[type[Batch]] = UnpairedBatch
@@ -119,11 +119,11 @@ class UnpairedTranslation(Translates, AdversarialModule):
     ) -> None:
         super().__init__(generator, discriminator, **base)
         self.evaluated: Direction = evaluated
-        self.pools: dict[str, ImagePool] = {}  # of earlier fakes, for a model whose discriminators learn from them
-        self._cycle_errors: list[Tensor] = []  # sums of both, and how many images, of each batch of this evaluation
+        self.pools: dict[str, ImagePool] = {}  # pools of earlier fakes, if the discriminators use them
+        self._cycle_errors: list[Tensor] = []  # for each batch of this evaluation, both sums and the number of images
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """The networks one by one: each is called, and compiled, by itself."""
+        """Return the players, with each network separately: each is called, and compiled, by itself."""
         return {"discriminator": [*self.discriminator.values()], "generator": [*self.generator.values()]}
 
     @property
@@ -132,18 +132,18 @@ class UnpairedTranslation(Translates, AdversarialModule):
         return Translator(self.averaged_generator)
 
     def generate(self, batch: UnpairedBatch) -> Tensor:
-        """The images of one domain as images of the other, in the direction that is evaluated."""
+        """Translate the images of one domain to the other, in the evaluated direction."""
         return self.translate(batch.real_a if self.evaluated == "a_to_b" else batch.real_b, self.evaluated)
 
     def reference(self, batch: UnpairedBatch) -> Tensor:
-        """The images of the domain that the evaluated direction leads to."""
+        """Return the images of the domain that the evaluated direction leads to."""
         return batch.real_b if self.evaluated == "a_to_b" else batch.real_a
 
     def exchanged(self, pool: ImagePool, images: Tensor) -> Tensor:
-        """Fakes (N, C, H, W) given to a pool in training, for as many of the same shape, new and old.
+        """Exchange fakes (N, C, H, W) with a pool, in training, for images of the same shape, new and old.
 
-        The pool takes in the fakes of all processes, in the order that one process alone would have made them in. So it
-        is the same on each, whatever their number.
+        The pool takes the fakes of all processes, in the order in which a single process would have made them. It is
+        therefore the same on each process, for any number of processes.
         """
         if not self.training:
             return images
@@ -153,7 +153,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
         return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
-        """The images that are evaluated; all are also translated there and back."""
+        """Return the images to evaluate; translate all images there and back for the cycle errors."""
         fake_b, fake_a = self.translate(batch.real_a, "a_to_b"), self.translate(batch.real_b, "b_to_a")
         rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
         errors = [l1_loss(rec_a, batch.real_a) / 2, l1_loss(rec_b, batch.real_b) / 2, rec_a.new_ones(())]
@@ -161,7 +161,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
         return fake_b if self.evaluated == "a_to_b" else fake_a
 
     def on_validation_epoch_end(self) -> None:
-        """Log the cycle errors; a process that had no batch takes part."""
+        """Log the cycle errors; a process without a batch takes part."""
         super().on_validation_epoch_end()
         total = torch.stack([torch.zeros(3, device=self.device), *self._cycle_errors]).sum(dim=0)
         self._cycle_errors.clear()
@@ -173,7 +173,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
     on_test_epoch_end = on_validation_epoch_end
 
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
-        """Rows of real A | fake B | reconstructed A | real B | fake A | reconstructed B."""
+        """Return rows of real A | fake B | reconstructed A | real B | fake A | reconstructed B."""
         shown = first(batch, count)
         fake_b, fake_a = self.translate(shown.real_a, "a_to_b"), self.translate(shown.real_b, "b_to_a")
         rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
@@ -182,7 +182,7 @@ class UnpairedTranslation(Translates, AdversarialModule):
 
 
 def side_by_side(*columns: Tensor) -> Tensor:
-    """Columns of N images each as one batch in reading order, all in RGB, whatever their channels.
+    """Join columns of N images each to one batch in reading order, in RGB, from any number of channels.
 
     Smaller images are enlarged to the size of the last column, each pixel to a square.
     """

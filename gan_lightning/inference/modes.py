@@ -1,4 +1,4 @@
-"""Evaluation mode for a while."""
+"""A context of evaluation mode."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put the module in evaluation mode as long as the context lasts; then put each part back in its own mode."""
+    """Put the module in evaluation mode within the context; then restore the mode of each part."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:

@@ -1,4 +1,4 @@
-"""The distributions that latents are drawn from."""
+"""Distributions of latents."""
 
 import math
 from abc import ABC, abstractmethod
@@ -23,15 +23,15 @@ class Prior(Recorded, ABC):
         truncation: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Latent vectors float32 (count, latent_dim).
+        """Draw latent vectors float32 (count, latent_dim).
 
         Args:
-            count: how many.
-            latent_dim: components of each.
-            device: where they are drawn.
+            count: number of vectors.
+            latent_dim: number of components of each.
+            device: device of the draw.
             truncation: largest magnitude of a component, as if larger ones were redrawn (Brock et al. 2018, arXiv
-                1809.11096). None = any.
-            generator: the random number generator to draw from, on the device. None = the global one.
+                1809.11096). None = no limit.
+            generator: the random number generator, on the device. None = the global one.
         """
 
 
@@ -46,14 +46,14 @@ class NormalPrior(Prior):
         truncation: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Latent vectors float32 (count, latent_dim) from N(0, 1); see `Prior.draw`."""
+        """Draw latent vectors float32 (count, latent_dim) from N(0, 1); see `Prior.draw`."""
         z = torch.empty(count, latent_dim, device=device)
         if truncation is None:
             return z.normal_(generator=generator)
-        # by the inverse of the distribution function: one number for each component, where redrawing takes any number
+        # inverse distribution function: one random number a component; redrawing needs an unknown number of them
         share = math.erf(truncation / math.sqrt(2))
         z.uniform_(-share, share, generator=generator).erfinv_().mul_(math.sqrt(2))
-        return z.clamp_(-truncation, truncation)  # rounding aside, it is within
+        return z.clamp_(-truncation, truncation)  # against rounding
 
 
 class UniformPrior(Prior):
@@ -74,19 +74,19 @@ class UniformPrior(Prior):
         truncation: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Latent vectors float32 (count, latent_dim) from U(-bound, bound); see `Prior.draw`."""
+        """Draw latent vectors float32 (count, latent_dim) from U(-bound, bound); see `Prior.draw`."""
         bound = self.bound if truncation is None else min(truncation, self.bound)
         return torch.empty(count, latent_dim, device=device).uniform_(-bound, bound, generator=generator)
 
 
 class CodesPrior(Prior):
-    """Latents of which some are codes: noise | one-hot category | continuous codes, all uniform.
+    """Latents with codes among them: noise | one-hot category | continuous codes, all uniform.
 
-    Chen et al., "InfoGAN", 2016, arXiv 1606.03657, section 7. Noise and continuous codes lie on [-1, 1]. Latents that
-    are no codes are noise.
+    Chen et al., "InfoGAN", 2016, arXiv 1606.03657, section 7. Noise and continuous codes lie in [-1, 1]. Latents that
+    are not codes are noise.
 
     Args:
-        categories: values of the categorical code. 0 = there is none.
+        categories: number of values of the categorical code. 0 = there is none.
         continuous: number of continuous codes. 0 = there are none.
     """
 
@@ -102,7 +102,7 @@ class CodesPrior(Prior):
         truncation: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Latent vectors float32 (count, latent_dim); truncation limits the noise alone; see `Prior.draw`."""
+        """Draw latent vectors float32 (count, latent_dim); truncation limits only the noise; see `Prior.draw`."""
         bound = 1.0 if truncation is None else min(truncation, 1.0)
         width = latent_dim - self.categories - self.continuous
         noise = torch.empty(count, width, device=device).uniform_(-bound, bound, generator=generator)
@@ -114,26 +114,26 @@ class CodesPrior(Prior):
         return torch.cat([noise, category, continuous], dim=1)
 
     def parts(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents (N, latent_dim) as noise, one-hot categories (N, categories) and codes (N, continuous)."""
+        """Split latents (N, latent_dim) into noise, one-hot categories (N, categories) and codes (N, continuous)."""
         coded = self.categories + self.continuous
         noise, category, continuous = z.split([z.shape[1] - coded, self.categories, self.continuous], dim=1)
         return noise, category, continuous
 
     def replace(self, z: Tensor, category: Tensor | None = None, continuous: Tensor | None = None) -> Tensor:
-        """The latents z with other codes: category int64 (N,), continuous float (N, continuous)."""
+        """Return latents z with other codes: category int64 (N,), continuous float (N, continuous)."""
         noise, old_category, old_continuous = self.parts(z)
         new_category = old_category if category is None else F.one_hot(category, self.categories).to(z)
         return torch.cat([noise, new_category, old_continuous if continuous is None else continuous.to(z)], dim=1)
 
     def sweep(self, z: Tensor, columns: int) -> list[Tensor]:
-        """Latents in which one code alone varies along a row: a tensor (rows · columns, latent_dim) for each code.
+        """Return latents in which one code varies along a row: a tensor (rows · columns, latent_dim) for each code.
 
-        First a category a column. Then each continuous code from -2 to 2 (twice the prior's range, as in the paper),
-        each row with a category of its own. Other codes are 0.
+        The first tensor has one category for each column. Then each continuous code goes from -2 to 2 (twice the
+        prior's range, as in the paper), and each row has its own category. Other codes are 0.
 
         Args:
-            z: the noise of each row is that of these latents (rows, latent_dim).
-            columns: images side by side.
+            z: latents (rows, latent_dim) with the noise of each row.
+            columns: number of images side by side.
         """
         latents = z.repeat_interleave(columns, dim=0)
         places = torch.arange(len(latents), device=z.device)

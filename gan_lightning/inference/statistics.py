@@ -1,4 +1,4 @@
-"""How batch norm, instance norm and dropout behave when a translator makes images."""
+"""Batch norm, instance norm and dropout in a translator at inference."""
 
 import inspect
 from typing import Any
@@ -9,21 +9,21 @@ from torch.nn.functional import batch_norm, instance_norm
 from torch.overrides import TorchFunctionMode
 
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-"""All of torch's layers."""
+"""All dropout layers of torch."""
 
 
 def activate_dropout(network: nn.Module) -> None:
-    """Put the dropout layers, and nothing else, in training mode."""
+    """Put only the dropout layers in training mode."""
     for module in network.modules():
         if isinstance(module, DROPOUT):
             module.train()
 
 
 class InstanceStatistics(TorchFunctionMode):
-    """Batch norm uses the statistics of each image by itself for as long as the context lasts.
+    """A context in which batch norm uses the statistics of each image separately.
 
-    It is what batch norm in training mode does to a batch of one image; here for batches of any size, and without
-    touching the running averages.
+    Batch norm in training mode does the same to a batch of one image. The context serves batches of any size, and
+    leaves the running averages unchanged.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -37,18 +37,18 @@ class InstanceStatistics(TorchFunctionMode):
 
 
 class SharedStatistics(TorchFunctionMode):
-    """Instance norm treats the parts of one image alike: by the statistics of the whole, not by those of each part.
+    """A context in which instance norm uses the statistics of a whole image for all parts of it.
 
-    For as long as the context lasts, wherever a network calls `torch.nn.functional.instance_norm`, be it in
-    `nn.InstanceNorm2d` or within `InstanceStatistics`. The context is entered once for each pass of the network. Until
-    `fix` is called, each pass adds its activations to the mean and variance of every layer and is normalised by what
-    they are by then, so that deeper layers measure what they will be given; from then on, they stay as they are.
+    It intercepts each call of `torch.nn.functional.instance_norm`, in `nn.InstanceNorm2d` and within
+    `InstanceStatistics`. Enter the context once for each pass of the network. Before `fix` is called, each pass adds
+    its activations to the mean and variance of every layer, and is normalised by the result, so that deeper layers
+    measure realistic inputs. After `fix`, the statistics are constant.
 
     After Chen et al., "Towards Ultra-Resolution Neural Style Transfer via Thumbnail Instance Normalization", 2022,
     arXiv 2103.11784.
 
-    NOTE: that paper measures on the image made small. Here it is parts at full size, for a network knows textures of
-        one size; on the same images they come nearer to the whole.
+    NOTE: that paper measures the image at a small size. Here parts at full size are measured, since a network knows
+        textures of one size; on the same images they come nearer to the whole.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class SharedStatistics(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def __len__(self) -> int:
-        """Layers that there are statistics of."""
+        """The number of layers with statistics."""
         return len(self._layers)
 
     def fix(self) -> None:
@@ -88,7 +88,7 @@ class SharedStatistics(TorchFunctionMode):
 
 
 class _Moments:
-    """Mean and variance (C,) over all places of all images (N, C, H, W) so far."""
+    """Mean and variance (C,) over all positions of all images (N, C, H, W) so far."""
 
     def __init__(self) -> None:
         self.count = 0

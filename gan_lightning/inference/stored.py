@@ -1,4 +1,4 @@
-"""A translator's pictures of images of any size, depth and kind."""
+"""Translation of stored images of any size, depth and number of channels."""
 
 from contextlib import nullcontext
 from functools import cached_property
@@ -13,23 +13,23 @@ from gan_lightning.inference.statistics import SharedStatistics
 from gan_lightning.inference.tiles import reflected, round_up, tile_starts, tile_weights
 
 TILE = 512
-MEASURED = 16  # tiles of an image that its statistics are taken from, at most
+MEASURED = 16  # largest number of tiles that an image's statistics are taken from
 
 
 class ImageTranslation:
     """A translation in one direction, as a function of stored images of any size.
 
-    docs/prediction.md says what becomes of size, depth, channels, transparency and noise.
+    docs/prediction.md describes the handling of size, depth, channels, transparency and noise.
 
     Args:
-        translator: a model's. Its network says, as int attributes, the channels that it takes (`in_channels`), what
-            both sides of its images must be multiples of (`multiple`) and the smallest side (`minimum`). It may also
-            say how often the side of an image goes into that of its translation (`scale`; absent = 1), and that it
-            makes maps of `classes`, which have no values in between (absent = images).
+        translator: a model's translator. Its network states as int attributes its channels (`in_channels`), a number of
+            which both sides of its images must be multiples (`multiple`) and the smallest side (`minimum`). It may also
+            state the ratio of the sides of a translation to those of its source (`scale`; absent = 1), and the number
+            of `classes` of the maps that it makes, which cannot be blended (absent = it makes images).
         direction: one of the translator's `directions`. None = the first, or the only one.
-        tile: pixels. An image with a longer side is translated in tiles of this side, rounded up to what the network
-            takes.
-        overlap: pixels that neighbouring tiles share at least; half of a tile at most. None = a quarter of it.
+        tile: side of a tile in pixels. An image with a longer side is translated in tiles of this side, rounded up to a
+            size that the network accepts.
+        overlap: smallest number of pixels that neighbouring tiles share; at most half a tile. None = a quarter.
 
     Raises:
         ValueError: the network, the direction or the sizes do not fit.
@@ -43,7 +43,7 @@ class ImageTranslation:
         self.network = translator.network(direction)
 
         self.in_channels, self.multiple, self.minimum = (
-            _stated(self.network, what) for what in ("in_channels", "multiple", "minimum")
+            _stated(self.network, name) for name in ("in_channels", "multiple", "minimum")
         )
         self.scale: int = getattr(self.network, "scale", 1)
         self.blend = not getattr(self.network, "classes", 0)
@@ -56,32 +56,32 @@ class ImageTranslation:
 
     @cached_property
     def out_channels(self) -> int:
-        """Channels that the network makes, found by trying it."""
+        """The number of channels that the network makes, found by a trial."""
         side = round_up(self.minimum, self.multiple)
-        made = self._translate(torch.zeros(1, self.in_channels, side, side), seed=0)
-        if made.shape[2:] != (side * self.scale, side * self.scale):
+        output = self._translate(torch.zeros(1, self.in_channels, side, side), seed=0)
+        if output.shape[2:] != (side * self.scale, side * self.scale):
             raise ValueError(
-                f"{type(self.network).__name__} makes an image of {made.shape[2]}x{made.shape[3]} from one of "
-                f"{side}x{side}, but says that its scale is {self.scale}: set its attribute `scale`"
+                f"{type(self.network).__name__} makes an image of {output.shape[2]}x{output.shape[3]} from one of "
+                f"{side}x{side}, but states that its scale is {self.scale}: set its attribute `scale`"
             )
-        if made.shape[1] not in (1, 3, 4):
-            raise _no_image(f"makes {made.shape[1]}", self.network)
-        return made.shape[1]
+        if output.shape[1] not in (1, 3, 4):
+            raise _no_image(f"makes {output.shape[1]}", self.network)
+        return output.shape[1]
 
     def channels_of(self, alpha: bool) -> int:
-        """Channels of the translation of an image that has an alpha channel, or none."""
+        """Return the number of channels of a translation, for an image with or without an alpha channel."""
         return self.out_channels + (1 if alpha and self.out_channels < 4 else 0)
 
     def __call__(self, image: Tensor, seed: int = 0) -> Tensor:
         """Translate one image.
 
         Args:
-            image: uint8 or uint16 (C, H, W) of 1 to 4 channels (grey, grey + alpha, RGB, RGBA), as `read_image` reads
-                it.
-            seed: of the model's noise, where it has any: the same gives the same image.
+                image: uint8 or uint16 (C, H, W) of 1 to 4 channels (grey, grey + alpha, RGB, RGBA), as from
+                    `read_image`.
+                seed: seed of the model's noise, if it has any: the same seed gives the same image.
 
-        Returns:
-            The same dtype, (C', scale · H, scale · W), on the CPU.
+            Returns:
+                (C', scale · H, scale · W) of the same dtype, on the CPU.
         """
         channels = self.channels_of(alpha=image.shape[0] in (2, 4))
         height, width = image.shape[1:]
@@ -98,17 +98,17 @@ class ImageTranslation:
         )
 
         result = torch.empty(channels, self.scale * height, self.scale * width, dtype=image.dtype)
-        # floats for one row of tiles only: what the next row has no part in is finished
+        # floats for one row of tiles only: pixels outside of the next row are finished
         band = torch.zeros(channels, self.scale * sides[0], self.scale * (columns[-1] + sides[1]))
         for i, top in enumerate(rows):
             for j, left in enumerate(columns):
                 part = _cut(image, top, left, sides)
                 with statistics:
-                    made = self._translate(self._as_taken(part), seed)[0].cpu()
+                    translated = self._translate(self._as_taken(part), seed)[0].cpu()
                 if channels > self.out_channels:
-                    made = torch.cat([made, self._alpha(part)])
+                    translated = torch.cat([translated, self._alpha(part)])
                 place = slice(self.scale * left, self.scale * (left + sides[1]))
-                band[:, :, place] += made * down[i][:, None] * across[j]
+                band[:, :, place] += translated * down[i][:, None] * across[j]
             bottom = rows[i + 1] if i + 1 < len(rows) else height
             finished = self.scale * (bottom - top)
             rounded = (to_uint8 if image.dtype == torch.uint8 else to_uint16)(band[:, :finished])
@@ -120,7 +120,7 @@ class ImageTranslation:
         return round_up(max(length, self.minimum), self.multiple)
 
     def _measure(self, image: Tensor, starts: list[tuple[int, int]], sides: list[int], seed: int) -> SharedStatistics:
-        """Statistics for all tiles of an image, from a sample of them."""
+        """Measure the statistics for all tiles of an image on a sample of them."""
         statistics = SharedStatistics()
         order = torch.randperm(len(starts), generator=torch.Generator().manual_seed(0)).tolist()
         for i in order[:MEASURED]:
@@ -134,18 +134,18 @@ class ImageTranslation:
         return statistics
 
     def _as_taken(self, part: Tensor) -> Tensor:
-        """A part of an image, stored (C, H, W), to float32 (1, in_channels, H, W) in [-1, 1]."""
+        """Convert a stored part of an image (C, H, W) to float32 (1, in_channels, H, W) in [-1, 1]."""
         return to_float(as_channels(part[None], self.in_channels))
 
     def _alpha(self, part: Tensor) -> Tensor:
-        """The last channel of a part of an image, stored (C, H, W), to float32 (1, scale · H, scale · W)."""
+        """Convert the last channel of a stored part (C, H, W) to float32 (1, scale · H, scale · W)."""
         alpha = to_float(part[None, -1:])
         if self.scale > 1:
             alpha = interpolate(alpha, scale_factor=self.scale, mode="bicubic", antialias=True)
         return alpha[0]
 
     def _translate(self, images: Tensor, seed: int) -> Tensor:
-        """The translator's own method, with noise of this seed."""
+        """Call the translator with noise of this seed."""
         device = next(self.network.parameters(), images).device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
@@ -160,14 +160,14 @@ def translate_image(
     overlap: int | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """Translate one stored image of any size: see `ImageTranslation`, and what it returns when it is called."""
+    """Translate one stored image of any size: see `ImageTranslation` and its `__call__`."""
     return ImageTranslation(translator, direction, tile, overlap)(image, seed)
 
 
-def _no_image(what: str, network: nn.Module) -> ValueError:
+def _no_image(channels: str, network: nn.Module) -> ValueError:
     return ValueError(
-        f"the network {type(network).__name__} {what} channels, but image files have 1 (grey), 3 (RGB) or 4 (RGBA): "
-        "call `Translator.translate` with tensors"
+        f"the network {type(network).__name__} {channels} channels, but image files have 1 (grey), 3 (RGB) or 4 "
+        "(RGBA): call `Translator.translate` with tensors"
     )
 
 
@@ -175,13 +175,13 @@ def _stated(network: nn.Module, name: str) -> int:
     stated = getattr(network, name, None)
     if not isinstance(stated, int):
         raise ValueError(
-            f"the network {type(network).__name__} does not say its {name}: give it an int attribute of this name, "
+            f"the network {type(network).__name__} does not state its {name}: give it an int attribute of this name, "
             "see gan_lightning.prediction.ImageTranslation"
         )
     return stated
 
 
 def _cut(image: Tensor, top: int, left: int, sides: list[int]) -> Tensor:
-    """The part (C, *sides) of an image (C, H, W) that begins there; what lies beyond the image is its reflection."""
+    """Return the part (C, *sides) of an image (C, H, W) from that position on, with reflection beyond the image."""
     (height, width), (down, across) = image.shape[1:], sides
     return image[:, reflected(top, down, height)][:, :, reflected(left, across, width)]

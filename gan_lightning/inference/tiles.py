@@ -1,4 +1,4 @@
-"""Where tiles lie along one side of an image, and how much each of them counts there."""
+"""Positions of tiles along one side of an image, and their weights."""
 
 import math
 
@@ -7,21 +7,21 @@ from torch import Tensor
 
 
 def round_up(length: int, multiple: int) -> int:
-    """The smallest multiple of `multiple` that is not below `length`."""
+    """Return the smallest multiple of `multiple` that is not below `length`."""
     return math.ceil(length / multiple) * multiple
 
 
 def tile_starts(length: int, tile: int, overlap: int, multiple: int) -> list[int]:
-    """First pixels of tiles that cover `length` pixels, evenly spread; a single 0 where one tile is enough.
+    """Return the first pixels of tiles that cover `length` pixels, evenly spread; a single 0 if one tile is enough.
 
-    Neighbours share `overlap` pixels at least. The last tile ends where the next multiple of `multiple` does.
-    Tiles begin at multiples of `multiple`, so that the network's strides fall on the same pixels in each of them,
-    unless that would leave no step between them.
+    Neighbours share at least `overlap` pixels. The last tile ends at the next multiple of `multiple`. Tiles begin at
+    multiples of `multiple`, so that the network's strides meet the same pixels in each of them, unless that would leave
+    no step between them.
 
     Args:
-        length: pixels along the side.
-        tile: pixels of a tile, a multiple of `multiple`.
-        overlap: pixels, half of a tile at most.
+        length: length of the side, in pixels.
+        tile: length of a tile, in pixels, a multiple of `multiple`.
+        overlap: shared pixels, at most half a tile.
         multiple: see above.
     """
     if length <= tile:
@@ -35,16 +35,16 @@ def tile_starts(length: int, tile: int, overlap: int, multiple: int) -> list[int
 
 
 def tile_weights(starts: list[int], tile: int, overlap: int, blend: bool) -> Tensor:
-    """How much each tile counts at each of its own pixels, float32 (tiles, tile); at each pixel of the side, 1 in all.
+    """Return the weight of each tile at each of its own pixels, float32 (tiles, tile), with sum 1 at each pixel.
 
-    Where neighbours overlap, the outer quarter of `overlap` counts for nothing, as the network saw too little around
-    it; in the half behind it weights rise along a raised cosine. At the ends of the side tiles count in full.
+    In an overlap, the outer quarter has weight 0, since the network saw too little around it. In the half behind it the
+    weights rise along a raised cosine. At the ends of the side tiles have full weight.
 
     Args:
-        starts: from `tile_starts`.
-        tile: pixels of a tile.
-        overlap: pixels that neighbours share at least.
-        blend: False = one tile alone counts at each pixel, that with the largest weight.
+        starts: the result of `tile_starts`.
+        tile: length of a tile, in pixels.
+        overlap: smallest number of pixels that neighbours share.
+        blend: False = at each pixel only the tile with the largest weight counts.
     """
     pixels = torch.arange(tile) + 0.5
     rise = 0.5 - 0.5 * (math.pi * ((pixels - overlap / 4) / (overlap / 2)).clamp(0, 1)).cos()
@@ -60,9 +60,9 @@ def tile_weights(starts: list[int], tile: int, overlap: int, blend: bool) -> Ten
 
 
 def reflected(start: int, count: int, length: int) -> Tensor:
-    """Indices of `count` pixels from `start` on, int64 (count,), of a side of `length` pixels mirrored at both ends.
+    """Return the indices, int64 (count,), of `count` pixels from `start` on, for a side of `length` pixels.
 
-    As often as it takes, without repeating the pixels at the ends; the only pixel of a side, where it is one.
+    The side is mirrored at both ends as often as necessary, without a repetition of the end pixels.
     """
     period = max(2 * (length - 1), 1)
     places = torch.arange(start, start + count) % period

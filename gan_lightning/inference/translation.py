@@ -1,4 +1,4 @@
-"""How images are made from images by a trained network."""
+"""Images from images by a trained network."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,14 +13,14 @@ from gan_lightning.recording import Recorded
 
 
 class Policy(Recorded):
-    """How the layers that behave differently in training behave when images are made.
+    """The behaviour at inference of layers that differ between training and evaluation.
 
-    Whatever it says, a picture does not depend on which others are in its batch.
+    With any policy, an image does not depend on the others in its batch.
 
     Args:
         dropout: dropout stays on, as the noise of a model that has no other.
-        batch_norm: "running" = the running averages of training. "instance" = each image's own statistics, which is
-            what batch norm in training mode does to a batch of one image: for networks trained with such batches.
+        batch_norm: "running" = the running averages of training. "instance" = each image's own statistics, as batch
+            norm in training mode has for a batch of one image: for networks trained with such batches.
     """
 
     def __init__(self, dropout: bool = False, batch_norm: Literal["running", "instance"] = "running") -> None:
@@ -29,15 +29,15 @@ class Policy(Recorded):
 
 
 class Translator:
-    """Turns images into others, in one direction or in several that have names.
+    """Translates images in one direction, or in several named directions.
 
-    The networks run in evaluation mode, as the policy says, and in float32, whatever is set outside.
+    The networks always run in evaluation mode, with the changes of the policy, and in float32.
 
     Args:
-        networks: the network of each direction, by its name; or the only one, of a direction "a_to_b". Each maps
+        networks: the network of each direction, by its name; or a single network, for the direction "a_to_b". Each maps
             images (N, C, H, W) in [-1, 1] to images.
         policy: of dropout and batch norm. None = dropout is off, batch norm uses the running averages.
-        clamp: limit images to [-1, 1], for networks whose output may leave it.
+        clamp: limit images to [-1, 1], for networks whose output may exceed this range.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Translator:
         return tuple(self.networks)
 
     def network(self, direction: str | None = None) -> nn.Module:
-        """The network of a direction. None = of the first.
+        """Return the network of a direction. None = the first direction.
 
         Raises:
             ValueError: there is no direction of this name.
@@ -67,7 +67,7 @@ class Translator:
 
     @torch.no_grad()
     def translate(self, images: Tensor, direction: str | None = None) -> Tensor:
-        """Images float (N, C, H, W) in [-1, 1] to others, float32 (N, C', H', W') in [-1, 1], without gradient."""
+        """Translate images float (N, C, H, W) in [-1, 1] to float32 (N, C', H', W') in [-1, 1], without gradient."""
         network = self.network(direction)
         with ExitStack() as modes:
             modes.enter_context(evaluating(network))
@@ -76,9 +76,9 @@ class Translator:
                 activate_dropout(network)
             if self.policy.batch_norm == "instance":
                 modes.enter_context(InstanceStatistics())
-            made = self.made_by(network, images)
-        return made.clamp(-1, 1) if self.clamp else made
+            output = self.output_of(network, images)
+        return output.clamp(-1, 1) if self.clamp else output
 
-    def made_by(self, network: nn.Module, images: Tensor) -> Tensor:
-        """A network's output on images."""
+    def output_of(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return a network's output for images."""
         return network(images)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 
 class BlurDownsample(nn.Module):
-    """Blurs by [1, 2, 1] / 4 along both axes, borders reflected, and keeps every second row and column."""
+    """Blur by [1, 2, 1] / 4 along both axes, with reflected borders, and keep every second row and column."""
 
     kernel: Tensor
 

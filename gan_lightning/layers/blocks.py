@@ -13,26 +13,29 @@ Norm = Literal["batch", "instance", "layer", "none"]
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """PyTorch's, kept in channels_last while training: each image by batch norm, as a batch of one.
+    """PyTorch's instance norm, which keeps channels_last in training: batch norm of each image as a batch of one.
 
-    The same values and gradients. PyTorch's own leaves that layout; on a CPU it takes twice as long and more, and the
-    next convolution has to change the layout back.
+    Values and gradients are the same. PyTorch's own layer leaves that layout: on a CPU it takes more than twice as
+    long, and the next convolution has to change the layout back.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
         if not self.training or not x.is_contiguous(memory_format=torch.channels_last) or not (len(x) == 1 or x.is_cpu):
-            return super().forward(x)  # evaluation too: `gan_lightning.inference` finds it by this function
+            return super().forward(x)  # evaluation too, since `gan_lightning.inference` intercepts this function
         images = [F.batch_norm(image, None, None, training=True, eps=self.eps) for image in x.split(1)]
         return torch.cat(images) if len(images) > 1 else images[0]
 
 
 def norm2d(kind: Norm, channels: int) -> nn.Module:
-    """A normalisation of feature maps (N, channels, H, W).
+    """Make a normalisation of feature maps (N, channels, H, W).
 
     "batch" learns a gain and a bias and keeps running statistics. "instance" has neither, so that training and
     evaluation agree. "layer" normalises a whole image at once (all channels and positions) and learns a gain and a bias
-    per channel, as the critics of WGAN-GP do. "none" changes nothing.
+    for each channel, as the critics of WGAN-GP do. "none" changes nothing.
+
+    Raises:
+        ValueError: `kind` is none of these.
     """
     match kind:
         case "batch":
@@ -47,7 +50,7 @@ def norm2d(kind: Norm, channels: int) -> nn.Module:
 
 
 def init_normal(module: nn.Module, std: float = 0.02) -> None:
-    """DCGAN's start, and that of all who follow it.
+    """Initialise weights as DCGAN and its successors do.
 
     Convolution and linear weights ~ N(0, std), batch-norm gains ~ N(1, std), biases 0.
     """
@@ -63,7 +66,7 @@ def init_normal(module: nn.Module, std: float = 0.02) -> None:
 
 
 def init_uniform(module: nn.Module, bound: float) -> None:
-    """Linear weights ~ U(-bound, bound), biases 0."""
+    """Initialise linear weights ~ U(-bound, bound), and biases with 0."""
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.uniform_(part.weight, -bound, bound)
@@ -72,23 +75,23 @@ def init_uniform(module: nn.Module, bound: float) -> None:
 
 
 def init_glorot(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
-    """Weights ~ U(-b, b) of variance gain² · 2 / (fan_in + fan_out) (Glorot & Bengio, 2010), biases 0."""
+    """Initialise weights ~ U(-b, b), variance gain² · 2 / (fan_in + fan_out) (Glorot & Bengio, 2010); biases are 0."""
     nn.init.xavier_uniform_(layer.weight, gain)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
 
 
 def normalise_spectrally(module: nn.Module) -> None:
-    """Divides the weight of each convolution, linear layer and embedding in the module by its largest singular value.
+    """Divide the weight of each convolution, linear layer and embedding in the module by its largest singular value.
 
-    It is torch's spectral norm with one power iteration at each forward pass in training mode, whichever player's turn
-    it is, and none in evaluation (Miyato et al., 2018, arXiv 1802.05957, algorithm 1). Initialise weights before: the
-    singular vectors are estimated here. They are buffers, and so in every checkpoint.
+    This is torch's spectral norm with one power iteration at each forward pass in training mode, in both players'
+    turns, and none in evaluation (Miyato et al., 2018, arXiv 1802.05957, algorithm 1). Initialise weights before, since
+    the singular vectors are estimated here. They are buffers, and so in every checkpoint.
 
-    NOTE: torch makes 15 power iterations at once when it starts, where the authors start from a random vector.
+    NOTE: torch makes 15 power iterations at the start; the authors start from a random vector.
     NOTE: with W the weight, torch updates u = Wv and then v = Wᵀu, both of length 1, and keeps v for the next pass; the
-        authors update v and then u, and keep u. σ = uᵀWv is so by half an iteration nearer to the largest singular
-        value. In evaluation torch takes u and v as they are, and the authors make an iteration that they do not keep.
+        authors update v and then u, and keep u. σ = uᵀWv is therefore half an iteration nearer to the largest singular
+        value. In evaluation torch uses u and v unchanged; the authors make an iteration that they do not keep.
     """
     for part in list(module.modules()):
         if isinstance(part, nn.Conv2d | nn.Linear | nn.Embedding):
@@ -96,10 +99,10 @@ def normalise_spectrally(module: nn.Module) -> None:
 
 
 def halvings(image_size: int, smallest: int) -> int:
-    """How many times `image_size` pixels are halved to reach `smallest`.
+    """Return how many times `image_size` pixels are halved to reach `smallest`.
 
     Raises:
-        ValueError: where image_size is not a power of two from 16 to 8192.
+        ValueError: image_size is not a power of two from 16 to 8192.
     """
     if not 16 <= image_size <= 8192 or image_size & (image_size - 1):
         raise ValueError(
@@ -110,7 +113,7 @@ def halvings(image_size: int, smallest: int) -> int:
 
 
 def check_latent(z: Tensor, latent_dim: int) -> None:
-    """Raises ValueError unless z is (N, latent_dim)."""
+    """Raise ValueError unless z is (N, latent_dim)."""
     if z.dim() != 2 or z.shape[1] != latent_dim:
         raise ValueError(
             f"this generator takes z of shape (N, {latent_dim}), not {tuple(z.shape)}: draw that, or change latent_dim"
@@ -118,17 +121,17 @@ def check_latent(z: Tensor, latent_dim: int) -> None:
 
 
 def check_images(images: Tensor, shape: Sequence[int]) -> None:
-    """Raises ValueError unless the images are (N, *shape)."""
+    """Raise ValueError unless the images are (N, *shape)."""
     if tuple(images.shape[1:]) != tuple(shape):
-        wanted = ", ".join(map(str, shape))
+        expected = ", ".join(map(str, shape))
         raise ValueError(
-            f"this network was built for images of shape (N, {wanted}), not {tuple(images.shape)}: "
+            f"this network was built for images of shape (N, {expected}), not {tuple(images.shape)}: "
             f"resize the images, or build it with their channels and image_size"
         )
 
 
 def check_sides(images: Tensor, channels: int, *, minimum: int, multiple: int = 1) -> None:
-    """Raises ValueError unless images are (N, channels, H, W), both sides >= `minimum` and multiples of `multiple`."""
+    """Raise ValueError unless images are (N, channels, H, W), both sides >= `minimum` and multiples of `multiple`."""
     fits = images.dim() == 4 and images.shape[1] == channels
     if not fits or any(side < minimum or side % multiple for side in images.shape[2:]):
         multiples = f" and multiples of {multiple}" if multiple > 1 else ""
@@ -139,10 +142,10 @@ def check_sides(images: Tensor, channels: int, *, minimum: int, multiple: int = 
 
 
 def check_labels(labels: Tensor | None, num_classes: int) -> Tensor:
-    """The labels that a network conditional on `num_classes` classes was given, int64 (N,).
+    """Return the labels for a network conditional on `num_classes` classes, int64 (N,), after a check.
 
     Raises:
-        ValueError: where there are no labels, or where they are not one class index an image.
+        ValueError: there are no labels, or they are not one class index an image.
     """
     if labels is None:
         raise ValueError(
@@ -157,29 +160,29 @@ def check_labels(labels: Tensor | None, num_classes: int) -> Tensor:
 
 
 def check_no_labels(labels: Tensor | None) -> None:
-    """Raises ValueError where a network without classes is given labels."""
+    """Raise ValueError if a network without classes is given labels."""
     if labels is not None:
         raise ValueError("this network is unconditional and was given labels: build it with num_classes, or pass none")
 
 
 def one_hot(labels: Tensor | None, num_classes: int) -> Tensor:
-    """Labels, int64 (N,), as float one-hot vectors (N, num_classes).
+    """Convert labels, int64 (N,), to float one-hot vectors (N, num_classes).
 
     Raises:
-        ValueError: where there are no labels, or where they are not one class index an image.
+        ValueError: there are no labels, or they are not one class index an image.
     """
     return F.one_hot(check_labels(labels, num_classes), num_classes).float()
 
 
 def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
-    """Conditions a network on classes at its input, by concatenation.
+    """Condition a network on classes at its input, by concatenation.
 
-    Vectors (N, F) become (N, F + num_classes), a one-hot vector behind each; images (N, C, H, W) become
-    (N, C + num_classes, H, W), a map of ones for the image's class and of zeros for every other.
-    With num_classes 0, x comes back as it is.
+    Vectors (N, F) become (N, F + num_classes): a one-hot vector is appended to each. Images (N, C, H, W) become
+    (N, C + num_classes, H, W): the map of the image's class is 1 and the maps of all others are 0.
+    With num_classes 0, x is returned unchanged.
 
     Raises:
-        ValueError: where a conditional network is given no labels, or an unconditional one is given some.
+        ValueError: a conditional network is given no labels, or an unconditional one is given some.
     """
     if num_classes == 0:
         check_no_labels(labels)
@@ -194,9 +197,9 @@ class Maxout(nn.Module):
     """Units that are each the largest of several linear functions (Goodfellow et al., 2013, arXiv 1302.4389).
 
     Args:
-        in_features: values an input has.
-        out_features: values an output has.
-        pieces: linear functions per unit; 1 is a linear layer.
+        in_features: number of values of an input.
+        out_features: number of values of an output.
+        pieces: number of linear functions of a unit; 1 is a linear layer.
     """
 
     def __init__(self, in_features: int, out_features: int, pieces: int) -> None:
@@ -210,10 +213,10 @@ class Maxout(nn.Module):
 
 
 class ConditionalBatchNorm2d(nn.Module):
-    """Batch norm with a gain and a bias of each class, which start at 1 and 0.
+    """Batch norm with a gain and a bias for each class, which start at 1 and 0.
 
-    Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic Style", 2016, arXiv 1610.07629, for classes in
-    place of styles. All classes share their statistics.
+    Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic Style", 2016, arXiv 1610.07629, with classes
+    instead of styles. All classes share their statistics.
 
     Args:
         channels: channels of the feature maps.
@@ -222,7 +225,7 @@ class ConditionalBatchNorm2d(nn.Module):
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
-        # a part and not a base class: converting to synchronised batch norm replaces subclasses, and their forward
+        # an attribute, not a base class: a conversion to synchronised batch norm replaces subclasses and their forward
         self.norm = nn.BatchNorm2d(channels, affine=False)
         self.gain = nn.Embedding(num_classes, channels)
         self.bias = nn.Embedding(num_classes, channels)
@@ -236,14 +239,14 @@ class ConditionalBatchNorm2d(nn.Module):
 
 
 class ResidualUpBlock(nn.Module):
-    """Doubles height and width: batch norm, ReLU, nearest ×2, 3×3, batch norm, ReLU, 3×3; beside it a 1×1 shortcut.
+    """Doubles height and width: batch norm, ReLU, nearest ×2, 3×3, batch norm, ReLU, 3×3; in parallel a 1×1 shortcut.
 
-    The shortcut convolves before it repeats pixels: the two commute, and this order does a quarter of the work.
+    The shortcut convolves before it repeats pixels: the two commute, and this order needs a quarter of the work.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        norm: from a number of channels to a normalisation.
+        norm: makes a normalisation for a number of channels.
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d) -> None:
@@ -265,15 +268,15 @@ class ResidualUpBlock(nn.Module):
 
 
 class ResidualDownBlock(nn.Module):
-    """ReLU, 3×3, ReLU, 3×3 and mean pooling, without normalisation; beside it the input, pooled and 1×1 convolved.
+    """ReLU, 3×3, ReLU, 3×3 and mean pooling, without normalisation; in parallel the input, pooled and 1×1 convolved.
 
-    The shortcut pools before it convolves (the two commute), and is the input itself where the shape stays.
+    The shortcut pools before it convolves (the two commute), and is the input itself if the shape does not change.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
         downsample: whether height and width are halved.
-        first: whether this block meets the image, which no ReLU should cut (the "optimised" block of WGAN-GP).
+        first: whether this block receives the image, which no ReLU should cut (the "optimised" block of WGAN-GP).
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, downsample: bool, first: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""How the weights of a translator start, by name."""
+"""Initialisations of a translator's weights, by name."""
 
 from typing import Literal
 
@@ -10,13 +10,13 @@ Initialisation = Literal["normal", "xavier"]
 
 
 def initialise(module: nn.Module, kind: Initialisation) -> None:
-    """Gives convolutions and linear layers their first weights; batch-norm gains are N(1, 0.02), biases 0.
+    """Initialise convolutions and linear layers; batch-norm gains are N(1, 0.02), biases 0.
 
     "normal" is N(0, 0.02) everywhere (pix2pix, CycleGAN). "xavier" is N(0, s) with s = 0.02 √(2 / (fan_in + fan_out))
-    (CUT, SPADE, BicycleGAN): many times smaller, so that Adam turns the weights around sooner.
+    (CUT, SPADE, BicycleGAN): many times smaller, so that Adam changes the weights sooner.
 
     Raises:
-        ValueError: where `kind` is neither.
+        ValueError: `kind` is neither.
     """
     if kind not in ("normal", "xavier"):
         raise ValueError(f'init must be "normal" or "xavier", not {kind!r}')

@@ -11,20 +11,19 @@ from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
-"""All of torch's layers."""
+"""All batch-norm layers of torch."""
 
 
 class VirtualBatchNorm(nn.Module):
     """Normalises each example by the statistics of a reference batch and of itself.
 
-    The reference batch is the first rows of what it is given; they are normalised by their own statistics. With R of
-    them, an example counts as one more: the moments E x and E x² are (R · reference + own) / (R + 1), each over
-    positions too.
+    The reference batch is the first R rows of the input, which are normalised by their own statistics. An example
+    counts as one more row: the moments E x and E x² are (R · reference + own) / (R + 1), each over positions too.
 
     Args:
-        norm: the batch norm whose place it takes, of vectors or of maps: its gain, bias and epsilon are kept, its
-            running statistics are not needed.
-        reference_size: R, rows of the reference batch.
+        norm: the batch norm to replace, of vectors or of maps. Its gain, bias and epsilon are kept; its running
+            statistics are not needed.
+        reference_size: R, the number of rows of the reference batch.
     """
 
     def __init__(self, norm: BatchNorm, reference_size: int) -> None:
@@ -37,7 +36,7 @@ class VirtualBatchNorm(nn.Module):
         rows = self.reference_size
         with torch.autocast(x.device.type, enabled=False):
             values = x.float().flatten(2) if x.dim() > 2 else x.float()[:, :, None]  # (R + N, C, positions)
-            # shifted by a mean that all share, as E x² - (E x)² is exact only where the mean is small
+            # shifted by a shared mean, since E x² - (E x)² is exact only if the mean is small
             shift = values[:rows].mean(dim=(0, 2), keepdim=True)
             values = values - shift
             moments = torch.stack([values.mean(dim=2), values.square().mean(dim=2)])  # (2, R + N, C)
@@ -51,11 +50,11 @@ class VirtualBatchNorm(nn.Module):
 
 
 class VirtualBatchNormGenerator(Network):
-    """A generator with virtual batch norm wherever it had batch norm.
+    """A generator whose batch norms are replaced by virtual batch norms.
 
-    Each image then depends on its own latent alone, in training as in evaluation, and not on what else is in its batch.
-    The reference batch is drawn once, here, and is in every checkpoint: the statistics follow from it and from the
-    weights. Each forward pass takes it along, through the whole network, and costs accordingly.
+    Each image then depends only on its own latent, in training as in evaluation, and not on the rest of its batch.
+    The reference batch is drawn once, by the constructor, and is in every checkpoint: the statistics follow from it and
+    from the weights. Each forward pass computes the reference batch through the whole network too.
 
         generator:
           class_path: gan_lightning.layers.virtual_batch_norm.VirtualBatchNormGenerator
@@ -66,10 +65,11 @@ class VirtualBatchNormGenerator(Network):
     Args:
         generator: the generator, called with z or with z and labels, with `latent_dim` and `num_classes`; its batch
             norms are replaced in place.
-        reference_size: rows of the reference batch: latents from a standard normal, and the classes in turn.
+        reference_size: number of rows of the reference batch, whose latents are standard normal and whose classes go
+            in turn.
 
     Raises:
-        ValueError: where the generator has no batch norm.
+        ValueError: the generator has no batch norm.
     """
 
     def __init__(self, generator: nn.Module, reference_size: PositiveInt = 64) -> None:
@@ -77,7 +77,7 @@ class VirtualBatchNormGenerator(Network):
         norms = [name for name, module in generator.named_modules() if isinstance(module, BatchNorm)]
         if not norms:
             raise ValueError(
-                f"{type(generator).__name__} has no batch norm that virtual batch norm could replace: use it as it is"
+                f"{type(generator).__name__} has no batch norm to replace: use it without virtual batch norm"
             )
         for name in norms:
             norm: BatchNorm = generator.get_submodule(name)  # type: ignore[assignment]

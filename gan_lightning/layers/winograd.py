@@ -4,8 +4,8 @@ Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, arXiv 15
 
     Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 
-makes a tile Y of 4×4 outputs from a tile d of 6×6 inputs and the filter g; summed over input channels, ⊙ is 36 matrix
-products. In float32 its rounding error was measured as 2.4e-6 of the result, where a direct convolution has 9e-7.
+computes a tile Y of 4×4 outputs from a tile d of 6×6 inputs and the filter g. Summed over input channels, ⊙ becomes 36
+matrix products. In float32 its rounding error was measured as 2.4e-6 of the result; a direct convolution has 9e-7.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TILE, STEP = 6, 4  # pixels of a side: of a tile of the input, and of what it makes
+TILE, STEP = 6, 4  # side in pixels of an input tile, and of an output tile
 
 _B_T: Sequence[Sequence[float]] = [
     [4, 0, -5, 0, 1, 0],
@@ -35,16 +35,16 @@ _G: Sequence[Sequence[float]] = [
 ]
 _A_T: Sequence[Sequence[float]] = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 
-# below these, transforming filters and tiles takes longer than the multiplications that it saves (measured with AVX2)
+# below these sizes, the transforms of filters and tiles take longer than the saved multiplications (measured with AVX2)
 _FEWEST_CHANNELS = 128
-_FEWEST_PIXELS = 64 * 64  # of all maps of a batch
+_FEWEST_PIXELS = 64 * 64  # in all maps of a batch
 
 
 class ReflectedConv2d(nn.Conv2d):
     """A 3×3 convolution of stride 1 with reflected borders.
 
-    In training in float32 on a CPU, where channels and pixels are many, it is computed by Winograd's algorithm: a step
-    forward and back takes 0.6 (AVX2) and 0.8 (AVX-512) of the time that a direct convolution does.
+    In training in float32 on a CPU, with many channels and pixels, it is computed by Winograd's algorithm. Forward and
+    backward pass then take 0.6 (AVX2) or 0.8 (AVX-512) of the time of a direct convolution.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -55,8 +55,8 @@ class ReflectedConv2d(nn.Conv2d):
         if not self.training or not _gains(x, self.weight):
             return super().forward(x)
         padded = F.pad(x.contiguous(memory_format=torch.channels_last), (1, 1, 1, 1), mode="reflect")
-        made: Tensor = _Winograd.apply(padded, self.weight)
-        return made if self.bias is None else made + self.bias[:, None, None]
+        outputs: Tensor = _Winograd.apply(padded, self.weight)
+        return outputs if self.bias is None else outputs + self.bias[:, None, None]
 
 
 def _gains(x: Tensor, weight: Tensor) -> bool:
@@ -66,7 +66,7 @@ def _gains(x: Tensor, weight: Tensor) -> bool:
 
 
 class _Winograd(torch.autograd.Function):
-    """A 3×3 convolution without borders; its transformed tiles, of 2.25 times the input, are made anew to go back."""
+    """A 3×3 convolution without borders. Its transformed tiles, 2.25 times the input, are recomputed for gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class _Winograd(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """The gradient of the result, in the place of the result, to those of both arguments."""
+        """Return the gradients of both arguments from the gradient of the result."""
         (x, weight), (gradient,) = ctx.saved_tensors, gradients
         to_x = to_weight = None
         if ctx.needs_input_grad[0]:
@@ -95,18 +95,18 @@ def _convolve(x: Tensor, weight: Tensor) -> Tensor:
     rows, columns = -(-height // STEP), -(-width // STEP)  # of tiles
     filters = _twice(_G, weight) @ weight.permute(2, 3, 1, 0).reshape(9, -1)
     products = _transformed(x) @ filters.view(TILE**2, inputs, outputs)  # (36, tiles, C_out)
-    made = (_twice(_A_T, x) @ products.flatten(1)).view(STEP, STEP, len(x), rows, columns, outputs)
-    made = made.permute(2, 3, 0, 4, 1, 5).reshape(len(x), rows * STEP, columns * STEP, outputs)
-    return made.permute(0, 3, 1, 2)[:, :, :height, :width]
+    tiles = (_twice(_A_T, x) @ products.flatten(1)).view(STEP, STEP, len(x), rows, columns, outputs)
+    images = tiles.permute(2, 3, 0, 4, 1, 5).reshape(len(x), rows * STEP, columns * STEP, outputs)
+    return images.permute(0, 3, 1, 2)[:, :, :height, :width]
 
 
 def _transformed(x: Tensor) -> Tensor:
-    """Bᵀ d B of all tiles, (36, tiles, C)."""
+    """Return Bᵀ d B of all tiles, (36, tiles, C)."""
     return (_twice(_B_T, x) @ _cut(x, TILE).flatten(1)).view(TILE**2, -1, x.shape[1])
 
 
 def _cut(x: Tensor, side: int) -> Tensor:
-    """Squares of this side, 4 pixels from one to the next, (side², squares, C); beyond the border are zeros."""
+    """Return squares of this side at a distance of 4 pixels, (side², squares, C), with zeros beyond the border."""
     beyond = [-(length - side) % STEP for length in (x.shape[3], x.shape[2])]
     x = F.pad(x, (0, beyond[0], 0, beyond[1])).permute(0, 2, 3, 1)
     squares = x.unfold(1, side, STEP).unfold(2, side, STEP)  # (N, rows, columns, C, side, side)
@@ -114,6 +114,6 @@ def _cut(x: Tensor, side: int) -> Tensor:
 
 
 def _twice(matrix: Sequence[Sequence[float]], like: Tensor) -> Tensor:
-    """What applies a matrix to the rows and to the columns of a square: its Kronecker product with itself."""
+    """Return the Kronecker product of a matrix with itself, which transforms the rows and the columns of a square."""
     exact = torch.tensor(matrix, dtype=torch.float64)
     return torch.kron(exact, exact).to(like.dtype)

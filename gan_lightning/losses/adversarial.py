@@ -1,4 +1,4 @@
-"""What the two players minimise, as functions of the discriminator's logits.
+"""The losses of the two players, as functions of the discriminator's logits.
 
 Notation: D(x) is a logit, σ the sigmoid, ζ(t) = log(1 + exp t) the softplus, x a real and G(z) a fake image.
 Logits have any shape, (N,) or patch maps (N, 1, h, w); means are over all of their values.
@@ -16,23 +16,23 @@ from gan_lightning.recording import Recorded
 
 
 class AdversarialLoss(Recorded, ABC):
-    """A game's two losses."""
+    """The two losses of a game."""
 
     threshold: float | None = None
-    """The logit above which D takes an image for real; None where logits only compare with each other."""
+    """The logit above which D takes an image for real; None if a loss only compares logits with each other."""
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """What the discriminator minimises, a scalar, from its logits for real and for fake images."""
+        """Return the discriminator's loss, a scalar, from its logits for real and for fake images."""
 
     @abstractmethod
     def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
-        """What the generator minimises, a scalar.
+        """Return the generator's loss, a scalar.
 
         Args:
             fake_logits: the discriminator's logits for the fakes, through which the generator learns.
-            real_logits: gives the logits for real images; called only by losses that compare the two, so that the
-                others do not pay for them.
+            real_logits: returns the logits for real images. Only losses that compare the two call it, so that the
+                others save its time.
         """
 
 
@@ -40,7 +40,7 @@ class Minimax(AdversarialLoss):
     """The zero-sum game of the first GAN (Goodfellow et al., 2014, arXiv 1406.2661, equation 1).
 
     D: E ζ(-D(x)) + E ζ(D(G(z))), which is -E log σ(D(x)) - E log(1 - σ(D(G(z)))).
-    G: -E ζ(D(G(z))), which is E log(1 - σ(D(G(z)))); its gradient vanishes where D is sure of the fakes.
+    G: -E ζ(D(G(z))), which is E log(1 - σ(D(G(z)))); its gradient vanishes where D rejects the fakes with certainty.
     """
 
     threshold = 0.0
@@ -55,13 +55,13 @@ class Minimax(AdversarialLoss):
 
 
 class NonSaturating(AdversarialLoss):
-    """The game as it is played (Goodfellow et al., 2014, arXiv 1406.2661, section 3): G maximises log σ(D(G(z))).
+    """The non-saturating game (Goodfellow et al., 2014, arXiv 1406.2661, section 3): G maximises log σ(D(G(z))).
 
     D: E ζ(-D(x)) + E ζ(D(G(z))). G: E ζ(-D(G(z))), which is -E log σ(D(G(z))).
 
     Args:
-        real_label: the probability of being real that D is to give to real images. Below 1, such as 0.9, it is the
-            one-sided label smoothing of Salimans et al. (2016, arXiv 1606.03498, section 3.4); 1 turns it off.
+        real_label: D's target probability for real images. Below 1, such as 0.9, it is the one-sided label smoothing of
+            Salimans et al. (2016, arXiv 1606.03498, section 3.4); 1 turns it off.
     """
 
     threshold = 0.0
@@ -81,7 +81,7 @@ class NonSaturating(AdversarialLoss):
 
 
 class LeastSquares(AdversarialLoss):
-    """LSGAN (Mao et al., 2016, arXiv 1611.04076, equation 2), on logits as they are.
+    """LSGAN (Mao et al., 2016, arXiv 1611.04076, equation 2), on the logits without a sigmoid.
 
     D: s E (D(x) - b)² + s E (D(G(z)) - a)². G: r E (D(G(z)) - c)².
 
@@ -89,11 +89,11 @@ class LeastSquares(AdversarialLoss):
     b = 1, c = 0. CycleGAN and its successors halve the discriminator's loss alone: s = 0.5, r = 1.
 
     Args:
-        fake_label: a, what D is to give to fakes.
-        real_label: b, what D is to give to real images.
-        generator_label: c, what G would have D give to fakes.
-        discriminator_scale: s, a factor on both terms of D's loss; 1 leaves plain mean squared errors.
-        generator_scale: r, a factor on G's loss; 1 leaves the plain mean squared error.
+        fake_label: a, D's target for fakes.
+        real_label: b, D's target for real images.
+        generator_label: c, G's target for D's logits of fakes.
+        discriminator_scale: s, a factor on both terms of D's loss; 1 gives plain mean squared errors.
+        generator_scale: r, a factor on G's loss; 1 gives the plain mean squared error.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Losses that tell what belongs together from what does not."""
+"""Losses that compare embeddings of matching and of other places."""
 
 import torch
 from torch import Tensor
@@ -8,24 +8,24 @@ from torch.nn import functional as F
 def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tensor:
     """The patchwise InfoNCE of CUT (Park et al. 2020, arXiv 2007.15651, equation 3), a cross-entropy.
 
-    Each query v is to point the way of the key v⁺ of its own place, rather than of the keys v⁻ of the other places of
-    the same image:
+    The target of each query v is the key v⁺ of its own place, and not the keys v⁻ of the other places of the same
+    image:
 
         l(v, v⁺, v⁻) = -log[ exp(v·v⁺/τ) / (exp(v·v⁺/τ) + Σ exp(v·v⁻/τ)) ],   all of length 1
 
     As in the authors' code an embedding x is divided by ‖x‖ + 1e-7 and not by ‖x‖. With their initial weights some
-    embeddings are only about 1e-6 long, and come out a tenth shorter than 1; those of trained networks come out at 1.
-    An embedding of 0 stays 0.
+    embeddings have a length of only about 1e-6, and become a tenth shorter than 1; those of trained networks get length
+    1. An embedding of 0 stays 0.
 
     It is computed in float32 under any mixed precision. Keys get no gradient.
 
     Args:
-        queries: embeddings of places of the image made, (N, P, D).
-        keys: those of the same places of the source image, (N, P, D).
+        queries: embeddings of places of the fake image, (N, P, D).
+        keys: embeddings of the same places of the source image, (N, P, D).
         temperature: τ.
 
     Returns:
-        A scalar, the mean over places and images; log P where all keys are alike.
+        A scalar, the mean over places and images; log P if all keys are equal.
     """
     with torch.autocast(queries.device.type, enabled=False):
         queries, keys = _to_length_one(queries.float()), _to_length_one(keys.detach().float())

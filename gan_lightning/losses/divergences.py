@@ -1,4 +1,4 @@
-"""f-GAN: the discriminator measures an f-divergence from below, the generator makes it small.
+"""f-GAN: the discriminator estimates an f-divergence from below, and the generator minimises it.
 
 Nowozin, Cseke, Tomioka, "f-GAN: Training Generative Neural Samplers using Variational Divergence Minimization", 2016,
 arXiv 1606.00709.
@@ -9,9 +9,9 @@ f*(t) = sup_u (u t - f(u)) gives the bound of equations 4 and 6,
 
     F = E_x[g_f(v(x))] - E_z[f*(g_f(v(G(z))))] <= D_f(p‖q),
 
-an equality where g_f(v) = f'(p/q). D maximises F. G minimises it, or takes the alternative of section 3.2.
+with equality where g_f(v) = f'(p/q). D maximises F. G minimises it, or uses the alternative of section 3.2.
 
-Each class below gives g_f and f*∘g_f of the paper's tables, as functions of v in which nothing cancels.
+Each class below gives g_f and f*∘g_f of the paper's tables, as functions of v without cancellation.
 """
 
 import math
@@ -28,9 +28,10 @@ LARGEST_EXPONENT = 10.0
 
 
 def _within_exp(v: Tensor) -> Tensor:
-    """v, which beyond ±10 goes on as ±(10 + log(1 + |v| - 10)), so that exp of it goes on as a straight line.
+    """Return v, but continue beyond ±10 as ±(10 + log(1 + |v| - 10)), so that exp of it continues as a straight line.
 
-    It increases everywhere: no gradient dies as behind a clamp, and as a critic like any other it keeps to the bound.
+    The function increases everywhere: no gradient vanishes as with a clamp, and the bound still holds for such a
+    critic.
     """
     excess = F.relu(v.abs() - LARGEST_EXPONENT)
     return v.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT) + v.sign() * torch.log1p(excess)
@@ -39,30 +40,30 @@ def _within_exp(v: Tensor) -> Tensor:
 class FDivergence(AdversarialLoss):
     """The saddle-point objective of f-GAN (algorithm 1) for one divergence: D minimises -F, G minimises F."""
 
-    threshold = 0.0  # where g_f(v) = f'(1), its value at p = q (section 3.2)
+    threshold = 0.0  # the logit at which g_f(v) = f'(1), its value at p = q (section 3.2)
 
     @abstractmethod
     def activation(self, logits: Tensor) -> Tensor:
-        """g_f(v)."""
+        """Return g_f(v)."""
 
     @abstractmethod
     def conjugate(self, logits: Tensor) -> Tensor:
-        """f*(g_f(v))."""
+        """Return f*(g_f(v))."""
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """-F: its negative is a lower bound on the divergence."""
+        """Return -F, whose negative is a lower bound on the divergence."""
         return self.conjugate(fake_logits).mean() - self.activation(real_logits).mean()
 
     def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
-        """-E f*(g_f(v(G(z)))), all of F that depends on G."""
+        """Return -E f*(g_f(v(G(z)))), the part of F that depends on G."""
         return -self.conjugate(fake_logits).mean()
 
 
 class AlternativeUpdate(AdversarialLoss):
-    """f-GAN with the generator's step of section 3.2: it raises E g_f(v(G(z))), as the non-saturating game does.
+    """f-GAN with the generator's step of section 3.2: it maximises E g_f(v(G(z))), as the non-saturating game does.
 
     Args:
-        divergence: what D measures.
+        divergence: the divergence that D estimates.
     """
 
     def __init__(self, divergence: FDivergence) -> None:
@@ -168,7 +169,7 @@ class JensenShannon(FDivergence):
 
 
 class GANDivergence(FDivergence):
-    """The first GAN's: `JensenShannon` less 2 log 2, so that f(1) is not 0. D is `Minimax`'s, and so is G.
+    """The first GAN's divergence: `JensenShannon` minus 2 log 2, so that f(1) is not 0. Its losses are `Minimax`'s.
 
     f(u) = u log u - (u + 1) log(u + 1), g_f(v) = -ζ(-v), f*(t) = -log(1 - exp t).
     """

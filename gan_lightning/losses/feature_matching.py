@@ -1,4 +1,4 @@
-"""Feature matching: the generator is to give the mean features of real images, whatever the discriminator's verdict."""
+"""Feature matching: the generator's mean features should equal those of real images."""
 
 from torch import Tensor
 
@@ -13,6 +13,6 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     Returns:
         A scalar.
 
-    NOTE: the authors' MNIST code takes the mean over features instead of the sum, which is this divided by F.
+    NOTE: the authors' MNIST code takes the mean over features instead of the sum: this value divided by F.
     """
     return (real.float().mean(dim=0) - fake.float().mean(dim=0)).square().sum()

@@ -1,4 +1,4 @@
-"""How much of a generator's latents can be read from its images: the variational bound of InfoGAN.
+"""The information about a generator's latents in its images: the variational bound of InfoGAN.
 
 Chen, Duan, Houthooft, Schulman, Sutskever, Abbeel, 2016, arXiv 1606.03657, equation 5.
 """
@@ -9,25 +9,25 @@ from torch import Tensor
 
 
 def categorical_information(logits: Tensor, category: Tensor) -> Tensor:
-    """E[log Q(c|x)] + H(c) of a category c that is drawn uniformly, in nats: at most log K.
+    """Return E[log Q(c|x)] + H(c) of a category c that is drawn uniformly, in nats: at most log K.
 
     Args:
-        logits: Q's, (N, K).
-        category: c as one-hot vectors, (N, K).
+            logits: logits of Q, (N, K).
+            category: c as one-hot vectors, (N, K).
 
-    Returns:
-        A scalar; 0 for a Q that has learnt nothing.
+        Returns:
+            A scalar; 0 if Q has learnt nothing.
     """
     return (category * logits.log_softmax(dim=1)).sum(1).mean() + math.log(logits.shape[1])
 
 
 def continuous_information(means: Tensor, codes: Tensor) -> Tensor:
-    """E[log Q(c|x)] + H(c) of codes c that are uniform on [-1, 1], with Gaussians of variance 1 for Q, in nats.
+    """Return E[log Q(c|x)] + H(c) of codes c uniform on [-1, 1], with Gaussians of variance 1 for Q, in nats.
 
     With this variance, that of the authors' code, the bound is loose: at most -0.23 nats a code.
 
     Args:
-        means: Q's, (N, C).
+        means: means of Q, (N, C).
         codes: c, (N, C).
 
     Returns:
@@ -38,7 +38,7 @@ def continuous_information(means: Tensor, codes: Tensor) -> Tensor:
 
 
 def mutual_information(read: Tensor, category: Tensor, continuous: Tensor) -> dict[str, Tensor]:
-    """The bounds of both kinds of codes, by name; of a kind without codes there is none.
+    """Return the bounds of both kinds of codes, by name; a kind without codes has no entry.
 
     Args:
         read: Q's logits of the categories and means of the continuous codes, (N, K + C).

@@ -1,7 +1,7 @@
-"""How probable a decoder finds an image: the reconstruction terms of autoencoders.
+"""The likelihood of an image under a decoder: the reconstruction terms of autoencoders.
 
-Both are sums over an image's values, as log p(x|z) is, so that they stand in the right proportion to the divergence of
-the latents, which is a sum over components; a mean over pixels would weigh it hundreds of times too heavily.
+Both are sums over an image's values, as log p(x|z) is. They therefore have the right proportion to the divergence of
+the latents, which is a sum over components. A mean over pixels would give the divergence hundreds of times the weight.
 """
 
 import inspect
@@ -16,14 +16,14 @@ from gan_lightning.recording import Recorded
 
 
 class Likelihood(Recorded, ABC):
-    """p(x|z), given by a decoder of z."""
+    """The likelihood p(x|z) of a decoder of z."""
 
     @abstractmethod
-    def surprise(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:
-        """-log p(x|z) of each image, in nats.
+    def negative_log_likelihood(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:
+        """Return -log p(x|z) of each image, in nats.
 
         Args:
-            decoder: from latents (N, L) to images.
+            decoder: maps latents (N, L) to images.
             z: the latents, (N, L).
             images: x, (N, C, H, W) in [-1, 1].
 
@@ -33,19 +33,18 @@ class Likelihood(Recorded, ABC):
 
 
 class Bernoulli(Likelihood):
-    """Each pixel is white or black by chance; -log p(x|z) is the cross-entropy of pixels in [0, 1].
+    """Pixels that are white with a probability, and else black; -log p(x|z) is the cross-entropy of pixels in [0, 1].
 
-    Of grey pixels, which are neither, it is no probability, but the loss that is used for digits since Kingma & Welling
-    (2013, arXiv 1312.6114, appendix C.1). The decoder is called as `decoder(z, as_logits=True)`, as `VAEDecoder`
-    can be.
+    For grey pixels this is not a probability, but it is the usual loss for digits since Kingma & Welling (2013, arXiv
+    1312.6114, appendix C.1). The decoder is called as `decoder(z, as_logits=True)`, which `VAEDecoder` supports.
     """
 
-    def surprise(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:
-        """-Σ [x log p + (1 - x) log(1 - p)] over an image's values."""
+    def negative_log_likelihood(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:
+        """Return -Σ [x log p + (1 - x) log(1 - p)] over an image's values."""
         if "as_logits" not in inspect.signature(decoder.forward).parameters:
             raise TypeError(
-                f"the decoder {type(decoder).__name__} does not give logits (by an argument `as_logits`), which a "
-                "Bernoulli likelihood asks for: choose the Gaussian one (model.init_args.likelihood), or a decoder "
+                f"the decoder {type(decoder).__name__} does not return logits (by an argument `as_logits`), which a "
+                "Bernoulli likelihood needs: choose the Gaussian one (model.init_args.likelihood), or a decoder "
                 "such as VAEDecoder"
             )
         logits = decoder(z, as_logits=True).float()
@@ -53,16 +52,17 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Each value is normal around the decoder's, all with the same deviation.
+    """Values that are normal around the decoder's values, with one standard deviation.
 
     Args:
-        std: that deviation, in the units of images in [-1, 1]: the smaller, the more the reconstruction counts.
+        std: the standard deviation, in the units of images in [-1, 1]. The smaller it is, the more the reconstruction
+            counts.
     """
 
     def __init__(self, std: PositiveFloat = 1.0) -> None:
         self.std = std
 
-    def surprise(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:
-        """Σ [(x - x̃)² / 2σ² + log σ √2π] over an image's values."""
+    def negative_log_likelihood(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:
+        """Return Σ [(x - x̃)² / 2σ² + log σ √2π] over an image's values."""
         squares = (images - decoder(z).float()).square() / (2 * self.std**2)
         return (squares + math.log(self.std * math.sqrt(2 * math.pi))).flatten(1).sum(1)

@@ -1,4 +1,4 @@
-"""Losses between images and those that they should be: in pixels, or in what a fixed network sees in them."""
+"""Losses between images and their targets: in pixels, or in the features of a fixed network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,27 +16,30 @@ from gan_lightning.recording import Recorded
 Distance = Literal["l1", "mse"]
 
 DISTANCES: dict[Distance, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1_loss, "mse": mse_loss}
-"""Means over all values, of their absolute or of their squared differences."""
+"""Means over all values: of the absolute differences ("l1") or of the squared differences ("mse")."""
 
-# ImageNet's, in units of [-1, 1]
+# the mean and deviation of ImageNet, in units of [-1, 1]
 _MEAN = [2 * mean - 1 for mean in (0.485, 0.456, 0.406)]
 _STD = [2 * std for std in (0.229, 0.224, 0.225)]
 
 
 class PerceptualLoss(Recorded, nn.Module, ABC):
-    """Over some layers φ_l of a network, the weighted sum of the distances between the features of two images.
+    """The weighted sum, over some layers φ_l of a network, of the distances between the features of two images.
 
         Σ_l w_l d(φ_l(x), φ_l(y))
 
-    After Johnson, Alahi, Fei-Fei 2016 (arXiv 1603.08155), equation 2. Features are compared as they are; see
-    `gan_lightning.metrics.PerceptualDistance` for features of unit length, which measure and do not train.
+    After Johnson, Alahi, Fei-Fei 2016 (arXiv 1603.08155), equation 2. Features are not normalised; see
+    `gan_lightning.metrics.PerceptualDistance` for a measure with features of unit length, which is not a loss.
 
-    The network is no part of a model that holds this loss: not of its checkpoint, its optimizers or its parameters. It
-    is loaded when it is first needed, so that who only uses a trained model needs no file of its weights.
+    The network is not a part of a model that holds this loss: it is not in its checkpoint, optimizers or parameters. It
+    is loaded when it is first needed, so that the use of a trained model needs no file of its weights.
 
     Args:
         layers: the weight w of each layer, by its name. Positive.
         distance: d, "l1" or "mse": the mean of absolute or of squared differences.
+
+    Raises:
+        ValueError: there are no layers, or a weight is not positive.
     """
 
     def __init__(self, layers: Mapping[str, NonNegativeFloat], distance: Distance) -> None:
@@ -45,46 +48,47 @@ class PerceptualLoss(Recorded, nn.Module, ABC):
             raise ValueError(f"a perceptual loss compares layers by positive weights, not {dict(layers)}: name some")
         self.layers = dict(layers)
         self.distance = distance
-        self._loaded: list[LayerFeatures] = []  # out of sight of nn.Module
+        self._loaded: list[LayerFeatures] = []  # a list, so that nn.Module does not register it
 
     @abstractmethod
     def make_features(self) -> LayerFeatures:
-        """The network, cut down to the layers."""
+        """Return the network up to the last of the layers."""
 
     def load(self) -> None:
-        """Load the network, if that has not happened yet.
+        """Load the network, unless it is loaded already.
 
         Raises:
-            FileNotFoundError: where there are no weights for it; the message says what to do.
-            ValueError: where it has no such layer.
+            FileNotFoundError: there are no weights for it; the message says what to do.
+            ValueError: it has no such layer.
         """
         if not self._loaded:
             self._loaded.append(self.make_features())
 
-    def forward(self, made: Tensor, wanted: Tensor) -> Tensor:
-        """The loss, a float32 scalar, of images float (N, C, H, W) in [-1, 1]; only those made get a gradient."""
+    def forward(self, fake: Tensor, target: Tensor) -> Tensor:
+        """Return the loss, a float32 scalar, of images float (N, C, H, W) in [-1, 1]; only `fake` gets a gradient."""
         self.load()
-        features = self._loaded[0].to(made.device)
+        features = self._loaded[0].to(fake.device)
         with torch.no_grad():
-            targets = features(wanted)
+            targets = features(target)
         distance = DISTANCES[self.distance]
         return torch.stack(
             [
-                weight * distance(values.float(), target.float())
-                for weight, values, target in zip(self.layers.values(), features(made), targets, strict=True)
+                weight * distance(values.float(), wanted.float())
+                for weight, values, wanted in zip(self.layers.values(), features(fake), targets, strict=True)
             ]
         ).sum()
 
 
 class FeatureLoss(PerceptualLoss):
-    """A perceptual loss in any network, which brings its own weights when it is built: no checkpoint keeps them.
+    """A perceptual loss in any network, which must have its weights when it is given. No checkpoint keeps them.
 
     Args:
-        network: from float images (N, 3, H, W) to whatever; it has to be traceable by torch.fx, as torchvision's are.
+        network: maps float images (N, 3, H, W) to any output; torch.fx must be able to trace it, as it can
+            torchvision's.
         layers: the weight w of each layer, by its name in `torchvision.models.feature_extraction.get_graph_node_names`.
         distance: "l1" or "mse".
-        mean: of each channel, in units of the range [-1, 1]: the network sees (images - mean) / std.
-        std: likewise.
+        mean: mean of each channel, in units of the range [-1, 1]: the network sees (images - mean) / std.
+        std: standard deviation of each channel, in the same units.
         smallest: height and width in pixels that the network needs.
     """
 
@@ -98,16 +102,16 @@ class FeatureLoss(PerceptualLoss):
         smallest: PositiveInt = 1,
     ) -> None:
         super().__init__(layers, distance)
-        self._network = [network]  # out of sight of nn.Module
+        self._network = [network]  # a list, so that nn.Module does not register it
         self.mean, self.std, self.smallest = mean, std, smallest
 
     def make_features(self) -> LayerFeatures:
-        """The network, cut down to the layers."""
+        """Return the network up to the last of the layers."""
         return LayerFeatures(self._network[0], list(self.layers), self.mean, self.std, self.smallest)
 
 
 class VGG19Loss(PerceptualLoss):
-    """A perceptual loss in torchvision's VGG19, which sees images with ImageNet's mean and deviation.
+    """A perceptual loss in torchvision's VGG19, on images normalised by ImageNet's mean and deviation.
 
     Layers are named as in the papers: "conv5_4" is the fourth convolution after the fourth pooling, before its ReLU;
     "relu5_4" is after it; "pool1" to "pool5" are the poolings.
@@ -115,9 +119,9 @@ class VGG19Loss(PerceptualLoss):
     Args:
         layers: the weight w of each layer, by its name.
         distance: "l1" or "mse".
-        weights: torchvision's file of weights (548 MB). None: the file that the environment variable
+        weights: torchvision's file of weights (548 MB). None = the file that the environment variable
             GAN_LIGHTNING_VGG19 names, else the one in torch hub's folder of checkpoints, where torchvision keeps it.
-        download: when no file is found, fetch it into torch hub's folder.
+        download: download the file into torch hub's folder if none is found.
     """
 
     def __init__(
@@ -134,11 +138,11 @@ class VGG19Loss(PerceptualLoss):
         self.weights, self.download = weights, download
 
     def make_features(self) -> LayerFeatures:
-        """The network, cut down to the layers.
+        """Return the network up to the last of the layers.
 
         Raises:
-            FileNotFoundError: where there is no file of weights.
-            ValueError: where the file does not hold VGG19's weights.
+            FileNotFoundError: there is no file of weights.
+            ValueError: the file does not hold VGG19's weights.
         """
         network = pretrained_convolutions("vgg19", self.weights, self.download)
         indices = [_vgg19_layers()[name] for name in self.layers]
@@ -147,7 +151,7 @@ class VGG19Loss(PerceptualLoss):
 
 
 def _vgg19_layers() -> dict[str, int]:
-    """The index of each layer in torchvision's `vgg19().features`, by its name in the papers."""
+    """Return the index of each layer in torchvision's `vgg19().features`, by its name in the papers."""
     names = []
     for block, convolutions in enumerate((2, 2, 4, 4, 4), start=1):
         for number in range(1, convolutions + 1):

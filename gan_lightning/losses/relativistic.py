@@ -1,6 +1,6 @@
-"""Relativistic losses: a logit says nothing alone, but how much more real one image looks than another.
+"""Relativistic losses: D estimates how much more real one image looks than another, not whether one is real.
 
-Both players see both kinds of images: G's loss also falls where D takes real images for less real, so that it asks for
+Both players use both kinds of images. G's loss also falls if D takes real images for less real, and therefore needs
 their logits.
 """
 
@@ -15,21 +15,21 @@ from gan_lightning.losses.adversarial import AdversarialLoss, NonSaturating
 class RelativisticAverage(AdversarialLoss):
     """Relativistic average GAN (Jolicoeur-Martineau, 2018, arXiv 1807.00734).
 
-    Any game's loss of D, L(real, fake), played on logits relative to the mean logit of the other side,
+    It applies any game's loss of D, L(real, fake), to logits relative to the mean logit of the other side,
     D̃(x) = D(x) - E D(G(z)) and D̃(G(z)) = D(G(z)) - E D(x):
 
     D: L(D̃(x), D̃(G(z))). G: L(D̃(G(z)), D̃(x)), the same with the sides swapped.
 
     Args:
-        game: the one whose loss of D is L, of which G's is not used: `NonSaturating` (the paper's RaSGAN), `Hinge`
-            (RaHingeGAN), or `LeastSquares` with fake_label -1 and real_label 1 (RaLSGAN; its discriminator_scale is 1
+        game: the game whose loss of D is L; its loss of G is not used. `NonSaturating` is the paper's RaSGAN, `Hinge`
+            is RaHingeGAN, and `LeastSquares` with fake_label -1 and real_label 1 is RaLSGAN (with discriminator_scale 1
             in the paper). None = `NonSaturating`.
 
-    Means are over all logits of the batch (of its part, on several processes or with `accumulate`), and let the
-    gradient through.
+    Means are over all logits of the batch (of a part of it, with several processes or `accumulate`), and the gradient
+    flows through them.
 
-    NOTE: the authors' code halves both players' losses; here, as in the paper, they are not halved, which Adam cannot
-        tell apart.
+    NOTE: the authors' code halves both players' losses. Here they are not halved, as in the paper; Adam makes the same
+        steps for both.
     """
 
     def __init__(self, game: AdversarialLoss | None = None) -> None:
@@ -45,10 +45,10 @@ class RelativisticAverage(AdversarialLoss):
 
 
 class RelativisticPairing(AdversarialLoss):
-    """Relativistic pairing GAN (Jolicoeur-Martineau, 2018, arXiv 1807.00734), as R3GAN plays it.
+    """Relativistic pairing GAN (Jolicoeur-Martineau, 2018, arXiv 1807.00734), as used by R3GAN.
 
     Huang, Gokaslan, Kuleshov, Tompkin, "The GAN is dead; long live the GAN! A Modern GAN Baseline", 2025,
-    arXiv 2501.05441, section 2. Each real image meets one fake, so that there are as many of both.
+    arXiv 2501.05441, section 2. Each real image is compared with one fake, so that both numbers must be equal.
 
     D: E ζ(-(D(x) - D(G(z)))). G: E ζ(-(D(G(z)) - D(x))).
     """

@@ -1,4 +1,4 @@
-"""Cross-entropy of a class for every pixel, with the U-Net's weights.
+"""Cross-entropy of a class for every pixel, with the U-Net's weights of borders.
 
 Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015, arXiv 1505.04597,
 section 3.
@@ -19,18 +19,18 @@ from gan_lightning.recording import Recorded
 
 
 def border_weights(cells: Tensor, weight: float = 10.0, sigma: float = 5.0) -> Tensor:
-    """The second term of equation 2: weight · exp(-(d1 + d2)² / (2 sigma²)), large in narrow gaps between two cells.
+    """Return the second term of equation 2: weight · exp(-(d1 + d2)² / (2 sigma²)), large in narrow gaps between cells.
 
     d1 and d2 are the distances, in pixels, of a pixel outside of all cells to the nearest cell and the second nearest.
     A cell is a connected area (4 neighbours). It is computed on the CPU.
 
-    NOTE: pixels inside of cells, of which the paper does not say more, have no such term.
-    NOTE: cells further away than 5 sigma are not looked for: they would add less than weight · 4e-6.
+    NOTE: pixels inside of cells have no such term; the paper does not mention them.
+    NOTE: cells further away than 5 sigma are ignored: they would add less than weight · 4e-6.
 
     Args:
-        cells: bool (N, H, W), where cells are.
-        weight: w0, the largest that it can get.
-        sigma: in pixels.
+        cells: bool (N, H, W), True inside cells.
+        weight: w0, the largest possible value.
+        sigma: width of the borders, in pixels.
 
     Returns:
         float32 (N, H, W), on the device of `cells`.
@@ -51,16 +51,16 @@ def border_weights(cells: Tensor, weight: float = 10.0, sigma: float = 5.0) -> T
 
 
 class PixelCrossEntropy(Recorded):
-    """Mean over pixels of w(x) · -log p(x), p the softmax of the true class's logit and w = w_c + `border_weights`.
+    """The mean over pixels of w(x) · -log p(x), p the softmax of the true class's logit and w = w_c + `border_weights`.
 
-    It is a mean, and not divided by the sum of the weights: heavier pixels make the loss larger.
+    The mean is not divided by the sum of the weights: heavier pixels make the loss larger.
 
     Args:
-        class_weights: w_c of each class, in their order; the paper balances the classes' frequencies in the training
+        class_weights: w_c of each class, in their order. The paper balances the classes' frequencies in the training
             set. None = 1 for all.
         border_weight: w0. 10 in the paper; 0 turns the term off.
-        border_sigma: of the same, in pixels.
-        cell_class: the class whose connected areas are the cells that borders divide.
+        border_sigma: sigma of the border weights, in pixels.
+        cell_class: the class whose connected areas are the cells.
     """
 
     def __init__(
@@ -76,7 +76,11 @@ class PixelCrossEntropy(Recorded):
         self.cell_class = cell_class
 
     def __call__(self, logits: Tensor, classes: Tensor) -> Tensor:
-        """The loss of logits (N, K, h, w) of the middle of images whose pixels are of `classes`, int64 (N, H, W)."""
+        """Return the loss of logits (N, K, h, w) for the middle of images with `classes`, int64 (N, H, W).
+
+        Raises:
+            ValueError: the numbers of class_weights and of classes differ.
+        """
         if self.class_weights is not None and len(self.class_weights) != logits.shape[1]:
             raise ValueError(
                 f"there are {len(self.class_weights)} class_weights and {logits.shape[1]} classes: give one for each"
@@ -85,7 +89,7 @@ class PixelCrossEntropy(Recorded):
         true = center_crop(classes, middle)
         each = self.class_weights or [1.0] * logits.shape[1]
         weights = torch.tensor(each, device=logits.device)[true]
-        if self.border_weight:  # of whole images: a cell beyond the middle has a border too
+        if self.border_weight:  # computed on whole images, since cells beyond the middle have borders too
             borders = border_weights(classes == self.cell_class, self.border_weight, self.border_sigma)
             weights = weights + center_crop(borders, middle)
         return (weights * F.cross_entropy(logits.float(), true, reduction="none")).mean()

@@ -1,4 +1,4 @@
-"""An adversarial loss of which the generator minimises a part only, or nothing."""
+"""An adversarial loss with a weight on the generator's side."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from gan_lightning.ranges import NonNegativeFloat
 
 
 class WeightedGenerator(AdversarialLoss):
-    """Another loss, with a weight on the generator's side.
+    """Another adversarial loss, with a weight on the generator's side.
 
-    With weight 0 the generator learns from the model's other terms alone, such as feature matching, which Salimans et
-    al. (2016, arXiv 1606.03498, section 3.1) put in the place of the adversarial term.
+    With weight 0 the generator learns only from the model's other terms, such as feature matching. Salimans et al.
+    (2016, arXiv 1606.03498, section 3.1) replace the adversarial term by it.
 
     Args:
-        loss: the loss; the discriminator's side stays as it is.
+        loss: the loss; the discriminator's side stays unchanged.
         weight: factor on the generator's side.
     """
 
@@ -25,13 +25,13 @@ class WeightedGenerator(AdversarialLoss):
 
     @property
     def threshold(self) -> float | None:  # type: ignore[override]
-        """The other loss's."""
+        """The threshold of the other loss."""
         return self.loss.threshold
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """The other loss's."""
+        """Return the other loss's value."""
         return self.loss.discriminator(real_logits, fake_logits)
 
     def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
-        """The other loss's, times the weight."""
+        """Return the other loss's value times the weight."""
         return self.weight * self.loss.generator(fake_logits, real_logits)

@@ -1,4 +1,4 @@
-"""What all metrics here have in common: they are fed features, and keep the real ones while the generator learns."""
+"""Base classes of all metrics. They receive features or images, and keep the real ones while the generator learns."""
 
 import contextlib
 import copy
@@ -16,7 +16,7 @@ from gan_lightning.extractors.base import Features
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Recorded
 
-_DTYPES = (torch.float32, torch.float64, torch.uint8, torch.int64)  # of what is gathered in lists
+_DTYPES = (torch.float32, torch.float64, torch.uint8, torch.int64)  # of states that are gathered as lists
 
 
 class TooFewSamplesError(ValueError):
@@ -24,11 +24,10 @@ class TooFewSamplesError(ValueError):
 
 
 class EvaluationMetric(Recorded, Metric):
-    """Base of all metrics here. The states of real images are named `real_...`, those of generated ones `fake_...`.
+    """Base of all metrics. The states of real images are named `real_...`, those of generated ones `fake_...`.
 
-    Ranks may hold different numbers of images; `compute` gathers them. Real and generated images are taken in the order
-    of ranks, then of updates: what a metric draws (subsets, splits, pairs) depends on that order, what it measures does
-    not.
+    Ranks may hold different numbers of images; `compute` gathers them. Images are ordered by ranks, then by updates.
+    The random draws of a metric (subsets, splits, pairs) depend on that order; the measured quantity does not.
     """
 
     is_differentiable = False
@@ -38,20 +37,20 @@ class EvaluationMetric(Recorded, Metric):
         super().__init__(dist_sync_fn=_gather, **kwargs)
 
     def __getnewargs__(self) -> tuple[()]:
-        return ()  # a copy is made empty and then filled; torchmetrics has it constructed from its name's letters
+        return ()  # a copy is made empty and then filled; torchmetrics would construct it from the letters of its name
 
     def compute(self) -> dict[str, Tensor]:
-        """The metric's values by the names they are logged under, each a float64 scalar, finite.
+        """Return the metric's values by the names they are logged under, each a finite float64 scalar.
 
         Raises:
-            TooFewSamplesError: where it cannot be computed from as few images.
+            TooFewSamplesError: the number of images is too small.
         """
         raise NotImplementedError
 
     def reset(self, keep_real: bool = False) -> None:
-        """Forget the images seen; with `keep_real` only the generated ones."""
-        with contextlib.suppress(TorchMetricsUserError):  # of a metric that holds this process's state alone
-            self.unsync()  # `compute` has raised: torchmetrics still holds what it gathered from all processes
+        """Forget all images, or with `keep_real` only the generated ones."""
+        with contextlib.suppress(TorchMetricsUserError):  # raised if the metric holds only this process's state
+            self.unsync()  # after an error in `compute`, torchmetrics still holds the states of all processes
         kept = {name: copy.copy(state) for name, state in self.metric_state.items() if name.startswith("real_")}
         super().reset()
         if keep_real:
@@ -67,7 +66,7 @@ class EvaluationMetric(Recorded, Metric):
 
 
 class FeatureMetric(EvaluationMetric):
-    """Base of the metrics that are fed features.
+    """Base of the metrics that are computed from features.
 
     Args:
         num_features: width d of the extractor's features.
@@ -78,14 +77,14 @@ class FeatureMetric(EvaluationMetric):
         self.num_features = num_features
 
     def update(self, features: Features, real: bool) -> None:
-        """Take in what is known of some images, real or generated (`real=False`): features, and classes if any."""
+        """Add the features of some images, real or generated (`real=False`), with their classes if known."""
         raise NotImplementedError
 
     def check(self, features: Tensor | None, width: int | None = None) -> Tensor:
-        """`features` (N, `width` or any), when the metric can use them.
+        """Return `features` (N, `width` or any) if the metric can use them.
 
         Raises:
-            ValueError: where they are missing, of another width, or not finite.
+            ValueError: the features are missing, of another width, or not finite.
         """
         name = type(self).__name__
         if features is None:
@@ -100,28 +99,28 @@ class FeatureMetric(EvaluationMetric):
 
 
 class ImageMetric(EvaluationMetric):
-    """Base of the metrics that look at the images themselves."""
+    """Base of the metrics that are computed from the images themselves."""
 
     def update(self, images: Tensor, real: bool) -> None:
-        """Take in some images, uint8 (N, C, H, W), real or generated (`real=False`)."""
+        """Add some images, uint8 (N, C, H, W), real or generated (`real=False`)."""
         raise NotImplementedError
 
 
 class LabelledImageMetric(ImageMetric):
-    """Base of the metrics that look at the images themselves and at their classes."""
+    """Base of the metrics that are computed from the images themselves and their classes."""
 
     def update(self, images: Tensor, real: bool, labels: Tensor | None = None) -> None:
-        """Take in some images, uint8 (N, C, H, W), real or generated, and their classes, int64 (N,), where known."""
+        """Add some images, uint8 (N, C, H, W), real or generated, with their classes, int64 (N,), if known."""
         raise NotImplementedError
 
 
 class PairMetric(EvaluationMetric):
-    """Base of the metrics that compare each generated image with the one that it should be: the mean over pairs.
+    """Base of the metrics that compare each generated image with its target: the mean over pairs.
 
     Only sums are kept: memory does not grow with the number of images, and ranks agree exactly.
 
     Args:
-        name: that the value is logged under.
+        name: the name that the value is logged under.
     """
 
     fake_sum: Tensor
@@ -133,53 +132,53 @@ class PairMetric(EvaluationMetric):
         self.add_state("fake_sum", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("fake_pairs", torch.tensor(0), dist_reduce_fx="sum")
 
-    def measure(self, made: Tensor, wanted: Tensor) -> Tensor:
-        """The value of each pair (N,), of images uint8 (N, C, H, W)."""
+    def measure(self, fake: Tensor, target: Tensor) -> Tensor:
+        """Return the value of each pair (N,), for images uint8 (N, C, H, W)."""
         raise NotImplementedError
 
-    def update(self, made: Tensor, wanted: Tensor) -> None:
-        """Take in some generated images and those that they should be, uint8 (N, C, H, W), in the same order.
+    def update(self, fake: Tensor, target: Tensor) -> None:
+        """Add some generated images and their targets, both uint8 (N, C, H, W), in the same order.
 
         Raises:
-            TypeError: for images of another kind.
-            ValueError: where the two differ in number, height or width.
+            TypeError: the images are not uint8 (N, C, H, W).
+            ValueError: the two differ in number, height or width.
         """
         name = type(self).__name__
-        for images in made, wanted:
+        for images in fake, target:
             if images.dtype != torch.uint8 or images.ndim != 4:
                 raise TypeError(
                     f"{name} takes uint8 images (N, C, H, W), not {images.dtype} {tuple(images.shape)}: convert float "
                     "images in [-1, 1] by gan_lightning.data.images.to_uint8"
                 )
-        if (len(made), *made.shape[2:]) != (len(wanted), *wanted.shape[2:]):
+        if (len(fake), *fake.shape[2:]) != (len(target), *target.shape[2:]):
             raise ValueError(
-                f"{name} compares pairs of images, and was given {tuple(made.shape)} to hold against "
-                f"{tuple(wanted.shape)}: their number, heights and widths must be equal"
+                f"{name} compares pairs of images, and was given {tuple(fake.shape)} to compare with "
+                f"{tuple(target.shape)}: their number, heights and widths must be equal"
             )
-        if len(made):
-            self.fake_sum = self.fake_sum + self.measure(made, wanted).double().sum()
-            self.fake_pairs = self.fake_pairs + len(made)
+        if len(fake):
+            self.fake_sum = self.fake_sum + self.measure(fake, target).double().sum()
+            self.fake_pairs = self.fake_pairs + len(fake)
 
     def compute(self) -> dict[str, Tensor]:
-        """The mean over pairs.
+        """Return the mean over pairs.
 
         Raises:
-            TooFewSamplesError: where there is no pair.
+            TooFewSamplesError: there is no pair.
         """
         self.require(int(self.fake_pairs), 1, "a pair")
         return {self.name: self.fake_sum / self.fake_pairs}
 
 
 class GeneratorMetric(EvaluationMetric):
-    """Base of the metrics that probe the generator itself, with latents of their own."""
+    """Base of the metrics that measure the generator itself, with their own latents."""
 
     def update(self, sampler: Any) -> None:
-        """Probe a model's `gan_lightning.inference.Sampler`; each rank does its share."""
+        """Measure a model's `gan_lightning.inference.Sampler`; each rank does its share."""
         raise NotImplementedError
 
 
 class PooledFeatureMetric(FeatureMetric):
-    """Base of the metrics that compare the two sets image by image: it keeps both, float32 (N, d)."""
+    """Base of the metrics that compare the two sets image by image. It keeps both, float32 (N, d)."""
 
     real_features: list[Tensor]
     fake_features: list[Tensor]
@@ -194,7 +193,7 @@ class PooledFeatureMetric(FeatureMetric):
         (self.real_features if real else self.fake_features).append(self.check(features.pooled, self.num_features))
 
     def kept(self, needed: int, why: str) -> tuple[Tensor, Tensor]:
-        """Real (N, d) and fake (M, d) features as they were given, at least `needed` of each."""
+        """Return the real (N, d) and fake (M, d) features, at least `needed` of each."""
         none = torch.empty(0, self.num_features)
         real, fake = (dim_zero_cat(kept) if len(kept) else none for kept in (self.real_features, self.fake_features))
         self.require(min(len(real), len(fake)), needed, why)
@@ -202,7 +201,7 @@ class PooledFeatureMetric(FeatureMetric):
 
 
 def _gather(state: Tensor, group: ProcessGroup | None) -> list[Tensor]:
-    """torchmetrics' gather, in which a rank without any image takes part: its state knows neither dtype nor shape."""
+    """Gather as torchmetrics does, and also from ranks without images, which lack the state's dtype and shape."""
     if state.ndim == 0:
         return gather_all_tensors(state, group)
     known: list[Any] = [_DTYPES.index(state.dtype), state.ndim, *state.shape[1:]] if len(state) else []

@@ -1,4 +1,4 @@
-"""Classification accuracy score: what a classifier learns from generated images, and how well it does on real ones."""
+"""Classification accuracy score: train a classifier on generated images, and test it on real ones."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,13 @@ from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 0.05
-EVALUATED = 500  # images at a time, when the classifier is tested
+EVALUATED = 500  # number of images at a time in the test of the classifier
 
 
 class SmallClassifier(nn.Sequential):
     """Four 3x3 convolutions with batch norm, the last three of stride 2, and a linear layer on averages over quarters.
 
-    From images (N, `channels`, H, W), 8 pixels a side or larger and meant for up to 64, to logits (N, `classes`).
+    Maps images (N, `channels`, H, W) with sides of at least 8 pixels, best up to 64, to logits (N, `classes`).
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -33,20 +33,21 @@ class SmallClassifier(nn.Sequential):
 class ClassificationAccuracy(PooledImageMetric):
     """CAS, Ravuri and Vinyals 2019 (1905.10887): accuracy on real images of a classifier that saw only generated ones.
 
-    In [0, 1], higher is better; chance is 1 / number of classes. Half of the real images of each class, a random
-    choice, is the test set. What a classifier reaches that was trained on the other half is given beside it: the gap is
-    what the generator is short of. Both train by one recipe on equally many images (the larger set is cut by a random
-    choice), always from the same initial weights: AdamW, one learning-rate cycle up to 0.005, weight decay 0.05, no
-    augmentation, float32. The test set has no part in it.
+    In [0, 1], higher is better; chance is 1 / number of classes. The test set is a random half of the real images of
+    each class. For comparison, a second classifier is trained on the other half: the difference is the generator's
+    deficit. Both are trained by one recipe on equally many images (a random subset of the larger set), from the same
+    initial
+    weights: AdamW, one learning-rate cycle up to 0.005, weight decay 0.05, no augmentation, float32. The test set does
+    not affect the training.
 
-    NOTE: the publication's ResNet-50 takes days; numbers by another network or recipe compare only among themselves.
-    Under DDP each rank trains the same classifiers on the images of all.
+    NOTE: the publication's ResNet-50 takes days; numbers by another network or recipe only compare among themselves.
+    Under DDP each rank trains the same classifiers on the images of all ranks.
 
     Args:
-        network: makes a classifier for so many channels and classes, from float images in [-1, 1] to logits (N, K).
-        epochs: passes over the training images.
-        batch_size: of training.
-        seed: of the choices, the initial weights and the order of images; no global generator is touched.
+        network: makes a classifier for numbers of channels and classes, from float images in [-1, 1] to logits (N, K).
+        epochs: number of passes over the training images.
+        batch_size: batch size of the training.
+        seed: seed of the subsets, the initial weights and the order of images. Global generators are not used.
     """
 
     def __init__(
@@ -63,40 +64,42 @@ class ClassificationAccuracy(PooledImageMetric):
         self.seed = seed
 
     def compute(self) -> dict[str, Tensor]:
-        """`{"cas": ..., "cas_worst_class": ..., "cas_real": ...}`: accuracy of the classifier of generated images, in
-        the class that it knows least, and of the classifier of real ones.
+        """Return `{"cas": ..., "cas_worst_class": ..., "cas_real": ...}`.
+
+        These are the accuracy of the classifier of generated images, its accuracy in its worst class, and the accuracy
+        of the classifier of real images.
 
         Raises:
-            TooFewSamplesError: where a class has fewer than two real images.
-            ValueError: where images have no classes, or all the same; or a network gives NaN.
+            TooFewSamplesError: a class has fewer than two real images.
+            ValueError: images have no classes, or all the same one; or a network returns NaN.
         """
-        real, fake = self.sets(2, "a classifier needs classes to tell apart")
+        real, fake = self.sets(2, "a classifier needs two classes")
         real_labels, fake_labels = _classes(real, "real"), _classes(fake, "generated")
         counts = real_labels.bincount()
-        self.require(int(counts[counts > 0].min()), 2, "of each class, to train on and to test on")
+        self.require(int(counts[counts > 0].min()), 2, "of each class, for training and test")
         random = torch.Generator().manual_seed(self.seed)
         train, test = _halves(real_labels, random)
         count = min(len(train), len(fake.images))
         classes = int(torch.cat((real_labels, fake_labels)).max()) + 1
         tested = real_labels[test]
 
-        def right(images: Tensor, labels: Tensor) -> Tensor:
-            """Which of the test images a classifier gets right that was trained on some of these."""
+        def correct(images: Tensor, labels: Tensor) -> Tensor:
+            """Return which test images a classifier predicts correctly after training on a subset of these images."""
             chosen = torch.randperm(len(images), generator=random)[:count].to(images.device)
             predicted = self._predict(images[chosen], labels[chosen], real.images[test], classes)
             return (predicted == tested).double()
 
-        by_fake = right(fake.images, fake_labels)
-        by_real = right(real.images[train], real_labels[train])
+        by_fake = correct(fake.images, fake_labels)
+        by_real = correct(real.images[train], real_labels[train])
         worst = torch.stack([by_fake[tested == label].mean() for label in tested.unique()]).min()
         return {"cas": by_fake.mean(), "cas_worst_class": worst, "cas_real": by_real.mean()}
 
     def _predict(self, images: Tensor, labels: Tensor, tested: Tensor, classes: int) -> Tensor:
-        """The classes of the tested images, says a classifier trained on the images and their labels."""
+        """Return the classes of the tested images as predicted by a classifier trained on the images and labels."""
         size = min(self.batch_size, len(images))
         steps = len(images) // size
         with (
-            torch.inference_mode(False),  # whose tensors no training could use: those indexed below are copies
+            torch.inference_mode(False),  # training needs ordinary tensors: those indexed below are copies
             torch.enable_grad(),
             torch.autocast(images.device.type, enabled=False),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
@@ -122,7 +125,7 @@ class ClassificationAccuracy(PooledImageMetric):
 
 
 def _classes(images: ImageSet, name: str) -> Tensor:
-    """The labels, (N,) of at least two classes."""
+    """Return the labels (N,), after a check that there are at least two classes."""
     labels = images.labels
     if labels is None:
         raise ValueError(
@@ -131,14 +134,14 @@ def _classes(images: ImageSet, name: str) -> Tensor:
         )
     if bool((labels == labels[0]).all()):
         raise ValueError(
-            f"ClassificationAccuracy tells classes apart, and all {len(labels)} {name} images are of class "
+            f"ClassificationAccuracy needs several classes, and all {len(labels)} {name} images are of class "
             f"{int(labels[0])}: give images of several classes"
         )
     return labels
 
 
 def _halves(labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Two random halves of the images, by their indices, each class shared evenly; an odd one is in the second."""
+    """Return two random halves of the images, by their indices, equal in each class; an odd one is in the second."""
     order = torch.randperm(len(labels), generator=random).to(labels.device)
     members = [order[labels[order] == label] for label in labels.unique()]
     return (

@@ -1,4 +1,4 @@
-"""Scores that a finite number of images biases, extrapolated to infinitely many: Chong & Forsyth 2020 (1911.07023)."""
+"""Extrapolation of biased scores to infinitely many images: Chong & Forsyth 2020 (1911.07023)."""
 
 from collections.abc import Callable
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 SIZES = 15
-SPAN = 10  # the largest subset is all images, the smallest one SPANth of them
+SPAN = 10  # ratio of the largest subset, all images, to the smallest
 
 
 def at_infinity(score: Callable[[Tensor], Tensor], count: int, seed: int) -> Tensor:
-    """The score of infinitely many images, by a straight line of least squares through scores against 1 / n.
+    """Return the score of infinitely many images, by a least-squares line through scores against 1 / n.
 
-    15 sizes n lie evenly between a tenth of the images and all of them (for 50,000 those of the publication: 5,000 to
-    50,000); for each, that many are drawn anew from all, without replacement.
+    The 15 sizes n are evenly spaced between a tenth of the images and all of them (for 50,000 those of the publication:
+    5,000 to 50,000). For each, n images are drawn anew without replacement.
 
     Args:
-        score: from the indices (n,) of some images, int64, to their score, a float64 scalar.
-        count: of all images.
-        seed: of the draws; no global generator is touched.
+        score: maps the indices (n,) of some images, int64, to their score, a float64 scalar.
+        count: number of all images.
+        seed: seed of the draws. Global generators are not used.
 
     Returns:
         The line's value at 1 / n = 0, a scalar.

@@ -1,8 +1,8 @@
 """Fréchet inception distance: of all images, of each class, and of infinitely many.
 
-The squared 2-Wasserstein distance between Gaussians with the means and covariances (divided by N - 1) of two sets,
-|μ1 - μ2|² + tr Σ1 + tr Σ2 - 2 tr (Σ1 Σ2)^½. All sums are float64 and about the mean, so that features far from the
-origin lose nothing.
+It is the squared 2-Wasserstein distance between Gaussians with the means and covariances (divided by N - 1) of two
+sets, |μ1 - μ2|² + tr Σ1 + tr Σ2 - 2 tr (Σ1 Σ2)^½. All sums are float64 and about the mean, so that features far from
+the origin lose no precision.
 """
 
 import torch
@@ -15,11 +15,11 @@ from gan_lightning.metrics.extrapolation import SPAN, at_infinity
 from gan_lightning.metrics.memo import Memo
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
-ROWS = 4096  # features brought to float64 at once
+ROWS = 4096  # number of features converted to float64 at once
 
 
 class _ToRealMoments(FeatureMetric):
-    """Base of the metrics that need no more of the real images than number, mean and covariance: d² numbers."""
+    """Base of the metrics that keep only number, mean and covariance of the real images: d² numbers."""
 
     real_moments: Tensor
 
@@ -29,7 +29,7 @@ class _ToRealMoments(FeatureMetric):
         self._root_of_reals = Memo()
 
     def distance(self, fake_moments: Tensor) -> Tensor:
-        """From the real images to a set of these moments."""
+        """Return the distance from the real images to a set with these moments."""
         real_mean, real_covariance = _gaussian(self.real_moments)
         fake_mean, fake_covariance = _gaussian(fake_moments)
         root = self._root_of_reals(_root, real_covariance)
@@ -40,10 +40,10 @@ class _ToRealMoments(FeatureMetric):
 class FrechetInceptionDistance(_ToRealMoments):
     """FID, Heusel et al. 2017 (1706.08500): squared 2-Wasserstein distance between Gaussians fitted to the two sets.
 
-    From 0 upwards, lower is better. Rounding may leave it slightly below zero (by less than 1e-3) for sets that are
-    almost the same. Biased upwards by about 1/N: compare only values from equally many images. Fewer images than
-    features, and constant images, give what the formula says of their singular covariances. Keeps 2 d² numbers, not
-    the features; of the real images the root of the covariance too, from the first evaluation to the next.
+    From 0 upwards, lower is better. Rounding may leave it slightly below zero (by less than 1e-3) for almost equal
+    sets. It is biased upwards by about 1/N: compare only values from equally many images. With fewer images than
+    features, and with constant images, the formula is applied to singular covariances. The metric keeps 2 d² numbers,
+    not the features. From one evaluation to the next it also keeps the root of the real images' covariance.
 
     Args:
         num_features: width d of the extractor's features.
@@ -56,11 +56,11 @@ class FrechetInceptionDistance(_ToRealMoments):
         self.add_state("fake_moments", _no_moments(num_features), dist_reduce_fx=_merged)
 
     def update(self, features: Features, real: bool) -> None:
-        """Add up the features of some images, real or generated (`real=False`)."""
+        """Add the features of some images, real or generated (`real=False`)."""
         _add(self.real_moments if real else self.fake_moments, self.check(features.pooled, self.num_features))
 
     def compute(self) -> dict[str, Tensor]:
-        """`{"fid": ...}`, lower is better."""
+        """Return `{"fid": ...}`, lower is better."""
         fewest = min(_count(self.real_moments), _count(self.fake_moments))
         self.require(fewest, 2, "a covariance is fitted to each")
         return {"fid": self.distance(self.fake_moments)}
@@ -69,14 +69,14 @@ class FrechetInceptionDistance(_ToRealMoments):
 class FIDInfinity(_ToRealMoments):
     """FID∞, Chong & Forsyth 2020 (1911.07023): the FID of infinitely many generated images, by extrapolation.
 
-    FID falls linearly in 1/N; through the FIDs of 15 subsets, from a tenth of the generated images to all of them, goes
-    a line to 1/N = 0. Lower is better; about zero, on either side of it, for equal distributions. Only the generated
-    set is extrapolated: the bias that the number of real images makes stays. It is a line only where covariances have
-    full rank: at least 10 (d + 1) generated images are needed, 20,490 for Inception; the publication has 50,000.
+    FID falls linearly in 1/N. A line is fitted to the FIDs of 15 subsets, from a tenth of the generated images to all
+    of them, and extended to 1/N = 0. Lower is better; it is about zero, with either sign, for equal distributions. Only
+    the generated set is extrapolated: the bias from the number of real images stays. FID is linear only if covariances
+    have full rank: at least 10 (d + 1) generated images are needed, 20,490 for Inception; the publication has 50,000.
 
     Args:
         num_features: width d of the extractor's features.
-        seed: of the subsets; no global generator is touched.
+        seed: seed of the subsets. Global generators are not used.
     """
 
     fake_features: list[Tensor]
@@ -87,7 +87,7 @@ class FIDInfinity(_ToRealMoments):
         self.add_state("fake_features", [], dist_reduce_fx="cat")
 
     def update(self, features: Features, real: bool) -> None:
-        """Add up the features of some real images, or keep those of generated ones (`real=False`)."""
+        """Add the features of some real images to the moments, or keep those of generated ones (`real=False`)."""
         pooled = self.check(features.pooled, self.num_features)
         if real:
             _add(self.real_moments, pooled)
@@ -95,7 +95,7 @@ class FIDInfinity(_ToRealMoments):
             self.fake_features.append(pooled)
 
     def compute(self) -> dict[str, Tensor]:
-        """`{"fid_infinity": ...}`, lower is better."""
+        """Return `{"fid_infinity": ...}`, lower is better."""
         self.require(_count(self.real_moments), 2, "a covariance is fitted to the real ones")
         fake = dim_zero_cat(self.fake_features) if len(self.fake_features) else torch.empty(0, self.num_features)
         needed = SPAN * (self.num_features + 1)
@@ -113,14 +113,14 @@ class FIDInfinity(_ToRealMoments):
 class ClasswiseFID(PooledFeatureMetric):
     """Intra-FID, Miyato & Koyama 2018 (1802.05637): the FID of each class, averaged over classes with equal weights.
 
-    All real images of a class against all generated ones that were asked for as that class. From 0 upwards, lower is
-    better; a generator that ignores its labels may have an overall FID of zero and fails here. Classes hold few images,
-    often fewer than features: values are biased upwards by much, and compare only between equally many images a class
-    and on the same data.
+    All real images of a class are compared with all generated images of that label. From 0 upwards, lower is better. A
+    generator that ignores its labels may have an overall FID of zero, but has a high value here. Classes hold few
+    images, often fewer than features: values have a large upward bias, and only compare for equally many images a class
+    and the same data.
 
-    A class with fewer than two real images has no covariance to be compared with and is left out, with all that was
-    generated for it; `class_fid_classes` says how many remain. A class with fewer than two generated images is an
-    error, never left out.
+    A class with fewer than two real images has no covariance and is left out, with the images generated for it;
+    `class_fid_classes` is the number of remaining classes. A class with fewer than two generated images is an error,
+    and is never left out.
 
     Args:
         num_features: width d of the extractor's features.
@@ -131,7 +131,7 @@ class ClasswiseFID(PooledFeatureMetric):
 
     def __init__(self, num_features: PositiveInt) -> None:
         super().__init__(num_features)
-        # columns (N, 1) of floats: what a rank without images has to gather is known to be a float32 matrix
+        # columns (N, 1) of floats: a rank without images can then gather them as float32 matrices
         self.add_state("real_classes", [], dist_reduce_fx="cat")
         self.add_state("fake_classes", [], dist_reduce_fx="cat")
 
@@ -139,20 +139,21 @@ class ClasswiseFID(PooledFeatureMetric):
         """Keep the features and classes of some images, real or generated (`real=False`).
 
         Raises:
-            ValueError: where classes are missing.
+            ValueError: the classes are missing.
         """
         if features.labels is None:
             raise ValueError(
                 f"ClasswiseFID needs the class of each image, and these {'real' if real else 'generated'} ones have "
-                "none: take labelled data and a class-conditional generator, or leave ClasswiseFID out"
+                "none: use labelled data and a class-conditional generator, or leave ClasswiseFID out"
             )
         super().update(features, real)
         (self.real_classes if real else self.fake_classes).append(features.labels.float().unsqueeze(1))
 
     def compute(self) -> dict[str, Tensor]:
-        """Their mean `class_fid`, the largest, `class_fid_worst`, and whose that is, `class_fid_worst_class`.
+        """Return the mean over classes and the worst class.
 
-        And `class_fid_classes`, the number of classes averaged.
+        `class_fid`: the mean. `class_fid_worst`: the largest value, and `class_fid_worst_class` its class.
+        `class_fid_classes`: the number of classes in the mean.
         """
         real, fake = self.kept(2, "a covariance is fitted to each")
         real_classes, fake_classes = (dim_zero_cat(kept).squeeze(1) for kept in (self.real_classes, self.fake_classes))
@@ -173,8 +174,8 @@ class ClasswiseFID(PooledFeatureMetric):
         }
 
 
-# Moments of a set of vectors (N, d), float64 (d + 1, d + 1): N, beside it their mean, and in the rows below, under the
-# mean, the sum of products of differences from it. One tensor, since only all three together can be merged over ranks.
+# The moments of a set of vectors (N, d) are one tensor, float64 (d + 1, d + 1): N, beside it the mean, and below the
+# mean the sum of products of differences from it. It is one tensor, since only all three can be merged over ranks.
 
 
 def _no_moments(width: int) -> Tensor:
@@ -182,7 +183,7 @@ def _no_moments(width: int) -> Tensor:
 
 
 def _add(moments: Tensor, x: Tensor) -> None:
-    """Take vectors (B, d) into the moments, in place: the update of Chan, Golub & LeVeque 1979, as a single product."""
+    """Add vectors (B, d) to the moments, in place: the update of Chan, Golub & LeVeque 1979, as a single product."""
     if len(x) == 0:
         return
     x = x.double()
@@ -197,7 +198,7 @@ def _add(moments: Tensor, x: Tensor) -> None:
 
 
 def _merged(parts: Tensor) -> Tensor:
-    """Moments of the union of disjoint sets, from (parts, d + 1, d + 1). Empty sets are welcome."""
+    """Return the moments of the union of disjoint sets, from (parts, d + 1, d + 1). Sets may be empty."""
     counts, means = parts[:, 0, :1], parts[:, 0, 1:]
     moments = parts.sum(dim=0)
     mean = (counts * means).sum(dim=0) / moments[0, 0].clamp_min(1)
@@ -212,19 +213,19 @@ def _count(moments: Tensor) -> int:
 
 
 def _gaussian(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and covariance (d, d), divided by N - 1."""
+    """Return the mean (d,) and the covariance (d, d), divided by N - 1."""
     return moments[0, 1:], moments[1:, 1:] / (moments[0, 0] - 1)
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """R (d, rank) with R Rᵀ = covariance. What is zero but for rounding is left out: its root would not be as small."""
+    """Return R (d, rank) with R Rᵀ = covariance, without the eigenvalues that are zero up to rounding."""
     values, vectors = torch.linalg.eigh(covariance)
     kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
     return vectors[:, kept] * values[kept].sqrt()
 
 
 def _distance_between(x: Tensor, y: Tensor) -> Tensor:
-    """The distance between sets (N, d) and (M, d), exact for singular covariances too, and dearer than from moments.
+    """Return the distance between sets (N, d) and (M, d), exact for singular covariances, but slower than from moments.
 
     tr (Σ1 Σ2)^½ is the sum of the singular values of A Bᵀ, where AᵀA = Σ1 and BᵀB = Σ2.
     """

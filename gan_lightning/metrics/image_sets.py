@@ -1,4 +1,4 @@
-"""What the metrics of images share: sets of images and classes, random pairs of them, own random states."""
+"""Shared parts of the metrics of images: sets of images and classes, random pairs, random states."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,18 +12,18 @@ from gan_lightning.metrics.base import LabelledImageMetric
 from gan_lightning.metrics.progress import progress
 
 PATIENCE = 2  # seconds without a bar
-UNKNOWN = -1  # the class of an image without one
+UNKNOWN = -1  # the label of an image without a class
 
 
 class ImageSet(NamedTuple):
-    """Images of one size, and their classes where all have one."""
+    """Images of one size, and their classes if all have one."""
 
     images: Tensor  # uint8 (N, C, H, W)
     labels: Tensor | None  # int64 (N,)
 
 
 class PooledImageMetric(LabelledImageMetric):
-    """Base of the metrics that compare images with images: it keeps all of both sets, a byte a value."""
+    """Base of the metrics that compare images with images. It keeps all images of both sets, a byte a value."""
 
     real_images: list[Tensor]
     fake_images: list[Tensor]
@@ -36,11 +36,11 @@ class PooledImageMetric(LabelledImageMetric):
             self.add_state(name, [], dist_reduce_fx="cat")
 
     def update(self, images: Tensor, real: bool, labels: Tensor | None = None) -> None:
-        """Keep some images, uint8 (N, C, H, W), real or generated, and their classes, int64 (N,), where known.
+        """Keep some images, uint8 (N, C, H, W), real or generated, with their classes, int64 (N,), if known.
 
         Raises:
-            TypeError: for images of another kind.
-            ValueError: for images of another size than the set's, or labels that are not one class for each.
+            TypeError: the images are not uint8 (N, C, H, W).
+            ValueError: the images differ in size from the set's, or the labels are not one class for each image.
         """
         name = type(self).__name__
         if images.dtype != torch.uint8 or images.ndim != 4:
@@ -59,26 +59,26 @@ class PooledImageMetric(LabelledImageMetric):
         if kept and kept[0].shape[1:] != images.shape[1:]:
             raise ValueError(
                 f"{name} was given {'real' if real else 'generated'} images of {_size(kept[0])} and then of "
-                f"{_size(images)}: bring all images of a set to one size"
+                f"{_size(images)}: resize all images of a set to one size"
             )
         kept.append(images)
         (self.real_labels if real else self.fake_labels).append(labels.long())
 
     def sets(self, needed: int, why: str) -> tuple[ImageSet, ImageSet]:
-        """Both sets, real and fake, at least `needed` images of each.
+        """Return both sets, real and fake, of at least `needed` images each.
 
         Raises:
-            TooFewSamplesError: where there are fewer.
-            ValueError: where the sets' sizes differ, or only some images of a set have a class.
+            TooFewSamplesError: there are fewer.
+            ValueError: the sets' sizes differ, or only some images of a set have a class.
         """
         self.require(min(_count(self.real_images), _count(self.fake_images)), needed, why)
-        # in one piece from now on: never are there two copies of all images
+        # in one piece from now on, so that there are never two copies of all images
         self.real_images, self.fake_images = ([dim_zero_cat(kept)] for kept in (self.real_images, self.fake_images))
         (real,), (fake,) = self.real_images, self.fake_images
         if real.shape[1:] != fake.shape[1:]:
             raise ValueError(
                 f"{type(self).__name__} compares images of one size, and the real ones are of {_size(real)}, the "
-                f"generated ones of {_size(fake)}: bring both to one size"
+                f"generated ones of {_size(fake)}: resize both to one size"
             )
         return ImageSet(real, self._classes(self.real_labels)), ImageSet(fake, self._classes(self.fake_labels))
 
@@ -94,7 +94,7 @@ class PooledImageMetric(LabelledImageMetric):
 
 
 def disjoint_pairs(members: Tensor, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Two (P,) of `members` (N,), a random choice without repeats: P pairs, `count` or as many as there are."""
+    """Return two tensors (P,) of `members` (N,), drawn without repeats: `count` pairs, or as many as possible."""
     pairs = min(count, len(members) // 2)
     chosen = members[torch.randperm(len(members), generator=random)[: 2 * pairs].to(members.device)]
     return chosen[:pairs], chosen[pairs:]
@@ -107,14 +107,14 @@ def over_pairs(
     batch_size: int,
     title: str,
 ) -> Tensor:
-    """What a function from two batches of images to (B,) gives for all pairs (P,) of indices, float64 (P,)."""
+    """Return `function`, from two batches of images to (B,), for all pairs (P,) of indices, as float64 (P,)."""
     batches = list(zip(*(side.split(batch_size) for side in pairs), strict=True))
     return torch.cat([function(images[a], images[b]).double() for a, b in progress(title, batches)])
 
 
 @contextmanager
 def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    """Draws within start from `seed`; the global random states, the CPU's and the device's, are put back after."""
+    """Seed the draws within with `seed`; restore the global random states of the CPU and the device afterwards."""
     devices = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices, device_type=device.type):
         torch.manual_seed(seed)
@@ -122,7 +122,7 @@ def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _count(kept: list[Tensor]) -> int:
-    """Images in a state, which is a list before it is gathered, and one tensor after."""
+    """Return the number of images in a state, which is a list before it is gathered, and one tensor after."""
     return sum(map(len, kept)) if isinstance(kept, list) else len(kept)
 
 

@@ -1,4 +1,4 @@
-"""What depends on real images alone is computed once in a run, and not at every evaluation of it."""
+"""A memory for results that depend only on real images, so that they are computed once in a run."""
 
 import hashlib
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 class Memo:
-    """Remembers what a function last made of some tensors, for as long as their content stays the same.
+    """Keeps the last result of a function while the content of its tensors stays the same.
 
-    It goes by the content and not by who changed it when: ranks that gather the same images always agree.
+    It compares the content, so that ranks that gather the same images always agree.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Memo:
         self._value: Tensor | None = None
 
     def __call__(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-        """`function(*tensors)`, on the first one's device. It has to be a pure function, the same at every call."""
+        """Return `function(*tensors)` on the first tensor's device; it must be the same pure function each time."""
         digest = hashlib.sha256()
         for tensor in tensors:
             digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())

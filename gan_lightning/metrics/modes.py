@@ -1,4 +1,4 @@
-"""How many modes of the data a generator makes: of a classifier's classes, and of mixtures of Gaussians."""
+"""The number of modes of the data in a generator's images: classes of a classifier, or Gaussians of a mixture."""
 
 import math
 
@@ -10,7 +10,7 @@ from gan_lightning.extractors.base import Features
 from gan_lightning.metrics.base import FeatureMetric, TooFewSamplesError
 from gan_lightning.ranges import PositiveInt
 
-STRAY = 3  # a mode with less than its share divided by this may be hit by strays only
+STRAY = 3  # a mode with less than its share divided by this number counts as hit by chance
 RADIUS = 3  # standard deviations around a mode that count as high quality
 
 
@@ -19,15 +19,15 @@ class ModesCovered(FeatureMetric):
 
     Each image belongs to the class of its largest logit. For K modes:
 
-    - `modes_covered`: modes that at least one generated image belongs to, 0 to K, higher is better. The published
-      count, which one stray image may raise, and which grows with their number.
-    - `modes_covered_fairly`: modes of which the generated images hold at least a third of the share that real ones
-      have; a mode that the real images lack never counts. 0 to K, higher is better.
+    - `modes_covered`: modes with at least one generated image, 0 to K, higher is better. This is the published count,
+      which a single stray image may raise, and which grows with the number of images.
+    - `modes_covered_fairly`: modes whose share of the generated images is at least a third of their share of the real
+      ones; a mode without real images never counts. 0 to K, higher is better.
     - `modes_kl`: KL(generated || real) between the two histograms of modes, in nats, from 0 up, lower is better.
-      A mode that no real image belongs to counts as if one did, which keeps it finite.
-    - `modes_rarest`: share of the generated images that belong to their rarest mode, 0 to 1/K; 0 where one is missing.
+      A mode without real images counts as if it had one, which keeps the value finite.
+    - `modes_rarest`: share of the generated images in their rarest mode, 0 to 1/K; 0 if a mode is missing.
 
-    The extractor's logits say what a mode is: for stacked MNIST those of all 1,000 triples of digits.
+    The extractor's logits define the modes: for stacked MNIST those of all 1,000 triples of digits.
 
     Args:
         num_features: width d of the extractor's features.
@@ -38,7 +38,7 @@ class ModesCovered(FeatureMetric):
 
     def __init__(self, num_features: PositiveInt) -> None:
         super().__init__(num_features)
-        # rows (1, K) of floats: K is known from the first logits on, which a rank without images never sees
+        # rows (1, K) of floats: K is known from the first logits on, which a rank without images never gets
         self.add_state("real_counts", [], dist_reduce_fx="cat")
         self.add_state("fake_counts", [], dist_reduce_fx="cat")
 
@@ -50,62 +50,61 @@ class ModesCovered(FeatureMetric):
         (self.real_counts if real else self.fake_counts).append(counts)
 
     def compute(self) -> dict[str, Tensor]:
-        """The values above by name."""
+        """Return the four values of the class's docstring by name."""
         none = torch.zeros(1, 1)
         real, fake = (
             (dim_zero_cat(kept) if len(kept) else none).double().sum(dim=0)
             for kept in (self.real_counts, self.fake_counts)
         )
-        self.require(int(min(real.sum(), fake.sum())), 1, "a histogram of modes is made of each")
-        share, wanted = fake / fake.sum(), real.clamp_min(1)
-        fair = (STRAY * fake * real.sum() >= real * fake.sum()) & (
-            real > 0
-        )  # products of whole numbers, without rounding
+        self.require(int(min(real.sum(), fake.sum())), 1, "each needs a histogram of modes")
+        share, reference = fake / fake.sum(), real.clamp_min(1)
+        # products of integers, without rounding
+        fair = (STRAY * fake * real.sum() >= real * fake.sum()) & (real > 0)
         return {
             "modes_covered": (fake > 0).sum().double(),
             "modes_covered_fairly": fair.sum().double(),
-            "modes_kl": _divergence(share, wanted / wanted.sum()),
+            "modes_kl": _divergence(share, reference / reference.sum()),
             "modes_rarest": share.min(),
         }
 
 
 def nearest_modes(samples: Tensor, means: Tensor, std: float | Tensor) -> tuple[Tensor, Tensor]:
-    """Which mode of a mixture of round Gaussians each sample belongs to, and how far it is away.
+    """Return each sample's nearest mode of a mixture of round Gaussians, and its distance.
 
     Args:
-        samples: (N, D).
-        means: (K, D), of the modes.
+        samples: samples (N, D).
+        means: means of the modes, (K, D).
         std: standard deviation along each axis, of all modes or of each, (K,).
 
     Returns:
         The nearest mode's index, int64 (N,), and the distance to its mean in its standard deviations, float64 (N,).
     """
-    # not by matrix products, which would leave nothing of small distances far from the origin
+    # not by matrix products, which lose small distances far from the origin
     distances = torch.cdist(samples.double(), means.double(), compute_mode="donot_use_mm_for_euclid_dist") / std
     nearest = distances.min(dim=1)
     return nearest.indices, nearest.values
 
 
 def mixture_coverage(samples: Tensor, means: Tensor, std: float | Tensor) -> dict[str, Tensor]:
-    """How well samples cover a mixture of K equally heavy, round Gaussians: PacGAN (1712.04086) and its code.
+    """Measure how well samples cover a mixture of K equally heavy, round Gaussians: PacGAN (1712.04086) and its code.
 
-    A sample is of high quality when it lies within 3 standard deviations of the nearest mode's mean. Float64 scalars:
+    A sample has high quality if it lies within 3 standard deviations of the nearest mode's mean. Float64 scalars:
 
-    - `modes_covered`: modes that at least one sample of high quality belongs to, 0 to K, higher is better.
-    - `modes_covered_fairly`: modes that at least N / 3K of them belong to, 0 to K, higher is better.
+    - `modes_covered`: modes with at least one sample of high quality, 0 to K, higher is better.
+    - `modes_covered_fairly`: modes with at least N / 3K of them, 0 to K, higher is better.
     - `high_quality`: their share of all samples, higher is better. In two dimensions the mixture itself has
       1 - exp(-4.5) = 0.98889, in one 0.99730.
     - `modes_kl`: KL(samples of high quality || uniform) between histograms of modes, in nats, 0 to log K, lower is
-      better; log K, as if all belonged to one mode, where there is none.
+      better; log K, as if all belonged to one mode, if there are none.
 
     Args:
-        samples: (N, D), of the generator; 2,500 in the publication.
-        means: (K, D), of the modes.
+        samples: samples of the generator, (N, D); 2,500 in the publication.
+        means: means of the modes, (K, D).
         std: standard deviation along each axis, of all modes or of each, (K,).
 
     Raises:
-        ValueError: where samples are NaN or infinite.
-        TooFewSamplesError: where there are none.
+        ValueError: samples are NaN or infinite.
+        TooFewSamplesError: there are no samples.
     """
     if not samples.isfinite().all():
         raise ValueError("mixture_coverage was given NaN or infinite samples: the generator has diverged")
@@ -123,5 +122,5 @@ def mixture_coverage(samples: Tensor, means: Tensor, std: float | Tensor) -> dic
 
 
 def _divergence(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p || q) of two histograms (K,) of sum 1, q nowhere zero."""
+    """Return KL(p || q) of two histograms (K,) with sum 1; q has no zeros."""
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum()

@@ -1,4 +1,4 @@
-"""Multi-scale structural similarity of a set's images among themselves: their lack of diversity."""
+"""Multi-scale structural similarity among the images of a set: a measure of missing diversity."""
 
 import torch
 from torch import Tensor
@@ -8,28 +8,30 @@ from gan_lightning.metrics.image_sets import ImageSet, PooledImageMetric, disjoi
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first: Wang et al. 2003
-SMALLEST = {5: 176, 4: 99, 3: 44, 2: 22, 1: 11}  # side in pixels that so many scales need
+SMALLEST = {5: 176, 4: 99, 3: 44, 2: 22, 1: 11}  # smallest side in pixels for each number of scales
 BATCH = 64  # pairs at a time
 
 
 class MultiScaleSSIM(PooledImageMetric):
-    """MS-SSIM between random pairs of one set, Odena et al. 2017 (1610.09585): a diversity that a person can see.
+    """MS-SSIM between random pairs of one set, Odena et al. 2017 (1610.09585): a measure of visible diversity.
 
-    In [0, 1], lower is more diverse: 1 where all images of a class are equal. It says something only beside the value
-    of the real images, which is given with it, and is blind to quality and to modes of equal texture.
+    In [0, 1], lower is more diverse: 1 if all images of a class are equal. It has a meaning only beside the value of
+    the real images, which is returned with it. It does not detect quality, or modes of equal texture.
 
-    Where both sets have classes, pairs are drawn within each class and the value is the mean of the classes' means;
-    otherwise pairs are drawn from the whole set, as Karras et al. 2018 do (10,000 pairs). No image is in two pairs.
+    If both sets have classes, pairs are drawn within each class and the value is the mean of the classes' means.
+    Otherwise pairs are drawn from the whole set, as in Karras et al. 2018 (10,000 pairs). No image is in two pairs.
     Classes with fewer than two images in either set do not count.
 
-    torchmetrics' MS-SSIM: 11-tap Gaussian, sigma 1.5, reflected borders, negative terms as 0; the mean over channels.
-    NOTE: five scales need images of 176 pixels. Smaller ones get four (from 99 pixels of the smaller side), three
-    (44), two (22) or one (11), the finest, whose weights are scaled up to keep their sum: such values compare only with
+    It is torchmetrics' MS-SSIM: 11-tap Gaussian, sigma 1.5, reflected borders, negative terms as 0; the mean over
+    channels.
+    NOTE: five scales need images of 176 pixels. Smaller images have four scales (from 99 pixels of the smaller side),
+        three
+    (44), two (22) or one (11), the finest ones, with weights scaled up to the same sum. Such values only compare with
     values at the same size.
 
     Args:
-        num_pairs: of each set; shared by its classes.
-        seed: of the draw of pairs.
+        num_pairs: number of pairs of each set, over all its classes.
+        seed: seed of the pairs.
     """
 
     def __init__(self, num_pairs: PositiveInt = 10_000, seed: NonNegativeInt = 0) -> None:
@@ -39,18 +41,18 @@ class MultiScaleSSIM(PooledImageMetric):
 
     @torch.no_grad()
     def compute(self) -> dict[str, Tensor]:
-        """`{"ms_ssim": ..., "ms_ssim_real": ...}`: of generated and of real images.
+        """Return `{"ms_ssim": ..., "ms_ssim_real": ...}`, for generated and for real images.
 
         Raises:
-            TooFewSamplesError: where no class has two images of each set.
-            ValueError: for images of fewer than 11 pixels a side, or of two sizes.
+            TooFewSamplesError: no class has two images of each set.
+            ValueError: images have fewer than 11 pixels a side, or two sizes.
         """
         real, fake = self.sets(2, "a pair")
         of_real, of_fake = self._groups(real, fake)
         return {"ms_ssim": self._mean(fake.images, of_fake), "ms_ssim_real": self._mean(real.images, of_real)}
 
     def _groups(self, *sets: ImageSet) -> list[list[Tensor]]:
-        """For each set the images (n,), by their indices, within each group of which pairs are drawn."""
+        """Return for each set the groups of images (n,), by their indices, within which pairs are drawn."""
         all_labels = [images.labels for images in sets if images.labels is not None]
         if len(all_labels) < len(sets):
             return [[torch.arange(len(images.images), device=images.images.device)] for images in sets]
@@ -61,7 +63,7 @@ class MultiScaleSSIM(PooledImageMetric):
         return [list(groups) for groups in zip(*counted, strict=True)]
 
     def _mean(self, images: Tensor, groups: list[Tensor]) -> Tensor:
-        """Mean over groups of the mean over pairs."""
+        """Return the mean over groups of the mean over pairs."""
         random = torch.Generator().manual_seed(self.seed)
         weights = scale_weights(min(images.shape[2:]))
         drawn = [disjoint_pairs(members, max(1, self.num_pairs // len(groups)), random) for members in groups]
@@ -77,7 +79,7 @@ class MultiScaleSSIM(PooledImageMetric):
 
 
 def scale_weights(side: int) -> tuple[float, ...]:
-    """Weights of the scales for images whose smaller side has so many pixels."""
+    """Return the weights of the scales for images whose smaller side has `side` pixels."""
     for scales, smallest in SMALLEST.items():
         if side >= smallest:
             share = sum(WEIGHTS) / sum(WEIGHTS[:scales])

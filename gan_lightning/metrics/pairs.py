@@ -1,7 +1,7 @@
-"""How near generated images come to the very ones that they should be: translation of pairs, super-resolution.
+"""Comparison of generated images with their targets: translation of pairs, super-resolution.
 
-Everything is measured on 8 bits, as images are saved, so that a score is that of the files that a model writes. Grey
-images count as RGB of three equal channels, and what is transparent lies over white (`gan_lightning.data.images`).
+Images are measured with 8 bits, as they are saved, so that a score is that of a model's files. Grey images count as RGB
+of three equal channels, and transparency is laid over white (`gan_lightning.data.images`).
 """
 
 from typing import Literal
@@ -18,18 +18,18 @@ from gan_lightning.ranges import NonNegativeInt
 Channels = Literal["rgb", "y"]
 
 MOST_DECIBELS = 100.0
-_WINDOW = 11  # pixels, a side of SSIM's
+_WINDOW = 11  # side of SSIM's window, in pixels
 
 
 class PSNR(PairMetric):
     """Peak signal-to-noise ratio, `psnr` or `psnr_y`: the mean over pairs of 10 log10(255² / MSE), in decibels.
 
-    Higher is better. The MSE of a pair is over all its pixels and channels. Equal images, whose ratio is infinite,
-    count 100 dB, and no pair counts more.
+    Higher is better. The MSE of a pair is over all its pixels and channels. A pair counts at most 100 dB, as do equal
+    images, whose ratio is infinite.
 
     Args:
         channels: "rgb", or "y" as for super-resolution: the luma Y of ITU-R 601, 16 to 235, not rounded.
-        border: pixels that are left out on each side; super-resolution by 4 is published with 4.
+        border: number of pixels to leave out on each side; super-resolution by 4 is published with 4.
     """
 
     def __init__(self, channels: Channels = "rgb", border: NonNegativeInt = 0) -> None:
@@ -37,18 +37,18 @@ class PSNR(PairMetric):
         self.channels: Channels = channels
         self.border = border
 
-    def measure(self, made: Tensor, wanted: Tensor) -> Tensor:
-        """Decibels of each pair, float64 (N,), of uint8 images (N, C, H, W)."""
-        made, wanted = (_shown(images, self.channels, self.border) for images in (made, wanted))
-        error = (made - wanted).square().mean(dim=(1, 2, 3))
+    def measure(self, fake: Tensor, target: Tensor) -> Tensor:
+        """Return the decibels of each pair, float64 (N,), for uint8 images (N, C, H, W)."""
+        fake, target = (_compared(images, self.channels, self.border) for images in (fake, target))
+        error = (fake - target).square().mean(dim=(1, 2, 3))
         return (10 * torch.log10(255**2 / error)).clamp(max=MOST_DECIBELS)
 
 
 class SSIM(PairMetric):
     """Structural similarity, `ssim` or `ssim_y`, Wang et al. 2004: the mean over pairs, at most 1, higher is better.
 
-    As published: Gaussian windows of 11x11 pixels, sigma 1.5, that lie wholly inside the image; K1 = 0.01, K2 = 0.03,
-    range 255; the mean over windows and channels. By torchmetrics, less its windows that reach over the border.
+    As published: Gaussian windows of 11x11 pixels, sigma 1.5, entirely inside the image; K1 = 0.01, K2 = 0.03, range
+    255; the mean over windows and channels. By torchmetrics, without its windows that reach over the border.
 
     Args:
         channels: see `PSNR`.
@@ -60,46 +60,46 @@ class SSIM(PairMetric):
         self.channels: Channels = channels
         self.border = border
 
-    def measure(self, made: Tensor, wanted: Tensor) -> Tensor:
-        """Similarity of each pair, float64 (N,), of uint8 images (N, C, H, W).
+    def measure(self, fake: Tensor, target: Tensor) -> Tensor:
+        """Return the similarity of each pair, float64 (N,), for uint8 images (N, C, H, W).
 
         Raises:
-            ValueError: where the images have no room for a window.
+            ValueError: the images are smaller than a window.
         """
-        # float64: variances are differences of squares here, which TF32 in a GPU's convolutions would drown
-        made, wanted = (_shown(images, self.channels, self.border) for images in (made, wanted))
-        if min(made.shape[2:]) < _WINDOW:
+        # float64, since variances are small differences of squares, which TF32 in a GPU's convolutions would lose
+        fake, target = (_compared(images, self.channels, self.border) for images in (fake, target))
+        if min(fake.shape[2:]) < _WINDOW:
             raise ValueError(
                 f"SSIM has windows of {_WINDOW}x{_WINDOW} pixels, and the images, less a border of {self.border}, are "
-                f"of {made.shape[2]}x{made.shape[3]}: leave it out for images as small"
+                f"of {fake.shape[2]}x{fake.shape[3]}: leave it out for images as small"
             )
         _, similarity = structural_similarity_index_measure(
-            made, wanted, data_range=255.0, reduction="none", return_full_image=True
+            fake, target, data_range=255.0, reduction="none", return_full_image=True
         )
         over = _WINDOW // 2
         return similarity[:, :, over:-over, over:-over].mean(dim=(1, 2, 3))
 
 
 class L1(PairMetric):
-    """Mean absolute difference, `l1`, of pixels, channels and pairs: a share of the range, 0 to 1; lower is better."""
+    """Mean absolute difference, `l1`, over pixels, channels and pairs, as a share of the range; lower is better."""
 
     def __init__(self) -> None:
         super().__init__("l1")
 
-    def measure(self, made: Tensor, wanted: Tensor) -> Tensor:
-        """Mean difference of each pair, float64 (N,), of uint8 images (N, C, H, W)."""
-        made, wanted = (_shown(images, "rgb", 0) for images in (made, wanted))
-        return (made - wanted).abs().mean(dim=(1, 2, 3)) / 255
+    def measure(self, fake: Tensor, target: Tensor) -> Tensor:
+        """Return the mean difference of each pair, float64 (N,), for uint8 images (N, C, H, W)."""
+        fake, target = (_compared(images, "rgb", 0) for images in (fake, target))
+        return (fake - target).abs().mean(dim=(1, 2, 3)) / 255
 
 
 class PairedLPIPS(PairMetric):
     """LPIPS, `lpips`, Zhang et al. 2018 (1801.03924): the mean over pairs, 0 up, lower is better.
 
     Args:
-        distance: between two batches of images, float (N, 3, H, W) in [-1, 1]. None: `LPIPS("alex")`.
+            distance: a distance between two batches of images, float (N, 3, H, W) in [-1, 1]. None = `LPIPS("alex")`.
 
-    Raises:
-        FileNotFoundError: when there is no file of AlexNet's weights, see `LPIPS`.
+        Raises:
+            FileNotFoundError: there is no file of AlexNet's weights, see `LPIPS`.
     """
 
     def __init__(self, distance: PairDistance | None = None) -> None:
@@ -107,10 +107,10 @@ class PairedLPIPS(PairMetric):
         self.distance = distance or LPIPS("alex")
 
     @torch.no_grad()
-    def measure(self, made: Tensor, wanted: Tensor) -> Tensor:
-        """Distance of each pair (N,), of uint8 images (N, C, H, W)."""
-        made, wanted = (to_float(to_channels(images, 3)) for images in (made, wanted))
-        return self.distance(made, wanted)
+    def measure(self, fake: Tensor, target: Tensor) -> Tensor:
+        """Return the distance of each pair (N,), for uint8 images (N, C, H, W)."""
+        fake, target = (to_float(to_channels(images, 3)) for images in (fake, target))
+        return self.distance(fake, target)
 
 
 def _name(metric: str, channels: Channels) -> str:
@@ -119,11 +119,11 @@ def _name(metric: str, channels: Channels) -> str:
     return metric if channels == "rgb" else f"{metric}_y"
 
 
-def _shown(images: Tensor, channels: Channels, border: int) -> Tensor:
-    """What of uint8 images (N, C, H, W) is compared, as float64 in [0, 255].
+def _compared(images: Tensor, channels: Channels, border: int) -> Tensor:
+    """Return the compared part of uint8 images (N, C, H, W), as float64 in [0, 255].
 
     Raises:
-        ValueError: where nothing is left inside the border.
+        ValueError: nothing is left inside the border.
     """
     height, width = images.shape[2:]
     if not 0 <= 2 * border < min(height, width):

@@ -1,4 +1,4 @@
-"""Perceptual path length: how much the image changes for a small step through latent space."""
+"""Perceptual path length: the change of the image for a small step through latent space."""
 
 import copy
 from typing import Any, Literal
@@ -23,28 +23,28 @@ _PATHS = 1  # the name of a stream of random numbers
 class PerceptualPathLength(GeneratorMetric):
     """PPL, Karras et al. 2019 (1812.04948): E[d(G(p(t)), G(p(t + ε)))] / ε² over random paths p between two latents.
 
-    From 0, lower is smoother. Settings by default as for StyleGAN2's published numbers (1912.04958), but for the space:
-    most generators have no w. Distances below the 1st and above the 99th percentile do not count.
+    From 0, lower is smoother. The default settings are those of StyleGAN2's published numbers (1912.04958), except the
+    space, since most generators have no w. Distances below the 1st and above the 99th percentile do not count.
 
-    In z, paths are great circles (slerp). NOTE: the published code walks the unit sphere, which is the same for the
-    networks it is for, since they normalise z; here latents have the length √d of the prior's, which other networks
-    expect. In w, they are straight lines. Both ends of a step share their class, drawn evenly from all, and whatever
-    noise the generator draws. The generator is the averaged one, in eval mode and float32. Images larger than 256
-    pixels are averaged down by a whole factor.
+    In z, paths are great circles (slerp). NOTE: the published code uses the unit sphere, which makes no difference for
+    its networks, since they normalise z; here latents have the prior's length √d, which other networks expect. In w,
+    paths are straight lines. Both ends of a step share their class, drawn uniformly, and the generator's own noise. The
+    generator is the averaged one, in evaluation mode and float32. Images larger than 256 pixels are averaged down by an
+    integer factor.
 
     Args:
-        space: "z" or "w": the latter needs a generator with styles, see `gan_lightning.inference.LatentSampler`.
-        sampling: where on its path a step begins: "end" (t = 0) or "full" (t uniform in [0, 1]).
-        num_pairs: steps, of all ranks together.
+        space: "z" or "w"; "w" needs a generator with styles, see `gan_lightning.inference.LatentSampler`.
+        sampling: start of a step on its path: "end" (t = 0) or "full" (t uniform in [0, 1]).
+        num_pairs: number of steps, over all ranks together.
         epsilon: length of a step, as a share of its path.
         crop: compare only the middle of the image (rows 3/8 to 7/8, columns 2/8 to 6/8), where FFHQ's faces are.
-        distance: between two batches of images, float (N, C, H, W) in [-1, 1]. None: `LPIPS("vgg")`.
-        batch_size: steps at a time.
-        seed: of all draws; a path is the same on any number of ranks.
+        distance: a distance between two batches of images, float (N, C, H, W) in [-1, 1]. None = `LPIPS("vgg")`.
+        batch_size: number of steps at a time.
+        seed: seed of all draws; a path is the same on any number of ranks.
 
     Raises:
-        FileNotFoundError: when there is no file of VGG16's weights, see `LPIPS`.
-        ValueError: for a space or sampling of another name.
+        FileNotFoundError: there is no file of VGG16's weights, see `LPIPS`.
+        ValueError: the space or the sampling has another name.
     """
 
     fake_distances: list[Tensor]
@@ -77,14 +77,14 @@ class PerceptualPathLength(GeneratorMetric):
 
     @torch.no_grad()
     def update(self, sampler: Any) -> None:
-        """Walk this rank's share of paths.
+        """Measure this rank's share of the paths.
 
         Args:
             sampler: the `LatentSampler` of a model.
 
         Raises:
-            TypeError: the model makes its images from no latents.
-            ValueError: the generator has not the space asked for, or makes NaN or infinite images.
+            TypeError: the model does not make its images from latents.
+            ValueError: the generator does not have the requested space, or makes NaN or infinite images.
         """
         if not isinstance(sampler, LatentSampler):
             raise TypeError(
@@ -103,7 +103,7 @@ class PerceptualPathLength(GeneratorMetric):
             self.fake_distances.append(self._steps(sampler, paths[start : start + self.batch_size]))
 
     def _steps(self, sampler: LatentSampler, paths: range) -> Tensor:
-        """Distances (len(paths),) over steps of these paths, divided by ε²; each path is drawn by its number."""
+        """Return distances (len(paths),) over steps of these paths, over ε²; a path depends on its number only."""
         count, device = len(paths), sampler.device
         with ImageDraws((self.seed, int(self.update_count), _PATHS), paths):
             a, b = sampler.draw(2 * count).chunk(2)
@@ -117,10 +117,10 @@ class PerceptualPathLength(GeneratorMetric):
                 w = sampler.map((a.shape[1] ** 0.5 * slerp(a, b, t)).float(), labels)
             else:
                 w = _lerp(styles[0], styles[1], t).float()
-            noise = (self.seed, int(self.update_count))  # at both ends of a step the same
+            noise = (self.seed, int(self.update_count))  # the same at both ends of a step
             return sampler.synthesize(w, labels, noise, paths.start)
 
-        before, after = (self._seen(images(at)) for at in (t, t + self.epsilon))
+        before, after = (self._compared(images(at)) for at in (t, t + self.epsilon))
         if not (before.isfinite().all() and after.isfinite().all()):
             raise ValueError(
                 f"{type(sampler.network).__name__} makes NaN or infinite pixels: training has diverged; go back to an "
@@ -128,8 +128,8 @@ class PerceptualPathLength(GeneratorMetric):
             )
         return self.distance(before, after) / self.epsilon**2
 
-    def _seen(self, images: Tensor) -> Tensor:
-        """What of the images (N, C, H, W) is compared."""
+    def _compared(self, images: Tensor) -> Tensor:
+        """Return the compared part of images (N, C, H, W), at the compared size."""
         height, width = images.shape[2:]
         factor = min(height, width) // LARGEST
         if self.crop:
@@ -137,9 +137,9 @@ class PerceptualPathLength(GeneratorMetric):
         return F.avg_pool2d(images, factor) if factor > 1 else images
 
     def compute(self) -> dict[str, Tensor]:
-        """`{"ppl": ..., "ppl_std": ...}`: mean and population standard deviation of the steps that count."""
+        """Return `{"ppl": ..., "ppl_std": ...}`: mean and population standard deviation of the steps that count."""
         kept = len(self.fake_distances)
-        self.require(kept, 1, "update has to be called")
+        self.require(kept, 1, "call update first")
         distances = dim_zero_cat(self.fake_distances).double()
         low = distances.quantile(OUTLIERS[0], interpolation="lower")
         high = distances.quantile(OUTLIERS[1], interpolation="higher")
@@ -148,13 +148,13 @@ class PerceptualPathLength(GeneratorMetric):
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Points on the unit sphere, float64 (N, d), at t (N,) of the way along the great circle from a to b, both (N, d).
+    """Return points on the unit sphere, float64 (N, d), at t (N,) on the great circle from a to b, both (N, d).
 
-    a and b need no unit length. At t = 0 and 1 it is at their ends; t may lie beyond. Between opposite ends it goes one
-    of the ways there are.
+    a and b need not have unit length. t = 0 is at a, and t = 1 at b; other t are allowed. Between opposite ends, the
+    circle is one of those possible.
     """
     a, b = (F.normalize(end.double(), dim=1) for end in (a, b))
-    # by the tangent of half the angle, exact where acos(a·b) is not: near 0 and π
+    # by the tangent of half the angle, which is exact near 0 and π, unlike acos(a·b)
     angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
     across = b - (a * b).sum(dim=1, keepdim=True) * a
     collinear = across.norm(dim=1, keepdim=True) < 1e-8
@@ -165,5 +165,5 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def _lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Points at t (N,) of the way along straight lines from a to b, both (N, ...), float64."""
+    """Return points at t (N,) on straight lines from a to b, both (N, ...), float64."""
     return torch.lerp(a.double(), b.double(), t.view(-1, *[1] * (a.ndim - 1)))

@@ -1,4 +1,4 @@
-"""Perceptual distance between images: how far apart a network's features of them are."""
+"""Perceptual distance: the distance between images in the features of a network."""
 
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -15,7 +15,7 @@ from gan_lightning.ranges import Finite, NonNegativeInt, PositiveFloat, Positive
 from gan_lightning.weights import read_weights
 
 PairDistance = Callable[[Tensor, Tensor], Tensor]
-"""From two batches of images, float (N, C, H, W) in [-1, 1], to the distance of each pair (N,)."""
+"""Maps two batches of images, float (N, C, H, W) in [-1, 1], to the distance of each pair (N,)."""
 
 EPSILON = 1e-10
 
@@ -23,23 +23,23 @@ EPSILON = 1e-10
 class PerceptualDistance(nn.Module):
     """Distance between images in the features of any network, after Zhang et al. 2018 (1801.03924), equation 1.
 
-    Over some layers, the sum of the mean over positions of Σ_c w_c (x_c - y_c)², where x and y are the two images'
+    It is the sum over some layers of the mean over positions of Σ_c w_c (x_c - y_c)². x and y are the two images'
     features, divided at each position by their norm over channels, as x / (||x|| + 1e-10). From 0 (equal features),
-    lower is more alike; symmetric, but a square, and no metric: the triangle inequality does not hold.
+    lower is more similar. It is symmetric, but a square and so not a metric: the triangle inequality does not hold.
 
-    The network stays as it is; gradients flow to the images. Computed in float32 whatever autocast says.
+    The network does not change; gradients flow to the images. It is computed in float32, even under autocast.
 
     Args:
-        network: which sees the images, and
-        layers: names of those of its layers that are compared, with outputs (N, c, h, w): see
-            `gan_lightning.extractors.features.LayerFeatures`, as for `mean`, `std` and `smallest`.
-        linear: for each layer the channels' weights w (c,), not negative. None: all 1.
-        mean: of each channel, in units of the range [-1, 1].
-        std: likewise.
+        network: the network that sees the images.
+        layers: names of the layers to compare, with outputs (N, c, h, w); see
+            `gan_lightning.extractors.features.LayerFeatures`, also for `mean`, `std` and `smallest`.
+        linear: for each layer the channels' weights w (c,), not negative. None = all 1.
+        mean: mean of each channel, in units of the range [-1, 1].
+        std: standard deviation of each channel, in the same units.
         smallest: height and width in pixels that the network needs.
 
     Raises:
-        ValueError: where the network has no such layer.
+        ValueError: the network has no such layer.
     """
 
     def __init__(
@@ -56,11 +56,12 @@ class PerceptualDistance(nn.Module):
         self.linear = None if linear is None else nn.ParameterList(linear).requires_grad_(False)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distances (N,) of the pairs of two batches, float (N, C, H, W) in [-1, 1], brought to RGB by
-        `gan_lightning.data.images.to_channels`.
+        """Return the distances (N,) of the pairs of two batches, float (N, C, H, W) in [-1, 1].
+
+        `gan_lightning.data.images.to_channels` converts them to RGB.
 
         Raises:
-            ValueError: for batches of two shapes, or images smaller than the network takes.
+            ValueError: the batches differ in shape, or images are smaller than the network needs.
         """
         if x.shape != y.shape or x.ndim != 4:
             raise ValueError(
@@ -78,15 +79,15 @@ class PerceptualDistance(nn.Module):
 
 
 def _of_unit_length(features: Tensor) -> Tensor:
-    """Features (N, c, h, w), divided at each position by their norm."""
+    """Divide features (N, c, h, w) at each position by their norm."""
     return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + EPSILON)
 
 
 class _Backbone(NamedTuple):
-    """One of torchvision's classifiers, of whose convolutions some layers are compared."""
+    """One of torchvision's classifiers, with the layers to compare."""
 
     model: str  # its name in torchvision
-    layers: tuple[int, ...]  # of its `features`
+    layers: tuple[int, ...]  # indices in its `features`
     smallest: int  # side in pixels that these layers need
 
 
@@ -100,19 +101,19 @@ _BACKBONES = {
 class LPIPS(PerceptualDistance):
     """LPIPS 0.1, Zhang et al. 2018 (1801.03924), with its authors' linear weights, which torchmetrics ships.
 
-    Usual are "alex" for evaluation, "vgg" for losses and path lengths. NOTE: torchmetrics' own LPIPS normalises
-    features by sqrt(||x||² + 1e-8), which differs where hardly any unit is awake; this is the original's.
+    "alex" is usual for evaluation, "vgg" for losses and path lengths. NOTE: torchmetrics' own LPIPS normalises features
+    by sqrt(||x||² + 1e-8), which differs where hardly any unit is active; here the normalisation is the original one.
 
     Args:
         net: "alex", "vgg" or "squeeze": torchvision's AlexNet, VGG16 or SqueezeNet 1.1.
-        weights: torchvision's file of that network's weights. None: the file that the environment variable
+        weights: torchvision's file of that network's weights. None = the file that the environment variable
             GAN_LIGHTNING_ALEXNET, GAN_LIGHTNING_VGG16 or GAN_LIGHTNING_SQUEEZENET1_1 names, else the one in torch
             hub's folder of checkpoints, where torchvision keeps it.
-        download: when no file is found, fetch it into torch hub's folder.
+        download: download the file into torch hub's folder if none is found.
 
     Raises:
-        FileNotFoundError: when there is no such file.
-        ValueError: when the file does not hold the network's weights.
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such network, or the file does not hold its weights.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class LPIPS(PerceptualDistance):
 
 
 def _linear_weights(net: str, layers: int) -> list[Tensor]:
-    """The channels' weights (c,) of each layer."""
+    """Return the channels' weights (c,) of each layer."""
     with resources.as_file(resources.files("torchmetrics.functional.image") / "lpips_models" / f"{net}.pth") as path:
         state = read_weights(path)
     return [state[f"lin{layer}.model.1.weight"].flatten() for layer in range(layers)]
@@ -142,17 +143,17 @@ def _linear_weights(net: str, layers: int) -> list[Tensor]:
 class LPIPSDiversity(PooledImageMetric):
     """Mean LPIPS between random pairs of generated images, beside that of real ones, as Zhu et al. 2017 (1711.11586).
 
-    From 0, higher is more diverse, and the real images' value is what to aim for: noise is diverse too. No image is in
-    two pairs.
+    From 0, higher is more diverse. The real images' value is the target, since noise is diverse too. No image is in two
+    pairs.
 
     Args:
-        distance: between two batches of images, float (N, C, H, W) in [-1, 1]. None: `LPIPS("alex")`.
-        num_pairs: of each set, or as many as it has.
-        batch_size: pairs at a time.
-        seed: of the draw of pairs.
+        distance: a distance between two batches of images, float (N, C, H, W) in [-1, 1]. None = `LPIPS("alex")`.
+        num_pairs: number of pairs of each set, or as many as it has.
+        batch_size: number of pairs at a time.
+        seed: seed of the pairs.
 
     Raises:
-        FileNotFoundError: when there is no file of AlexNet's weights, see `LPIPS`.
+        FileNotFoundError: there is no file of AlexNet's weights, see `LPIPS`.
     """
 
     def __init__(
@@ -170,11 +171,11 @@ class LPIPSDiversity(PooledImageMetric):
 
     @torch.no_grad()
     def compute(self) -> dict[str, Tensor]:
-        """`{"lpips_diversity": ..., "lpips_diversity_real": ...}`: of generated and of real images.
+        """Return `{"lpips_diversity": ..., "lpips_diversity_real": ...}`, for generated and for real images.
 
         Raises:
-            TooFewSamplesError: where a set has fewer than two images.
-            ValueError: for images of two sizes, or smaller than the network takes.
+            TooFewSamplesError: a set has fewer than two images.
+            ValueError: the images differ in size, or are smaller than the network needs.
         """
         real, fake = self.sets(2, "a pair")
         return {"lpips_diversity": self._mean(fake.images), "lpips_diversity_real": self._mean(real.images)}

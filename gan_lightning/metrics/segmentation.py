@@ -1,11 +1,11 @@
-"""How well a segmentation agrees with the true one, pixel by pixel."""
+"""Agreement of a segmentation with the true one, pixel by pixel."""
 
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 
 class SegmentationScores(MulticlassConfusionMatrix):
-    """Dice, intersection over union and pixel accuracy, of all pixels of all images together.
+    """Dice, intersection over union and pixel accuracy, over all pixels of all images together.
 
     It is torchmetrics' confusion matrix: `update(predicted, true)` takes classes, int64 (N, H, W).
 
@@ -17,11 +17,11 @@ class SegmentationScores(MulticlassConfusionMatrix):
         super().__init__(num_classes)
 
     def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
-        """Scalars in [0, 1], higher is better.
+        """Return scalars in [0, 1], higher is better.
 
-        `pixel_accuracy`: share of pixels that have their true class. `dice` = 2 |P ∩ T| / (|P| + |T|) and `iou` =
-        |P ∩ T| / |P ∪ T|: of class 1, where there are two, else means over all classes but the background.
-        `dice/K` and `iou/K`: of class K by itself. A class of which there is no pixel, true or predicted, counts as 1.
+        `pixel_accuracy`: share of pixels with their true class. `dice` = 2 |P ∩ T| / (|P| + |T|) and `iou` =
+        |P ∩ T| / |P ∪ T|: with two classes those of class 1, else means over all classes but the background.
+        `dice/K` and `iou/K`: those of class K alone. A class without a pixel, true or predicted, counts as 1.
         """
         matrix = super().compute().double()
         hits, true, predicted = matrix.diag(), matrix.sum(1), matrix.sum(0)

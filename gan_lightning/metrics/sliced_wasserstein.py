@@ -10,33 +10,33 @@ from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 PATCH = 7  # pixels, height and width
 COARSEST = 16  # pixels of the smaller side
-FLAT = 1e-3  # grey levels: a channel that varies less is constant but for rounding
-CHUNK = 128  # images at a time
-ROWS = 2**13  # patches at a time, cast and projected while they are in the processor's cache
-BLOCK = 2**26  # projections of a set at a time: 256 MiB
+FLAT = 1e-3  # grey levels: a channel that varies less is constant up to rounding
+CHUNK = 128  # number of images at a time
+ROWS = 2**13  # number of patches at a time, cast and projected while they are in the processor's cache
+BLOCK = 2**26  # number of projections of a set at a time: 256 MiB
 
 _BINOMIAL = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 
 
 class SlicedWasserstein(PooledImageMetric):
-    """SWD, Karras et al. 2018 (1710.10196), as their code has it: do patches of both sets look alike, scale by scale?
+    """SWD, Karras et al. 2018 (1710.10196), as in their code: a comparison of the patches of both sets at each scale.
 
-    Each image becomes a Laplacian pyramid, halved (5x5 binomial filter, mirrored borders; odd sides are rounded up)
-    for as long as its smaller side keeps 16 pixels. Of each level, random 7x7 patches of all channels are normalised
-    by their set's mean and standard deviation of each channel, and projected on random directions; the value is the
+    Each image becomes a Laplacian pyramid. It is halved (5x5 binomial filter, mirrored borders; odd sides are rounded
+    up) as long as its smaller side keeps 16 pixels. From each level, random 7x7 patches of all channels are normalised
+    by their set's mean and standard deviation of each channel, and projected on random directions. The value is the
     mean over directions of the 1-Wasserstein distance between the projected sets, times 1000. The last level is the
-    low-pass image itself, and the only one of images below 32 pixels.
+    low-pass image itself, and the only level of images below 32 pixels.
 
-    From 0, lower is better. Two samples of one distribution are not at 0 but at a floor that falls with the number of
-    images: compare only values from equally many. The larger set is cut to the smaller one by a random choice.
-    Channels without variation in a set count as zeros.
+    From 0, lower is better. Two samples of one distribution do not have 0 but a value that falls with the number of
+    images: compare only values from equally many. A random subset of the larger set is used. Channels without variation
+    in a set count as zeros.
 
     Patches are kept in half precision, one level at a time: 4 GB for 2 x 50,000 colour images, besides the images.
 
     Args:
-        patches: patches from each image.
-        directions: random unit vectors (the publication's 4 repeats of 128 are one mean over 512).
-        seed: of all draws.
+        patches: number of patches from each image.
+        directions: number of random unit vectors (the publication's 4 repeats of 128 are one mean over 512).
+        seed: seed of all draws.
     """
 
     def __init__(self, patches: PositiveInt = 128, directions: PositiveInt = 512, seed: NonNegativeInt = 0) -> None:
@@ -47,11 +47,12 @@ class SlicedWasserstein(PooledImageMetric):
 
     @torch.no_grad()
     def compute(self) -> dict[str, Tensor]:
-        """`{"swd": ..., "swd_64": ..., ...}`: the mean over levels, and each level under its side (`swd_112x92`: not
-        square).
+        """Return `{"swd": ..., "swd_64": ..., ...}`: the mean over levels, and each level's value.
+
+        The names of levels hold their side, or height and width if they are not square (`swd_112x92`).
 
         Raises:
-            ValueError: for images of fewer than 7 pixels a side, or of two sizes.
+            ValueError: images have fewer than 7 pixels a side, or two sizes.
         """
         (real, _), (fake, _) = self.sets(1, "to take patches from")
         height, width = real.shape[2:]
@@ -75,7 +76,7 @@ class SlicedWasserstein(PooledImageMetric):
         return {"swd": torch.stack(list(values.values())).mean(), **values}
 
     def _draw_patches(self, images: Tensor, level: int, random: torch.Generator) -> "Patches":
-        """Patches of one level of all images (N, C, H, W)."""
+        """Draw patches of one level of all images (N, C, H, W)."""
         values = torch.empty(
             len(images) * self.patches, images.shape[1] * PATCH**2, dtype=torch.half, device=images.device
         )
@@ -99,12 +100,12 @@ class SlicedWasserstein(PooledImageMetric):
 
 
 class Patches:
-    """The patches of a set, which are normalised as they are projected.
+    """The patches of a set, which are normalised when they are projected.
 
     Args:
         values: float16 (P, C * k): k values of each channel.
-        mean: of each channel, float64 (C,).
-        deviation: likewise; below `FLAT`, the channel is zero.
+        mean: mean of each channel, float64 (C,).
+        deviation: standard deviation of each channel, float64 (C,); below `FLAT`, the channel is zero.
     """
 
     def __init__(self, values: Tensor, mean: Tensor, deviation: Tensor) -> None:
@@ -114,7 +115,7 @@ class Patches:
         self.mean, self.scale = (moment.repeat_interleave(repeats)[:, None] for moment in (mean, scale))
 
     def project(self, directions: Tensor) -> Tensor:
-        """Normalised patches along unit vectors (C * k, D), sorted: float32 (D, P)."""
+        """Return the normalised patches projected on unit vectors (C * k, D), sorted: float32 (D, P)."""
         scaled = (self.scale * directions).T
         shift = -(scaled @ self.mean).float()
         projected = torch.empty(directions.shape[1], len(self.values), device=directions.device)
@@ -127,14 +128,14 @@ class Patches:
 
 
 def sliced_wasserstein(x: Patches, y: Patches, directions: Tensor) -> Tensor:
-    """Mean over directions (C * k, D) of the 1-Wasserstein distance between equally many projected patches."""
+    """Return the mean over directions (C * k, D) of the 1-Wasserstein distance between equally many patches."""
     blocks = directions.split(max(1, BLOCK // len(x.values)), dim=1)
     gaps = [x.project(block).sub_(y.project(block)).abs_().mean(dim=1) for block in blocks]
     return torch.cat(gaps).double().mean()
 
 
 def _sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Height and width of the pyramid's levels."""
+    """Return height and width of the pyramid's levels."""
     sizes = [(height, width)]
     while min(half := _halves(sizes[-1])) >= COARSEST:
         sizes.append(half)
@@ -146,7 +147,7 @@ def _halves(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _detail(images: Tensor, level: int) -> Tensor:
-    """That level of the images' Laplacian pyramid, around grey: float32 (N, C, H / 2^level, W / 2^level)."""
+    """Return a level of the images' Laplacian pyramid, around grey: float32 (N, C, H / 2^level, W / 2^level)."""
     x = images.float() - 128  # smaller values lose less in half precision
     for _ in range(level):
         x = _down(x)
@@ -155,15 +156,15 @@ def _detail(images: Tensor, level: int) -> Tensor:
 
 
 def _down(x: Tensor) -> Tensor:
-    """Low-pass images (N, C, H, W) at every second row and column."""
+    """Return low-pass images (N, C, H, W) at every second row and column."""
     padded = F.pad(x.flatten(0, 1)[:, None], (2, 2, 2, 2), mode="reflect")
     return F.conv2d(padded, _kernel(x), stride=2).unflatten(0, x.shape[:2])[:, :, 0]
 
 
 def _up(x: Tensor, height: int, width: int) -> Tensor:
-    """The smooth images (N, C, `height`, `width`) whose every second row and column are those of x.
+    """Return smooth images (N, C, `height`, `width`) whose every second row and column are those of x.
 
-    Mirrored borders of the enlarged image are here one more row and column of x on each side.
+    Mirrored borders of the enlarged image become one more row and column of x on each side.
     """
 
     def with_borders(count: int, side: int) -> list[int]:

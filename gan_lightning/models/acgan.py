@@ -5,8 +5,8 @@ Odena, Olah, Shlens, 2016. arXiv 1610.09585.
     L_S = E_x[log P(S = real | x)] + E_z[log P(S = fake | G(z, c))]                               (equation 2)
     L_C = E_x[log P(C = c | x)] + E_z[log P(C = c | G(z, c))]                                     (equation 3)
 
-D maximises L_S + L_C and G maximises L_C - L_S: D tells the class c of real and of fake images, and G helps it to. D is
-given no labels; both of its answers come from the same features.
+D maximises L_S + L_C and G maximises L_C - L_S: D classifies real and fake images by their class c, and G helps it. D
+is given no labels; both of its outputs use the same features.
 """
 
 from typing import Any
@@ -30,8 +30,8 @@ class ACGAN(NoiseToImage):
 
     Args:
         generator: G, called with latents and labels. None = the paper's for CIFAR-10.
-        discriminator: D, called with images alone; a linear layer on its `features`, learned with it, tells the class.
-            None = the paper's for CIFAR-10.
+        discriminator: D, called with images alone. A linear layer on its `features`, learned with it, predicts the
+            class. None = the paper's for CIFAR-10.
         loss: the adversarial loss. None = non-saturating.
         lambda_class: weight of the classes' cross-entropies beside the adversarial loss, for both players.
         base: the arguments of `AdversarialModule`.
@@ -40,7 +40,7 @@ class ACGAN(NoiseToImage):
         cross-entropies, in nats, times lambda_class; guessing among ten classes gives 2.3.
 
     NOTE: fakes have the classes of the real batch.
-    NOTE: G minimises -log P(S = real | G(z, c)), as in all of the field, where the paper's L_S has it minimise
+    NOTE: G minimises -log P(S = real | G(z, c)), as is usual; with the paper's L_S it would minimise
         log P(S = fake | G(z, c)).
     """
 
@@ -67,27 +67,27 @@ class ACGAN(NoiseToImage):
         self.lambda_class = lambda_class
 
     def verdict(self, batch: ImageBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """D's answer, which is given no labels."""
+        """Return D's output, which does not depend on labels."""
         return self.discriminate(images, **asked)
 
     def class_loss(self, verdict: DiscriminatorOutput, labels: Tensor | None) -> Tensor:
-        """Minus one half of L_C, weighted: the cross-entropy of D's class logits to labels int64 (N,)."""
+        """Return minus one half of L_C, weighted: the cross-entropy of D's class logits to labels int64 (N,)."""
         assert verdict.class_logits is not None  # D is an AuxiliaryClassifier
         return self.lambda_class * F.cross_entropy(verdict.class_logits, check_labels(labels, self.num_classes))
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Minus L_S and minus the two halves of L_C."""
-        real, made = self.discriminate(batch.images), self.discriminate(fake)
+        """Return minus L_S, and minus the two halves of L_C."""
+        real_output, fake_output = self.discriminate(batch.images), self.discriminate(fake)
         return {
-            "adversarial": self.adversarial_loss(real, made),  # equation 2
-            "class_real": self.class_loss(real, batch.labels),  # equation 3
-            "class_fake": self.class_loss(made, batch.labels),
+            "adversarial": self.adversarial_loss(real_output, fake_output),  # equation 2
+            "class_real": self.class_loss(real_output, batch.labels),  # equation 3
+            "class_fake": self.class_loss(fake_output, batch.labels),
         }
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Have G(z, c) taken for real, and for one of class c."""
-        made = self.discriminate(fake)
+        """Let D take G(z, c) for real, and for an image of class c."""
+        fake_output = self.discriminate(fake)
         return {
-            "adversarial": self.generator_adversarial_loss(made, lambda: self.discriminate(batch.images)),
-            "class": self.class_loss(made, batch.labels),
+            "adversarial": self.generator_adversarial_loss(fake_output, lambda: self.discriminate(batch.images)),
+            "class": self.class_loss(fake_output, batch.labels),
         }

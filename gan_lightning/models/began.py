@@ -2,13 +2,13 @@
 
 Berthelot, Schumm, Metz, 2017. arXiv 1703.10717.
 
-D is an autoencoder, and its verdict on an image the error L(v) = |v - D(v)| of its reconstruction, which it lowers for
-real images and raises for fakes. A controller holds the two in a chosen ratio γ = E L(G(z)) / E L(x) (section 3.4):
+D is an autoencoder. Its verdict on an image is the error L(v) = |v - D(v)| of its reconstruction, which it lowers for
+real images and raises for fakes. A controller keeps a chosen ratio γ = E L(G(z)) / E L(x) (section 3.4):
 
     L_D = L(x) - k_t L(G(z))            L_G = L(G(z))
     k_{t+1} = k_t + λ_k (γ L(x) - L(G(z))),   k_0 = 0,   kept in [0, 1]
 
-and M = L(x) + |γ L(x) - L(G(z))| measures how far training has come (section 3.4.1): it falls as images improve.
+and M = L(x) + |γ L(x) - L(G(z))| measures the progress of training (section 3.4.1): it falls as images improve.
 """
 
 from collections.abc import Callable
@@ -32,16 +32,16 @@ class BEGAN(NoiseToImage):
 
     Args:
         generator: G. None = the paper's for 64x64 RGB.
-        discriminator: D, from images to images of the same shape. None = the paper's for 64x64 RGB.
+        discriminator: D, which maps images to images of the same shape. None = the paper's for 64x64 RGB.
         gamma: γ in (0, 1]: lower for sharper, higher for more varied images.
         lambda_k: λ_k, the controller's step.
         base: the arguments of `AdversarialModule`.
 
     Logged: `convergence`, M in units of pixels in [-1, 1], and `k`.
 
-    NOTE: L is a mean over an image's values. Both players share a batch's latents, as everywhere in this library,
-        where the paper draws z_D and z_G.
-    NOTE: the paper halves the learning rate, which starts between 0.00005 and 0.0001, whenever M stalls; here it is
+    NOTE: L is a mean over an image's values. Both players share a batch's latents, as in all models of this library;
+        the paper draws z_D and z_G.
+    NOTE: the paper halves the learning rate, which starts between 0.00005 and 0.0001, each time M stalls; here it is
         constant unless a schedule is given.
     """
 
@@ -66,20 +66,20 @@ class BEGAN(NoiseToImage):
         self.register_buffer("k", torch.zeros(()))
 
     def reconstruction_error(self, images: Tensor) -> Tensor:
-        """L(v) = |v - D(v)| of images v seen through the augmentation, a scalar."""
+        """Return L(v) = |v - D(v)| of augmented images v, a scalar."""
         images = self.augmentation(images)
         return (images.float() - self.discriminator(images).float()).abs().mean()
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Reconstruct real images, and fakes as badly as k says."""
+        """Reconstruct real images well, and fakes badly with weight k."""
         return {"real": self.reconstruction_error(batch.images), "fake": -self.k * self.reconstruction_error(fake)}
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Make what D reconstructs well."""
+        """Make images that D reconstructs well."""
         return {"adversarial": self.reconstruction_error(fake)}
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
-        """Step; after the generator's turn, move k, alike on all processes."""
+        """Step; after the generator's turn, update k, with the same value on all processes."""
         super().minimize(player, *losses)
         if player == "generator":
             real = self.records["loss/discriminator/real"]

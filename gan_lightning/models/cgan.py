@@ -4,8 +4,8 @@ Mirza, Osindero, 2014. arXiv 1411.1784.
 
     min_G max_D V(D, G) = E_x[log D(x|y)] + E_z[log(1 - D(G(z|y)|y))]                             (equation 2)
 
-The label y of a real image conditions G and D alike: the fake that stands against it is of the same class, and D sees
-the very label that G was given.
+The label y of a real image conditions both G and D: its fake is of the same class, and D sees the label that G was
+given.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 
 
 class CGAN(NoiseToImage):
-    """Conditional GAN: images of a wanted class.
+    """Conditional GAN: images of a requested class.
 
     Args:
         generator: G, called with latents and labels. None = DCGAN's for 32x32 grey images of ten classes, which
@@ -28,8 +28,8 @@ class CGAN(NoiseToImage):
         loss: the adversarial loss. None = non-saturating.
         base: the arguments of `AdversarialModule`.
 
-    NOTE: the paper's own networks are fully connected (`ConditionalMLPGenerator`, `ConditionalMLPDiscriminator`); the
-        convolutional ones are the defaults, since they are what conditional GANs are built from since.
+    NOTE: the paper's own networks are fully connected (`ConditionalMLPGenerator`, `ConditionalMLPDiscriminator`). The
+        defaults are convolutional, as in later conditional GANs.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, wi
     L_identity = E_b[||G(b) - b||_1] + E_a[||F(a) - a||_1]                                        (section 5.2)
     L = L_GAN(G) + L_GAN(F) + λ L_cyc + 0.5 λ L_identity,   λ = 10                                (equation 3)
 
-D learns from a pool of the last 50 fakes rather than from the newest (Shrivastava et al. 2017).
+D learns from a pool of the last 50 fakes, not only from the newest (Shrivastava et al. 2017).
 """
 
 from functools import partial
@@ -29,7 +29,7 @@ from gan_lightning.training.image_pool import ImagePool
 
 
 class Fakes(NamedTuple):
-    """The images that both generators made of a batch."""
+    """The images that both generators make from a batch."""
 
     fake_b: Tensor  # G(a)
     fake_a: Tensor  # F(b)
@@ -40,19 +40,19 @@ class CycleGAN(UnpairedTranslation):
 
     Args:
         generator_a_to_b: G. None = the paper's ResNet of nine blocks, RGB to RGB.
-        generator_b_to_a: F. None = the same.
+        generator_b_to_a: F. None = the paper's ResNet of nine blocks, RGB to RGB.
         discriminator_a: D_A. None = the 70x70 PatchGAN with instance norm, for RGB.
-        discriminator_b: D_B. None = the same.
+        discriminator_b: D_B. None = the 70x70 PatchGAN with instance norm, for RGB.
         loss: the adversarial loss. None = least squares, halved for the discriminators only.
         lambda_cycle: weight λ of the cycle-consistency term. 0 turns it off.
         lambda_identity: weight of the identity term, relative to `lambda_cycle`. 0 turns it off (and saves two passes).
-        pool_size: fakes kept for each discriminator. 0 = it sees the newest only.
+        pool_size: number of fakes kept for each discriminator. 0 = it only sees the newest.
         base: the other arguments of `UnpairedTranslation` and `AdversarialModule`.
 
-    NOTE: the discriminators step before the generators, as everywhere in this library; the authors' code has it the
-        other way.
-    NOTE: the identity term is on by default, as in the authors' code; the paper uses it for paintings to photographs
-        only.
+    NOTE: the discriminators step before the generators, as in all models of this library; the authors' code does the
+        opposite.
+    NOTE: the identity term is on by default, as in the authors' code; the paper uses it only for paintings to
+        photographs.
     NOTE: the paper's rate is constant for 100 epochs and then falls to zero over 100. In the authors' code, and in our
         configs, its factor is 1 - max(0, e - 100) / 101 in epoch e, counted from 1: 1/101 and not 0 in the last. In
         newer versions of that code, which step the schedule before an epoch and not after it, each factor comes an
@@ -83,7 +83,7 @@ class CycleGAN(UnpairedTranslation):
         self.pools = {"a": ImagePool(pool_size), "b": ImagePool(pool_size)}
 
     def check_batch(self, batch: Any) -> None:
-        """Check that each generator can take images of the domain that it makes, which the identity term shows it."""
+        """Check that each generator can take images of its output domain, which it gets for the identity term."""
         super().check_batch(batch)
         channels_a, channels_b = batch.real_a.shape[1], batch.real_b.shape[1]
         if self.lambda_identity and channels_a != channels_b:
@@ -93,26 +93,26 @@ class CycleGAN(UnpairedTranslation):
             )
 
     def draw_fakes(self, batch: UnpairedBatch) -> Fakes:
-        """G(a) and F(b)."""
+        """Return G(a) and F(b)."""
         return Fakes(self.generator["a_to_b"](batch.real_a), self.generator["b_to_a"](batch.real_b))
 
     def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
-        """Each domain's discriminator tells its real images from earlier fakes."""
+        """Let each domain's discriminator distinguish its real images from earlier fakes."""
         terms = {}
-        for domain, real, made in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
-            shown = self.exchanged(self.pools[domain], made)
+        for domain, real, fakes in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
+            shown = self.exchanged(self.pools[domain], fakes)
             judge = partial(self.discriminate, by=self.discriminator[domain])
             terms[domain] = self.adversarial_loss(judge(real), judge(shown))
         return terms
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
-        """Fool both discriminators; come back to where each image started; leave images of the wanted domain alone."""
+        """Fool both discriminators; reconstruct each image; leave images of the output domain unchanged."""
         (real_a, real_b), (fake_b, fake_a) = batch, fake
         a_to_b, b_to_a = self.generator["a_to_b"], self.generator["b_to_a"]
         terms = {}
-        for domain, real, made in (("a", real_a, fake_a), ("b", real_b, fake_b)):
+        for domain, real, fakes in (("a", real_a, fake_a), ("b", real_b, fake_b)):
             judge = partial(self.discriminate, by=self.discriminator[domain])
-            terms[f"adversarial_{domain}"] = self.generator_adversarial_loss(judge(made), partial(judge, real))
+            terms[f"adversarial_{domain}"] = self.generator_adversarial_loss(judge(fakes), partial(judge, real))
         if self.lambda_cycle:
             terms["cycle_a"] = self.lambda_cycle * l1_loss(b_to_a(fake_b), real_a)
             terms["cycle_b"] = self.lambda_cycle * l1_loss(a_to_b(fake_a), real_b)

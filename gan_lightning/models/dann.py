@@ -11,9 +11,9 @@ is sought by steps of all three at once, from one forward pass:
 
     θ_f ← θ_f - μ (∂L_y/∂θ_f - λ ∂L_d/∂θ_f)     θ_y ← θ_y - μ ∂L_y/∂θ_y     θ_d ← θ_d - μ ∂L_d/∂θ_d  (4 to 6)
 
-which is one backward pass through a gradient reversal layer between f and G_d: λ scales what the features learn from
-the adversary, and not what the adversary learns. λ rises from 0 to 1 as λ_p = 2 / (1 + e^(-10 p)) - 1, while the
-learning rate falls as 0.01 (1 + 10 p)^-0.75, where p is the share of training that is done (section 4).
+This is one backward pass through a gradient reversal layer between f and G_d: λ scales the adversary's gradient for the
+features, but not for the adversary. λ rises from 0 to 1 as λ_p = 2 / (1 + e^(-10 p)) - 1, while the learning rate falls
+as 0.01 (1 + 10 p)^-0.75, where p is the share of training that is done (section 4).
 """
 
 from functools import partial
@@ -35,14 +35,14 @@ class DANN(DomainInvariance):
 
     Args:
         generator: G_f and G_y, the features and the labeller. None = the paper's for 28x28 RGB digits.
-        discriminator: G_d. None = the paper's beside it.
-        lambda_domain: λ at its highest. 0 = the features ignore the adversary, which still learns: the baseline.
+        discriminator: G_d. None = the paper's for 28x28 RGB digits.
+        lambda_domain: the largest λ. 0 = the features ignore the adversary, which still learns: the baseline.
         lambda_schedule: factor on λ over time, `SigmoidRamp` in the paper. None = constant.
         base: the arguments of `AdversarialModule`. The paper's schedule of both players is `InversePower`.
 
-    NOTE: the features' gradient is that of the labels and -λ times that of the discriminator as it was before its own
-        step, so that the two turns of a batch are the paper's one. (With n_critic over 1 the discriminator has steps
-        of its own between, which the paper has not.)
+    NOTE: the features' gradient is that of the labels, plus -λ times that of the discriminator before its own step, so
+        that the two turns of a batch equal the paper's one. (With n_critic above 1 the discriminator has further steps
+        between, unlike in the paper.)
     """
 
     paper_optimizer: ClassVar[OptimizerFactory] = partial(SGD, lr=0.01, momentum=0.9)
@@ -60,11 +60,11 @@ class DANN(DomainInvariance):
         self.lambda_schedule = lambda_schedule or Constant()
 
     def domain_weight(self) -> float:
-        """λ_p."""
+        """Return λ_p."""
         return self.lambda_domain * self.at(self.lambda_schedule)
 
     def training_step(self, batch: DomainBatch, batch_idx: int) -> None:
-        """Equations 4 to 6: the generator's turn first, on features that the discriminator then sees as they were."""
+        """Take the steps of equations 4 to 6: the generator's first, on features that the discriminator uses too."""
         parts = split(batch, self.accumulate)
         features = [self.draw_fakes(part) for part in parts]
         before = detach(features)

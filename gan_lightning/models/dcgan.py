@@ -2,12 +2,12 @@
 
 Radford, Metz, Chintala, 2015. arXiv 1511.06434.
 
-The objective is GAN's, non-saturating for G, in terms of logits D(x) with the softplus ζ(t) = log(1 + e^t):
+The objective is that of GAN, non-saturating for G, in terms of logits D(x) with the softplus ζ(t) = log(1 + e^t):
 
     L_D = E_x[ζ(-D(x))] + E_z[ζ(D(G(z)))]            L_G = E_z[ζ(-D(G(z)))]
 
-What is new is the architecture (section 3): strided convolutions for pooling, batch norm in both networks except at G's
-output and D's input, no fully connected layers, ReLU in G and leaky ReLU in D; and the settings that made it train
+The contribution is the architecture (section 3): strided convolutions for pooling, batch norm in both networks except
+at G's output and D's input, no fully connected layers, ReLU in G and leaky ReLU in D; and the training settings
 (section 4): Adam with learning rate 0.0002 and β1 = 0.5, weights from N(0, 0.02), batches of 128.
 """
 
@@ -31,7 +31,7 @@ class DCGAN(NoiseToImage):
 
     NOTE: kernels of 4 with stride 2 and a standard normal prior, as in the authors' Torch version (the paper's first
         code has kernels of 5 and a uniform prior).
-    NOTE: both networks step on every batch; the first code trains one of them on each, in turn.
+    NOTE: both networks step on every batch; the first code alternates between them.
     """
 
     def __init__(

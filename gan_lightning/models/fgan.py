@@ -2,14 +2,14 @@
 
 Nowozin, Cseke, Tomioka, 2016. arXiv 1606.00709.
 
-D(x), of unbounded values, and a divergence's output activation g_f and conjugate f* bound that divergence D_f of data
-and fakes from below (equations 4 to 7):
+D(x), with unbounded values, and a divergence's output activation g_f and conjugate f* give a lower bound of that
+divergence D_f of data and fakes (equations 4 to 7):
 
     F = E_x[g_f(D(x))] - E_z[f*(g_f(D(G(z))))] <= D_f            L_D = -F            L_G = -E_z[g_f(D(G(z)))]
 
-L_G is the alternative of section 3.2, which the paper found useful; L_G = F is that of its algorithm 1. The divergence
-is the loss's: Kullback-Leibler either way round, Pearson and Neyman χ², squared Hellinger, Jensen-Shannon, the first
-GAN's, total variation.
+L_G is the alternative of section 3.2, which the paper found useful; L_G = F is that of its algorithm 1. The loss
+chooses the divergence: Kullback-Leibler in both directions, Pearson and Neyman χ², squared Hellinger, Jensen-Shannon,
+that of the first GAN, total variation.
 """
 
 from typing import Any
@@ -22,20 +22,21 @@ from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 
 
 class FGAN(NoiseToImage):
-    """GAN that minimises an f-divergence of one's choice.
+    """GAN that minimises a chosen f-divergence.
 
     Args:
         generator: G. None = DCGAN's for 64x64 RGB, which the paper trains on scenes.
         discriminator: D, the variational function before its activation. None = DCGAN's for 64x64 RGB.
-        loss: the divergence (any `FDivergence`: algorithm 1), or the `AlternativeUpdate` of one. None = the latter of
-            Kullback-Leibler.
+        loss: the divergence (any `FDivergence`: algorithm 1), or the `AlternativeUpdate` of one. None = the
+            `AlternativeUpdate` of Kullback-Leibler.
         base: the arguments of `AdversarialModule`.
 
-    Logged: minus `loss/discriminator/adversarial` is the lower bound on the divergence.
+    Logged: minus `loss/discriminator/adversarial` is the lower bound of the divergence.
 
-    NOTE: the players step in turn; algorithm 1 steps both along the gradients at one and the same point.
-    NOTE: the paper clips no gradients, and neither do the defaults; few but large steps need it (`generator_clip_norm`,
-        `discriminator_clip_norm`), for divergences with exponentials weigh single samples beyond measure.
+    NOTE: the players step in turn; algorithm 1 steps both along the gradients at the same point.
+    NOTE: the paper clips no gradients, and neither do the defaults. Training with few but large steps needs clipping
+        (`generator_clip_norm`, `discriminator_clip_norm`), since divergences with exponentials give single samples
+        extreme weights.
     NOTE: the defaults are the paper's networks for scenes; those for MNIST are fully connected.
     """
 

@@ -4,8 +4,8 @@ Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio, 20
 
     min_G max_D V(D, G) = E_x[log D(x)] + E_z[log(1 - D(G(z)))]                                   (equation 1)
 
-In practice G maximises log D(G(z)) instead (section 3), which has a gradient where D is sure: the non-saturating loss,
-the default here. `loss: Minimax` is equation 1 to the letter.
+In practice G maximises log D(G(z)) instead (section 3), which has a gradient where D rejects the fakes: the
+non-saturating loss, the default here. `loss: Minimax` is exactly equation 1.
 """
 
 from functools import partial
@@ -30,8 +30,8 @@ class GAN(NoiseToImage):
         loss: the adversarial loss. None = non-saturating.
         base: the arguments of `AdversarialModule`.
 
-    NOTE: the original divides the learning rate by 1.000004 at each update and raises the momentum to 0.7 by epoch 250;
-        here both are constant unless a schedule (of the learning rate) is given.
+    NOTE: the original divides the learning rate by 1.000004 at each update and raises the momentum to 0.7 by epoch 250.
+        Here both are constant unless a schedule (of the learning rate) is given.
     """
 
     paper_prior: ClassVar[Prior] = UniformPrior(3**0.5)

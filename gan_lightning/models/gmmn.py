@@ -2,12 +2,12 @@
 
 Li, Swersky, Zemel, 2015. arXiv 1502.02761.
 
-No discriminator: G minimises the distance between a batch of its images and one of the data, all of whose moments
-a mixture of Gaussian kernels compares (equation 3, and the square root of section 4.2):
+There is no discriminator. G minimises the distance between a batch of its images and a batch of data. A mixture of
+Gaussian kernels compares all their moments (equation 3, and the square root of section 4.2):
 
     L = √MMD²(x, G(h)),   k(a, b) = Σ_σ exp(-||a - b||² / (2σ)),   σ = 2, 5, 10, 20, 40, 80
 
-with MMD² the biased estimate, h uniform on [-1, 1]^10 and batches of 1000, which a kernel in pixel space needs.
+with MMD² the biased estimate, h uniform on [-1, 1]^10 and batches of 1000, which kernels in pixel space need.
 """
 
 from collections.abc import Sequence
@@ -36,11 +36,11 @@ class GMMN(FromLatents, SoloModule):
         bandwidths: σ of each kernel, in squared units of pixels in [0, 1].
         base: the arguments of `SoloModule`.
 
-    NOTE: the authors' code multiplies the loss by 1000 and has a learning rate of 2; here the loss is as it stands, and
-        the learning rate 2000, which makes the same steps. It divides the rate by ten after 10,000 and 40,000 steps;
-        here it is constant unless a schedule is given.
-    NOTE: the initial weights are `MLPGenerator`'s. The paper's second model, which matches the codes of an autoencoder
-        trained before, is left out.
+    NOTE: the authors' code multiplies the loss by 1000 and has a learning rate of 2. Here the loss is not scaled, and
+        the learning rate is 2000, which makes the same steps. That code divides the rate by ten after 10,000 and 40,000
+        steps; here it is constant unless a schedule is given.
+    NOTE: the initial weights are those of `MLPGenerator`. The paper's second model, which matches the codes of a
+        pretrained autoencoder, is left out.
     """
 
     paper_prior: ClassVar[Prior] = UniformPrior()
@@ -56,7 +56,7 @@ class GMMN(FromLatents, SoloModule):
         self.bandwidths = bandwidths
 
     def losses(self, batch: ImageBatch) -> Terms:
-        """The distance of a batch of fakes from the batch."""
+        """Return the distance between a batch of fakes and the real batch."""
         fake = self.generator(self.latents(len(batch.images)), *self.conditions(batch.labels))
         real, fake = ((images.float().flatten(1) + 1) / 2 for images in (batch.images, fake))  # (N, C·H·W) in [0, 1]
         return {"mmd": safe_sqrt(mmd2(real, fake, self.bandwidths))}

@@ -2,11 +2,11 @@
 
 Chen, Duan, Houthooft, Schulman, Sutskever, Abbeel, 2016. arXiv 1606.03657.
 
-A part c of G's latents is to stay readable in its images: the mutual information I(c; G(z, c)) is at least
+A part c of G's latents must stay readable in its images: the mutual information I(c; G(z, c)) is at least
 
     L_I(G, Q) = E_{c, z}[log Q(c | G(z, c))] + H(c)                                               (equation 5)
 
-whatever Q, which shares all but the last layers with D; so min_{G,Q} max_D V(D, G) - λ L_I(G, Q)     (equation 6).
+for any Q, which shares all but the last layers with D; so min_{G,Q} max_D V(D, G) - λ L_I(G, Q)      (equation 6).
 For digits: one categorical code of 10 values, two continuous ones uniform on [-1, 1], 62 noise variables, λ = 1.
 """
 
@@ -30,23 +30,23 @@ from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
 
 
 class Fakes(NamedTuple):
-    """Images of G, and the latents that they were made from."""
+    """Images of G, and their latents."""
 
     images: Tensor  # (N, C, H, W)
     latents: Tensor  # (N, latent_dim): noise | one-hot category | continuous codes
 
 
 class InfoGAN(NoiseToImage):
-    """GAN with codes that its images can be read back from.
+    """GAN with latent codes that can be read back from its images.
 
     Args:
-        generator: G. Of its latents, those that are no codes are noise. None = the paper's for 28x28 digits.
+        generator: G. Its latents that are not codes are noise. None = the paper's for 28x28 digits.
         discriminator: a `Discriminator`, whose `features` Q shares. None = the paper's for 28x28 digits.
-        recognition: Q, from features (N, F) to a logit for each category and a mean for each continuous code. None =
-            the paper's: one hidden layer of 128.
+        recognition: Q, which maps features (N, F) to a logit for each category and a mean for each continuous code.
+            None = the paper's: one hidden layer of 128.
         loss: the adversarial loss. None = non-saturating.
-        categories: values of the categorical code. 0 = there is none.
-        continuous: continuous codes. 0 = there are none.
+        categories: number of values of the categorical code. 0 = there is none.
+        continuous: number of continuous codes. 0 = there are none.
         lambda_information: weight λ of L_I.
         generator_optimizer: see `AdversarialModule`. None = the paper's, with five times the discriminator's rate.
         base: the other arguments of `AdversarialModule`.
@@ -55,8 +55,8 @@ class InfoGAN(NoiseToImage):
         at most log(categories).
 
     NOTE: -λ L_I is in both players' losses, as in the authors' code: D's trunk and Q learn in D's turn, G in its own.
-        The variance of Q's Gaussian is fixed to 1, as there, so that the continuous bound stays below 0 nats.
-    NOTE: both turns share a batch's latents, as everywhere in this library; the authors' code draws them twice.
+        The variance of Q's Gaussian is fixed to 1, as in that code, so that the continuous bound stays below 0 nats.
+    NOTE: both turns share a batch's latents, as in all models of this library; the authors' code draws them twice.
     """
 
     discriminator: Discriminator
@@ -91,7 +91,7 @@ class InfoGAN(NoiseToImage):
         self.lambda_information = lambda_information
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Add Q, which learns in the discriminator's turn."""
+        """Return the players; Q learns in the discriminator's turn."""
         return {"discriminator": [self.discriminator, self.recognition], "generator": [self.generator]}
 
     def sample(
@@ -104,37 +104,37 @@ class InfoGAN(NoiseToImage):
         category: Tensor | None = None,
         continuous: Tensor | None = None,
     ) -> Tensor:
-        """Generate images, with these codes, int64 (n,) and float (n, continuous), where they are given."""
+        """Generate images, with the codes int64 (n,) and float (n, continuous) if they are given."""
         if labels is not None:
-            raise ValueError("InfoGAN takes no labels: give the categories that it has found as `category`")
+            raise ValueError("InfoGAN takes no labels: give its own categories as `category`")
         sampler, numbers = self.sampler, range(first, first + n)
         z = sampler.draw(n, truncation) if seed is None else sampler.latents(numbers, seed, truncation)
         return sampler.images(self.prior.replace(z, category, continuous), seed=seed, first=first)
 
     def draw_fakes(self, batch: ImageBatch) -> Fakes:  # type: ignore[override]
-        """A fake for each real image, with the latents that it was made from."""
+        """Make a fake for each real image, and keep its latents."""
         z = self.latents(len(batch.images))
         return Fakes(self.generator(z), z)
 
     def fake_images(self, fake: Fakes) -> Tensor:
-        """The images, without their latents."""
+        """Return the images, without their latents."""
         return fake.images
 
     def discriminator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
-        """Tell x from G(z, c), and read c."""
-        made = self.discriminate(fake.images, with_features=True)
-        information = self.information(made, fake.latents)
-        return {"adversarial": self.adversarial_loss(self.discriminate(batch.images), made), **information}
+        """Distinguish x from G(z, c), and read c."""
+        output = self.discriminate(fake.images, with_features=True)
+        information = self.information(output, fake.latents)
+        return {"adversarial": self.adversarial_loss(self.discriminate(batch.images), output), **information}
 
     def generator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
-        """Have G(z, c) taken for real, and c read."""
-        made = self.discriminate(fake.images, with_features=True)
-        information = self.information(made, fake.latents)
-        adversarial = self.generator_adversarial_loss(made, lambda: self.discriminate(batch.images))
+        """Let D take G(z, c) for real, and Q read c."""
+        output = self.discriminate(fake.images, with_features=True)
+        information = self.information(output, fake.latents)
+        adversarial = self.generator_adversarial_loss(output, lambda: self.discriminate(batch.images))
         return {"adversarial": adversarial, **information}
 
     def information(self, verdict: DiscriminatorOutput, latents: Tensor) -> Terms:
-        """-λ L_I (equation 5), a term for each kind of code, read by Q from the features that D judged fakes by."""
+        """Return -λ L_I (equation 5), a term for each kind of code, which Q reads from D's features of the fakes."""
         ((features,),) = verdict.features
         _, category, continuous = self.prior.parts(latents)
         bounds = mutual_information(self.recognition(features).float(), category, continuous)
@@ -144,7 +144,7 @@ class InfoGAN(NoiseToImage):
 
     @torch.no_grad()
     def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
-        """Images that show the effect of each code, in a block of rows each (see `CodesPrior.sweep`); about `count`."""
+        """Return about `count` images that show the effect of each code, in blocks of rows (see `CodesPrior.sweep`)."""
         columns = self.prior.categories or round(count**0.5)
         blocks = (self.prior.categories > 0) + self.prior.continuous
         rows = max(1, count // columns // blocks)

@@ -2,15 +2,15 @@
 
 Li, Chang, Cheng, Yang, Póczos, 2017. arXiv 1705.08584.
 
-GMMN's distance, with a kernel that is learned: an adversary maximises √MMD² of codes f(x), and is kept from losing what
-it could tell apart by a decoder behind the codes (equation 3 and section 3.2; the rank hinge is the code's):
+GMMN's distance, with a learned kernel. An adversary maximises √MMD² of codes f(x). A decoder behind the codes keeps
+them from losing information (equation 3 and section 3.2; the rank hinge is from the authors' code):
 
     L_G = √M + λ_r R,   L_D = -√M - λ_r R + λ_AE (E||x - d(f(x))||² + E||G(z) - d(f(G(z)))||²)
     M = MMD²(f(x), f(G(z))),   k(a, b) = Σ_σ exp(-||a - b||² / (2σ²)),   σ = 1, 2, 4, 8, 16
     R = -mean relu(E f(G(z)) - E f(x)) ≤ 0
 
 λ_r = 16, λ_AE = 8. Algorithm 1: every parameter of f is clipped to [-0.01, 0.01] after each of D's steps, n_critic = 5,
-RMSprop with learning rate 0.00005, batches of 64; each turn has latents of its own.
+RMSprop with learning rate 0.00005, batches of 64; each turn draws its own latents.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,11 +41,11 @@ class MMDGAN(NoiseToImage):
         lambda_autoencoder: weight λ_AE of both reconstruction errors, means over all values. 0 turns them off.
         lambda_rank: weight λ_r of the rank hinge. 0 turns it off.
         clip: largest magnitude of a parameter of the encoder, the gains and biases of its batch norm included.
-        n_critic: discriminator steps for each step of the generator.
+        n_critic: number of discriminator steps for each step of the generator.
         base: the other arguments of `AdversarialModule`.
 
-    NOTE: the authors' code clips before a step of D and not after it, and gives D 100 steps for each of G's first 25
-        and every 500th; here n_critic is constant.
+    NOTE: the authors' code clips before a step of D, not after it, and gives D 100 steps for each of G's first 25 and
+        every 500th; here n_critic is constant.
     """
 
     discriminator: Autoencoder
@@ -77,11 +77,11 @@ class MMDGAN(NoiseToImage):
         self.clip = clip
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Encoder and decoder one by one: each is called, and compiled, by itself."""
+        """Return the players, with encoder and decoder separately: each is called, and compiled, by itself."""
         return super().players() | {"discriminator": [self.discriminator.encoder, self.discriminator.decoder]}
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
-        """Step; then clip the encoder's weights to [-c, c]. Those of the decoder are free."""
+        """Step, then clip the encoder's weights to [-c, c]. The decoder's weights are free."""
         super().minimize(player, *losses)
         if player == "discriminator":
             with torch.no_grad():
@@ -89,7 +89,7 @@ class MMDGAN(NoiseToImage):
                     parameter.clamp_(-self.clip, self.clip)
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Move the codes of real and fake images apart, and keep what the images are made of."""
+        """Separate the codes of real and fake images, and keep the information in the codes."""
         real, fake = self.augmentation(batch.images), self.augmentation(fake)
         real_codes, fake_codes = self.discriminator.encode(real), self.discriminator.encode(fake)
         terms = {name: -value for name, value in self._distance(real_codes.float(), fake_codes.float()).items()}
@@ -100,7 +100,7 @@ class MMDGAN(NoiseToImage):
         return terms
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Bring the codes of fakes to those of real images."""
+        """Bring the codes of fakes near those of real images."""
         encode = self.discriminator.encode
         return self._distance(encode(self.augmentation(batch.images)).float(), encode(self.augmentation(fake)).float())
 

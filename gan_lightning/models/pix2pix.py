@@ -34,14 +34,14 @@ class Pix2Pix(PairedTranslation):
             None = the 70x70 PatchGAN.
         loss: the adversarial loss. None = non-saturating.
         lambda_l1: weight λ of the L1 term. 0 turns it off.
-        policy: how dropout and batch norm behave when images are made. None = as published: dropout stays on, for it is
-            the model's noise, and batch norm takes each image's own statistics, for the paper trains and tests with
-            batches of one; after training with larger ones the running averages are better.
+        policy: dropout and batch norm at inference. None = as published: dropout stays on, since it is the model's
+            noise, and batch norm uses each image's own statistics, since the paper trains and tests with batches of
+            one; after training with larger batches the running averages are better.
         base: the arguments of `AdversarialModule`.
 
-    NOTE: G steps against the D of after its step, as in the authors' PyTorch code; in Torch G reused D's output of
-        before.
-    NOTE: D's two terms are added and not halved, as in the authors' Torch code (under Adam a factor changes nothing).
+    NOTE: G steps against D after D's step, as in the authors' PyTorch code; in their Torch code G reused D's earlier
+        output.
+    NOTE: D's two terms are added and not halved, as in the authors' Torch code (Adam makes the same steps for both).
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Pix2Pix(PairedTranslation):
         self.policy = policy or Policy(dropout=True, batch_norm="instance")
 
     def verdict(self, batch: PairedBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """D(x, y): a map of logits, one for each patch. Both images go through the augmentation together."""
+        """Return D(x, y): a map of logits, one for each patch. Both images pass the augmentation together."""
         return self.discriminate(torch.cat([batch.source, images], dim=1), **asked)
 
     def generator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
-        """Have (x, G(x)) taken for a real pair, and stay near y: equation 4."""
+        """Let D take (x, G(x)) for a real pair, and stay near y: equation 4."""
         return super().generator_loss(batch, fake) | {"l1": self.lambda_l1 * l1_loss(fake, batch.target)}
 
     @property

@@ -4,8 +4,8 @@ Miyato, Koyama, 2018. arXiv 1802.05637.
 
     D(x, y) = e_yᵀ φ(x) + ψ(φ(x))                                                                 (equation 3)
 
-with features φ(x), a linear ψ and an embedding e_y of the class y, all spectrally normalised; the label enters D
-nowhere else, and G by the gains and biases of its batch norm. The game is SN-GAN's, with the hinge loss:
+with features φ(x), a linear ψ and an embedding e_y of the class y, all spectrally normalised. The label enters D
+nowhere else, and enters G by the gains and biases of its batch norm. The game is that of SN-GAN, with the hinge loss:
 
     L_D = E_{x,y}[max(0, 1 - D(x, y))] + E_{z,y}[max(0, 1 + D(G(z, y), y))]
     L_G = -E_{z,y}[D(G(z, y), y)]
@@ -29,17 +29,17 @@ class ProjectionGAN(NoiseToImage):
 
     Args:
         generator: G, called with latents and labels. None = the authors' for 32x32 RGB images of ten classes.
-        discriminator: D, called with images and labels, which brings the projection with it. None = the authors' for
-            32x32 RGB images of ten classes.
+        discriminator: D, called with images and labels, which contains the projection. None = the authors' for 32x32
+            RGB images of ten classes.
         loss: the adversarial loss. None = hinge.
-        n_critic: discriminator steps for each step of the generator.
+        n_critic: number of discriminator steps for each step of the generator.
         base: the other arguments of `AdversarialModule`.
 
-    NOTE: fakes have the classes of the real batch, where the authors' code draws them uniformly: the same for data with
-        as many images of each class, and less noise between the two batches.
-    NOTE: the authors' code gives the generator's turn twice the batch, and has it come first of the six; here all
-        batches are alike, and it comes last.
-    NOTE: the authors' code adds noise of one grey level to real images; here they are as they are.
+    NOTE: fakes have the classes of the real batch; the authors' code draws them uniformly. For balanced data the
+        distribution is the same, with less noise between the two batches.
+    NOTE: in the authors' code the generator's turn has twice the batch, and comes first of the six; here all batches
+        are equal, and it comes last.
+    NOTE: the authors' code adds noise of one grey level to real images; here they are not changed.
     """
 
     redraws: ClassVar[bool] = True

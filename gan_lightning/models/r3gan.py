@@ -2,14 +2,14 @@
 
 Huang, Gokaslan, Kuleshov, Tompkin, 2024. arXiv 2501.05441.
 
-Each real image is paired with a fake, and D's gradient is pulled to zero at both, in each of its steps; in terms of the
+Each real image is paired with a fake, and D's gradient is pulled to zero at both, in each of its steps. With the
 softplus ζ(t) = log(1 + e^t):
 
     L_D = E_{x,z}[ζ(D(G(z)) - D(x))] + γ/2 (E_x‖∇_x D(x)‖² + E_z‖∇D(G(z))‖²)
     L_G = E_{x,z}[ζ(D(x) - D(G(z)))]
 
-The first terms are the relativistic pairing loss, the others the penalties R1 and R2, with which the game converges
-locally, and without the tricks of GANs before it.
+The first terms are the relativistic pairing loss. The others are the penalties R1 and R2, with which the game converges
+locally, without the tricks of earlier GANs.
 """
 
 from functools import partial
@@ -35,17 +35,17 @@ class R3GAN(NoiseToImage):
         discriminator: D, returning logits, without batch norm, which would make an image's gradient depend on the
             others. None = WGAN-GP's ResNet for 32x32 RGB.
         loss: the adversarial loss. None = `RelativisticPairing`.
-        gamma: weight γ of both penalties; of gradients with respect to images in [-1, 1], summed over pixels. The
-            default is the paper's for CIFAR-10 at the start; larger images want more (256x256: 150). 0 turns them off.
+        gamma: weight γ of both penalties, for gradients with respect to images in [-1, 1], summed over pixels. The
+            default is the paper's start value for CIFAR-10; larger images need more (256x256: 150). 0 turns them off.
         gamma_schedule: factor on γ over time. None = constant.
         base: the other arguments of `AdversarialModule`.
 
-    NOTE: the paper's networks, ResNeXts without any norm, are not here: this is its objective, for any networks.
-    NOTE: the default optimizer is the paper's at the start. It lowers the learning rate to a quarter and γ to a tenth,
-        by half a cosine (`Cosine`, for both), raises the average's half-life from 0 (`ema_schedule`), and raises β2
-        from 0.9 to 0.99, which no schedule here does.
-    NOTE: G's turn pairs its fakes with the batch's real images again; the authors' code draws others for it. Here a
-        batch serves both turns: a second one would double the loading, and no gradient reaches G through D(x) itself.
+    NOTE: the paper's networks, ResNeXts without any norm, are not included: this is its objective, for any networks.
+    NOTE: the default optimizer is the paper's at the start. The paper lowers the learning rate to a quarter and γ to a
+        tenth, by half a cosine (`Cosine`, for both), raises the average's half-life from 0 (`ema_schedule`), and raises
+        β2 from 0.9 to 0.99, which no schedule here does.
+    NOTE: G's turn pairs its fakes with the batch's real images again; the authors' code draws others. A second batch
+        would double the loading, and no gradient reaches G through D(x) itself.
     """
 
     redraws: ClassVar[bool] = True
@@ -66,7 +66,7 @@ class R3GAN(NoiseToImage):
         self.gamma_schedule = gamma_schedule or Constant()
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Find each x more real than its G(z), with small gradients at both."""
+        """Rate each x more real than its G(z), with small gradients at both."""
         terms = super().discriminator_loss(batch, fake)
         if self.gamma:
             half_gamma = self.gamma / 2 * self.at(self.gamma_schedule)
@@ -75,5 +75,5 @@ class R3GAN(NoiseToImage):
         return terms
 
     def _eager_logits(self, images: Tensor) -> Tensor:
-        """Logits of augmented images, not by a compiled module, which is not differentiable twice."""
+        """Return logits of augmented images without a compiled module, which is not differentiable twice."""
         return self.discriminator.forward(self.augmentation(images))

@@ -2,13 +2,13 @@
 
 Jolicoeur-Martineau, 2018. arXiv 1807.00734.
 
-D no longer says whether an image is real, but how much more real it is than images of the other kind are on average,
-in terms of the softplus ζ(t) = log(1 + e^t):
+D no longer predicts whether an image is real, but how much more real it is than images of the other kind are on
+average, with the softplus ζ(t) = log(1 + e^t):
 
     D̃(x) = D(x) - E_z[D(G(z))]                        D̃(G(z)) = D(G(z)) - E_x[D(x)]
     L_D = E_x[ζ(-D̃(x))] + E_z[ζ(D̃(G(z)))]            L_G = E_z[ζ(-D̃(G(z)))] + E_x[ζ(D̃(x))]
 
-G lowers what D says of real images as it raises what D says of its own, which it does through the means.
+G lowers D's logits of real images while it raises D's logits of fakes, through the means.
 """
 
 from typing import Any, ClassVar
@@ -31,7 +31,7 @@ class RaGAN(NoiseToImage):
         base: the arguments of `AdversarialModule`.
 
     NOTE: the paper's generator differs from DCGAN's in its first layer, linear, and its last, a 3x3 convolution.
-    NOTE: G's turn sees the batch's real images again, judged by the D of now; the authors' code draws others.
+    NOTE: G's turn uses the batch's real images again, with D after its step; the authors' code draws others.
     """
 
     redraws: ClassVar[bool] = True

@@ -5,9 +5,9 @@ Miyato, Kataoka, Koyama, Yoshida, 2018. arXiv 1802.05957.
     L_D = E_x[max(0, 1 - D(x))] + E_z[max(0, 1 + D(G(z)))]                                        (equation 16)
     L_G = -E_z[D(G(z))]                                                                           (equation 17)
 
-Each weight of D is used divided by its largest singular value, W / σ(W) (equation 8), so that D is Lipschitz whatever
-it learns. σ comes from one power iteration at each forward pass in training (algorithm 1), in the generator's turn
-too, and its singular vectors u and v count as constants in the gradient.
+Each weight of D is divided by its largest singular value, W / σ(W) (equation 8), so that D is always Lipschitz. σ comes
+from one power iteration at each forward pass in training (algorithm 1), in the generator's turn too. Its singular
+vectors u and v are constants for the gradient.
 """
 
 from functools import partial
@@ -28,14 +28,14 @@ class SNGAN(NoiseToImage):
 
     Args:
         generator: G. None = the paper's ResNet for 32x32 RGB.
-        discriminator: D, which brings the spectral norm with it. None = the paper's ResNet for 32x32 RGB.
+        discriminator: D, which contains the spectral norm. None = the paper's ResNet for 32x32 RGB.
         loss: the adversarial loss. None = hinge.
-        n_critic: discriminator steps for each step of the generator.
+        n_critic: number of discriminator steps for each step of the generator.
         base: the other arguments of `AdversarialModule`.
 
-    NOTE: the authors' code gives the generator's turn twice the batch, and has it come first of the six; here all
-        batches are alike, and it comes last.
-    NOTE: the authors' code adds noise of one grey level to real images; here they are as they are.
+    NOTE: in the authors' code the generator's turn has twice the batch, and comes first of the six; here all batches
+        are equal, and it comes last.
+    NOTE: the authors' code adds noise of one grey level to real images; here they are not changed.
     """
 
     redraws: ClassVar[bool] = True

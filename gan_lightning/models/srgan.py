@@ -6,7 +6,7 @@ Ledig, Theis, Huszár, Caballero, Cunningham, Acosta, Aitken, Tejani, Totz, Wang
     L(G) = l_VGG + 10^-3 E[-log D(G(I_LR))]                                                       (equations 3 and 6)
     l_VGG = mean (φ_5,4(I_HR) - φ_5,4(G(I_LR)))²,   φ_5,4 = VGG19's features / 12.75              (equation 5)
 
-ESRGAN (Wang et al., 2018, arXiv 1809.00219) is the same game with other parts:
+ESRGAN (Wang et al., 2018, arXiv 1809.00219) is the same game with other networks and losses:
 
     L(G) = mean |φ(I_HR) - φ(G(I_LR))| + 5·10^-3 L_Ra(G) + 10^-2 mean |I_HR - G(I_LR)|            (its equation 3)
 
@@ -31,26 +31,26 @@ from gan_lightning.training.pretrained import load_part
 
 
 class SRGAN(SuperResolution, PairedTranslation):
-    """Super-resolution with texture: G learns what VGG and D see in an image, rather than its pixels.
+    """Super-resolution with texture: G's loss uses the features of VGG and D, not the pixels.
 
     Args:
-        generator: G, from a source to an image `scale` times its size. None = SRResNet's for a scale of 4.
+        generator: G, which maps a source to an image `scale` times its size. None = SRResNet's for a scale of 4.
         discriminator: D, of images, returning logits. None = the paper's, for images of 96x96 in training.
         loss: the adversarial loss. None = non-saturating; ESRGAN's is `RelativisticAverage`.
         content: the perceptual loss. None = the paper's: mean squared differences of VGG19's relu5_4.
-        lambda_content: weight of the perceptual loss; 0.006 is 12.75^-2. 0 turns it off, and needs no such network.
+        lambda_content: weight of the perceptual loss; 0.006 is 12.75^-2. 0 turns it off, and its network is not needed.
         lambda_adversarial: weight of the adversarial loss on G's side.
-        lambda_l1: weight of the mean absolute error in pixels, of values in [-1, 1]. 0 turns it off.
+        lambda_l1: weight of the mean absolute error in pixels, for values in [-1, 1]. 0 turns it off.
         pretrained: checkpoint of a run of `SRResNet` (or any other) with the same generator, whose weights G starts
-            from (section 3.2: it keeps G out of poor optima): the averaged ones, where there are any. None = G starts
-            from nothing.
+            from (section 3.2: this keeps G out of poor optima): the averaged ones, if there are any. None = G starts
+            from random weights.
         base: the arguments of `AdversarialModule`.
 
-    `pretrained` is not recorded in checkpoints, which hold what has become of its weights.
+    `pretrained` is not recorded in checkpoints, which hold the trained weights.
 
-    NOTE: D steps before G, as the first GAN does; ESRGAN's authors let G begin.
+    NOTE: D steps before G, as in the first GAN; ESRGAN's authors let G begin.
     NOTE: ESRGAN's authors halve both players' relativistic losses in their code; here, as in the paper, G's is a sum.
-        Its L1 term is of values in [0, 1], where a weight of 10^-2 is one of 5·10^-3 here.
+        Its L1 term has values in [0, 1]: its weight of 10^-2 corresponds to 5·10^-3 here.
     """
 
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=1e-4)
@@ -85,7 +85,7 @@ class SRGAN(SuperResolution, PairedTranslation):
             self.content.load()
 
     def generator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
-        """Look like I_HR to VGG, and like any photograph to D."""
+        """Match the features of I_HR in VGG, and let D take the image for real."""
         terms = {"adversarial": self.lambda_adversarial * super().generator_loss(batch, fake)["adversarial"]}
         if self.lambda_content:
             terms["content"] = self.lambda_content * self.content(fake, batch.target)

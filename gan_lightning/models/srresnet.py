@@ -1,11 +1,11 @@
-"""SRResNet, and any other generator of super-resolution that minimises an error in pixels, without an adversary.
+"""SRResNet, and any other generator for super-resolution that minimises an error in pixels, without an adversary.
 
 Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network", 2016, arXiv
 1609.04802, section 2.2 and equation 4; the PSNR-oriented model of Wang et al., "ESRGAN", 2018, arXiv 1809.00219.
 
     L(G) = E[d(G(I_LR), I_HR)],   d the mean over pixels of (x - y)² (SRResNet) or of |x - y| (ESRGAN)
 
-The highest PSNR comes from here, at the price of fine texture: the mean of all that could have been. A run of `SRGAN`
+This gives the highest PSNR, but little fine texture: the result is the mean of all possible images. A run of `SRGAN`
 starts from the generator trained here.
 """
 
@@ -25,10 +25,10 @@ from gan_lightning.training.solo import SoloModule
 
 
 class SRResNet(SuperResolution, SoloModule):
-    """Super-resolution for the least error in pixels.
+    """Super-resolution with the least error in pixels.
 
     Args:
-        generator: G, from a source to an image `scale` times its size. None = SRResNet's for a scale of 4.
+        generator: G, which maps a source to an image `scale` times its size. None = SRResNet's for a scale of 4.
         distance: d, "mse" (SRResNet) or "l1" (ESRGAN).
         base: the other arguments of `SoloModule`.
     """
@@ -40,5 +40,5 @@ class SRResNet(SuperResolution, SoloModule):
         self.distance = distance
 
     def losses(self, batch: PairedBatch) -> Terms:
-        """The error in pixels, of values in [-1, 1]."""
+        """Return the error in pixels, for values in [-1, 1]."""
         return {self.distance: DISTANCES[self.distance](self.generator(batch.source), batch.target)}

@@ -4,12 +4,12 @@ Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for T
 section 5.
 
 D is a classifier of K classes, with logits l_1(x) ... l_K(x), and a class K + 1, fake, whose logit is fixed at 0. With
-Z(x) = sum_k exp(l_k(x)) it takes an image for real with probability Z(x) / (Z(x) + 1), whose logit is log Z(x):
+Z(x) = sum_k exp(l_k(x)), an image is real with probability Z(x) / (Z(x) + 1), whose logit is log Z(x):
 
     L_D = -E_{x,y}[log p(y | x, y <= K)] + λ 1/2 (E_x[ζ(-log Z(x))] + E_z[ζ(log Z(G(z)))])
     L_G = ||E_x[f(x)] - E_z[f(G(z))]||^2
 
-where ζ(t) = log(1 + e^t), and f are D's features: feature matching, in the place of an adversarial term.
+where ζ(t) = log(1 + e^t), and f are D's features: feature matching replaces the adversarial term.
 """
 
 from functools import partial
@@ -30,22 +30,22 @@ from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusG
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
-UNKNOWN = -1  # the label of an image without one
+UNKNOWN = -1  # the label of an image without a class
 
 
 class SSGAN(NoiseToImage):
-    """Semi-supervised GAN, for batches of which half is labelled (`labels_per_class` of a datamodule makes them).
+    """Semi-supervised GAN, for batches with labels for half of the images (see `labels_per_class` of a datamodule).
 
     Args:
         generator: G, which takes no labels. None = the paper's for MNIST.
         discriminator: D, a head of K outputs on features, without labels as input. Batch norm, whose running statistics
             mix real images with fakes, makes a poor classifier. None = the paper's for MNIST, with ten classes.
-        loss: what tells real from fake by log Z; only its discriminator's side plays. None = non-saturating, the
-            paper's ζ.
+        loss: the loss that separates real from fake by log Z; only its discriminator's side is used. None =
+            non-saturating, the paper's ζ.
         lambda_unlabelled: λ. With 0 the classifier learns from the labelled images alone: the supervised baseline.
         base: the arguments of `AdversarialModule`.
 
-    Logged: `val/accuracy` (`test/accuracy`), the share of the reference images that D classifies rightly.
+    Logged: `val/accuracy` (`test/accuracy`), the share of the reference images that D classifies correctly.
 
     NOTE: the code has a uniform prior, matches features of a second batch, and tests D with averaged weights.
     """
@@ -67,25 +67,25 @@ class SSGAN(NoiseToImage):
         self.lambda_unlabelled = lambda_unlabelled
 
     def classify(self, images: Tensor) -> Tensor:
-        """Class logits (N, K) of images float (N, C, H, W) in [-1, 1]."""
+        """Return the class logits (N, K) of images float (N, C, H, W) in [-1, 1]."""
         return self.discriminator(images).float().view(len(images), -1)
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Classify the labelled half of the images; tell the other half from G(z)."""
+        """Classify the labelled half of the images; distinguish the other half from G(z)."""
         labels, unlabelled, labelled = _halves(batch)
         logits = self.classify(self.augmentation(batch.images))
         terms = {"labelled": F.cross_entropy(logits[labelled], labels[labelled], ignore_index=UNKNOWN)}
         if self.lambda_unlabelled:
-            real, made = (
+            real_output, fake_output = (
                 self._real_or_fake(logits[unlabelled]),
                 self._real_or_fake(self.classify(self.augmentation(fake))),
             )
-            terms["unlabelled"] = self.lambda_unlabelled * 0.5 * self.adversarial_loss(real, made)
+            terms["unlabelled"] = self.lambda_unlabelled * 0.5 * self.adversarial_loss(real_output, fake_output)
         return terms
 
     @staticmethod
     def _real_or_fake(class_logits: Tensor) -> DiscriminatorOutput:
-        """log Z (N,), the logit of being real, from class logits (N, K)."""
+        """Return log Z (N,), the logit of being real, from class logits (N, K)."""
         return DiscriminatorOutput((class_logits.logsumexp(dim=1),), class_logits=class_logits)
 
     def generator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
@@ -95,12 +95,12 @@ class SSGAN(NoiseToImage):
         return {"feature_matching": feature_matching(real, self._features(fake))}
 
     def _features(self, images: Tensor) -> Tensor:
-        """f of images (N, C, H, W) seen through the augmentation, (N, F)."""
+        """Return f of augmented images (N, C, H, W), as (N, F)."""
         ((features,),) = self.discriminate(images, with_features=True, with_logits=False).features
         return features
 
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
-        """Classify the reference images, and generate those that are evaluated."""
+        """Classify the reference images, and generate the images to evaluate."""
         right = (self.classify(batch.images).argmax(dim=1) == _halves(batch)[0]).float()
         name = "test/accuracy" if self.trainer.testing else "val/accuracy"
         self.log(name, right.mean(), prog_bar=True, sync_dist=True, batch_size=len(right))
@@ -125,7 +125,7 @@ class SSGAN(NoiseToImage):
             )
 
     def check_data(self, data: DataDescription) -> None:
-        """The discriminator's head needs an output for each class of the data."""
+        """Check that the discriminator's head has an output for each class of the data."""
         super().check_data(data)
         outputs = self._outputs(torch.zeros(1, *data.shapes["images"], device=self.device))
         if data.num_classes is not None and data.num_classes > outputs:
@@ -140,8 +140,8 @@ class SSGAN(NoiseToImage):
 
 
 def _halves(batch: ImageBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """The labels, and the rows of the unlabelled and of the labelled half."""
-    assert batch.labels is not None  # check_batch has seen them
-    # sorted, -1 comes first; not by masks, whose sizes a GPU would have to be waited for
+    """Return the labels, and the rows of the unlabelled and of the labelled half."""
+    assert batch.labels is not None  # ensured by check_batch
+    # sorted, -1 comes first; masks would make the CPU wait for their sizes on a GPU
     unlabelled, labelled = batch.labels.argsort().tensor_split(2)
     return batch.labels, unlabelled, labelled

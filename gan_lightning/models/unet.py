@@ -1,6 +1,6 @@
 """U-Net: Convolutional Networks for Biomedical Image Segmentation.
 
-Ronneberger, Fischer, Brox, 2015. arXiv 1505.04597. No GAN: the network that pix2pix's generator comes from.
+Ronneberger, Fischer, Brox, 2015. arXiv 1505.04597. Not a GAN, but the origin of pix2pix's generator.
 
 Each pixel x of an image has a class l(x). The network gives logits a_k(x), p_k their softmax, and minimises
 
@@ -31,30 +31,30 @@ from gan_lightning.training.solo import SoloModule
 
 
 class Segmenter(Translator):
-    """Gives each pixel the class of its largest logit."""
+    """A translator that gives each pixel the class of its largest logit."""
 
-    def made_by(self, network: Any, images: Tensor) -> Tensor:
-        """Segmentations (N, 1, H, W), by the network's `whole`."""
+    def output_of(self, network: Any, images: Tensor) -> Tensor:
+        """Return segmentations (N, 1, H, W), by the network's `whole`."""
         return image_of(network.whole(images).argmax(1), network.classes)
 
 
 class UNetSegmentation(FromSources, SoloModule):
     """Segmentation: every pixel of the source gets one of K classes.
 
-    A segmentation is a grey image whose levels, evenly spaced, are the classes: -1 is class 0 and 1 is class K - 1, so
-    that of two classes black is the background and white is what is looked for. The batch's target is one, and so is
-    what `translate` makes, by the largest logit, of the size of its source.
+    A segmentation is a grey image whose evenly spaced levels are the classes: -1 is class 0 and 1 is class K - 1. With
+    two classes, black is the background and white is the foreground. The batch's targets are segmentations, and so are
+    the outputs of `translate`, which have the size of their source.
 
     Args:
-        generator: the network, with `classes`, from images to logits of their middle, and of all of them by `whole`.
-            None = the paper's, of a grey image and two classes.
-        loss: of logits and true classes. None = the paper's, cells being class 1 and w_c = 1.
+        generator: the network, with an attribute `classes`. It maps images to logits of their middle, and its method
+            `whole` to logits of the whole image. None = the paper's, for a grey image and two classes.
+        loss: a loss of logits and true classes. None = the paper's, with class 1 as cells and w_c = 1.
         base: the other arguments of `SoloModule`.
 
     Logged in evaluations: `val/dice`, `val/iou`, `val/pixel_accuracy` (see `SegmentationScores`).
 
     NOTE: the loss is a mean over pixels, not a sum, so that the learning rate does not depend on the size of the tiles.
-    NOTE: the paper gives SGD with a momentum of 0.99 and no learning rate; 1e-3 is ours.
+    NOTE: the paper gives SGD with a momentum of 0.99 and no learning rate; 1e-3 is our choice.
     """
 
     paper_optimizer: ClassVar[OptimizerFactory] = partial(SGD, lr=1e-3, momentum=0.99)
@@ -65,18 +65,18 @@ class UNetSegmentation(FromSources, SoloModule):
         classes = getattr(self.generator, "classes", None)
         if not isinstance(classes, int) or classes < 2:
             raise TypeError(
-                f"the network {type(self.generator).__name__} does not say its classes (it is {classes!r}): give it an "
-                "int attribute of this name, 2 or more"
+                f"the network {type(self.generator).__name__} does not state its classes (it is {classes!r}): give it "
+                "an int attribute of this name, 2 or more"
             )
         self.num_classes = classes
         self.scores = SegmentationScores(self.num_classes)
 
     def losses(self, batch: PairedBatch) -> Terms:
-        """The weighted cross-entropy of the tiles' middle, where the network's convolutions are valid."""
+        """Return the weighted cross-entropy of the tiles' middle, where the network's convolutions are valid."""
         return {"cross_entropy": self.loss(self.generator(batch.source), self.classes_of(batch.target))}
 
-    def try_out(self, batch: PairedBatch) -> None:
-        """The loss of whole images: those that are evaluated need not be as large as a training tile."""
+    def trial_step(self, batch: PairedBatch) -> None:
+        """Compute the loss of whole images, since images in evaluations may be smaller than a training tile."""
         classes = self.classes_of(batch.target)
         if not torch.allclose(image_of(classes, self.num_classes), batch.target, atol=1e-3):
             raise ValueError(
@@ -87,19 +87,19 @@ class UNetSegmentation(FromSources, SoloModule):
         self.loss(self.generator.whole(batch.source), classes)  # type: ignore[operator]
 
     def learners(self) -> list[nn.Module]:
-        """The network alone, as the scores learn nothing."""
+        """Return the network alone, since the scores learn nothing."""
         return [self.generator]
 
     def generate(self, batch: PairedBatch) -> Tensor:
-        """The class of each pixel of the sources, int64 (N, H, W)."""
+        """Return the class of each pixel of the sources, int64 (N, H, W)."""
         return self.classes_of(self.translate(batch.source))
 
-    def render(self, made: Tensor) -> Tensor:
-        """Classes as segmentations; the data's targets are segmentations already."""
-        return made if made.is_floating_point() else image_of(made, self.num_classes)
+    def render(self, outputs: Tensor) -> Tensor:
+        """Convert classes to segmentations; the data's targets are segmentations already."""
+        return outputs if outputs.is_floating_point() else image_of(outputs, self.num_classes)
 
     def check_data(self, data: DataDescription) -> None:
-        """The levels of the masks are as many as the network's classes."""
+        """Check that the masks have as many levels as the network has classes."""
         super().check_data(data)
         if data.num_classes is not None and data.num_classes != self.num_classes:
             raise ValueError(
@@ -108,7 +108,7 @@ class UNetSegmentation(FromSources, SoloModule):
             )
 
     def classes_of(self, images: Tensor) -> Tensor:
-        """Segmentations (N, 1, H, W) in [-1, 1] to classes, int64 (N, H, W)."""
+        """Convert segmentations (N, 1, H, W) in [-1, 1] to classes, int64 (N, H, W)."""
         return ((images[:, 0] + 1) / 2 * (self.num_classes - 1)).round().long()
 
     @property
@@ -117,16 +117,16 @@ class UNetSegmentation(FromSources, SoloModule):
         return Segmenter(self.averaged_generator)
 
     def on_validation_epoch_start(self) -> None:
-        """Score anew, with tensors of the mode that this evaluation runs in (inference or not)."""
+        """Reset the scores, with tensors of this evaluation's mode (inference or not)."""
         self.scores.reset()
 
     on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: PairedBatch, batch_idx: int) -> Tensor:
-        """The classes of all pixels, which are also scored."""
-        made = super().validation_step(batch, batch_idx)
-        self.scores.update(made, self.classes_of(batch.target))
-        return made
+        """Return the classes of all pixels, and add them to the scores."""
+        predicted = super().validation_step(batch, batch_idx)
+        self.scores.update(predicted, self.classes_of(batch.target))
+        return predicted
 
     test_step = validation_step
 
@@ -140,5 +140,5 @@ class UNetSegmentation(FromSources, SoloModule):
 
 
 def image_of(classes: Tensor, num_classes: int) -> Tensor:
-    """Classes, int64 (N, H, W), to segmentations float32 (N, 1, H, W) in [-1, 1]."""
+    """Convert classes, int64 (N, H, W), to segmentations float32 (N, 1, H, W) in [-1, 1]."""
     return (2 * classes.float() / (num_classes - 1) - 1).unsqueeze(1)

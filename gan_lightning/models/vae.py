@@ -1,6 +1,6 @@
 """VAE: Auto-Encoding Variational Bayes.
 
-Kingma, Welling, 2013. arXiv 1312.6114. No GAN: it stands here for comparison.
+Kingma, Welling, 2013. arXiv 1312.6114. Not a GAN, but included for comparison.
 
 An encoder gives an approximate posterior q(z|x), a decoder the likelihood p(x|z), and both maximise the evidence lower
 bound of log p(x), with p(z) = N(0, 1):
@@ -27,19 +27,19 @@ from gan_lightning.training.solo import SoloModule
 
 
 class VAE(FromLatents, SoloModule):
-    """Variational autoencoder. Its samples, and so its scores, are the decoder's of z from the prior.
+    """Variational autoencoder. It samples, also for evaluation, by decoding z from the prior.
 
     Args:
-        encoder: from images to the posterior's means and standard deviations, (2, N, latent_dim). None = the
+        encoder: maps images to the posterior's means and standard deviations, (2, N, latent_dim). None = the
             convolutional one for 28x28 grey digits.
         generator: the decoder, any generator without labels. None = the encoder's counterpart.
-        likelihood: of images, given z. None = Bernoulli, which needs a decoder that states its logits.
+        likelihood: likelihood of images given z. None = Bernoulli, which needs a decoder that returns logits.
         base: the other arguments of `SoloModule`.
 
     Logged: `loss/reconstruction` and `loss/kl` in nats for an image: sums over its values and its latents, means over
         the batch. `loss` is their sum, -ELBO.
 
-    NOTE: networks are convolutional and the optimizer is Adam, where the paper has fully connected ones and Adagrad.
+    NOTE: networks are convolutional and the optimizer is Adam; the paper has fully connected networks and Adagrad.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class VAE(FromLatents, SoloModule):
         self.likelihood = likelihood or Bernoulli()
 
     def losses(self, batch: ImageBatch) -> Terms:
-        """-ELBO in its two terms."""
+        """Return -ELBO in its two terms."""
         mean, std = self.encoder(batch.images)
         posterior = Normal(mean, std, validate_args=False)
-        surprise = self.likelihood.surprise(self.generator, posterior.rsample(), batch.images)
+        reconstruction = self.likelihood.negative_log_likelihood(self.generator, posterior.rsample(), batch.images)
         return {
-            "reconstruction": surprise.mean(),
+            "reconstruction": reconstruction.mean(),
             "kl": kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean(),
         }
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1], decoded from the means of their posteriors by averaged weights; the same."""
+        """Decode images (N, C, H, W) in [-1, 1] from the means of their posteriors, by averaged weights."""
         with evaluating(self.encoder), evaluating(self.averaged_generator):
             return self.averaged_generator(self.encoder(images)[0])

@@ -5,8 +5,8 @@ Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, 2017. arXiv 1704.00028.
     L_D = E_z[D(G(z))] - E_x[D(x)] + λ E_x̂[(||∇_x̂ D(x̂)||_2 - 1)^2]                                (equation 3)
     L_G = -E_z[D(G(z))]
 
-with x̂ = ε x + (1 - ε) G(z), one ε ~ U(0, 1) for each pair. Algorithm 1: n_critic = 5, λ = 10, each turn with latents
-of its own.
+with x̂ = ε x + (1 - ε) G(z), one ε ~ U(0, 1) for each pair. Algorithm 1: n_critic = 5, λ = 10; each turn draws its own
+latents.
 """
 
 from functools import partial
@@ -32,14 +32,14 @@ class WGANGP(NoiseToImage):
             None = the paper's ResNet for 32x32 RGB.
         loss: the adversarial loss. None = the Wasserstein loss.
         lambda_gp: weight λ of the gradient penalty. 0 turns it off.
-        n_critic: critic steps for each step of the generator.
+        n_critic: number of critic steps for each step of the generator.
         base: the other arguments of `AdversarialModule`.
 
-    Logged: `loss/discriminator/adversarial` is minus the estimate of the Wasserstein distance (up to the Lipschitz
+    Logged: minus `loss/discriminator/adversarial` is the estimate of the Wasserstein distance (up to the Lipschitz
         constant).
 
-    NOTE: the authors' CIFAR code gives the generator's turn twice the batch; here, as in algorithm 1, all batches are
-        alike.
+    NOTE: in the authors' CIFAR code the generator's turn has twice the batch; here, as in algorithm 1, all batches are
+        equal.
     """
 
     redraws: ClassVar[bool] = True
@@ -61,7 +61,7 @@ class WGANGP(NoiseToImage):
         self.lambda_gp = lambda_gp
 
     def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> Terms:
-        """Equation 3. The penalty calls the critic's `forward`, as no compiled module is differentiable twice."""
+        """Return equation 3. The penalty calls `forward`, since compiled modules are not differentiable twice."""
         terms = super().discriminator_loss(batch, fake)
         if self.lambda_gp:
             penalty = gradient_penalty(self.discriminator.forward, batch.images, fake)

@@ -1,10 +1,10 @@
-"""The networks of AC-GAN for CIFAR-10, and the second head that makes any discriminator a classifier.
+"""The networks of AC-GAN for CIFAR-10, and a second head that makes any discriminator a classifier.
 
 Odena, Olah, Shlens, "Conditional Image Synthesis With Auxiliary Classifier GANs", 2016, arXiv 1610.09585, appendix A.
 
-NOTE: the authors' code is not public, so that what the table leaves open (padding, biases) is chosen here: half the
-kernel, and biases except in front of batch norm.
-NOTE: no noise is added to the discriminator's activations; a standard deviation of 0 is one of those they tried.
+NOTE: the authors' code is not public. Details that the table leaves open (padding, biases) are chosen here: half the
+kernel, and biases except before batch norm.
+NOTE: no noise is added to the discriminator's activations; a standard deviation of 0 is one that the authors tried.
 NOTE: other sizes than 32×32 add or leave out layers, whose widths stay at the table's widest.
 """
 
@@ -27,7 +27,7 @@ class ACGANGenerator(Generator):
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels before the last layer; doubled at each smaller size, up to 4 times this.
-        num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
+        num_classes: number of classes to condition on, by a one-hot vector beside z; 0 = none.
     """
 
     architecture = "dcgan"
@@ -61,14 +61,14 @@ class ACGANGenerator(Generator):
 class ACGANDiscriminator(Discriminator):
     """3×3 convolutions with stride 2 and 1 in turn, batch norm from the second on, LeakyReLU 0.2 and dropout.
 
-    It sees no labels: the classes are told from its features (see `AuxiliaryClassifier`).
+    It takes no labels; a classifier of its features predicts the classes (see `AuxiliaryClassifier`).
 
     Args:
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels after the first layer; doubled by each layer, up to 32 times this.
         dropout: share of each layer's activations that training sets to zero. 0 turns it off.
-        head: from features to a logit. None = linear.
+        head: makes a module from features to a logit. None = linear.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class ACGANDiscriminator(Discriminator):
 
 
 class AuxiliaryClassifier(Network):
-    """A discriminator that also tells the class, by a linear layer on the features that it judges images by.
+    """A discriminator that also predicts the class, by a linear layer on its features.
 
     Args:
         discriminator: D, which takes no labels.
-        num_classes: number of classes that it tells apart.
+        num_classes: number of classes to predict.
     """
 
     def __init__(self, discriminator: Discriminator, num_classes: PositiveInt) -> None:

@@ -1,9 +1,9 @@
-"""Autoencoders that judge images, as discriminators, by their codes or by how well they reconstruct them.
+"""Autoencoders as discriminators, which judge images by their codes or by their reconstructions.
 
 `DCGANAutoencoder` is MMD-GAN's: DCGAN's discriminator, ending in a code, and its generator. `BEGANAutoencoder` and
 `BEGANGenerator` are those of Berthelot, Schumm, Metz, "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
-2017, arXiv 1703.10717, section 3.5: exponential linear units, no normalisation, as many filters at every size of the
-decoder.
+2017, arXiv 1703.10717, section 3.5: exponential linear units, no normalisation, the same number of filters at every
+size of the decoder.
 """
 
 import functools
@@ -39,7 +39,7 @@ class Autoencoder(Network):
 
 
 class DCGANAutoencoder(Autoencoder):
-    """DCGAN's discriminator with a code for a logit, and its generator of that code; batch norm in both.
+    """DCGAN's discriminator, with a code instead of a logit, and DCGAN's generator on that code; batch norm in both.
 
     Args:
         code_dim: length of a code.
@@ -67,10 +67,11 @@ class DCGANAutoencoder(Autoencoder):
 
 
 class BEGANGenerator(Generator):
-    """A linear layer to 8×8 maps, then two 3×3 convolutions and ELU at each size, doubled by repeating pixels.
+    """A linear layer to 8×8 maps, then two 3×3 convolutions and ELU at each size, doubled by repeated pixels.
 
-    NOTE: without the skip connections from h0 and the vanishing residuals, which the paper adds to sharpen images.
-    NOTE: the output is linear, as in the paper: what leaves [-1, 1] is clipped where images are made for a user, and
+    NOTE: the skip connections from h0 and the vanishing residuals, which the paper adds for sharper images, are left
+        out.
+    NOTE: the output is linear, as in the paper. Values outside [-1, 1] are clipped when images are made for a user, but
         not here, so that the loss has a gradient everywhere.
 
     Args:
@@ -78,7 +79,7 @@ class BEGANGenerator(Generator):
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: filters of every layer.
-        num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
+        num_classes: number of classes to condition on, by a one-hot vector beside z; 0 = none.
     """
 
     architecture = "began"
@@ -101,13 +102,13 @@ class BEGANGenerator(Generator):
         self.net = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S), meant for [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S), which may exceed [-1, 1]."""
         check_latent(z, self.latent_dim)
         return self.net(append_labels(z, labels, self.num_classes))
 
 
 class BEGANAutoencoder(Autoencoder):
-    """BEGAN's discriminator: a generator behind its mirror image, whose filters grow by `width` at each smaller size.
+    """BEGAN's discriminator: a mirrored generator, whose filters grow by `width` at each size, then a generator.
 
     Args:
         code_dim: length of a code.

@@ -1,4 +1,4 @@
-"""What generators and translators say of themselves; discriminators do in `gan_lightning.networks.discriminator`.
+"""Base classes of generators and translators; those of discriminators are in `gan_lightning.networks.discriminator`.
 
 A network of your own may derive from these, or have the same attributes.
 """
@@ -7,28 +7,28 @@ from gan_lightning.recording import Network
 
 
 class Generator(Network):
-    """From latents (N, latent_dim), and labels int64 (N,) where it takes any, to images (N, C, H, W) in [-1, 1].
+    """Maps latents (N, latent_dim), and labels int64 (N,) if it takes any, to images (N, C, H, W) in [-1, 1].
 
-    A constructor sets `latent_dim`, and `num_classes` where it is not 0. One with a space of styles w between latents
-    and images also has `mapping(z, *labels)` and `synthesis(w)` (see `gan_lightning.inference.LatentSampler`).
+    A constructor sets `latent_dim`, and `num_classes` unless it is 0. A generator with a space of styles w between
+    latents and images also has `mapping(z, *labels)` and `synthesis(w)` (see `gan_lightning.inference.LatentSampler`).
     """
 
     latent_dim: int
-    """Components of a latent vector."""
+    """Number of components of a latent vector."""
     num_classes: int = 0
-    """Classes to condition on. 0 = it takes no labels."""
+    """Number of classes to condition on. 0 = the generator takes no labels."""
 
 
 class TranslationNetwork(Network):
-    """From images (N, in_channels, H, W) in [-1, 1] to others, of `scale` times their height and width."""
+    """Maps images (N, in_channels, H, W) in [-1, 1] to others, of `scale` times their height and width."""
 
     in_channels: int
-    """Channels that it takes."""
+    """Number of channels of the input."""
     multiple: int = 1
-    """What height and width must be multiples of, in pixels."""
+    """Height and width of the input must be multiples of this number, in pixels."""
     minimum: int = 1
-    """The smallest height and width, in pixels."""
+    """The smallest height and width of the input, in pixels."""
     scale: int = 1
-    """How often a side goes into that of the translation."""
+    """Ratio of the sides of the output to those of the input."""
     classes: int = 0
-    """Classes of the maps that it makes. 0 = it makes images."""
+    """Number of classes of the maps that the network makes. 0 = it makes images."""

@@ -45,21 +45,22 @@ class ResNetGenerator(TranslationNetwork):
     """Two convolutions down to a quarter of the size, residual blocks there, and two convolutions back.
 
     Fully convolutional: any height and width that are multiples of 4, from 8 up.
-    The defaults have the authors' 11,378,179 parameters; they use 6 blocks (7,837,699) for 128×128. CUT's is the same
-    with `antialias` and init "xavier".
+    The defaults have the authors' 11,378,179 parameters; the authors use 6 blocks (7,837,699) for 128×128. CUT's
+    generator is the same with `antialias` and init "xavier".
 
-    Its layers, for `features`, are counted as the authors of CUT count theirs: 0 is the image, and i what the i-th
-    module of `net` makes of it. With `antialias`, 4 and 8 are the convolutions on the way down (before their norm) and
-    12 is the first residual block.
+    Layers, for `features`, have the numbers of CUT's code: 0 is the image, and i is the output of the i-th module of
+    `net`. With `antialias`, 4 and 8 are the convolutions on the way down (before their norm) and 12 is the first
+    residual block.
 
     Args:
         in_channels: channels of the source image.
-        out_channels: channels of the image made.
+        out_channels: channels of the output image.
         width: channels at full size; doubled at half of it and again at a quarter.
-        blocks: residual blocks at a quarter of the size; 0 for none.
-        antialias: sizes are halved by a blur behind a convolution of stride 1, and doubled by bilinear interpolation
-            before one (CUT). False = by strided and transposed convolutions (CycleGAN). Parameters are as many.
-        init: how weights start, see `initialise`.
+        blocks: number of residual blocks at a quarter of the size.
+        antialias: halve sizes by a convolution of stride 1 and a blur, and double them by bilinear interpolation and a
+            convolution (CUT). False = strided and transposed convolutions (CycleGAN). The number of parameters is the
+            same.
+        init: initialisation of the weights, see `initialise`.
     """
 
     architecture = "resnet"
@@ -103,7 +104,7 @@ class ResNetGenerator(TranslationNetwork):
     def forward(self, source: Tensor, layers: Sequence[int] | None = None) -> Any:
         """Source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1].
 
-        Where layers are asked for: to their `features`, a list of tensors, instead.
+        If layers are given, return their `features`, a list of tensors, instead.
         """
         if layers is not None:
             return self.features(source, layers)
@@ -111,17 +112,17 @@ class ResNetGenerator(TranslationNetwork):
         return self.net(source)
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Images (N, C_in, H, W) in [-1, 1] to the feature maps (N, C, h, w) of these layers; no later one is run."""
+        """Map images (N, C_in, H, W) in [-1, 1] to feature maps (N, C, h, w) of the layers; later ones do not run."""
         check_sides(images, self.in_channels, minimum=self.minimum, multiple=self.multiple)
         x, found = images, {0: images}
         for layer, module in enumerate(self.net[: max(layers)], start=1):
             x = module(x)
             if layer in layers:
-                found[layer] = x.clone()  # behind a norm, a ReLU in place would overwrite it
+                found[layer] = x.clone()  # a ReLU in place after a norm would overwrite it
         return [found[layer] for layer in layers]
 
     def feature_channels(self, layers: Sequence[int]) -> list[int]:
-        """Channels of the feature maps of these layers.
+        """Return the numbers of channels of these layers' feature maps.
 
         Raises:
             ValueError: the network has no such layer.

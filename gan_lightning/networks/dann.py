@@ -1,4 +1,4 @@
-"""The networks that DANN reads digits with: features, a labeller on top of them, and beside it a judge of the domain.
+"""The networks of DANN for digits: features, a labeller on top of them, and a classifier of the domain.
 
 Ganin, Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", 2014, arXiv 1409.7495, figure 4a.
 """
@@ -21,11 +21,12 @@ class LeNetClassifier(Network):
         channels: channels of an image.
         widths: channels of the two convolutions.
         hidden: units of each hidden layer of the labeller, first to last.
-        classes: classes to tell apart.
-        num_domains: domains to condition the features on, by one-hot maps beside the image's channels; 0 for none.
+        classes: number of classes.
+        num_domains: number of domains to condition the features on, by one-hot maps beside the image's channels; 0 =
+            none.
 
     Attributes:
-        num_features: values of an image's features.
+        num_features: number of features of an image.
     """
 
     def __init__(
@@ -52,24 +53,24 @@ class LeNetClassifier(Network):
         self.labeller = _perceptron([self.num_features, *hidden, classes])
 
     def features(self, images: Tensor, domains: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and, of a conditional network, domains int64 (N,), to features (N, F)."""
+        """Map images (N, C, S, S) in [-1, 1], and domains int64 (N,) if it takes them, to features (N, F)."""
         check_images(images, self.image_shape)
         return self.net(append_labels(images, domains, self.num_domains))
 
     def forward(self, images: Tensor, domains: Tensor | None = None, only_features: bool = False) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and domains int64 (N,) to logits of their classes, (N, classes).
+        """Map images (N, C, S, S) in [-1, 1] and domains int64 (N,) to class logits, (N, classes).
 
-        With `only_features`, to the features (N, F), which `labeller` takes.
+        With `only_features`, map them to the features (N, F), the input of `labeller`.
         """
         features = self.features(images, domains)
         return features if only_features else self.labeller(features)
 
 
 class DomainClassifier(Network):
-    """Linear layers from features to the logit of having come from the source; ReLU between.
+    """Linear layers from features to the logit of the source domain; ReLU between.
 
     Args:
-        num_features: values of an image's features, as the classifier makes them.
+        num_features: number of features of an image, as in the classifier.
         hidden: units of each hidden layer, first to last.
     """
 

@@ -3,11 +3,11 @@
 Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
 2015, arXiv 1511.06434.
 
-NOTE: the paper's own code has a linear layer and 5×5 kernels; the port's 4×4 ones divide evenly by the stride, and it
-is the port that the field has used since.
+NOTE: the paper's own code has a linear layer and 5×5 kernels; the port's 4×4 kernels are multiples of the stride, and
+the field has used the port since.
 NOTE: for images over 64×64 the layers at the small end repeat the widest one (8 · width channels) instead of doubling
 it at each size, which would quadruple the parameters each time.
-NOTE: labels, where there are any, enter as one-hot vectors beside z and as one-hot maps beside the image's channels.
+NOTE: labels, if there are any, enter as one-hot vectors beside z and as one-hot maps beside the image's channels.
 """
 
 import itertools
@@ -33,12 +33,12 @@ Upsampling = Literal["transposed", "nearest", "bilinear"]
 
 
 def _widths(image_size: int, width: int) -> list[int]:
-    """Channels at half the image's size, a quarter, ... down to 4×4."""
+    """Return the channels at half the image's size, a quarter, ... down to 4×4."""
     return [width * min(2**level, 8) for level in range(halvings(image_size, smallest=4))]
 
 
 def _doubling(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Module]:
-    """Layers from (N, inputs, H, W) to (N, outputs, 2H, 2W)."""
+    """Return layers that map (N, inputs, H, W) to (N, outputs, 2H, 2W)."""
     if upsampling == "transposed":
         return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
     return [nn.Upsample(scale_factor=2, mode=upsampling), nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)]
@@ -54,9 +54,9 @@ class DCGANGenerator(Generator):
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels before the last layer; doubled at each smaller size, up to 8 times this.
-        num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
-        upsampling: how height and width are doubled: "transposed" convolutions (the paper's); or "nearest" or
-            "bilinear" interpolation and a 3×3 convolution, which leaves no checkerboard (Odena, Dumoulin, Olah,
+        num_classes: number of classes to condition on, by a one-hot vector beside z; 0 = none.
+        upsampling: method to double height and width: "transposed" convolutions (the paper's); or "nearest" or
+            "bilinear" interpolation and a 3×3 convolution, which avoids checkerboard patterns (Odena, Dumoulin, Olah,
             "Deconvolution and Checkerboard Artifacts", Distill, 2016).
     """
 
@@ -100,10 +100,11 @@ class DCGANDiscriminator(Discriminator):
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels after the first layer; doubled at each smaller size, up to 8 times this.
-        num_classes: classes to condition on, by one-hot maps beside the image's channels; 0 for none.
+        num_classes: number of classes to condition on, by one-hot maps beside the image's channels; 0 = none.
         norm: "batch" (the paper); "layer", "instance" or "none" for losses with a gradient penalty, which batch norm
-            spoils. With "none", and only then, the convolutions have biases.
-        head: from features to a logit. None = linear (which is the paper's last convolution).
+            spoils; "spectral" for spectral normalisation of the weights. With "none" and "spectral" only, the
+            convolutions have biases.
+        head: makes a module from features to a logit. None = linear (the paper's last convolution).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The answer of a discriminator, and the base of discriminators of one logit an image: features, and a head."""
+"""The output of a discriminator, and the base of discriminators with one logit for an image: features, and a head."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -9,27 +9,27 @@ from torch import Tensor, nn
 from gan_lightning.recording import Network
 
 HeadFactory = Callable[[int], nn.Module]
-"""From the number of features to a module that turns features (N, F) into logits (N, 1); classes of heads are in
+"""Makes, for a number of features, a module from features (N, F) to logits (N, 1); classes of heads are in
 `gan_lightning.networks.heads`."""
 
 
 class DiscriminatorOutput(NamedTuple):
-    """The answer of a discriminator, of one scale or several, on images.
+    """The output of a discriminator with one or several scales.
 
-    A discriminator that has nothing to add to its logits may answer with a plain tensor (see `of`).
+    A discriminator that only has logits may return a plain tensor (see `of`).
     """
 
-    logits: Sequence[Tensor]  # one for each scale: (N,), or a map of patches (N, 1, h, w); none where not asked for
-    features: Sequence[Sequence[Tensor]] = ()  # for each scale, layer by layer; none where not asked for
-    class_logits: Tensor | None = None  # (N, num_classes), of a discriminator that classifies
+    logits: Sequence[Tensor]  # one for each scale: (N,), or a map of patches (N, 1, h, w); empty unless requested
+    features: Sequence[Sequence[Tensor]] = ()  # for each scale, layer by layer; empty unless requested
+    class_logits: Tensor | None = None  # (N, num_classes), of a discriminator that also classifies
 
     @classmethod
     def of(cls, answer: "Tensor | DiscriminatorOutput") -> "DiscriminatorOutput":
-        """The answer as it is, or the one that a plain tensor of logits stands for."""
+        """Return the output, with a plain tensor of logits wrapped."""
         return cls((answer,)) if isinstance(answer, Tensor) else answer
 
     def float(self) -> Self:
-        """The same answer with logits in float32, for the losses."""
+        """Return the output with logits in float32, for the losses."""
         class_logits = None if self.class_logits is None else self.class_logits.float()
         return self._replace(logits=[each.float() for each in self.logits], class_logits=class_logits)
 
@@ -38,8 +38,8 @@ class Discriminator(Network):
     """D(x) = head(features(x)).
 
     A subclass sets `num_classes` (0 = it takes no labels) and `num_features`, defines `features`, and ends its
-    constructor with `self.head = ...`. Models ask for features where the paper looks inside the discriminator: to match
-    them, to classify or to infer codes from them.
+    constructor with `self.head = ...`. Models use the features if the paper does: to match them, to classify, or to
+    infer codes from them.
     """
 
     num_classes: int = 0
@@ -48,18 +48,18 @@ class Discriminator(Network):
 
     @abstractmethod
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] and, of a conditional network, labels int64 (N,), to features (N, F)."""
+        """Map images (N, C, H, W) in [-1, 1], and labels int64 (N,) if it takes them, to features (N, F)."""
 
     def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Features (N, F) and, of a conditional network, labels int64 (N,), to logits (N,)."""
+        """Map features (N, F), and labels int64 (N,) if it takes them, to logits (N,)."""
         return self.head(features).flatten()
 
     def forward(
         self, images: Tensor, labels: Tensor | None = None, with_features: bool = False, with_logits: bool = True
     ) -> Tensor | DiscriminatorOutput:
-        """Images (N, C, H, W) in [-1, 1] and labels int64 (N,) to logits (N,).
+        """Map images (N, C, H, W) in [-1, 1] and labels int64 (N,) to logits (N,).
 
-        With features, the answer is a `DiscriminatorOutput`; without logits, the head does not run.
+        With features, the result is a `DiscriminatorOutput`; without logits, the head does not run.
         """
         features = self.features(images, labels)
         if not with_features:

@@ -1,4 +1,4 @@
-"""What networks of a growing model have in common (Karras et al. 2017, arXiv 1710.10196)."""
+"""The base of the networks of a growing model (Karras et al. 2017, arXiv 1710.10196)."""
 
 from gan_lightning.data.growth import Growth
 from gan_lightning.recording import Network
@@ -7,13 +7,13 @@ from gan_lightning.recording import Network
 class Growing(Network):
     """A network that computes up to one of its levels, the newest of which may be fading in.
 
-    Training sets both from the images seen: no checkpoint stores them. A network on its own is fully grown.
+    Training sets level and alpha from the images seen: no checkpoint stores them. A network on its own is fully grown.
 
     Args:
-        growth: the model's.
+        growth: the growth of the model.
 
     Attributes:
-        level: the newest level that takes part: 0 is the start size, each further one doubles it.
+        level: the newest active level: 0 is the start size, and each further one doubles it.
         alpha: the share of that level, from 0 to 1; the rest is the level before, enlarged.
     """
 

@@ -1,6 +1,6 @@
-"""Heads that let a discriminator compare the images of a batch, so that a generator of one image is found out.
+"""Heads that let a discriminator compare the images of a batch, so that it detects a generator of a single image.
 
-They end any discriminator here, by its argument `head` (see `gan_lightning.networks.discriminator`):
+Any discriminator of this library takes them as its argument `head` (see `gan_lightning.networks.discriminator`):
 
     discriminator:
       class_path: gan_lightning.networks.DCGANDiscriminator
@@ -10,9 +10,9 @@ They end any discriminator here, by its argument `head` (see `gan_lightning.netw
           init_args: {kernels: 50}
 
 With either of them a logit depends on the other images of its batch, in evaluation as in training: judge images in
-batches like those of training, real and fake ones in batches of their own. The parts that `accumulate` cuts a batch
-into, and the ranks of a distributed run, are batches by themselves. Penalties on the gradient of each image's logit,
-such as WGAN-GP's, lose their meaning, as they do with batch norm.
+batches like those of training, and real and fake ones in separate batches. The parts that `accumulate` cuts a batch
+into, and the ranks of a distributed run, are separate batches. Penalties on the gradient of each image's logit, such as
+WGAN-GP's, lose their meaning, as they do with batch norm.
 """
 
 import torch
@@ -29,16 +29,17 @@ class MinibatchDiscrimination(Checked, nn.Module):
 
         o_b(x_i) = sum_{j != i} exp(-||M_ib - M_jb||_1)
 
-    says how close, to kernel b, the rest of the batch is; it joins the features. In a batch of one image o is 0.
+    measures, for kernel b, the closeness of the rest of the batch; it is appended to the features. In a batch of one
+    image o is 0.
 
-    NOTE: the sum leaves out j = i, as the authors' code does; the paper's includes that constant 1.
-    NOTE: T starts as any linear layer of its network does; the code normalises it, and sets its scale and a bias of o
-        by a first batch of data.
+    NOTE: the sum leaves out j = i, as in the authors' code; the paper's sum includes that constant 1.
+    NOTE: T is initialised like any linear layer of its network; the code normalises it, and sets its scale and a bias
+        of o by a first batch of data.
 
     Args:
-        num_features: F, features of an image.
-        kernels: B, the values of o.
-        kernel_dims: C, dimensions in which a kernel measures distance.
+        num_features: F, number of features of an image.
+        kernels: B, number of values of o.
+        kernel_dims: C, number of dimensions in which a kernel measures distance.
     """
 
     def __init__(self, num_features: PositiveInt, kernels: PositiveInt = 100, kernel_dims: PositiveInt = 5) -> None:
@@ -60,16 +61,16 @@ class MinibatchStdDev(Checked, nn.Module):
     """Minibatch standard deviation, then a linear layer.
 
     Karras, Aila, Laine, Lehtinen, "Progressive Growing of GANs", 2017, arXiv 1710.10196, section 3. The batch is cut
-    into groups; the standard deviation of each feature over a group, averaged over the features, is one more feature
-    of each image of the group. In a group of one image it is (nearly) 0.
+    into groups. The standard deviation of each feature over a group, averaged over the features, is appended as one
+    more feature of each image of the group. In a group of one image it is (nearly) 0.
 
-    NOTE: the authors append it as a map in front of their last convolution; here features are flat.
+    NOTE: the authors append it as a map before their last convolution; here features are flat.
     NOTE: their batches must be multiples of the group size. Here N images make N // group_size groups, at least one,
-        and those that are left over join the first ones.
+        and the remaining images join the first groups.
 
     Args:
-        num_features: F, features of an image.
-        group_size: images in a group.
+        num_features: F, number of features of an image.
+        group_size: number of images in a group.
     """
 
     def __init__(self, num_features: PositiveInt, group_size: PositiveInt = 4) -> None:
@@ -83,7 +84,7 @@ class MinibatchStdDev(Checked, nn.Module):
         groups = max(count // self.group_size, 1)
         group = torch.arange(count, device=features.device) % groups  # of each image
         member = torch.eye(groups, device=features.device)[group]  # (N, groups)
-        mean_of = (member / member.sum(dim=0)).T  # (groups, N): what takes means over groups
+        mean_of = (member / member.sum(dim=0)).T  # (groups, N): the matrix that takes means over groups
         with torch.autocast(features.device.type, enabled=False):
             x = features.float()
             variance = mean_of @ (x - (mean_of @ x)[group]).square()  # (groups, F)

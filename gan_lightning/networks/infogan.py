@@ -3,8 +3,8 @@
 Chen, Duan, Houthooft, Schulman, Sutskever, Abbeel, "InfoGAN: Interpretable Representation Learning by Information
 Maximizing Generative Adversarial Nets", 2016, arXiv 1606.03657, appendix C.1; details as in the authors' code.
 
-Inside, pixels are in [0, 1] as in the paper: the generator ends in a sigmoid, which is stretched to this library's
-[-1, 1], and the discriminator shrinks what it sees.
+Internally, pixels are in [0, 1] as in the paper: the generator ends in a sigmoid, which is scaled to this library's
+[-1, 1], and the discriminator scales its input back.
 """
 
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class InfoGANGenerator(Generator):
         channels: channels of an image.
         hidden: units of the first layer.
         width: maps before the last layer; twice as many before the one before it.
-        num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
+        num_classes: number of classes to condition on, by a one-hot vector beside z; 0 = none.
     """
 
     architecture = "dcgan"
@@ -64,7 +64,7 @@ class InfoGANGenerator(Generator):
 
 
 class InfoGANDiscriminator(Discriminator):
-    """The generator's mirror with LeakyReLU, normalised except at the image: the trunk that D and Q share, and D's end.
+    """The generator's mirror with LeakyReLU, normalised except at the image: the trunk of D and Q, and D's head.
 
     The defaults have the paper's 6,558,144 parameters, and 1,025 more in the head.
 
@@ -73,7 +73,7 @@ class InfoGANDiscriminator(Discriminator):
         channels: channels of an image.
         hidden: units of the last layer: the features.
         width: maps after the first layer; twice as many after the second.
-        head: from features to a logit. None = linear.
+        head: makes a module from features to a logit. None = linear.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class InfoGANDiscriminator(Discriminator):
 
 
 class CodeHead(Network):
-    """Q: from the discriminator's features to what it takes the codes for, by one hidden layer with batch norm.
+    """Q: one hidden layer with batch norm from the discriminator's features to a prediction of the codes.
 
     Args:
-        num_features: features of an image.
-        num_codes: values that describe the codes: a logit for each category and a mean for each continuous code.
+        num_features: number of features of an image.
+        num_codes: number of outputs: a logit for each category and a mean for each continuous code.
         hidden: units of the hidden layer.
     """
 

@@ -4,9 +4,9 @@ Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio, "G
 arXiv 1406.2661; layer sizes and initial weights as in the authors' released MNIST configuration.
 Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, arXiv 1411.1784, section 4.1.
 
-Inside, pixels are in [0, 1] as in both papers: the generators end in a sigmoid, which is stretched to this library's
-[-1, 1], and the discriminators shrink what they see. (On [-1, 1], where a digit's background is -1 and not 0, the first
-GAN's learning rate of 0.1 diverges.)
+Internally, pixels are in [0, 1] as in both papers: the generators end in a sigmoid, which is scaled to this library's
+[-1, 1], and the discriminators scale their input back. (On [-1, 1], where a digit's background is -1 and not 0, the
+first GAN's learning rate of 0.1 diverges.)
 NOTE: the discriminators return logits; the sigmoid is part of the loss.
 """
 
@@ -26,12 +26,12 @@ from gan_lightning.recording import Network
 
 
 def _stretched(pixels: Tensor) -> Tensor:
-    """[0, 1] to [-1, 1]."""
+    """Scale [0, 1] to [-1, 1]."""
     return 2 * pixels - 1
 
 
 def _shrunk(pixels: Tensor) -> Tensor:
-    """[-1, 1] to [0, 1]."""
+    """Scale [-1, 1] to [0, 1]."""
     return (pixels + 1) / 2
 
 
@@ -39,14 +39,15 @@ class MLPGenerator(Generator):
     """The generator of the first GAN: linear layers with ReLU between them.
 
     The defaults have the paper's 2,503,984 parameters.
-    NOTE: the output's bias starts at 0, not at the logits of the training set's mean image, which no network can know.
+    NOTE: the output's bias starts at 0, not at the logits of the training set's mean image, which a network cannot
+        know.
 
     Args:
         latent_dim: length of z.
         image_size: height and width of an image, in pixels.
         channels: channels of an image.
         hidden: units of each hidden layer, first to last.
-        num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
+        num_classes: number of classes to condition on, by a one-hot vector beside z; 0 = none.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class MLPGenerator(Generator):
 
 
 class MLPDiscriminator(Discriminator):
-    """The discriminator of the first GAN: maxout layers with dropout in front of each layer.
+    """The discriminator of the first GAN: maxout layers with dropout before each layer.
 
     The defaults have the paper's 1,231,441 parameters.
 
@@ -84,11 +85,11 @@ class MLPDiscriminator(Discriminator):
         image_size: height and width of an image, in pixels.
         channels: channels of an image.
         hidden: units of each maxout layer, first to last.
-        pieces: linear functions that a maxout unit takes the largest of.
+        pieces: number of linear functions of a maxout unit.
         input_dropout: probability that an input value is dropped in training; 0 turns it off.
         dropout: probability that a hidden value is dropped in training; 0 turns it off.
-        num_classes: classes to condition on, by a one-hot vector beside the pixels; 0 for none.
-        head: from features to a logit. None = linear.
+        num_classes: number of classes to condition on, by a one-hot vector beside the pixels; 0 = none.
+        head: makes a module from features to a logit. None = linear.
     """
 
     def __init__(
@@ -122,20 +123,21 @@ class MLPDiscriminator(Discriminator):
 
 
 class ConditionalMLPGenerator(Generator):
-    """The generator of the first conditional GAN: z and label each have a hidden layer, then share one.
+    """The generator of the first conditional GAN: z and label each have a hidden layer, and then a common one.
 
     The defaults have the paper's 2,413,984 parameters.
-    NOTE: the paper says neither which values dropout meets (here: all hidden ones) nor how weights start (here: as in
-    MLPGenerator).
+    NOTE: the paper states neither which values dropout affects (here: all hidden ones) nor the initial weights (here:
+        as
+    in MLPGenerator).
 
     Args:
-        num_classes: classes to condition on.
+        num_classes: number of classes to condition on.
         latent_dim: length of z.
         image_size: height and width of an image, in pixels.
         channels: channels of an image.
-        latent_units: hidden units that see z.
-        label_units: hidden units that see the one-hot label.
-        joint_units: hidden units that see both.
+        latent_units: hidden units for z.
+        label_units: hidden units for the one-hot label.
+        joint_units: hidden units for both.
         dropout: probability that a hidden value is dropped in training; 0 turns it off.
     """
 
@@ -170,18 +172,19 @@ class ConditionalMLPGenerator(Generator):
 
 
 class ConditionalMLPDiscriminator(Network):
-    """The discriminator of the first conditional GAN: image and label each have a maxout layer, then share one.
+    """The discriminator of the first conditional GAN: image and label each have a maxout layer, and then a common one.
 
-    NOTE: the paper says neither which values dropout meets (here: all hidden ones) nor how weights start (here: as in
-    MLPDiscriminator).
+    NOTE: the paper states neither which values dropout affects (here: all hidden ones) nor the initial weights (here:
+        as
+    in MLPDiscriminator).
 
     Args:
-        num_classes: classes to condition on.
+        num_classes: number of classes to condition on.
         image_size: height and width of an image, in pixels.
         channels: channels of an image.
-        image_units: maxout units, of 5 pieces, that see the image.
-        label_units: maxout units, of 5 pieces, that see the one-hot label.
-        joint_units: maxout units, of 4 pieces, that see both.
+        image_units: maxout units, of 5 pieces, for the image.
+        label_units: maxout units, of 5 pieces, for the one-hot label.
+        joint_units: maxout units, of 4 pieces, for both.
         dropout: probability that a hidden value is dropped in training; 0 turns it off.
     """
 

@@ -1,4 +1,4 @@
-"""The discriminator of patches: a map of logits, each of them about one square of the image.
+"""The discriminator of patches: a map of logits, each for one square of the image.
 
 Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004,
 section 6.1.2 and the authors' Torch code.
@@ -17,7 +17,7 @@ from gan_lightning.layers.initialisation import Initialisation, initialise
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Network
 
-# receptive field -> convolutions of stride 2
+# number of convolutions of stride 2 for each receptive field
 STRIDED_LAYERS = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
 
@@ -27,15 +27,15 @@ class PatchGAN(Network):
     The defaults have pix2pix's 2,768,705 parameters; in_channels 3 with norm "instance" is CycleGAN's (2,764,737).
 
     Args:
-        in_channels: channels of the input: of the image, and of the source beside it where there is one.
+        in_channels: channels of the input: of the image, and of the source beside it if there is one.
         width: channels after the first layer; doubled at each later one, up to 8 times this.
-        receptive_field: height and width, in pixels, of the square that a logit sees. 1 judges every pixel
+        receptive_field: height and width, in pixels, of the square that a logit depends on. 1 judges every pixel
             alone, by three 1×1 convolutions.
         norm: "batch" (pix2pix); "instance" (CycleGAN); "layer" or "none", which also suit a gradient penalty.
-            Convolutions that a batch norm follows have no biases.
-        antialias: sizes are halved by a blur behind a convolution of stride 1 (CUT), which widens the receptive fields
-            of 16, 34, 70, 142 and 286 pixels to 18, 40, 84, 172 and 348. False = by strided convolutions.
-        init: how weights start, see `initialise`.
+            Convolutions before a batch norm have no biases.
+        antialias: halve sizes by a convolution of stride 1 and a blur (CUT), which widens the receptive fields of 16,
+            34, 70, 142 and 286 pixels to 18, 40, 84, 172 and 348. False = strided convolutions.
+        init: initialisation of the weights, see `initialise`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class PatchGAN(Network):
             strided = STRIDED_LAYERS[receptive_field]
             self.minimum = 3 * 2**strided  # 3 positions a side after the strides, then 2, then 1
             stride = 1 if antialias else 2
-            blur = [BlurDownsample()] if antialias else []  # it has no weights: one serves all sizes
+            blur = [BlurDownsample()] if antialias else []  # one for all sizes, since it has no weights
             layers = [nn.Conv2d(in_channels, width, 4, stride, padding=1), nn.LeakyReLU(0.2, inplace=True), *blur]
             widths = [width * min(2**level, 8) for level in range(strided + 1)]
             for inputs, outputs in itertools.pairwise(widths[:-1]):

@@ -1,4 +1,4 @@
-"""Any discriminator without labels, made conditional by projection, from YAML too:
+"""A wrapper that makes any discriminator without labels conditional by projection, from YAML too:
 
 discriminator:
   class_path: gan_lightning.networks.projection.Projection
@@ -15,21 +15,21 @@ from gan_lightning.ranges import PositiveInt
 
 
 class Projection(Discriminator):
-    """The projection discriminator on features that another one computes.
+    """The projection discriminator on features of another discriminator.
 
     Miyato, Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637, equation 3:
 
         D(x, y) = e_yᵀ φ(x) + ψ(φ(x))
 
     with φ the features and ψ the head of a discriminator without labels, and e an embedding of the classes, spectrally
-    normalised as the authors have it. (`SNResidualDiscriminator` is their own network, projection included.)
+    normalised as in the authors' code. (`SNResidualDiscriminator` is their own network, projection included.)
 
     Args:
-        discriminator: gives φ and ψ; its own `num_classes` is 0.
-        num_classes: classes to condition on.
+        discriminator: the discriminator with φ and ψ; its own `num_classes` is 0.
+        num_classes: number of classes to condition on.
 
     Raises:
-        ValueError: where the discriminator takes labels itself.
+        ValueError: the discriminator takes labels itself.
     """
 
     def __init__(self, discriminator: Discriminator, num_classes: PositiveInt) -> None:
@@ -47,14 +47,14 @@ class Projection(Discriminator):
 
     @property
     def head(self) -> nn.Module:  # type: ignore[override]
-        """ψ, the other discriminator's."""
+        """ψ, the head of the other discriminator."""
         return self.discriminator.head
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] to φ, (N, F); labels have no part in it."""
+        """Map images (N, C, H, W) in [-1, 1] to φ, (N, F); labels are not used."""
         return self.discriminator.features(images)
 
     def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        """φ (N, F) and labels int64 (N,) to logits (N,)."""
+        """Map φ (N, F) and labels int64 (N,) to logits (N,)."""
         embedded = self.embedding(check_labels(labels, self.num_classes))
         return super().judge(features) + (embedded * features).sum(dim=1)

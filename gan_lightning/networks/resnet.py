@@ -3,7 +3,7 @@
 Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, as in
 the authors' CIFAR-10 script; sizes other than 32×32 add or leave out blocks of the same width.
 
-NOTE: labels, where there are any, enter by concatenation at the input; the authors' conditional script uses conditional
+NOTE: labels, if there are any, enter by concatenation at the input; the authors' conditional script uses conditional
 batch norm and a classifying head instead.
 """
 
@@ -34,7 +34,7 @@ class ResidualGenerator(Generator):
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of every block.
-        num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
+        num_classes: number of classes to condition on, by a one-hot vector beside z; 0 = none.
     """
 
     architecture = "residual"
@@ -67,14 +67,14 @@ class ResidualGenerator(Generator):
 class ResidualDiscriminator(Discriminator):
     """Residual blocks that halve down to 8×8, two more at that size, the mean over positions, and a linear layer.
 
-    Nothing is normalised, as a gradient penalty asks. The defaults have WGAN-GP's 1,053,825 parameters.
+    Nothing is normalised, as a gradient penalty requires. The defaults have WGAN-GP's 1,053,825 parameters.
 
     Args:
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of every block.
-        num_classes: classes to condition on, by one-hot maps beside the image's channels; 0 for none.
-        head: from features to a logit. None = linear.
+        num_classes: number of classes to condition on, by one-hot maps beside the image's channels; 0 = none.
+        head: makes a module from features to a logit. None = linear.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The fully connected networks with which Salimans et al. learned to read MNIST from few labels.
+"""The fully connected networks of Salimans et al. for MNIST with few labels.
 
 Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016, arXiv 1606.03498,
-section 5.1; layers and noise as in the authors' MNIST script. Inside, pixels are in [0, 1] as in that script.
+section 5.1; layers and noise as in the authors' MNIST script. Internally, pixels are in [0, 1] as in that script.
 """
 
 import itertools
@@ -21,14 +21,14 @@ from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 class SoftplusGenerator(Generator):
     """Linear layers with batch norm and softplus between them, then a sigmoid.
 
-    NOTE: the last layer's weights are plain, where the script normalises them.
+    NOTE: the last layer's weights are not normalised, unlike in the script.
 
     Args:
         latent_dim: length of z.
         image_size: height and width of an image, in pixels.
         channels: channels of an image.
         hidden: units of each hidden layer, first to last.
-        num_classes: classes to condition on, by a one-hot vector beside z; 0 for none.
+        num_classes: number of classes to condition on, by a one-hot vector beside z; 0 = none.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class NoisyDiscriminator(Discriminator):
 
     Features are those of the last hidden layer, before its noise.
 
-    The weights of a hidden unit always have norm √2, with which ReLU keeps a signal's strength: D cannot tell more by
+    The weights of a hidden unit always have norm √2, with which ReLU keeps a signal's strength: D gains nothing by
     scaling its features up.
 
-    NOTE: the script sets the norms by a first batch of data, then keeps them as well.
+    NOTE: the script sets the norms by a first batch of data, and then also keeps them.
 
     Args:
         image_size: height and width of an image, in pixels.
@@ -71,8 +71,8 @@ class NoisyDiscriminator(Discriminator):
         hidden: units of each hidden layer, first to last.
         input_noise: standard deviation of the noise on pixels in [0, 1]; 0 turns it off.
         noise: standard deviation of the noise on hidden layers; 0 turns it off.
-        num_classes: classes to condition on, by a one-hot vector beside the pixels; 0 for none.
-        head: from features, with noise, to logits. None = linear, to one.
+        num_classes: number of classes to condition on, by a one-hot vector beside the pixels; 0 = none.
+        head: makes a module from features, with noise, to logits. None = linear, to one logit.
     """
 
     def __init__(

@@ -4,10 +4,10 @@ Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversa
 Miyato, Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637. The residual networks are those of the
 authors' code for 32×32; the unconditional generator is `ResidualGenerator` of width 256.
 
-NOTE: other sizes than 32×32 add or leave out blocks of the same width. The authors widen theirs with depth there, and
-a discriminator's block then has as many hidden channels as its input has (as its output, in SAGAN and BigGAN); with one
-width throughout the two are the same.
-NOTE: batch norm has torch's ε of 1e-5, for 2e-5 in the authors' code.
+NOTE: other sizes than 32×32 add or leave out blocks of the same width. The authors' networks become wider with depth
+there, and a discriminator's block then has as many hidden channels as its input (in SAGAN and BigGAN, as its output);
+with one width throughout the two are the same.
+NOTE: batch norm has torch's ε of 1e-5; the authors' code has 2e-5.
 """
 
 import itertools
@@ -91,8 +91,8 @@ class SNResidualDiscriminator(Discriminator):
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of every block.
-        num_classes: classes to condition on, by projection; 0 for none.
-        head: ψ, from features to a logit. None = linear without bias, spectrally normalised.
+        num_classes: number of classes to condition on, by projection; 0 = none.
+        head: ψ, makes a module from features to a logit. None = linear without bias, spectrally normalised.
     """
 
     def __init__(
@@ -127,12 +127,12 @@ class SNResidualDiscriminator(Discriminator):
             self.head = head(width)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to φ, sums over positions, (N, width); labels have no part in it."""
+        """Map images (N, C, S, S) in [-1, 1] to φ, sums over positions, (N, width); labels are not used."""
         check_images(images, self.image_shape)
         return F.relu(self.blocks(images)).sum(dim=(2, 3))  # over (N, width, 8, 8)
 
     def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        """φ (N, width) and labels int64 (N,) to logits (N,)."""
+        """Map φ (N, width) and labels int64 (N,) to logits (N,)."""
         logits = super().judge(features)
         if self.embedding is None:
             check_no_labels(labels)
@@ -151,7 +151,7 @@ class SNDCGANDiscriminator(Discriminator):
         image_size: height and width of an image, in pixels; a power of two from 16 to 8192.
         channels: channels of an image.
         width: channels of the first layer; doubled at each smaller size, up to 8 times this.
-        head: from features to a logit. None = linear, spectrally normalised.
+        head: makes a module from features to a logit. None = linear, spectrally normalised.
     """
 
     def __init__(

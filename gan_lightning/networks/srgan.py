@@ -1,4 +1,4 @@
-"""The networks of super-resolution: SRGAN's, ESRGAN's, and bicubic interpolation to compare them with.
+"""The networks of super-resolution: SRGAN's, ESRGAN's, and bicubic interpolation for comparison.
 
 SRGAN: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network", 2016, arXiv
 1609.04802, figure 4. ESRGAN: Wang et al., "ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks", 2018,
@@ -6,9 +6,9 @@ arXiv 1809.00219, figures 3 and 4, and the authors' code.
 
 Generators work at the size of the source and enlarge last. They take sources of any size, and state their `scale`.
 
-NOTE: images are in [-1, 1] on both sides. SRGAN's authors take sources in [0, 1], ESRGAN's both sides; it is an affine
-    map that the first and the last convolution learn.
-NOTE: generators end in a convolution and go beyond [-1, 1], as published: who makes images clamps them.
+NOTE: sources and outputs are in [-1, 1]. SRGAN's authors have sources in [0, 1], ESRGAN's both; the difference is an
+    affine map that the first and the last convolution learn.
+NOTE: generators end in a convolution and may exceed [-1, 1], as published; samplers and translators clamp images.
 """
 
 import math
@@ -25,18 +25,18 @@ from gan_lightning.ranges import PositiveInt
 
 
 def _doublings(scale: int) -> int:
-    """How often a scale doubles the sides."""
+    """Return how many times a scale doubles the sides."""
     if scale not in (2, 4, 8):
         raise ValueError(f"scale must be 2, 4 or 8 times the source's height and width, not {scale}")
     return int(math.log2(scale))
 
 
 class SRResNetBlock(nn.Module):
-    """Two 3×3 convolutions, normalised, a PReLU between; added to the input.
+    """Two 3×3 convolutions, normalised, with a PReLU between; added to the input.
 
     Args:
         width: channels of input and output.
-        norm: after each convolution.
+        norm: normalisation after each convolution.
     """
 
     def __init__(self, width: int, norm: Norm) -> None:
@@ -52,19 +52,19 @@ class SRResNetBlock(nn.Module):
 
 
 class SRResNetGenerator(TranslationNetwork):
-    """SRGAN's generator: residual blocks with a skip over them all, then sub-pixel convolutions that double the sides.
+    """SRGAN's generator: residual blocks with a skip over all, then sub-pixel convolutions that double the sides.
 
-    The defaults have 1,549,462 parameters, of which the paper's figure 4 leaves open what is counted here: a bias in
-    every convolution, and one slope for all channels of a PReLU.
+    The defaults have 1,549,462 parameters. The paper's figure 4 leaves some details open, which are chosen here: a bias
+    in every convolution, and one slope for all channels of a PReLU.
 
     Args:
         channels: channels of source and image.
         width: channels of all feature maps; 4 times as many before each doubling.
-        blocks: residual blocks.
-        scale: the image's height and width in those of the source: 2, 4 or 8.
+        blocks: number of residual blocks.
+        scale: ratio of the image's sides to those of the source: 2, 4 or 8.
         norm: "batch" (the paper, with fixed running statistics when images are made) or "none".
-        skip: what the last convolution's output is added to: "none" (the paper), or the source enlarged by "bicubic"
-            interpolation, which the untrained network is then: short trainings start from there.
+        skip: added to the output of the last convolution: "none" (the paper), or the source enlarged by "bicubic"
+            interpolation. The untrained network is then this interpolation, which suits short trainings.
     """
 
     architecture = "super_resolution"
@@ -100,12 +100,12 @@ class SRResNetGenerator(TranslationNetwork):
         """Source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
         check_sides(source, self.in_channels, minimum=self.minimum)
         x = self.first(source)
-        made = self.last(x + self.body(x))
-        return made if self.skip is None else made + self.skip(source)
+        output = self.last(x + self.body(x))
+        return output if self.skip is None else output + self.skip(source)
 
 
 class DenseBlock(nn.Module):
-    """Five 3×3 convolutions, each seeing the input and all before it; a fifth of the last is added to the input.
+    """Five 3×3 convolutions, each on the input and all outputs before it; a fifth of the last is added to the input.
 
     Args:
         width: channels of input and output.
@@ -158,7 +158,7 @@ class RRDBGenerator(TranslationNetwork):
         width: channels of feature maps.
         growth: channels that each convolution of a dense block adds.
         blocks: residual-in-residual dense blocks.
-        scale: the image's height and width in those of the source: 2, 4 or 8.
+        scale: ratio of the image's sides to those of the source: 2, 4 or 8.
     """
 
     architecture = "super_resolution"
@@ -196,13 +196,13 @@ class RRDBGenerator(TranslationNetwork):
 
 
 class Bicubic(TranslationNetwork):
-    """Bicubic interpolation as image files are resized with (a = -0.5, Pillow's and MATLAB's): nothing to learn.
+    """Bicubic interpolation as for image files (a = -0.5, as in Pillow and MATLAB): nothing to learn.
 
-    The baseline: `train.py validate` with `--model.generator=gan_lightning.networks.Bicubic`.
+    It is the baseline: `gan-lightning validate` with `--model.generator=gan_lightning.networks.Bicubic`.
 
     Args:
         channels: channels of source and image.
-        scale: the image's height and width in those of the source.
+        scale: ratio of the image's sides to those of the source.
     """
 
     multiple = minimum = 1
@@ -214,7 +214,7 @@ class Bicubic(TranslationNetwork):
     def forward(self, source: Tensor) -> Tensor:
         """Source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), which overshoot at edges."""
         check_sides(source, self.in_channels, minimum=self.minimum)
-        # antialias changes nothing in an enlargement but the kernel, which torch has otherwise at a = -0.75
+        # in an enlargement, antialias only changes the kernel, for which torch otherwise has a = -0.75
         return interpolate(source, scale_factor=self.scale, mode="bicubic", antialias=True)
 
 
@@ -225,15 +225,15 @@ class VGGDiscriminator(Discriminator):
     kernel_size 4, hidden 100, bias false.
 
     Args:
-        image_size: height and width of training's images, in pixels; a multiple of 2^stages. The maps of images of
-            another size, as evaluation may have them, are averaged to the size that those of these have.
+        image_size: height and width of training's images, in pixels; a multiple of 2^stages. For images of another
+            size, which evaluation may have, the maps are averaged to the size of the maps of training's images.
         channels: channels of an image.
         width: channels of the first pair, doubled with each, up to 8 times this.
-        stages: pairs, each of which halves the sides.
+        stages: number of pairs, each of which halves the sides.
         kernel_size: 3 or 4, of the convolutions of stride 2.
         hidden: units of the linear layer before the logit.
         bias: whether convolutions before a batch norm, which cancels it, have one.
-        head: from the hidden units to a logit. None = linear.
+        head: makes a module from the hidden units to a logit. None = linear.
     """
 
     def __init__(
@@ -260,7 +260,7 @@ class VGGDiscriminator(Discriminator):
             ):
                 layers += [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
             inputs = outputs
-        del layers[1]  # none where the image is met
+        del layers[1]  # no batch norm at the image
         size = image_size // 2**stages
         self.net = nn.Sequential(
             *(*layers, nn.AdaptiveAvgPool2d(size), nn.Flatten()),
@@ -270,6 +270,6 @@ class VGGDiscriminator(Discriminator):
         self.head = nn.Linear(hidden, 1) if head is None else head(hidden)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] to the hidden units (N, F)."""
+        """Map images (N, C, H, W) in [-1, 1] to the hidden units (N, F)."""
         check_sides(images, self.image_shape[0], minimum=self.minimum)
         return self.net(images)

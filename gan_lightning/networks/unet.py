@@ -14,14 +14,14 @@ from gan_lightning.layers import Norm, check_sides, halvings, init_normal, norm2
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.ranges import PositiveInt, Share
 
-_SMALL = 32 * 32  # pixels of a map
+_SMALL = 32 * 32  # number of pixels of a map
 
 
 class Halve(nn.Conv2d):
     """A 4×4 convolution of stride 2.
 
-    PyTorch's lays out its weights anew for every image on a CPU, which takes longest where the map is small and its
-    channels are many. There, in training on a single image (the paper's batch), it is a matrix product.
+    PyTorch's layer reorders its weights for every image on a CPU, which takes longest if the map is small and has many
+    channels. In that case, in training on a single image (the paper's batch), a matrix product replaces it.
     """
 
     def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
@@ -32,12 +32,12 @@ class Halve(nn.Conv2d):
         if not _is_alone_and_small(self, x):
             return super().forward(x)
         patches = F.unfold(x, 4, padding=1, stride=2)[0]  # (C_in · 16, H · W / 4)
-        made = (self.weight.flatten(1) @ patches).view(1, -1, x.shape[2] // 2, x.shape[3] // 2)
-        return made if self.bias is None else made + self.bias[:, None, None]
+        output = (self.weight.flatten(1) @ patches).view(1, -1, x.shape[2] // 2, x.shape[3] // 2)
+        return output if self.bias is None else output + self.bias[:, None, None]
 
 
 class Double(nn.ConvTranspose2d):
-    """A transposed 4×4 convolution of stride 2; a matrix product in the same case."""
+    """A transposed 4×4 convolution of stride 2; a matrix product in the same case as `Halve`."""
 
     def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
@@ -47,8 +47,8 @@ class Double(nn.ConvTranspose2d):
         if not _is_alone_and_small(self, x):
             return super().forward(x, output_size)
         patches = self.weight.flatten(1).t() @ x[0].flatten(1)  # (C_out · 16, H · W)
-        made = F.fold(patches[None], (2 * x.shape[2], 2 * x.shape[3]), 4, padding=1, stride=2)
-        return made if self.bias is None else made + self.bias[:, None, None]
+        output = F.fold(patches[None], (2 * x.shape[2], 2 * x.shape[3]), 4, padding=1, stride=2)
+        return output if self.bias is None else output + self.bias[:, None, None]
 
 
 def _is_alone_and_small(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
@@ -57,22 +57,22 @@ def _is_alone_and_small(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> boo
 
 
 class UNetGenerator(TranslationNetwork):
-    """Halves the image down to 1×1 and doubles it back, each size of the encoder handed across to the decoder.
+    """Halves the image down to 1×1 and doubles it back, with a skip connection from encoder to decoder at each size.
 
-    Fully convolutional: sides that are other multiples of image_size are taken too, and come down to more than 1×1.
+    Fully convolutional: it also takes sides that are other multiples of image_size, which are halved to more than 1×1.
     The defaults have the paper's 54,413,955 parameters; 41,828,995 at image_size 128.
-    Dropout is the paper's only noise; whether it stays on after training is the model's to say.
+    Dropout is the paper's only noise; the model decides whether it stays on after training.
 
     NOTE: dropout follows the decoder's first three layers, as in the paper and in the authors' Torch code. In their
         PyTorch code it follows the second to the fourth, or at image_size 128 the second and the third.
 
     Args:
         in_channels: channels of the source image.
-        out_channels: channels of the image made.
-        image_size: height and width that come down to 1×1, in pixels; a power of two from 16 to 8192.
+        out_channels: channels of the output image.
+        image_size: height and width that are halved down to 1×1, in pixels; a power of two from 16 to 8192.
         width: channels after the first layer; doubled at each smaller size, up to 8 times this.
         dropout: probability that a value is dropped in the decoder's first three layers; 0 turns it off.
-        norm: "batch" (pix2pix), behind convolutions without biases; "instance" (CycleGAN); "layer" or "none".
+        norm: "batch" (pix2pix), after convolutions without biases; "instance" (CycleGAN); "layer" or "none".
     """
 
     architecture = "unet"
@@ -94,9 +94,9 @@ class UNetGenerator(TranslationNetwork):
         bias = norm != "batch"
         self.downs = nn.ModuleList([Halve(in_channels, width, bias)])
         for inputs, outputs in itertools.pairwise(widths):
-            # not in place: the input is handed across as well
+            # not in place, since a skip connection uses the input too
             down = nn.Sequential(nn.LeakyReLU(0.2), Halve(inputs, outputs, bias))
-            # none on the last: normalising one image's 1×1 map would leave only zeros
+            # no norm in the last: normalising one image's 1×1 map would leave only zeros
             if len(self.downs) < depth - 1:
                 down.append(norm2d(norm, outputs))
             self.downs.append(down)
@@ -109,7 +109,7 @@ class UNetGenerator(TranslationNetwork):
             if level < 3:
                 up.append(nn.Dropout(dropout))
             self.ups.append(up)
-            inputs = 2 * outputs  # its own and the encoder's
+            inputs = 2 * outputs  # the decoder's own channels and the encoder's
         last = Double(inputs, out_channels)
         self.ups.append(nn.Sequential(nn.ReLU(inplace=True), last, nn.Tanh()))
         init_normal(self)
@@ -117,11 +117,11 @@ class UNetGenerator(TranslationNetwork):
     def forward(self, source: Tensor) -> Tensor:
         """Source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1]."""
         check_sides(source, self.in_channels, minimum=self.minimum, multiple=self.multiple)
-        x, handed = source, []
+        x, skipped = source, []
         for down in self.downs:
             x = down(x)
-            handed.append(x)
-        handed.pop()  # the innermost is x itself
+            skipped.append(x)
+        skipped.pop()  # the innermost is x itself
         for up in self.ups[:-1]:
-            x = torch.cat([handed.pop(), up(x)], dim=1)
+            x = torch.cat([skipped.pop(), up(x)], dim=1)
         return self.ups[-1](x)

@@ -1,14 +1,14 @@
 """Encoders and decoders of variational autoencoders, and the discriminator that learns beside them in the VAE-GAN.
 
-`VAEEncoder` and `VAEDecoder` are small and convolutional, for 28×28 digits: those that courses on GANs compare with.
-The others are the networks of Larsen, Sønderby, Larochelle, Winther, "Autoencoding beyond pixels using a learned
-similarity metric", 2015, arXiv 1512.09300, table 1, with the strides and widths of the authors' code.
+`VAEEncoder` and `VAEDecoder` are small and convolutional, for 28×28 digits, as is usual in courses on GANs. The others
+are the networks of Larsen, Sønderby, Larochelle, Winther, "Autoencoding beyond pixels using a learned similarity
+metric", 2015, arXiv 1512.09300, table 1, with the strides and widths of the authors' code.
 
-An encoder answers with the posterior q(z|x), a normal distribution of independent components: its means and standard
-deviations stacked, (2, N, latent_dim), so that `mean, std = encoder(images)`. A decoder is a generator: it takes z and
-makes images, and any generator here can be one.
+An encoder returns the posterior q(z|x), a normal distribution of independent components, as means and standard
+deviations, (2, N, latent_dim), so that `mean, std = encoder(images)`. A decoder is a generator: it maps z to images,
+and any generator of this library can be one.
 
-NOTE: the authors' initial weights are unknown to us; here they are DCGAN's, N(0, 0.02), in all the VAE-GAN's networks.
+NOTE: the authors' initial weights are unknown; here all networks of the VAE-GAN have DCGAN's, N(0, 0.02).
 """
 
 import itertools
@@ -24,7 +24,7 @@ from gan_lightning.recording import Network
 
 
 def _posterior(parameters: Tensor, logs_per_std: int) -> Tensor:
-    """(N, 2L), means beside `logs_per_std` times the logarithms of standard deviations, to (2, N, L), in float32."""
+    """Convert (N, 2L), means beside `logs_per_std` times log standard deviations, to (2, N, L), in float32."""
     mean, log_std = parameters.float().chunk(2, dim=1)
     return torch.stack([mean, (log_std / logs_per_std).exp()])
 
@@ -79,18 +79,18 @@ class VAEDecoder(Generator):
         self.net = nn.Sequential(*layers, nn.ConvTranspose2d(width, channels, 4, stride=2))
 
     def logits(self, z: Tensor) -> Tensor:
-        """z (N, latent_dim) to the logits of pixels being white, (N, C, 28, 28): what a Bernoulli likelihood takes."""
+        """Map z (N, latent_dim) to the logits of white pixels, (N, C, 28, 28), for a Bernoulli likelihood."""
         check_latent(z, self.latent_dim)
         return self.net(z[:, :, None, None])
 
     def forward(self, z: Tensor, as_logits: bool = False) -> Tensor:
-        """z (N, latent_dim) to images (N, C, 28, 28) in [-1, 1], the sigmoid of the logits, stretched; or to logits."""
+        """Map z (N, latent_dim) to images (N, C, 28, 28) in [-1, 1], by a sigmoid of the logits; or to logits."""
         logits = self.logits(z)
         return logits if as_logits else 2 * logits.sigmoid() - 1
 
 
 class VAEGANEncoder(Network):
-    """Three 5×5 convolutions of stride 2, a hidden layer and the posterior; batch norm and ReLU behind all but that.
+    """Three 5×5 convolutions of stride 2, a hidden layer and the posterior; batch norm and ReLU after all but the last.
 
     Args:
         latent_dim: length of z.
@@ -123,13 +123,13 @@ class VAEGANEncoder(Network):
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, S, S) in [-1, 1] to means and standard deviations, (2, N, latent_dim)."""
         check_images(images, self.image_shape)
-        return _posterior(self.net(images), logs_per_std=2)  # the network's own parameter is the log of the variance
+        return _posterior(self.net(images), logs_per_std=2)  # the network returns the log of the variance
 
 
 class VAEGANDecoder(Generator):
     """A linear layer to maps of an eighth of the size, three 5×5 transposed convolutions, and one at the full size.
 
-    Batch norm and ReLU behind all but the last, which ends in tanh.
+    Batch norm and ReLU follow all but the last, which ends in tanh.
 
     Args:
         latent_dim: length of z.
@@ -170,16 +170,16 @@ class VAEGANDecoder(Generator):
 
 
 class VAEGANDiscriminator(Discriminator):
-    """A 5×5 convolution, three more of stride 2 and two linear layers; batch norm and ReLU between, but not at first.
+    """A 5×5 convolution, three more of stride 2 and two linear layers; batch norm (not at first) and ReLU between.
 
-    `features` is the last convolution's output, before its batch norm: where the paper compares images.
+    `features` is the last convolution's output, before its batch norm, where the paper compares images.
 
     Args:
         image_size: height and width of an image, in pixels; a multiple of 8.
         channels: channels of an image.
         width: channels after the first convolution; those after have 4, 8 and 8 times as many.
         hidden: units of the linear layer before the logit.
-        head: from features to a logit. None = what is described above.
+        head: makes a module from features to a logit. None = the linear layers described above.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class VAEGANDiscriminator(Discriminator):
         init_normal(self)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to the values of the deepest maps, (N, F)."""
+        """Map images (N, C, S, S) in [-1, 1] to the values of the deepest maps, (N, F)."""
         check_images(images, self.image_shape)
         return self.net(images)
 

@@ -1,4 +1,4 @@
-"""A folder of images to a folder of their translations."""
+"""Translation of a folder of images."""
 
 import hashlib
 import json
@@ -37,19 +37,19 @@ class Job(NamedTuple):
 
     pages: list[Page]
     target: Path
-    seeds: list[int]  # of the model's noise: from the names, so that neither order nor resuming changes an image
+    seeds: list[int]  # of the model's noise; they depend only on the names, so that an image is always the same
 
 
 class Summary(NamedTuple):
-    """What became of a folder."""
+    """The result for a folder."""
 
-    made: int  # images, each page of a file for itself
-    kept: int  # were there already
+    made: int  # number of translated images; each page of a file counts
+    kept: int  # number of images that were there already
     failures: list[str]  # a sentence for each file that could not be read
 
 
 class Share:
-    """The jobs of one process; Lightning takes a list for several loaders."""
+    """The jobs of one process. It is not a list, since Lightning takes a list for several loaders."""
 
     def __init__(self, jobs: list[Job]) -> None:
         self.jobs = jobs
@@ -62,15 +62,15 @@ class Share:
 
 
 class FolderTranslation(L.LightningModule):
-    """Translates all images of a folder, as a Trainer predicts: on its devices, its processes sharing the files.
+    """Translates all images of a folder by a Trainer's `predict`: on its devices, with files shared by its processes.
 
-    Names and sub-folders are kept. A suffix is kept where its format holds the translation, and is .png otherwise:
-    always for maps of classes, but not for a TIFF file of several pages, each of which becomes a page. Files appear
-    whole or not at all, and those that are there already are not made again. The output's translation.json says what
-    they were made with.
+    Names and sub-folders are kept. A suffix is kept if its format holds the translation, and becomes .png otherwise.
+    Maps of classes always become .png, except in a TIFF file of several pages, each of which becomes a page. Files
+    appear whole or not at all, and existing ones are not made again. The output's translation.json records the
+    settings.
 
     Args:
-        model: any whose `translator` is not None.
+        model: any model whose `translator` is not None.
         input: folder of images, searched with its sub-folders; or one image file.
         output: folder of their translations: new, empty, or one where the same translation stopped.
         direction: see `ImageTranslation`.
@@ -80,6 +80,7 @@ class FolderTranslation(L.LightningModule):
     Raises:
         ValueError: the model or the settings do not fit (see `ImageTranslation`), the output lies in the input, or two
             images would become one file.
+        FileExistsError: the output is a file.
         FileNotFoundError: there is no such input, or no image in it.
     """
 
@@ -100,7 +101,7 @@ class FolderTranslation(L.LightningModule):
             raise FileExistsError(f"the output {shown(output)} is a file: name a folder, into which translations go")
         if output.resolve().is_relative_to(input.resolve()):
             raise ValueError(
-                f"the output {shown(output)} lies in the input {shown(input)}, where it would be taken for input the "
+                f"the output {shown(output)} lies in the input {shown(input)}, and would be a part of the input the "
                 "next time: give a folder outside"
             )
         self.model = model  # a part of this module, to be moved to the device
@@ -117,19 +118,19 @@ class FolderTranslation(L.LightningModule):
         """Translate the folder with this trainer.
 
         Raises:
-            FileExistsError: the output holds something else than an unfinished translation with these settings.
-            RuntimeError: the trainer's strategy spawns or forks processes, which cannot tell this one what they did.
+            FileExistsError: the output holds something other than an unfinished translation with these settings.
+            RuntimeError: the trainer's strategy spawns or forks processes, which cannot report their results.
         """
         trainer.predict(self, return_predictions=False)
         if self._summary is None:
             raise RuntimeError(
-                f"what became of {shown(self.input)} is not known, as the processes that translated it are gone: use "
-                "the strategy ddp, which lets each process run the whole program"
+                f"the result for {shown(self.input)} is not known, since the processes that translated it have ended: "
+                "use the strategy ddp, which lets each process run the whole program"
             )
         return self._summary
 
     def _plan(self, files: list[Path]) -> tuple[list[Job], list[str]]:
-        """What there is to do, and why some of it cannot be done."""
+        """Return the jobs, and a sentence for each file that cannot be translated."""
         root = self.input if self.input.is_dir() else self.input.parent
         jobs: dict[Path, Job] = {}
         unreadable = []
@@ -152,8 +153,8 @@ class FolderTranslation(L.LightningModule):
             return suffix if held[0] and self.translation.blend else ".png"
         if not all(held):
             raise ValueError(
-                f"{shown(pages[0].file)} has {len(pages)} pages, whose translations no TIFF file holds, for they have "
-                "16 bits and colours: save its pages as files of their own"
+                f"{shown(pages[0].file)} has {len(pages)} pages, whose translations no TIFF file can hold, since they "
+                "have 16 bits and colours: save its pages as separate files"
             )
         return suffix
 
@@ -165,7 +166,7 @@ class FolderTranslation(L.LightningModule):
     # ------------------------------------------------------------------ hooks of Lightning
 
     def setup(self, stage: str) -> None:
-        """Take possession of the output, for all processes; lay out the networks' weights as suits the device."""
+        """Claim the output for all processes, and set the memory layout of the networks for the device."""
         refusal = self._claim() if self.trainer.is_global_zero else None
         refusal = self.trainer.strategy.broadcast(refusal)
         if refusal is not None:
@@ -174,14 +175,14 @@ class FolderTranslation(L.LightningModule):
         self._summary = Summary(0, 0, self.unreadable if self.trainer.is_global_zero else [])
 
     def _claim(self) -> str | None:
-        """Why the output cannot be used; None = it can, and says from now on what it holds."""
+        """Return why the output cannot be used; or claim it, record the settings there, and return None."""
         now = self._settings()
         record = self.output / RECORD
         name = shown(self.output)
         if not record.exists():
             if self.output.exists() and any(self.output.iterdir()):
                 return (
-                    f"{name} is not empty, and has no {RECORD} that says how its files were made: give a new or "
+                    f"{name} is not empty, and has no {RECORD} that records how its files were made: give a new or "
                     "an empty folder"
                 )
             write_whole(record, lambda part: part.write_text(json.dumps(now, indent=2) + "\n"))
@@ -191,7 +192,7 @@ class FolderTranslation(L.LightningModule):
         except (ValueError, RecursionError):
             then = None
         if not isinstance(then, dict):
-            return f"{shown(record)} is damaged, and what made {name} is not known: give a new or an empty folder"
+            return f"{shown(record)} is damaged, and the settings of {name} are unknown: give a new or an empty folder"
         changed = [key for key in now if then.get(key) != now[key]]
         if changed:
             return (
@@ -201,7 +202,7 @@ class FolderTranslation(L.LightningModule):
         return self._clash()
 
     def _clash(self) -> str | None:
-        """Which images would become one file, in a file system that does not know large letters from small ones."""
+        """Return which images would become one file, if the file system ignores upper and lower case."""
         jobs: dict[str, Job] = {}
         if not (self.output / RECORD.upper()).exists():
             return None
@@ -212,7 +213,7 @@ class FolderTranslation(L.LightningModule):
         return None
 
     def _settings(self) -> dict[str, Any]:
-        """All that decides about the images."""
+        """Return all settings that the images depend on."""
         translation, policy = self.translation, self.translation.translator.policy
         return {
             "model": path_of(type(self.model)),
@@ -225,7 +226,7 @@ class FolderTranslation(L.LightningModule):
         }
 
     def predict_dataloader(self) -> Share:
-        """This process's share of the files."""
+        """Return this process's share of the files."""
         return Share(self.jobs[self.trainer.global_rank :: self.trainer.world_size])
 
     def predict_step(self, job: Job, index: int) -> Path:
@@ -238,9 +239,9 @@ class FolderTranslation(L.LightningModule):
         except ValueError as error:
             self._count(failures=[str(error)])
         else:
-            made = [self.translation(image, seed) for image, seed in zip(images, job.seeds, strict=True)]
-            write_pages(made, job.target)
-            self._count(made=len(made))
+            translated = [self.translation(image, seed) for image, seed in zip(images, job.seeds, strict=True)]
+            write_pages(translated, job.target)
+            self._count(made=len(translated))
         return job.target
 
     def _count(self, made: int = 0, kept: int = 0, failures: Sequence[str] = ()) -> None:
@@ -249,7 +250,7 @@ class FolderTranslation(L.LightningModule):
         self._summary = Summary(before.made + made, before.kept + kept, [*before.failures, *failures])
 
     def teardown(self, stage: str) -> None:
-        """Let every process know what became of the whole folder."""
+        """Collect the results for the whole folder on every process."""
         if self.trainer.world_size > 1:
             parts: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(parts, self._summary)
@@ -266,16 +267,16 @@ def translate_folder(
     overlap: int | None = None,
     trainer: L.Trainer | None = None,
 ) -> Summary:
-    """Translate all images of a folder: see `FolderTranslation` for the rules, and for what it and its `run` refuse.
+    """Translate all images of a folder; see `FolderTranslation` for the rules, and for its errors and those of `run`.
 
     Args:
-        model: its weights are used as they are.
+        model: the model; its weights do not change.
         input: folder of images, or one image file.
         output: folder of their translations.
         direction: one of its translator's directions.
-        tile: longest side that is translated whole.
-        overlap: of tiles.
-        trainer: whose devices and processes are used. None = the first accelerator, or the CPU.
+        tile: longest side that is translated whole, in pixels.
+        overlap: overlap of tiles, in pixels.
+        trainer: trainer whose devices and processes are used. None = the first accelerator, or the CPU.
     """
     translation = FolderTranslation(model, input, output, direction, tile, overlap)
     return translation.run(trainer or L.Trainer(devices=1, logger=False, enable_checkpointing=False))

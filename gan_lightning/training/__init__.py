@@ -1,1 +1,1 @@
-"""The engine: the one training loop, and all that a run needs around it."""
+"""The engine: the training loop, and everything that a run needs around it."""

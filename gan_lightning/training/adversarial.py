@@ -1,8 +1,8 @@
-"""The game of two players: the one training loop of this library, and all that touches an optimizer.
+"""The game of two players: the only training loop of this library, and everything that uses an optimizer.
 
-A model states its mathematics in two hooks, `discriminator_loss` and `generator_loss`. Everything else that a training
-step needs (whose turn it is, freezing the other player, backward, averaging over processes, clipping, stepping,
-schedules, the moving average, counting, logging, the guard against NaN, exact resume) is written here, once.
+A model states its mathematics in two hooks, `discriminator_loss` and `generator_loss`. All other parts of a training
+step are written here, once: turns, freezing the other player, backward, averaging over processes, clipping, stepping,
+schedules, the moving average, counting, logging, the guard against NaN, exact resume.
 """
 
 import functools
@@ -46,7 +46,7 @@ __all__ = [
 Player = Literal["discriminator", "generator"]
 PLAYERS: tuple[Player, ...] = ("discriminator", "generator")  # also the order of the optimizers in a checkpoint
 Listener = Callable[[Tensor, Tensor], None]
-"""Of the discriminator's logits of real images and of fakes."""
+"""Called with the discriminator's logits of real images and of fakes."""
 
 
 class AdversarialModule(GenerativeModule):
@@ -54,37 +54,39 @@ class AdversarialModule(GenerativeModule):
 
     Args:
         generator: the network that makes images.
-        discriminator: the network that tells real images from made ones (a critic, where the paper calls it so).
+        discriminator: the network that distinguishes real images from fakes (a critic, if the paper calls it so).
         generator_optimizer: any torch optimizer class with its settings; from Python
             `functools.partial(torch.optim.Adam, lr=...)`. None = the paper's.
-        discriminator_optimizer: the same for the discriminator.
+        discriminator_optimizer: the discriminator's optimizer, likewise. None = the paper's.
         generator_schedule: factor on the generator's learning rate over time. None = constant.
-        discriminator_schedule: the same for the discriminator.
-        generator_clip_norm: largest L2 norm of the generator's gradient; longer ones are scaled down. None = any.
-        discriminator_clip_norm: the same for the discriminator.
-        n_critic: discriminator steps for each step of the generator.
-        accumulate: parts that each batch is cut into, one after another through the networks, to save memory; the
-            gradient is that of the whole batch (but batch norm sees the parts).
-        ema_half_life: half-life, in images, of the moving average of the generator's weights that all images are
-            generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
-        ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
+        discriminator_schedule: factor on the discriminator's learning rate over time. None = constant.
+        generator_clip_norm: largest L2 norm of the generator's gradient; longer ones are scaled down. None = no limit.
+        discriminator_clip_norm: largest L2 norm of the discriminator's gradient; longer ones are scaled down. None = no
+            limit.
+        n_critic: number of discriminator steps for each step of the generator.
+        accumulate: number of parts that each batch is cut into. They pass the networks one after another, to save
+            memory; the gradient is that of the whole batch (but batch norm sees the parts).
+        ema_half_life: half-life, in images, of the moving average of the generator's weights, with which all images are
+            generated (see `AveragedNetwork`). 0 = no average: the last weights are used.
+        ema_warm_up: upper limit of the half-life, as a share of the images seen so far. 0 = no limit.
         ema_schedule: factor on the half-life over time. None = constant.
         augmentation: a differentiable module in front of the discriminator, for real and fake images (see
-            `gan_lightning.augmentation`). None = none.
-        regularizers: terms of either player beside the paper's own (see `gan_lightning.regularizers`). None = none.
+            `gan_lightning.augmentation`). None = no augmentation.
+        regularizers: terms of either player beside the paper's own (see `gan_lightning.regularizers`). None = no such
+            terms.
         compile: compile both networks with torch.compile. Gradient penalties stay eager.
         channels_last: keep the networks' weights in channels-last layout. "auto" = where training was measured to be
-            faster so with such a generator on such a device (`gan_lightning.training.layouts`).
+            faster in it, for this kind of generator and device (`gan_lightning.training.layouts`).
     """
 
     totals: ClassVar[Sequence[str]] = [f"loss/{player}" for player in PLAYERS]
     clipping: ClassVar[str] = "model.generator_clip_norm, model.discriminator_clip_norm"
     redraws: ClassVar[bool] = False
-    """Whether the generator's turn draws fakes of its own (as in WGAN-GP) or shares the other turn's."""
+    """Whether the generator's turn draws new fakes (as in WGAN-GP) or shares those of the discriminator's turn."""
     loss: AdversarialLoss
     """The adversarial loss, which a model's constructor sets."""
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.5, 0.999))
-    """Both players' optimizer where none is given."""
+    """The optimizer of a player for which none is given."""
 
     def __init__(
         self,
@@ -130,69 +132,69 @@ class AdversarialModule(GenerativeModule):
 
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
         self._learning_rates: dict[Player, list[float]] = {}
-        self.playing: Player = "discriminator"  # whose turn it is, or was last
+        self.playing: Player = "discriminator"  # the player of the present or the last turn
         self.counters.turns = dict.fromkeys(PLAYERS, 0)
-        self.listeners: list[Listener] = []  # of what `adversarial_loss` is given
+        self.listeners: list[Listener] = []  # called with the logits that `adversarial_loss` receives
         self._has_stepped = False
 
-    # ------------------------------------------------------------------ what a model states
+    # ------------------------------------------------------------------ the hooks of a model
 
     @abstractmethod
     def draw_fakes(self, batch: Any) -> Any:
-        """Make the fakes for this batch: a tensor, or a nest of tensors, that both losses are given."""
+        """Make the fakes for this batch: a tensor, or nested tensors, for both losses."""
 
     def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """The discriminator's answer on real or fake images (N, C, H, W), given the batch's conditions.
+        """Return the discriminator's output for real or fake images (N, C, H, W), given the batch's conditions.
 
         Args:
-            batch: the one that the images are from, or were made for.
+            batch: the batch that the images belong to, or were made for.
             images: float (N, C, H, W) in [-1, 1].
-            asked: passed on to `discriminate`: `with_features`, `with_logits`.
+            asked: further arguments of `discriminate`: `with_features`, `with_logits`.
         """
         return self.discriminate(images, **asked)
 
     def fake_images(self, fake: Any) -> Tensor:
-        """The images (N, C, H, W) among what `draw_fakes` made, which stand against the batch's `reference`."""
+        """Return the images (N, C, H, W) in the outputs of `draw_fakes`, against the batch's `reference`."""
         return fake
 
     def discriminator_loss(self, batch: Any, fake: Any) -> Terms:
-        """Named terms whose sum the discriminator minimises. `fake` is detached from the generator.
+        """Return named terms whose sum the discriminator minimises. `fake` is detached from the generator.
 
-        The common form: the adversarial loss of real images and fakes, which pass the discriminator one after the
-        other, each with batch statistics of their own.
+        The default is the adversarial loss of real images and fakes. Both pass the discriminator one after the other,
+        each with their own batch statistics.
         """
         real = self.verdict(batch, self.reference(batch))
         return {"adversarial": self.adversarial_loss(real, self.verdict(batch, self.fake_images(fake)))}
 
     def generator_loss(self, batch: Any, fake: Any) -> Terms:
-        """Named terms whose sum the generator minimises, through `fake`. The discriminator is frozen.
+        """Return named terms whose sum the generator minimises, through `fake`. The discriminator is frozen.
 
-        The common form: the adversarial loss of the fakes, and of real images where it compares the two.
+        The default is the adversarial loss of the fakes, and of real images if it compares the two.
         """
         verdict = self.verdict(batch, self.fake_images(fake))
         real = partial(self.verdict, batch, self.reference(batch))
         return {"adversarial": self.generator_adversarial_loss(verdict, real)}
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """The modules that each player learns, in the order of `PLAYERS`."""
+        """Return the modules that each player trains, in the order of `PLAYERS`."""
         return {"discriminator": [self.discriminator], "generator": [self.generator]}
 
     def learners(self) -> Sequence[nn.Module]:
-        """The modules of both players."""
+        """Return the modules of both players."""
         return [*itertools.chain.from_iterable(self.players().values())]
 
-    def try_out(self, batch: Any) -> None:
-        """Have the discriminator judge a batch and its fakes."""
+    def trial_step(self, batch: Any) -> None:
+        """Compute the discriminator's loss of a batch and its fakes."""
         self.discriminator_loss(batch, detach(self.draw_fakes(batch)))
 
     # ------------------------------------------------------------------ the algorithm
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        """One batch: draw the fakes; the discriminator's turn; every `n_critic`-th time, the generator's turn."""
+        """Train on a batch: draw fakes; the discriminator's turn; every `n_critic`-th time, the generator's turn."""
         parts = split(batch, self.accumulate)
         generators_turn = self.is_generators_turn()
-        # A graph to the generator is kept only if its turn comes and uses these very fakes. With several parts it would
-        # hold all of them in memory at once, so that the generator's turn draws them anew.
+        # A graph to the generator is kept only if its turn comes and uses these fakes. With several parts, all graphs
+        # would be in memory at once, so that the generator's turn draws new fakes.
         shared = generators_turn and not self.redraws and len(parts) == 1
         with torch.set_grad_enabled(shared):
             fakes = [self.draw_fakes(part) for part in parts]
@@ -212,7 +214,7 @@ class AdversarialModule(GenerativeModule):
         self.finish_step(batch, averaged=generators_turn)
 
     def is_generators_turn(self) -> bool:
-        """Whether the generator has its turn on this batch: on every `n_critic`-th."""
+        """Return whether the generator has its turn on this batch, as on every `n_critic`-th."""
         return (self.batches_seen + 1) % self.n_critic == 0
 
     def _discriminator_terms(self, batch: Batch, fake: Any) -> Terms:
@@ -222,7 +224,7 @@ class AdversarialModule(GenerativeModule):
         return terms
 
     def _generator_terms(self, batch: Batch, fake: Any) -> Terms:
-        """The generator's terms, on fakes of its own (None) where the discriminator's turn has kept no graph to it."""
+        """Return the generator's terms; draw new fakes if the discriminator's turn has kept no graph (None)."""
         fake = self.draw_fakes(batch) if fake is None else fake
         terms = self.generator_loss(batch, fake)
         for regularizer in self.regularizers:
@@ -230,11 +232,11 @@ class AdversarialModule(GenerativeModule):
         return terms
 
     def rate_schedules(self) -> dict[str, Schedule]:
-        """A schedule for each player."""
+        """Return a schedule for each player."""
         return {f"{player}_schedule": schedule for player, schedule in self.schedules.items()}
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
-        """One optimizer step of a player on the mean of the losses, with the other player frozen."""
+        """Make one optimizer step of a player on the mean of the losses, with the other player frozen."""
         self.playing = player
         self.counters.turns[player] += 1
         optimizer = self.optimizer_of(player)
@@ -251,7 +253,8 @@ class AdversarialModule(GenerativeModule):
         for group, rate in zip(optimizer.param_groups, self._learning_rates[player], strict=True):
             group["lr"] = rate * self.at(self.schedules[player])
         if self._has_stepped:
-            # `trainer.global_step` counts the steps of all optimizers and is to count batches: only the first is told
+            # `trainer.global_step` counts the steps of all optimizers, but is to count batches: only the first step
+            # counts
             private.count_no_step(optimizer)
         self._has_stepped = True
         optimizer.step()
@@ -263,8 +266,8 @@ class AdversarialModule(GenerativeModule):
         """End a training step: count, adapt ADA, update the moving average, log.
 
         Args:
-            batch: of the step.
-            averaged: whether the generator has stepped, so that the moving average follows.
+            batch: the batch of the step.
+            averaged: whether the generator has stepped, so that the moving average is updated.
         """
         self._count_batch(batch)
         if isinstance(self.augmentation, AdaptiveAugmentation):
@@ -276,14 +279,14 @@ class AdversarialModule(GenerativeModule):
         self._log_progress()
 
     def lazily(self, name: str, every: int, term: Callable[[], Tensor]) -> Terms:
-        """A term that is computed on a player's every `every`-th turn only, `every` times as strong then.
+        """Compute a term only on a player's every `every`-th turn, with the factor `every`.
 
-        It is the lazy regularisation of Karras et al. 2019 (arXiv 1912.04958). Its clock counts the player's turns,
-        the first of which is due, whatever `n_critic` and `accumulate` are.
+        This is the lazy regularisation of Karras et al. 2019 (arXiv 1912.04958). It counts the player's turns, and the
+        first is due, for any `n_critic` and `accumulate`.
 
         Returns:
-            {name: every * term()} when it is due, and no term at all otherwise; so `**self.lazily(...)` fits into a
-            hook's dictionary. A logged value is that of the last time it was due.
+            {name: every * term()} if it is due, and an empty dictionary otherwise, so that `**self.lazily(...)` fits
+            into a hook's dictionary. The logged value is that of the last time it was due.
         """
         turn = max(self.counters.turns[self.playing] - 1, 0)
         return {name: every * term()} if turn % every == 0 else {}
@@ -296,25 +299,24 @@ class AdversarialModule(GenerativeModule):
         with_features: bool = False,
         with_logits: bool = True,
     ) -> DiscriminatorOutput:
-        """A discriminator's answer on augmented images, with logits in float32.
+        """Return a discriminator's output for augmented images, with logits in float32.
 
         Args:
             images: float (N, C, H, W) in [-1, 1].
             conditions: further arguments of the discriminator, such as labels.
             by: the discriminator. None = the model's only one.
-            with_features: ask for its features too; it has to be a `gan_lightning.networks.discriminator.Discriminator`
-                then, or another that takes this argument.
-            with_logits: False = for its features alone, so that the rest of it need not run.
+            with_features: request its features too. The discriminator must then be a
+                `gan_lightning.networks.discriminator.Discriminator`, or another that takes this argument.
+            with_logits: False = request the features alone, so that the rest of the network need not run.
         """
         asked = {"with_features": True, "with_logits": with_logits} if with_features else {}
         network = self.discriminator if by is None else by
         return DiscriminatorOutput.of(network(self.augmentation(images), *conditions, **asked)).float()
 
     def adversarial_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
-        """The adversarial term that the discriminator minimises: a scalar, the mean over its scales.
+        """Return the adversarial term that the discriminator minimises: a scalar, the mean over its scales.
 
-        All that discriminators say of real and fake images in their turn passes through here, where ADA and
-        `listeners` take note of it.
+        All logits of the discriminator's turn pass through here, where ADA and `listeners` observe them.
         """
         scales = list(zip(real.logits, fake.logits, strict=True))
         for real_logits, fake_logits in scales:
@@ -325,11 +327,11 @@ class AdversarialModule(GenerativeModule):
         return _mean([self.loss.discriminator(*logits) for logits in scales])
 
     def generator_adversarial_loss(self, fake: DiscriminatorOutput, real: Callable[[], DiscriminatorOutput]) -> Tensor:
-        """The adversarial term that the generator minimises: a scalar, the mean over scales.
+        """Return the adversarial term that the generator minimises: a scalar, the mean over scales.
 
         Args:
-            fake: the discriminator's answer on fakes, through which the generator learns.
-            real: gives its answer on real images; called only by losses that compare the two.
+            fake: the discriminator's output for fakes, through which the generator learns.
+            real: returns its output for real images; called only by losses that compare the two.
         """
         once = functools.cache(real)
         return _mean(
@@ -342,18 +344,18 @@ class AdversarialModule(GenerativeModule):
     # ------------------------------------------------------------------ its parts
 
     def optimizer_of(self, player: Player) -> Any:
-        """A player's optimizer, wrapped by Lightning."""
+        """Return a player's optimizer, wrapped by Lightning."""
         return self.optimizers()[PLAYERS.index(player)]  # type: ignore[index]
 
     def progress(self) -> dict[str, float | Tensor]:
-        """Add the players' learning rates, and ADA's p."""
+        """Return the logged values, with the players' learning rates and ADA's p."""
         rates = {f"learning_rate/{p}": self.optimizer_of(p).param_groups[0]["lr"] for p in PLAYERS}
         adaptive = isinstance(self.augmentation, AdaptiveAugmentation)
         return super().progress() | rates | ({"augmentation/p": self.augmentation.p} if adaptive else {})
 
     @contextmanager
     def frozen(self, players: Iterable[Player]) -> Iterator[None]:
-        """Keep these players' parameters from learning as long as the context lasts; then restore each."""
+        """Keep these players' parameters from learning within the context; then restore each."""
         learning = [p for player in players for p in self._parameters_of[player] if p.requires_grad]
         for p in learning:
             p.requires_grad_(False)
@@ -366,35 +368,35 @@ class AdversarialModule(GenerativeModule):
     # ------------------------------------------------------------------ hooks of Lightning
 
     def configure_optimizers(self) -> list[Optimizer]:
-        """The players' optimizers, in the order of `PLAYERS`."""
+        """Make the players' optimizers, in the order of `PLAYERS`."""
         optimizers = []
         for player, modules in self.players().items():
             self._parameters_of[player] = parameters = learnable(modules)
             optimizer = make_optimizer(self.optimizer_factories[player], parameters, f"{player}_optimizer")
-            # Kept here and not read back from the optimizer, whose groups a resume overwrites with those of the
-            # checkpoint: the learning rate is the one that the user asks for now.
+            # Kept here and not read from the optimizer, since a resume overwrites its groups with those of the
+            # checkpoint: the learning rate is the one of the present settings.
             self._learning_rates[player] = [group["lr"] for group in optimizer.param_groups]
             optimizers.append(optimizer)
         return optimizers
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back the state of a run; count the turns of one whose version did not."""
+        """Restore the state of a run; compute the turns if its version did not count them."""
         super().on_load_checkpoint(checkpoint)
         turns = {"discriminator": self.batches_seen, "generator": self.batches_seen // self.n_critic}
         self.counters.turns = turns | self.counters.turns
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip by norm: here fp16 gradients are back at their own scale."""
+        """Clip by norm; at this point fp16 gradients have their own scale again."""
         for player in PLAYERS:
             clip_norm = self.clip_norms[player]
             if clip_norm is not None and self.optimizer_of(player).optimizer is optimizer:
                 nn.utils.clip_grad_norm_(self._parameters_of[player], clip_norm)
 
     def on_fit_start(self) -> None:
-        """Refuse settings that cannot work together."""
+        """Refuse settings that do not work together."""
         if isinstance(self.trainer.strategy, DDPStrategy) and not self._trains_in_turns(self.trainer.strategy):
             raise ValueError(
-                "plain DDP expects one backward pass through all parameters, where a GAN's players take turns: set "
+                "plain DDP expects one backward pass through all parameters, but a GAN's players take turns: set "
                 "trainer.strategy to adversarial_ddp (or to ddp_find_unused_parameters_true)"
             )
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
@@ -402,8 +404,8 @@ class AdversarialModule(GenerativeModule):
             fused = private.unscales_in_step(self.optimizer_of(player).optimizer)
             if scaler is not None and fused and self.clip_norms[player] is not None:
                 raise ValueError(
-                    f"the {player}'s optimizer is fused, which unscales fp16 gradients inside its step, where they "
-                    f"can no longer be clipped: take `fused` away from it, or {player}_clip_norm, or use bf16-mixed"
+                    f"the {player}'s optimizer is fused, and unscales fp16 gradients inside its step, where they "
+                    f"cannot be clipped: remove its `fused`, or {player}_clip_norm, or use bf16-mixed"
                 )
         for regularizer in self.regularizers:
             regularizer.check(self)  # type: ignore[operator]

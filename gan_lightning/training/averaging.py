@@ -1,4 +1,4 @@
-"""An exponential moving average (EMA) of a network's weights, which samples better than the last weights do."""
+"""An exponential moving average (EMA) of a network's weights, which makes better samples than the last weights."""
 
 import copy
 
@@ -18,8 +18,8 @@ class AveragedNetwork(nn.Module):
     Args:
         network: the network to follow.
         half_life: the number of images after which an old weight counts half (Karras et al. 2018: 10,000).
-        warm_up: early on, the half-life is at most this share of the images seen, so that the first random weights do
-            not linger (StyleGAN2-ADA: 0.05); 0 turns it off.
+        warm_up: early on, the half-life is at most this share of the images seen, so that the first random weights are
+            soon forgotten (StyleGAN2-ADA: 0.05); 0 turns it off.
     """
 
     def __init__(self, network: nn.Module, half_life: float, warm_up: float) -> None:
@@ -28,16 +28,16 @@ class AveragedNetwork(nn.Module):
         self.half_life, self.warm_up = half_life, warm_up
 
     def train(self, mode: bool = True) -> "AveragedNetwork":
-        """Stay in evaluation mode, whichever mode the module that holds it is put in."""
+        """Stay in evaluation mode, whatever the mode of the module that holds it."""
         return super().train(False)
 
     def decay(self, images: int, images_seen: int, factor: float = 1.0) -> float:
-        """The share of the average that an update keeps.
+        """Return the share of the average that an update keeps.
 
         Args:
             images: number of images since the last update.
             images_seen: number of images since the start.
-            factor: on the half-life.
+            factor: factor on the half-life.
         """
         half_life = factor * self.half_life
         if self.warm_up:
@@ -46,8 +46,8 @@ class AveragedNetwork(nn.Module):
 
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int, factor: float = 1.0) -> None:
-        """Move towards `network`'s weights by the share that `decay` of the same arguments does not keep."""
-        # one call for all weights, where a loop would cost as much as a small step
+        """Move the average towards `network`'s weights; `decay` of the same arguments is the share that stays."""
+        # one call for all weights, since a loop would take as long as a small step
         average = get_ema_multi_avg_fn(self.decay(images, images_seen, factor))
         average([*self.network.parameters()], [*network.parameters()], None)
         buffers = list(self.network.buffers())
@@ -55,5 +55,5 @@ class AveragedNetwork(nn.Module):
             private.copy_all(buffers, list(network.buffers()))
 
     def forward(self, *args: Tensor | None) -> Tensor:
-        """The averaged network's output."""
+        """Return the averaged network's output."""
         return self.network(*args)

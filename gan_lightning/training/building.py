@@ -1,4 +1,4 @@
-"""Building a model as a file says, which may ask for too much."""
+"""Building a model from a file, with a limit on its size."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from gan_lightning import private
 from gan_lightning.errors import one_line
 from gan_lightning.training.checkpoint_content import CheckpointError
 
-SPARE = 250_000_000  # numbers, 1 GB, that a model may make beside those in its checkpoint: an extractor's weights
+SPARE = 250_000_000  # numbers, 1 GB, that a model may allocate beside those in its checkpoint: an extractor's weights
 _MAKING = {torch.ops.aten.empty, torch.ops.aten.zeros, torch.ops.aten.ones, torch.ops.aten.full, torch.ops.aten.randn}
 
 
 class _Limited(private.DispatchMode):
-    """Refuses new tensors that have more numbers together than `most`."""
+    """Refuses new tensors that together have more than `most` numbers."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class _Limited(private.DispatchMode):
         if function.overloadpacket in _MAKING and str((kwargs or {}).get("device")) != "meta":
             self._left -= math.prod(args[0])
             if self._left < 0:
-                raise CheckpointError("it asks for networks that are larger than what it holds")
+                raise CheckpointError("it asks for networks that are larger than its weights")
         return function(*args, **(kwargs or {}))
 
 
@@ -36,14 +36,15 @@ def limited_building(path: Any, weights: Mapping[str, Tensor]) -> Iterator[None]
     """Limit the tensors made within to four times the numbers of `weights`, and `SPARE` more.
 
     Raises:
-        CheckpointError: it has more, or cannot be made of such arguments.
+        CheckpointError: more tensors are made, or the model cannot be built from such arguments.
     """
     try:
         with _Limited(SPARE + 4 * sum(value.numel() for value in weights.values())):
             yield
     except (CheckpointError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(
-            f"{path} does not say how its model is built, or says it for another version of gan_lightning "
-            f"({one_line(str(error))[:300]}): give a checkpoint that `train.py fit` wrote, or pass what is wrong as an "
-            "argument when loading"
+            f"{path} does not describe how its model is built, or does so for another version of gan_lightning "
+            f"({one_line(str(error))[:300]}): give a checkpoint that `gan-lightning fit` wrote, or pass the "
+            "wrong part as "
+            "an argument when loading"
         ) from error

@@ -1,7 +1,7 @@
-"""The contents of a checkpoint, checked against those that a run writes before anything uses them.
+"""The contents of a checkpoint, checked before anything uses them.
 
-A checkpoint may come from anywhere. What it says is copied into fresh containers of plain data; kinds and ranges are
-checked; paths that callbacks kept are taken only where they name a file in the checkpoint's own folder.
+A checkpoint may come from anywhere. Its contents are copied into fresh containers of plain data, and kinds and ranges
+are checked. Paths that callbacks stored are only used if they name a file in the checkpoint's own folder.
 """
 
 import math
@@ -20,12 +20,12 @@ from torch.optim import Optimizer
 
 from gan_lightning import private
 
-OLDEST_LIGHTNING = Version("2.0")  # Lightning rewrites the contents of older files, after they were checked
+OLDEST_LIGHTNING = Version("2.0")  # Lightning would rewrite the contents of older files after the checks
 LARGEST_COUNT = 2**63 - 1
-LONGEST = 1e10  # s that a run may have taken: 300 years
-MOST_ITEMS = 1_000_000  # CycleGAN's have 7,000
+LONGEST = 1e10  # seconds that a run may have taken: 300 years
+MOST_ITEMS = 1_000_000  # a checkpoint of CycleGAN has 7,000
 MOST_CHARACTERS = 64_000_000
-DEEPEST = 64  # containers in containers
+DEEPEST = 64  # levels of nested containers
 
 COUNTERS = ("batches_seen", "images_seen", "images_at_last_update")
 _PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
@@ -33,18 +33,18 @@ _HOW = {"foreach", "fused", "capturable", "differentiable"}
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the sentence says why."""
+    """A checkpoint that cannot be used; the message says why."""
 
 
 @contextmanager
 def about(path: Any) -> Iterator[None]:
-    """Name the file in the sentences of errors that begin with a verb, as those of this module do.
+    """Name the file in the messages of errors, which begin with a verb in this module.
 
     Args:
-        path: of the file; None = it is not known.
+        path: path of the file; None = it is not known.
 
     Raises:
-        CheckpointError: the same, with its subject.
+        CheckpointError: the same error, with its subject.
     """
     try:
         yield
@@ -53,23 +53,24 @@ def about(path: Any) -> Iterator[None]:
 
 
 def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
-    """A checkpoint's content, in fresh containers, if it is what a run writes.
+    """Return a checkpoint's content in fresh containers, if a run may have written it.
 
     Args:
-        content: of the file, as it was read.
-        folder: the folder that the file lies in; None where that is no local one: then no path counts.
+        content: the content of the file, as it was read.
+        folder: the folder of the file. None = it is not local, and no path in the content is used.
 
     Raises:
-        CheckpointError: it is not; the sentence begins with a verb, for whoever knows the file's name to complete.
+        CheckpointError: no run has written it. The message begins with a verb, so that callers can put the file's name
+            first.
     """
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise CheckpointError("is no checkpoint of gan_lightning: give one that `train.py fit` wrote")
+        raise CheckpointError("is not a checkpoint of gan_lightning: give one that `gan-lightning fit` wrote")
     if "state_dict" not in content and content and all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(
-            "holds weights alone, and a checkpoint also how the model is built and where its run stands: give one that "
-            "`train.py fit` wrote"
+            "holds weights alone, but a checkpoint also has the model's arguments and the run's state: give one that "
+            "`gan-lightning fit` wrote"
         )
-    for key, of_which in (
+    for key, missing in (
         ("state_dict", "no weights"),
         ("pytorch-lightning_version", "no version of Lightning"),
         ("hyper_parameters", "no arguments of its model"),
@@ -77,14 +78,14 @@ def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
     ):
         if key not in content:
             raise CheckpointError(
-                f"is no checkpoint of gan_lightning, for there is {of_which} in it (key {key!r}): give one that "
-                "`train.py fit` wrote"
+                f"is not a checkpoint of gan_lightning, since there is {missing} in it (key {key!r}): give one that "
+                "`gan-lightning fit` wrote"
             )
     copies = _Copy()
     plain: dict[str, Any] = copies.of(content)
     _check_version(plain["pytorch-lightning_version"])
     _check_weights(plain["state_dict"])
-    versions = copies.of(private.module_versions(content["state_dict"]))  # of modules, as torch notes them
+    versions = copies.of(private.module_versions(content["state_dict"]))  # of modules, as torch records them
     if versions is not None:
         _need(_is_dict(versions) and all(map(_is_dict, versions.values())), "state_dict", "it has no versions")
         plain["state_dict"] = OrderedDict(plain["state_dict"])
@@ -96,17 +97,17 @@ def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
     )
     _check_run(plain["gan_lightning"])
     for key in ("epoch", "global_step"):
-        _need(_is_count(plain.get(key, 0)), key, "it is no count")
-    _need(_is_tree_of_counts(plain.get("loops", {}), top=True), "loops", "it holds other things than counts")
+        _need(_is_count(plain.get(key, 0)), key, "it is not a count")
+    _need(_is_tree_of_counts(plain.get("loops", {}), top=True), "loops", "it holds more than counts")
     _check_optimizers(plain.get("optimizer_states", []))
     schedules = plain.get("lr_schedulers", [])
-    _need(isinstance(schedules, list) and all(map(_is_dict, schedules)), "lr_schedulers", "it is no list of states")
+    _need(isinstance(schedules, list) and all(map(_is_dict, schedules)), "lr_schedulers", "it is not a list of states")
     _check_scaler(plain.get("MixedPrecision"))
     callbacks = plain.get("callbacks", {})
     _need(_is_dict(callbacks) and all(map(_is_dict, callbacks.values())), "callbacks", "it does not hold their states")
     plain.pop("hparams_type", None)  # the name of a class
     for key in ("callbacks", "state_dict", "hyper_parameters", "loops"):
-        _need(all(isinstance(name, str) for name in plain.get(key, {})), key, "its names are no text")
+        _need(all(isinstance(name, str) for name in plain.get(key, {})), key, "its names are not text")
     for name, state in callbacks.items():
         callbacks[name] = _confined(state, folder, name)
     return plain
@@ -115,28 +116,29 @@ def checked_content(content: Any, folder: Path | None) -> dict[str, Any]:
 def _need(condition: bool, key: str, problem: str) -> None:
     if not condition:
         raise CheckpointError(
-            f"holds under {key!r} what no run writes ({problem}): give a checkpoint that `train.py fit` wrote"
+            f"holds under {key!r} a value that no run writes ({problem}): give a checkpoint that `gan-lightning "
+            "fit` wrote"
         )
 
 
 class _Copy:
-    """Copies plain data and tensors; what would grow beyond measure, or is neither, is refused."""
+    """Copies plain data and tensors; refuses anything else, and content of excessive size."""
 
     def __init__(self) -> None:
         self._items = 0
         self._characters = 0
 
     def of(self, value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 (one for each kind of value)
-        """A copy of containers; the very tensors.
+        """Return a copy of containers with the same tensors.
 
         Raises:
-            CheckpointError: the value is no plain data, nested too deep, or too many items where each is counted as
-                often as it appears.
+            CheckpointError: the value is not plain data, is nested too deep, or has too many items, where an item
+                counts each time it appears.
         """
         self._items += 1
         if self._items > MOST_ITEMS or self._characters > MOST_CHARACTERS or depth > DEEPEST:
             raise CheckpointError(
-                "holds more than any checkpoint, or nests it deeper: give one that `train.py fit` wrote"
+                "holds more than any checkpoint needs, or nests it deeper: give one that `gan-lightning fit` wrote"
             )
         kind = type(value)
         if value is None or kind in (bool, float):
@@ -151,22 +153,22 @@ class _Copy:
             return _check_tensor(value)
         if kind in (torch.dtype, torch.device, torch.Size, complex):
             return value
-        if isinstance(value, dict):  # an OrderedDict may carry attributes, which are left behind
+        if isinstance(value, dict):  # the attributes that an OrderedDict may carry are dropped
             return {self.of(key, depth + 1): self.of(item, depth + 1) for key, item in dict.items(value)}
         if kind in (list, tuple, set):
             return kind(self.of(item, depth + 1) for item in value)
         if any(kind is each for each in torch.serialization.get_safe_globals()):
-            return value  # the program that loads it has declared the class safe
+            return value  # the program that loads the file has declared the class safe
         raise CheckpointError(f"holds a {kind.__name__}, which is neither plain data nor a tensor")
 
 
 def _check_tensor(tensor: Tensor) -> Tensor:
-    """The tensor, if it is an ordinary one, and no larger than what was stored of it."""
+    """Return the tensor, if it is an ordinary one, and not larger than its storage."""
     ordinary = tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_quantized
     if not ordinary or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise CheckpointError(
             f"holds a tensor of shape {tuple(tensor.shape)} without the numbers for it: give a checkpoint that "
-            "`train.py fit` wrote"
+            "`gan-lightning fit` wrote"
         )
     return tensor.detach()
 
@@ -176,12 +178,12 @@ def _check_version(version: Any) -> None:
         old = Version(version) < OLDEST_LIGHTNING
     except (InvalidVersion, TypeError) as error:
         raise CheckpointError(
-            f"names no version of Lightning, but {str(version)[:40]!r}: give a checkpoint that `train.py fit` wrote"
+            f"names {str(version)[:40]!r} as the version of Lightning: give a checkpoint that `gan-lightning fit` wrote"
         ) from error
     if old:
         raise CheckpointError(
             f"was written by Lightning {version}, before there was a gan_lightning: give a checkpoint that "
-            "`train.py fit` wrote"
+            "`gan-lightning fit` wrote"
         )
 
 
@@ -191,9 +193,9 @@ def _check_weights(weights: Any) -> None:
 
 
 def _check_run(run: Any) -> None:
-    _need(_is_dict(run), "gan_lightning", "it is no dictionary")
+    _need(_is_dict(run), "gan_lightning", "it is not a dictionary")
     for name in COUNTERS:
-        _need(_is_count(run.get(name)), "gan_lightning", f"{name} is no count")
+        _need(_is_count(run.get(name)), "gan_lightning", f"{name} is not a count")
     _need(
         run["images_at_last_update"] <= run["images_seen"] and run["batches_seen"] <= run["images_seen"],
         "gan_lightning",
@@ -202,7 +204,7 @@ def _check_run(run: Any) -> None:
     if "standing" in run:
         _check_standing(run)
     turns = run.get("turns", {})
-    _need(_is_dict(turns) and all(map(_is_count, turns.values())), "gan_lightning", "its turns are no counts")
+    _need(_is_dict(turns) and all(map(_is_count, turns.values())), "gan_lightning", "its turns are not counts")
     processes, state = run.get("processes", [{}]), run.get("resume_state", {})
     _need(
         _is_dict(state)
@@ -215,7 +217,7 @@ def _check_run(run: Any) -> None:
 
 
 def _check_standing(run: dict[Any, Any]) -> None:
-    """Where a run stands in its epochs, evaluations and logs."""
+    """Check the position of a run in its epochs, evaluations and logs."""
     where, row, terms = run["standing"], run.get("row"), run.get("terms")
     _need(
         _is_dict(where)
@@ -228,7 +230,7 @@ def _check_standing(run: dict[Any, Any]) -> None:
         and isinstance(terms, dict)
         and all(isinstance(value, Tensor) for value in terms.values()),
         "gan_lightning",
-        "it does not say where the run stands",
+        "it does not hold the run's position",
     )
     _need(
         row is None
@@ -240,12 +242,12 @@ def _check_standing(run: dict[Any, Any]) -> None:
             and all(isinstance(key, str) and isinstance(value, int | float) for key, value in row[1].items())
         ),
         "gan_lightning",
-        "its row of logs is none",
+        "its row of logs is invalid",
     )
 
 
 def _check_optimizers(states: Any) -> None:
-    _need(isinstance(states, list), "optimizer_states", "it is no list")
+    _need(isinstance(states, list), "optimizer_states", "it is not a list")
     for state in states:
         groups = state.get("param_groups") if _is_dict(state) else None
         _need(
@@ -256,23 +258,23 @@ def _check_optimizers(states: Any) -> None:
             and _is_dict(state.get("state"))
             and all(isinstance(key, int) and _is_dict(value) for key, value in state["state"].items()),
             "optimizer_states",
-            "there is one that no optimizer has",
+            "no optimizer has such a state",
         )
         steps = [value["step"] for value in state["state"].values() if "step" in value]
         _need(
             len(steps) in (0, len(state["state"])) and all(step is not None and _is_score(step) for step in steps),
             "optimizer_states",
-            "it does not say how often it has stepped",
+            "it does not count its steps",
         )
 
 
 def _check_scaler(scales: Any) -> None:
-    """Check the state of fp16's scaler of losses: five numbers."""
+    """Check the state of fp16's loss scaler: five numbers."""
     names = torch.amp.GradScaler("cpu").state_dict()
     _need(
         scales is None or (_is_dict(scales) and all(isinstance(scales.get(name), int | float) for name in names)),
         "MixedPrecision",
-        "it is no state of a scaler of losses",
+        "it is not the state of a loss scaler",
     )
 
 
@@ -297,14 +299,14 @@ def _is_share(value: Any) -> bool:
 
 
 def _confined(state: dict[Any, Any], folder: Path | None, name: str) -> dict[Any, Any]:
-    """A callback's state in which each path that it may write to or remove lies in the checkpoint's own folder.
+    """Return a callback's state in which each path that it may write to or remove lies in the checkpoint's own folder.
 
-    Lightning's ModelCheckpoint removes what its state names, which may be a folder, at the next save. Of each path only
-    the name counts, and that only where the folder has such a file. So a run that was moved finds its best checkpoint.
+    Lightning's ModelCheckpoint removes the paths in its state at the next save, even folders. Only the name of each
+    path is kept, and only if the folder has such a file. A run that was moved therefore finds its best checkpoint.
     """
     kept = dict(state)
     if kept.get("dirpath") is not None:
-        _need(isinstance(kept["dirpath"], str), "callbacks", f"the folder of {name} is no text")
+        _need(isinstance(kept["dirpath"], str), "callbacks", f"the folder of {name} is not text")
         if folder is None:
             kept["dirpath"] = ""
         elif os.path.realpath(kept["dirpath"]) == os.path.realpath(folder):
@@ -313,7 +315,7 @@ def _confined(state: dict[Any, Any], folder: Path | None, name: str) -> dict[Any
             kept["dirpath"] = str(folder)
 
     def found(path: Any) -> str:
-        _need(path is None or isinstance(path, str), "callbacks", f"a path of {name} is no text")
+        _need(path is None or isinstance(path, str), "callbacks", f"a path of {name} is not text")
         file = None if not path or folder is None else folder / path.replace("\\", "/").rpartition("/")[2]
         usable = file is not None and file.suffix == ".ckpt" and file.is_file() and not file.is_symlink()
         return str(file) if usable else ""
@@ -324,7 +326,7 @@ def _confined(state: dict[Any, Any], folder: Path | None, name: str) -> dict[Any
     if "best_k_models" in kept:
         best = kept["best_k_models"]
         _need(
-            _is_dict(best) and all(map(_is_score, best.values())), "callbacks", f"the scores of {name} are no numbers"
+            _is_dict(best) and all(map(_is_score, best.values())), "callbacks", f"the scores of {name} are not numbers"
         )
         best = {file: score for path, score in best.items() if (file := found(path))}
         if kept.get("kth_best_model_path") not in best:
@@ -333,7 +335,7 @@ def _confined(state: dict[Any, Any], folder: Path | None, name: str) -> dict[Any
             kept.pop("kth_value", None)
         kept["best_k_models"] = best
     for key in ("best_model_score", "current_score", "kth_value"):
-        _need(_is_score(kept.get(key)), "callbacks", f"{key} of {name} is no number")
+        _need(_is_score(kept.get(key)), "callbacks", f"{key} of {name} is not a number")
     return kept
 
 
@@ -342,24 +344,24 @@ def _is_score(value: Any) -> bool:
 
 
 def check_progress(given: Mapping[str, Any], live: Mapping[str, Any]) -> None:
-    """Compare a loop's counts in a checkpoint with those that the loop itself has.
+    """Compare a loop's counts in a checkpoint with those of the loop itself.
 
     Args:
         given: the loop's part of the checkpoint's `loops`.
         live: the loop's own `state_dict`.
 
     Raises:
-        CheckpointError: one is missing, of another kind, or unknown.
+        CheckpointError: a count is missing, of another kind, or unknown.
     """
-    _need(isinstance(given, Mapping), "loops", "it is no loop's state")
+    _need(isinstance(given, Mapping), "loops", "it is not the state of a loop")
     for key, value in live.items():
         if not key.endswith("state_dict"):
-            _need(_alike(given.get(key), value), "loops", f"{key} is not what it counts")
+            _need(_alike(given.get(key), value), "loops", f"{key} does not have its counts")
         else:
             state = given.get(key, {})
-            _need(isinstance(state, Mapping), "loops", f"{key} is no state")
+            _need(isinstance(state, Mapping), "loops", f"{key} is not a state")
             right = all(_is_count(state.get(name, 0)) for name, count in value.items() if _is_count(count))
-            _need(right, "loops", f"{key} is not what it counts")
+            _need(right, "loops", f"{key} does not have its counts")
 
 
 def _alike(given: Any, live: Any) -> bool:
@@ -371,14 +373,14 @@ def _alike(given: Any, live: Any) -> bool:
 
 
 def check_callbacks(given: Mapping[str, Any], callbacks: Sequence[Any]) -> None:
-    """Compare the states of Lightning's callbacks in a checkpoint with those that the callbacks themselves have.
+    """Compare the states of Lightning's callbacks in a checkpoint with those of the callbacks themselves.
 
     Args:
         given: the checkpoint's `callbacks`.
-        callbacks: the trainer's.
+        callbacks: the trainer's callbacks.
 
     Raises:
-        CheckpointError: a state lacks something, so that Lightning could not read it.
+        CheckpointError: a state is incomplete, so that Lightning could not read it.
     """
     for callback in callbacks:
         state = given.get(callback.state_key)
@@ -403,14 +405,14 @@ def _resembles(given: Any, live: Any) -> bool:
 
 
 def check_optimizers(given: Sequence[Any], optimizers: Sequence[Optimizer]) -> None:
-    """Compare the states of optimizers in a checkpoint with the optimizers that are to take them.
+    """Compare the states of optimizers in a checkpoint with the optimizers that are to load them.
 
     Args:
         given: the checkpoint's `optimizer_states`.
-        optimizers: the model's, in their order.
+        optimizers: the model's optimizers, in their order.
 
     Raises:
-        CheckpointError: there are more or fewer, or one of them has other parameters.
+        CheckpointError: their number differs, or one of them has other parameters.
     """
 
     def sizes(groups: Sequence[Any]) -> list[int]:
@@ -419,18 +421,18 @@ def check_optimizers(given: Sequence[Any], optimizers: Sequence[Optimizer]) -> N
     then, now = ([sizes(o["param_groups"]) for o in given], [sizes(o.param_groups) for o in optimizers])
     if then != now:
         raise CheckpointError(
-            f"holds optimizers of other networks ({str(then)[:100]} parameters in their groups, where the model has "
+            f"holds optimizers of other networks ({str(then)[:100]} parameters in their groups, but the model has "
             f"{now}): give the config that it was trained with"
         )
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
-    """Compare what an optimizer has taken from a checkpoint with what it makes itself of a parameter's first step.
+    """Compare the state that an optimizer has loaded with the state that it makes itself in a parameter's first step.
 
-    How it computes (`fused`, `foreach` ...) is a matter of this machine, and stays as it was constructed.
+    Its way of computing (`fused`, `foreach` ...) depends on this machine, and stays as it was constructed.
 
     Raises:
-        CheckpointError: something is missing, or of another kind, range or shape.
+        CheckpointError: a value is missing, or of another kind, range or shape.
     """
     key = "optimizer_states"
     for group in optimizer.param_groups:
@@ -446,8 +448,8 @@ def check_optimizer(optimizer: Optimizer) -> None:
                 _need(name in state, key, f"a parameter has no {name}")
                 given, right = state[name], True
                 if isinstance(value, Tensor):
-                    wanted = parameter.shape if value.shape == shape else value.shape
-                    right = isinstance(given, Tensor) and given.shape == wanted
+                    expected = parameter.shape if value.shape == shape else value.shape
+                    right = isinstance(given, Tensor) and given.shape == expected
                 elif value is not None:
                     right = isinstance(given, int | float)
                 _need(right, key, f"{name} does not fit its parameter")
@@ -455,7 +457,7 @@ def check_optimizer(optimizer: Optimizer) -> None:
 
 
 def _is_setting(value: Any, default: Any) -> bool:
-    """Whether an optimizer's setting is of the kind of its default, and a number in the range that any has."""
+    """Return whether an optimizer's setting is of its default's kind, and in the range of such numbers."""
     if isinstance(default, bool) or default is None:
         return value is None or isinstance(value, bool)
     if isinstance(default, tuple | list):
@@ -467,9 +469,9 @@ def _is_setting(value: Any, default: Any) -> bool:
 
 
 def _first_state(optimizer: Optimizer, group: dict[str, Any]) -> tuple[dict[str, Any], torch.Size]:
-    """The state of a parameter after one step of a copy of the optimizer, and the parameter's shape.
+    """Return the state of a parameter after one step of a copy of the optimizer, and the parameter's shape.
 
-    The state is empty where the optimizer cannot be tried like that.
+    The state is empty if the optimizer does not permit such a trial.
     """
     probe = nn.Parameter(torch.zeros(2, 3, device=group["params"][0].device))
     probe.grad = torch.zeros_like(probe)
@@ -477,6 +479,6 @@ def _first_state(optimizer: Optimizer, group: dict[str, Any]) -> tuple[dict[str,
     trial.param_groups, trial.state = [{**group, "params": [probe]}], defaultdict(dict)
     try:
         type(optimizer).step(trial)
-    except Exception:  # one that needs a closure, or the whole network
+    except Exception:  # an optimizer that needs a closure, or the whole network
         return {}, probe.shape
     return dict(trial.state[probe]), probe.shape

@@ -1,8 +1,8 @@
-"""Checkpoint files: written whole or not at all, and read as data, whatever is in the file.
+"""Checkpoint files: written whole or not at all, and read as data, whatever their content.
 
-A checkpoint is the zip archive that `torch.save` writes. The archive's comment, which other readers pass over, states
-the version of the format and a hash of all that stands before it, so that one flipped bit is found. A file
-without that comment, such as `torch.save` itself writes, is checked by the archive's own CRC-32 of each record.
+A checkpoint is the zip archive that `torch.save` writes. The archive's comment, which other readers ignore, states the
+version of the format and a hash of everything before it, so that one flipped bit is detected. A file without that
+comment, such as `torch.save` itself writes, is checked by the archive's own CRC-32 of each record.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ _HASHES = {1: b"blake2b", 2: b"sha256"}  # by version of the format
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and then renames it: a kill or a full disk leaves the one before as it was.
+    """Writes a checkpoint beside its place and then renames it: a kill or a full disk leaves the old one unchanged.
 
-    Lightning's own writes to the system's temporary folder and moves the file, which across file systems is a copy that
-    can stop half-way. Writing to object stores ("s3://...") is left to it. Every checkpoint is read by
+    Lightning's own class writes to the system's temporary folder and moves the file, which across file systems is a
+    copy that can stop half-way. It still writes to object stores ("s3://..."). Every checkpoint is read by
     `read_checkpoint`; only files are removed, never folders.
     """
 
@@ -39,7 +39,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write `checkpoint` to `path`.
 
         Raises:
-            OSError: it could not be written; what was at `path` is as before.
+            OSError: it could not be written; the file at `path` is unchanged.
         """
         if _is_remote(path):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -56,13 +56,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError of its writer
             reason = error if isinstance(error, OSError) else "not to its end, as on a full disk"
             raise OSError(
-                f"no checkpoint could be written to {place} ({reason}): make room there; the one before is as it was"
+                f"no checkpoint could be written to {place} ({reason}): make room there; the previous one is unchanged"
             ) from error
         finally:
             part.unlink(missing_ok=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
-        """Read by `read_checkpoint`, even where `weights_only` is False: a checkpoint never runs code."""
+        """Read a checkpoint by `read_checkpoint`, even if `weights_only` is False: a checkpoint never runs code."""
         return read_checkpoint(path, map_location)
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -76,20 +76,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """The contents of a checkpoint that a run has written, as plain data and tensors.
+    """Read a checkpoint that a run has written, as plain data and tensors.
 
-    Runs no code that the file brings along. All of it is checked before it is returned, see
+    No code from the file is run. All of it is checked before it is returned, see
     `gan_lightning.training.checkpoint_content`. Memory is bounded by a few times the file's size, and time is linear in
     it.
 
     Args:
         path: the file; also an address that fsspec opens ("s3://...").
-        map_location: the device of the tensors, as `torch.load` takes it. None: the one that they were saved from.
+        map_location: the device of the tensors, as in `torch.load`. None = the device that they were saved from.
 
     Raises:
         FileNotFoundError: there is no such file.
         PermissionError: it may not be read.
-        CheckpointError: it is no checkpoint, damaged, of a newer version, or holds what no run writes.
+        CheckpointError: it is not a checkpoint, is damaged or of a newer version, or holds values that no run writes.
     """
     with _open(path) as file:
         try:
@@ -101,13 +101,13 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             raise CheckpointError(f"{path} {error}") from error.__cause__
         except archives.ArchiveError as error:
             raise CheckpointError(
-                f"{path} {error}: give one that `train.py fit` wrote, another of the run, or a new copy"
+                f"{path} {error}: give one that `gan-lightning fit` wrote, another of the run, or a new copy"
             ) from error.__cause__
         except MemoryError:
             raise
-        except Exception as error:  # torch.load raises a dozen kinds for a file that somebody has made up
+        except Exception as error:  # torch.load raises many kinds of errors for forged files
             raise CheckpointError(
-                f"{path} cannot be read as a checkpoint ({_first_line(error)}): give one that `train.py fit` wrote"
+                f"{path} cannot be read as a checkpoint ({_first_line(error)}): give one that `gan-lightning fit` wrote"
             ) from error
 
 
@@ -131,15 +131,15 @@ def _open(path: str | Path) -> IO[bytes]:
     if not place.exists():
         raise FileNotFoundError(f"there is no checkpoint {path}: train first, or name another")
     if not place.is_file():
-        raise CheckpointError(f"{path} is no regular file: name a checkpoint that `train.py fit` wrote")
+        raise CheckpointError(f"{path} is not a regular file: name a checkpoint that `gan-lightning fit` wrote")
     try:
         return place.open("rb")
     except PermissionError as error:
-        raise PermissionError(f"the checkpoint {path} may not be read: give yourself the right to ({error})") from error
+        raise PermissionError(f"the checkpoint {path} may not be read: change its permissions ({error})") from error
 
 
 class _HashedWriter:
-    """A file that hashes what is written to it, from its start on."""
+    """A file that hashes everything written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -161,11 +161,11 @@ def _write(checkpoint: dict[str, Any], file: IO[bytes]) -> None:
 
 
 def _verify(file: IO[bytes]) -> None:
-    """Find out whether a file is whole, and what torch would read of it, before it does.
+    """Check that a file is whole, and what torch would read from it, before it does.
 
     Raises:
-        ArchiveError: it is none that may be read.
-        CheckpointError: it is of a newer version; the sentence has no subject yet.
+        ArchiveError: the file must not be read.
+        CheckpointError: the file is of a newer version; the message has no subject yet.
     """
     comment = archives.comment_of(file)
     if comment:
@@ -177,7 +177,7 @@ def _verify_hash(file: IO[bytes], comment: bytes) -> None:
     """Compare the hash in the archive's comment with that of the file before it.
 
     Raises:
-        ArchiveError: they differ, or the comment is none that was ever written.
+        ArchiveError: they differ, or the comment was never written by this library.
         CheckpointError: a newer version has written it.
     """
     stated = _COMMENT.fullmatch(comment)
@@ -188,20 +188,20 @@ def _verify_hash(file: IO[bytes], comment: bytes) -> None:
             f"{FORMAT_VERSION}: install a newer one"
         )
     if stated is None or _HASHES.get(version) != stated[2]:
-        raise archives.damaged("what stands behind its end is unknown")
+        raise archives.damaged("the data behind its end are unknown")
     found = _hash(version)
     left = file.seek(0, os.SEEK_END) - len(comment) - 2
     file.seek(0)
     while left and (chunk := file.read(min(left, archives.CHUNK))):
         found.update(chunk)
         left -= len(chunk)
-    found.update(b"\0\0")  # the length of the comment, as it was before there was one
+    found.update(b"\0\0")  # the length of the comment before it was written
     if found.hexdigest().encode() != stated[3]:
-        raise archives.damaged("its content is not what its hash says")
+        raise archives.damaged("its content does not match its hash")
 
 
 def _hash(version: int) -> Any:
-    """The hash of each format. SHA-256 is twice as fast as BLAKE2b where the CPU has units for it, as most have."""
+    """Return the hash function of a format. SHA-256 is twice as fast as BLAKE2b on CPUs with units for it."""
     return hashlib.sha256() if version > 1 else hashlib.blake2b(digest_size=32)
 
 

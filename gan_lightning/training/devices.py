@@ -10,22 +10,23 @@ _WITHOUT_BFLOAT16 = _NARROW | {"avx512_core", "avx512_core_vnni"}
 
 
 def has_avx512() -> bool:
-    """Whether torch, and oneDNN for its convolutions, compute in vectors of 512 bits on this CPU.
+    """Return whether torch, and oneDNN for its convolutions, compute in vectors of 512 bits on this CPU.
 
-    Both can be held to less, by ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA.
+    ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA can limit them to less.
     """
     return torch.backends.cpu.get_cpu_capability() == "AVX512" and _onednn_limit() not in _NARROW
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 faster than float32.
+    """Return whether a device multiplies bfloat16 faster than float32.
 
-    CPUs do with AVX-512 BF16 or AMX, unless torch or oneDNN are held to less; NVIDIA's GPUs from compute capability 8
-    on, and all of AMD's that torch runs on. Of other devices it is not known here.
+    CPUs do with AVX-512 BF16 or AMX, unless torch or oneDNN are limited to less. NVIDIA's GPUs do from compute
+    capability 8 on, and so do all of AMD's that torch supports. For other devices the result is False, since it is not
+    known.
     """
     if device.type == "cpu":
-        told = torch.cpu.get_capabilities()
-        units = bool(told.get("avx512_bf16") or told.get("amx_bf16"))
+        reported = torch.cpu.get_capabilities()
+        units = bool(reported.get("avx512_bf16") or reported.get("amx_bf16"))
         return units and has_avx512() and _onednn_limit() not in _WITHOUT_BFLOAT16
     if device.type == "cuda":
         with torch.cuda.device(device):

@@ -1,6 +1,6 @@
-"""The base of every model, with a game or without: recorded, evaluated in training, resumed exactly, loaded safely.
+"""The base of every model, with or without an adversary: recorded, evaluated, resumed exactly, loaded safely.
 
-`AdversarialModule` adds the game of two players to it; `SoloModule` one loss and one optimizer.
+`AdversarialModule` adds the game of two players; `SoloModule` adds one loss and one optimizer.
 """
 
 import math
@@ -59,11 +59,11 @@ from gan_lightning.training.pretrained import load_part
 from gan_lightning.training.states import Counters, FiniteGuard, stateful_parts
 
 TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
-TRIED = 2  # images of the first batch that the networks are tried on
+TRIED = 2  # number of images of the first batch that the networks are tried on
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss term, or a weight, became NaN or infinite; raised on all processes alike."""
+    """A loss term, or a weight, became NaN or infinite; raised on all processes."""
 
     everywhere = True
 
@@ -73,27 +73,27 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     Args:
         generator: the network that makes images.
-        ema_half_life: half-life, in images, of the moving average of the generator's weights that all images are
-            generated with (see `AveragedNetwork`). 0 = no average: the last weights are used.
-        ema_warm_up: cap on the half-life as a share of the images seen so far. 0 = none.
+        ema_half_life: half-life, in images, of the moving average of the generator's weights, with which all images are
+            generated (see `AveragedNetwork`). 0 = no average: the last weights are used.
+        ema_warm_up: upper limit of the half-life, as a share of the images seen so far. 0 = no limit.
         ema_schedule: factor on the half-life over time. None = constant.
         compile: compile all networks that learn with torch.compile.
         channels_last: keep the networks' weights in channels-last layout. "auto" = where training was measured to be
-            faster so with such a generator on such a device (`gan_lightning.training.layouts`).
+            faster in it, for this kind of generator and device (`gan_lightning.training.layouts`).
     """
 
     batch_type: ClassVar[type[Batch]] = ImageBatch
     """The kind of batch this model learns from."""
     totals: ClassVar[Sequence[str]]
-    """The losses that are sums of all others, by the names that they are logged under."""
+    """The losses that are sums of all others, by the names under which they are logged."""
     accumulate: int = 1
-    """Parts of a batch that pass through the networks one after another."""
+    """Number of parts of a batch that pass through the networks one after another."""
     growth: Growth | None = None
-    """How image and batch sizes grow as images are seen, which a growing model's constructor sets. None = not."""
+    """Growth of image and batch sizes with the images seen, set by a growing model's constructor. None = no growth."""
     evaluate_every_images: int | None = None
-    """Of a growing model: evaluate whenever so many images more have been seen. None = as the trainer says."""
+    """For a growing model: evaluate each time this number of images was seen. None = as the trainer's settings say."""
     clipping: ClassVar[str]
-    """The arguments that clip gradients, for the sentence about a loss that is no longer finite."""
+    """The arguments that clip gradients, for the message about a loss that is not finite."""
 
     def __init__(
         self,
@@ -115,81 +115,81 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.counters = Counters()
         self.guard = FiniteGuard()
         self.random = random_state.RandomState()
-        self._loaded_at = 0  # `batches_seen` of the checkpoint that the run goes on from
+        self._loaded_at = 0  # `batches_seen` of the checkpoint that the run was resumed from
         self._terms: Terms = {}
         self._resume_state: dict[str, Any] | None = None  # until the first batch of a resumed run
         self._checked_batch = False
         self._predicted = 0  # images of this process, since a prediction began
         self._evaluated_at = -1  # batches seen at the end of the last evaluation
-        self._resumed: dict[str, Any] | None = None  # what a checkpoint noted, until the training goes on
-        self._max_steps: int | None = None  # the trainer's own, while an evaluation after its last step is made up for
+        self._resumed: dict[str, Any] | None = None  # a checkpoint's notes, until the training goes on
+        self._max_steps: int | None = None  # the trainer's own limit, while an evaluation needs a higher one
 
-    # ------------------------------------------------------------------ what a model states
+    # ------------------------------------------------------------------ the hooks of a model
 
     @abstractmethod
     def generate(self, batch: Any) -> Tensor:
-        """What the model makes, as a user gets it: averaged weights, fp32, no gradient.
+        """Return the model's outputs for a batch, as a user gets them: averaged weights, fp32, no gradient.
 
-        Images are float (N, C, H, W) in [-1, 1]; whatever is no image is as `render` takes it.
+        Images are float (N, C, H, W) in [-1, 1]; other outputs have the form that `render` takes.
         """
 
     @abstractmethod
     def reference(self, batch: Any) -> Tensor:
-        """The real ones of a batch that what `generate` makes should resemble; as `render` takes them, too."""
+        """Return the real counterparts in a batch that outputs of `generate` should resemble, in the same form."""
 
-    def render(self, made: Tensor) -> Tensor:
-        """Whatever was made (images, class maps, voxels, frames) as pictures float (N, C, H, W) in [-1, 1].
+    def render(self, outputs: Tensor) -> Tensor:
+        """Convert outputs (images, class maps, voxels, frames) to pictures float (N, C, H, W) in [-1, 1].
 
-        People are shown these, files hold them, and features are extracted from them. Images are pictures.
+        Pictures are shown to people, written to files, and used by feature extractors. Images are pictures already.
         """
-        return made
+        return outputs
 
     @abstractmethod
     def preview(self, batch: Any, count: int) -> tuple[Tensor, int]:
-        """The picture that shows progress: images (M, C, H, W) in [-1, 1] and how many stand side by side.
+        """Return the picture that shows progress: images (M, C, H, W) in [-1, 1], and the number of columns.
 
         The same batch and count give the same latents and sources each time.
         """
 
     @abstractmethod
     def learners(self) -> Sequence[nn.Module]:
-        """All modules that learn."""
+        """Return all modules that learn."""
 
     @abstractmethod
-    def try_out(self, batch: Any) -> None:
-        """Compute a loss of a batch and drop it, to find what does not fit."""
+    def trial_step(self, batch: Any) -> None:
+        """Compute a loss of a batch and drop it, to find mismatches of the networks and the data."""
 
     # ------------------------------------------------------------------ its parts
 
     @property
     def batches_seen(self) -> int:
-        """Training batches since the start of the run, resumed or not."""
+        """The number of training batches since the start of the run, across resumes."""
         return self.counters.batches_seen
 
     @property
     def images_seen(self) -> int:
-        """Real images (or pairs) in them, over all processes."""
+        """The number of real images (or pairs) in these batches, over all processes."""
         return self.counters.images_seen
 
     @property
     def sampler(self) -> Sampler | None:
-        """Makes images from nothing, with the averaged weights. None = the model needs images to make others."""
+        """The sampler, which makes images from noise with the averaged weights. None = the model needs images."""
         return None
 
     @property
     def translator(self) -> Translator | None:
-        """Makes images from images, with the averaged weights. None = the model takes none."""
+        """The translator, which makes images from images with averaged weights. None = the model takes no images."""
         return None
 
     @property
     def averaged_generator(self) -> nn.Module:
-        """The generator to make images with: the moving average where there is one, else the generator itself."""
+        """The generator to make images with: the moving average if there is one, else the generator itself."""
         return self.generator if self.average is None else self.average.network
 
     def lay_out(self, device: torch.device) -> None:
-        """Bring all networks into the memory layout that `channels_last` asks for on a device."""
-        wanted = self.channels_last
-        last = is_faster_in_channels_last(self.generator, device) if wanted == "auto" else wanted
+        """Convert all networks to the memory layout that `channels_last` selects for a device."""
+        asked = self.channels_last
+        last = is_faster_in_channels_last(self.generator, device) if asked == "auto" else asked
         for network in (*self.learners(), self.averaged_generator):
             network.to(memory_format=torch.channels_last if last else torch.contiguous_format)
 
@@ -209,7 +209,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._grow()
 
     def _grow(self) -> None:
-        """Have growing networks stand at the level and alpha that the images seen say."""
+        """Set the level and alpha of growing networks by the images seen."""
         if self.growth is None:
             return
         level, alpha = self.growth.level(self.images_seen), self.growth.alpha(self.images_seen)
@@ -218,40 +218,40 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 network.level, network.alpha = level, alpha
 
     def _update_average(self) -> None:
-        """Let the moving average follow the generator, which has just stepped."""
+        """Update the moving average after a step of the generator."""
         if self.average is not None:
             images = self.images_seen - self.counters.images_at_last_update
             self.average.update(self.generator, images, self.images_seen, self.at(self.ema_schedule))
         self.counters.images_at_last_update = self.images_seen
 
     def at(self, schedule: Schedule) -> float:
-        """A schedule's present factor."""
+        """Return the present factor of a schedule."""
         return schedule.over(self.length(schedule.unit, private.trainer_of(self)))(self._progress(schedule.unit))
 
     def record(self, name: str, value: Tensor) -> None:
-        """Note a scalar, to be logged under this name with the next losses."""
+        """Record a scalar, to be logged under this name with the next losses."""
         self._terms[name] = value.detach()
 
     @property
     def records(self) -> Mapping[str, Tensor]:
-        """The losses, and what `record` was given, as noted last, by the names that they are logged under."""
+        """The latest losses and values of `record`, by the names under which they are logged."""
         return self._terms
 
     def mean_over_processes(self, tensor: Tensor) -> Tensor:
-        """The mean of a tensor over all processes, the same on each."""
+        """Return the mean of a tensor over all processes, the same on each."""
         mean = tensor.detach().clone()
         self._average_over_processes([mean])
         return mean
 
     def rate_schedules(self) -> dict[str, Schedule]:
-        """The schedules of learning rates, by the names of their arguments."""
+        """Return the schedules of learning rates, by the names of their arguments."""
         return {}
 
     def _progress(self, unit: Unit) -> float:
         return {"epoch": self.current_epoch, "batch": self.batches_seen, "image": self.images_seen}[unit]
 
     def length(self, unit: Unit, trainer: L.Trainer | None) -> float:
-        """Epochs, batches or images of the whole run; infinite where it has no end, or none that is known (yet)."""
+        """Return the epochs, batches or images of the whole run; infinite if the end is not known (yet)."""
         if trainer is None:
             return math.inf
         epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
@@ -272,11 +272,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         return batches * size * (trainer.world_size if isinstance(loader, DataLoader) else 1)
 
     def check_schedules(self, trainer: L.Trainer) -> None:
-        """Hold the schedules against the run's length, as far as it is known; warn of those that do not end with it.
+        """Compare the schedules with the run's length, as far as it is known; warn of those that do not end with it.
 
         Raises:
-            ValueError: all learning rates would be zero before the run's end, and nothing learnt from there on; or a
-                schedule ends with the run, and the run has no end.
+            ValueError: all learning rates would be zero before the run's end; or a schedule ends with the run, and the
+                run has no end.
         """
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
@@ -286,7 +286,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 f"and this run ends after {images:,.0f}: train longer, or make fade_images and stable_images smaller"
             )
         rates, idle = self.rate_schedules(), set()
-        told: dict[str, list[str]] = {}  # schedules by what is to be said of them
+        found: dict[str, list[str]] = {}  # names of schedules, by the sentence about them
         for name, schedule in self.init_args.items():
             if not isinstance(schedule, Schedule):
                 continue
@@ -307,8 +307,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             else:
                 sentence = misfit(schedule, length)
             if sentence is not None:
-                told.setdefault(sentence, []).append(f"model.{name}")
-        sentences = [f"{' and '.join(names)}: {sentence}" for sentence, names in told.items()]
+                found.setdefault(sentence, []).append(f"model.{name}")
+        sentences = [f"{' and '.join(names)}: {sentence}" for sentence, names in found.items()]
         if idle and idle == rates.keys():
             raise ValueError("; ".join(sentences))
         for sentence in sentences:
@@ -323,12 +323,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         private.copy_all(tensors, [mean.view_as(t) for mean, t in zip(means, tensors, strict=True)])
 
     def _average_buffers(self) -> None:
-        """Batch norm's running statistics saw this process's share only: their mean over processes on each."""
+        """Average batch norm's running statistics over processes, since each process saw only its share."""
         self._average_over_processes([b for b in self.buffers() if b.is_floating_point()])
 
     def _log_progress(self) -> None:
         """Log losses and progress; show the totals in the progress bar too."""
-        # self.log costs most of a millisecond a key, each time: only when the logger will write what is logged
+        # self.log takes nearly a millisecond for each key: call it only when the logger will write the values
         if not private.is_logging_due(self.trainer):
             return
         self.check_finite()
@@ -337,7 +337,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.log_dict(self.progress())
 
     def progress(self) -> dict[str, float | Tensor]:
-        """The values that are logged beside the losses: the images seen, and the size and alpha of a growing model."""
+        """Return the values that are logged beside the losses: images seen, and size and alpha of a growing model."""
         seen: dict[str, float | Tensor] = {"images_seen": float(self.images_seen)}
         if self.growth is not None:
             size, alpha = self.growth.size(self.images_seen), self.growth.alpha(self.images_seen)
@@ -347,34 +347,34 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     # ------------------------------------------------------------------ the guard
 
     def _guard(self, losses: Terms) -> None:
-        """Remember these losses, by the names that they are logged under, until they are looked at."""
+        """Keep these losses, by the names under which they are logged, for the next check."""
         self.guard.note(self.batches_seen, losses)
-        if self.device.type == "cpu":  # elsewhere a look at the value waits for the device: at the logging interval
+        if self.device.type == "cpu":  # elsewhere a check waits for the device, and is made at the logging interval
             self.check_finite()
 
     def check_finite(self) -> None:
-        """Look at the losses since the last look; all processes look at the same time, and end together.
+        """Check the losses since the last check. All processes check at the same time, and end together.
 
         Raises:
-            NonFiniteLossError: one of them was NaN or infinite; the message names the term and the batch.
+            NonFiniteLossError: a loss was NaN or infinite; the message names the term and the batch.
         """
         found = self.guard.first_not_finite()
         if private.trainer_of(self) is not None and self.trainer.world_size > 1:
             own = None if found is None else f"{found} on process {self.global_rank}"
-            told: list[str | None] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(told, own)
-            found = next((each for each in told if each is not None), None)
+            reported: list[str | None] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(reported, own)
+            found = next((each for each in reported if each is not None), None)
         if found is not None:
             raise NonFiniteLossError(
-                f"{found}, after {self.images_seen:,} images: training stops here, and no checkpoint is written any "
-                "more; the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning "
-                f"rate, gradient clipping ({self.clipping}) or full precision (trainer.precision: 32-true)"
+                f"{found}, after {self.images_seen:,} images: training stops here, and no further checkpoint is "
+                "written; the last one on disk is from before. Go on from it with --ckpt_path last and a lower "
+                f"learning rate, gradient clipping ({self.clipping}) or full precision (trainer.precision: 32-true)"
             )
 
     # ------------------------------------------------------------------ hooks of Lightning
 
     def setup(self, stage: str) -> None:
-        """Lay out the networks' weights as suits the device; begin at the size that the images seen say."""
+        """Set the memory layout of the networks for the device, and the size for the images seen."""
         self.lay_out(self.trainer.strategy.root_device)
         self._grow()
 
@@ -389,8 +389,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self.training_step = self._training_step_on_shared_draws  # type: ignore[method-assign]
         if nameless := sorted({*unrecorded(dict(self.hparams))}):
             warnings.warn(
-                f"checkpoints of this run do not say how {', '.join(nameless)} was built, so that only this very "
-                "program or config can load them: derive networks of your own from gan_lightning.recording.Network",
+                f"checkpoints of this run do not record how {', '.join(nameless)} was built, so that only this "
+                "program or config can load them: derive your own networks from gan_lightning.recording.Network",
                 stacklevel=2,
             )
         if self.compiles:
@@ -398,10 +398,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 module.compile()
 
     def _check_batch_sizes(self, growth: Growth) -> None:
-        """Hold the batch sizes of a growth against the parts that batches are cut into.
+        """Check that the batch sizes of a growth can be cut into the parts of a batch.
 
         Raises:
-            ValueError: a batch cannot be cut so.
+            ValueError: a batch size is not a multiple of the number of parts.
         """
         parts = self.accumulate * self.trainer.world_size
         for size, count in growth.batch_sizes.items():
@@ -413,12 +413,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 )
 
     def _training_step_on_shared_draws(self, batch: Any, batch_idx: int) -> Any:
-        """The model's `training_step`, in which each process draws what one process alone would draw for its images."""
+        """Run the model's `training_step`, where each process draws what a single process would draw for its images."""
         with SharedDraws(batch_length(batch) // self.accumulate, self.global_rank, self.trainer.world_size):
             return type(self).training_step(self, batch, batch_idx)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Check the first batch against the networks; on a resume, put the random state back."""
+        """Check the first batch against the networks; after a resume, restore the random state."""
         if not self._checked_batch:
             self._check_batch(batch)
             self._check_training(batch)
@@ -433,19 +433,19 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             except (LookupError, TypeError, AttributeError, RuntimeError) as error:
                 raise CheckpointError(
                     f"the checkpoint {self.trainer.ckpt_path} holds under 'gan_lightning' a state that this model does "
-                    f"not write ({type(error).__name__}: {error}): give a checkpoint that `train.py fit` wrote"
+                    f"not write ({type(error).__name__}: {error}): give a checkpoint that `gan-lightning fit` wrote"
                 ) from error
 
     def on_train_start(self) -> None:
-        """Check the schedules against the run's length; on a resume, go on where the run stands.
+        """Check the schedules against the run's length; after a resume, continue from the run's position.
 
         Raises:
-            ValueError: the model grows, and its data do not.
+            ValueError: the model grows, but its data do not.
         """
         if getattr(self.trainer.train_dataloader, "growth", None) is not self.growth:
             raise ValueError(
-                f"{type(self).__name__} grows, and the data do not serve batches of the sizes that its growth states: "
-                "take a datamodule that derives from datamodules.base.ImageDataModule"
+                f"{type(self).__name__} grows, but the data do not serve batches of the sizes that its growth states: "
+                "use a datamodule that derives from datamodules.base.ImageDataModule"
             )
         self.check_schedules(self.trainer)
         if self.trainer.ckpt_path is not None:
@@ -473,18 +473,18 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self.trainer.fit_loop.epoch_loop.max_steps, self._max_steps = self._max_steps, None
 
     def on_validation_model_eval(self) -> None:
-        """Set aside the random state that training goes on with, before a validation does anything else."""
+        """Set aside the training's random state before a validation draws anything."""
         self._end_at_max_steps()
         self.random.set_aside()
         super().on_validation_model_eval()
 
     def on_validation_model_train(self) -> None:
-        """Put the random state back, so that the number of evaluations does not change the training."""
+        """Restore the random state, so that the number of evaluations does not change the training."""
         self.random.put_back()
         super().on_validation_model_train()
 
     def on_validation_start(self) -> None:
-        """Refuse to evaluate weights that a NaN has reached; average the buffers over processes."""
+        """Refuse to evaluate weights after a NaN; average the buffers over processes."""
         self.check_finite()
         self._average_buffers()
 
@@ -495,7 +495,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
 
     def on_validation_epoch_end(self) -> None:
-        """Remember that the model has been evaluated as it is: a resume need not do it again."""
+        """Record that the model in its present state was evaluated, so that a resume need not repeat it."""
         if not self.trainer.sanity_checking:
             self._evaluated_at = self.batches_seen
 
@@ -506,11 +506,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     test_step = validation_step
 
     def on_predict_start(self) -> None:
-        """Count the images from 0."""
+        """Number the images from 0."""
         self._predicted = 0
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Images for a batch: each the same whatever the batch size and the number of processes, by the run's seed."""
+        """Make images for a batch by the run's seed. Each is the same for any batch size and number of processes."""
         count, loader = batch_length(batch), self.trainer.predict_dataloaders
         numbers = item_numbers(loader, batch_idx, count, self._predicted, self.global_rank, self.trainer.world_size)
         self._predicted += count
@@ -518,12 +518,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             return self.generate(batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the counters and the random state; refuse to save what is not finite."""
+        """Add the counters and the random state; refuse to save weights that are not finite."""
         self.check_finite()
         self._average_buffers()
         if not nn.utils.get_total_norm(self.parameters()).isfinite():
             raise NonFiniteLossError(
-                f"a weight is no longer finite at batch {self.batches_seen}: this checkpoint was not written, and "
+                f"a weight is not finite at batch {self.batches_seen}: this checkpoint was not written, and "
                 "the last one on disk is from before. Go on from it with --ckpt_path last and a lower learning rate "
                 "or clipping"
             )
@@ -534,8 +534,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         checkpoint["gan_lightning"] |= self._place_in_run()
 
     def _place_in_run(self) -> dict[str, Any]:
-        """Where the run stands in its epochs, evaluations and logs."""
-        if self._resumed is not None:  # where it stood: it has not gone on yet
+        """Return the run's position in its epochs, evaluations and logs."""
+        if self._resumed is not None:  # a resumed run that has not gone on yet keeps its position
             return {name: self._resumed[name] for name in ("standing", "evaluated_at", "rows", "row", "terms")}
         if private.trainer_of(self) is None:
             return {}
@@ -551,10 +551,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back what `on_save_checkpoint` added; say where the checkpoint's settings were others.
+        """Restore the state that `on_save_checkpoint` added; warn if the checkpoint's settings differ.
 
         Raises:
-            CheckpointError: the checkpoint is of another model, or holds what no run writes.
+            CheckpointError: the checkpoint is of another model, or holds values that no run writes.
         """
         self.check_checkpoint(checkpoint)
         then, now = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY], dict(self.hparams)
@@ -565,8 +565,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         ]
         if changed:
             warnings.warn(
-                f"the run goes on with other settings than it began with ({'; '.join(changed)}): those of now count, "
-                "except for what an optimizer keeps itself (betas, momentum, weight decay), which comes with its state",
+                f"the run goes on with other settings than it began with ({'; '.join(changed)}): the present ones are "
+                "used, except for those that an optimizer keeps itself (betas, momentum, weight decay)",
                 stacklevel=2,
             )
         state = checkpoint["gan_lightning"]
@@ -580,7 +580,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             loops.put_back(checkpoint["loops"], state["standing"])
 
     def _check_what_is_left(self, where: loops.Standing, steps: int) -> None:
-        """Refuse to resume a run that is at its end; give way to an evaluation after its last step.
+        """Refuse to resume a run that is at its end; permit an evaluation after its last step.
 
         Raises:
             ValueError: there is nothing left to do.
@@ -599,14 +599,14 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             )
 
     def check_checkpoint(self, checkpoint: dict[str, Any], path: Any = None) -> None:
-        """Check all of it, and replace it by what may be believed, before anything is restored from it.
+        """Check a whole checkpoint, and replace its content by the checked copy, before anything is restored from it.
 
         Args:
-            checkpoint: what was read.
-            path: of its file. None = the one that the trainer resumes from.
+            checkpoint: the content of the file.
+            path: path of the file. None = the checkpoint that the trainer resumes from.
 
         Raises:
-            CheckpointError: it is of another model, or holds what no run writes.
+            CheckpointError: it is of another model, or holds values that no run writes.
         """
         trainer = private.trainer_of(self)
         path = trainer.ckpt_path if path is None and trainer is not None else path
@@ -642,7 +642,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             check_callbacks(checkpoint.get("callbacks", {}), trainer.callbacks)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take the weights of a checkpoint.
+        """Load the weights of a checkpoint.
 
         Raises:
             CheckpointError: they are of other networks.
@@ -651,8 +651,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         for name, value in state_dict.items():
             if name in own and _kind(value) != _kind(own[name]):
                 raise CheckpointError(
-                    f"the weights hold {value.dtype} numbers under {name!r}, where this {type(self).__name__} has "
-                    f"{own[name].dtype}: give a checkpoint that `train.py fit` wrote"
+                    f"the weights hold {value.dtype} numbers under {name!r}, but this {type(self).__name__} has "
+                    f"{own[name].dtype}: give a checkpoint that `gan-lightning fit` wrote"
                 )
         try:
             return super().load_state_dict(state_dict, strict, assign)
@@ -665,16 +665,18 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             ) from error
 
     def load_weights(self, source: str | Path | Mapping[str, str | Path]) -> None:
-        """Start from weights that other runs have trained; counters and optimizers stay as they are.
+        """Start from weights that other runs have trained; counters and optimizers do not change.
 
         Args:
-            source: a checkpoint of a model like this one, all of whose weights are taken; or a checkpoint for each part
-                of this model: {"generator": ..., "encoder": ...}, of any model with such a part. The other parts stay
-                as they are. Of a generator its moving average is taken, where the other run kept one.
+            source: a checkpoint of a model of this class, whose weights are all loaded; or a checkpoint for each part
+                of this
+                model: {"generator": ..., "encoder": ...}, of any model with such a part. The other parts do not change.
+                    For
+                a generator its moving average is loaded, if the other run kept one.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: it is no checkpoint, or of another model, or this model or the other has no such part.
+            ValueError: it is not a checkpoint, is of another model, or one of the models has no such part.
         """
         if not isinstance(source, Mapping):
             checkpoint = read_checkpoint(source)
@@ -690,13 +692,13 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self.average.network.load_state_dict(self.generator.state_dict())
 
     def begin_from(self, state_dict: Mapping[str, Any]) -> None:
-        """Take the weights that a new run begins with: those of the networks of another run's `state_dict`.
+        """Load the weights that a new run begins with from the networks of another run's `state_dict`.
 
-        Augmentation and regularizers begin anew, whatever the other run had; so does the moving average, with the
-        generator's weights, where the other run had none.
+        Augmentation and regularizers start anew. The moving average starts with the generator's weights if the other
+        run had none.
 
         Raises:
-            CheckpointError: they are of other networks.
+            CheckpointError: the weights are of other networks.
         """
         anew = ("augmentation.", "regularizers.")
         given = {name: value for name, value in state_dict.items() if not name.startswith(anew)}
@@ -710,12 +712,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.load_state_dict(given | own)
 
     def resume_state(self) -> dict[str, Any]:
-        """The states of this model's `stateful_parts`, by their names: the random state, pools, and the like."""
+        """Return the states of this model's `stateful_parts`, by their names: the random state, pools, and so on."""
         parts = stateful_parts(self)
         return {name: part.state_dict() for name, part in parts.items() if part is not self.counters}
 
     def load_resume_state(self, state: dict[str, Any]) -> None:
-        """Take back a `resume_state`; called at the first batch after a resume."""
+        """Restore a `resume_state`; called at the first batch after a resume."""
         for name, part in stateful_parts(self).items():
             if part is not self.counters:
                 part.load_state_dict(state[name])
@@ -724,7 +726,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     def _check_batch(self, batch: Any) -> None:
         if not self._checked_batch:
-            # whatever is drawn is nobody else's: neither of the run's state, nor of an image that is evaluated
+            # these draws must not change the run's random state, or that of an evaluated image
             with (
                 torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
                 ImageDraws(0, range(min(TRIED, batch_length(batch)))),
@@ -736,26 +738,26 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self._checked_batch = True
 
     def _check_training(self, batch: Any) -> None:
-        """Where networks train on one image at a time, try whether they can; nothing of it stays.
+        """If networks train on one image at a time, test whether they can; all state is restored.
 
         Raises:
-            ValueError: they cannot, since batch norm needs more values of a channel than one.
+            ValueError: they cannot, since batch norm needs more than one value of a channel.
         """
         part = split(batch, self.accumulate)[0]
-        if self.growth is not None:  # batches may become smaller
+        if self.growth is not None:  # batch sizes may decrease
             smallest = min(self.growth.batch_sizes.values()) // (self.accumulate * self.trainer.world_size)
             part = first(part, smallest)
         if batch_length(part) > 1:
             return
         state, buffers = self.resume_state(), [b.clone() for b in self.buffers()]
         try:
-            with torch.enable_grad():  # which penalties on gradients need
-                self.try_out(part)
+            with torch.enable_grad():  # needed by gradient penalties
+                self.trial_step(part)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise ValueError(
-                f"{type(self).__name__} gets one image at a time, and its networks normalise over a batch, which takes "
+                f"{type(self).__name__} gets one image at a time, but its networks normalise over a batch, which needs "
                 f"two or more ({error}): make data.batch_size at least {2 * self.trainer.world_size * self.accumulate} "
                 "(it counts the images of all processes, and of all parts of model.accumulate), or choose networks "
                 "without batch norm"
@@ -766,18 +768,18 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             self.load_resume_state(state)
 
     def check_data(self, data: DataDescription) -> None:
-        """Hold the model against the data as a whole, before the first step, whichever items a batch happens to have.
+        """Check the model against the data as a whole, before the first step.
 
         Raises:
-            ValueError: the data have other classes than the networks, ...; the sentence names both, and the fix.
+            ValueError: the data have other classes than the networks, for example; the message names both, and the fix.
         """
 
     def check_kind(self, batch: Any) -> None:
-        """Hold a batch against the kind of batches that the model learns from.
+        """Check that a batch is of the kind that the model learns from.
 
         Raises:
             TypeError: it is of another kind.
-            ValueError: its fields are not what their kind states.
+            ValueError: its fields do not have the form that their kind states.
         """
         name, kind = type(self).__name__, self.batch_type
         if not isinstance(batch, kind):
@@ -791,13 +793,13 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Try the networks on two items of a batch, before the first step.
 
         Raises:
-            TypeError: the batch is of another kind than this model learns from, or `render` makes no pictures.
-            ValueError: its images have a shape or a range that the networks are not made for.
+            TypeError: the batch is of another kind than this model learns from, or `render` does not return pictures.
+            ValueError: its images have a shape or a range that the networks do not support.
         """
         name = type(self).__name__
         self.check_kind(batch)
         with (
-            # a batch of an evaluation comes from torch.inference_mode: only copies made outside take part in gradients
+            # a batch of an evaluation comes from torch.inference_mode: only copies made outside support gradients
             torch.inference_mode(False),
             torch.enable_grad(),
             torch.autocast(self.device.type, enabled=False),
@@ -809,25 +811,25 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             try:
                 fake = self.generate(few)
                 shown = self.render(fake)
-                if fake.dim() != real.dim():  # made in another form than the data serve
+                if fake.dim() != real.dim():  # the outputs have another form than the data
                     fake, real = shown, self.render(real)
                 if fake.shape == real.shape:
-                    self.try_out(few)
+                    self.trial_step(few)
             except (RuntimeError, ValueError, IndexError) as error:
                 raise ValueError(
                     f"the networks of {name} cannot take what the data serve ({shapes}): {error}. Set the networks' "
                     "sizes and channels, and the datamodule's, to match"
                 ) from error
         if fake.shape != real.shape:
-            made, wanted = ("x".join(map(str, images.shape[1:])) for images in (fake, real))
+            made, served = ("x".join(map(str, images.shape[1:])) for images in (fake, real))
             kind = f"images of {made} (channels x height x width)" if fake.dim() == 4 else f"the shape {made}"
             raise ValueError(
-                f"the generator of {name} makes {kind}, but the data serve {wanted}: set image_size and channels of "
+                f"the generator of {name} makes {kind}, but the data serve {served}: set image_size and channels of "
                 "the networks (under model.init_args) and of the datamodule to the same"
             )
         if shown.dim() != 4 or not shown.is_floating_point():
             raise TypeError(
-                f"the render of {name} answers {shown.dtype} of shape {tuple(shown.shape)}: let it make pictures, "
+                f"the render of {name} returns {shown.dtype} of shape {tuple(shown.shape)}: let it return pictures, "
                 "float (N, C, H, W) in [-1, 1]"
             )
 
@@ -841,21 +843,21 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         trusted: str | Sequence[str] = (),
         **replaced: Any,
     ) -> Self:
-        """The model that a checkpoint holds, of whichever class was trained. Runs no code that the file brings along.
+        """Load the model that a checkpoint holds, of the class that was trained. No code from the file is run.
 
         Args:
             checkpoint_path: the file.
             map_location: the device to load to.
-            trusted: further packages whose classes the file may name: "my_gan" for those of a file my_gan.py.
-                This project's own, torch.nn, torch.optim, torchvision.models and .ops, and that of the class which this
-                is called on, need no mention.
+            trusted: further packages whose classes the file may name: "my_gan" for classes in a file my_gan.py. Always
+                trusted are this project's own package, torch.nn, torch.optim, torchvision.models and .ops, and the
+                package of the class that this method is called on.
             replaced: constructor arguments to use instead of those in the file.
 
         Raises:
             FileNotFoundError: there is no such file.
-            CheckpointError: it is no checkpoint, damaged, or holds what no run writes.
+            CheckpointError: it is not a checkpoint, is damaged, or holds values that no run writes.
             PermissionError: it names a class outside the trusted packages.
-            ValueError: the model cannot be built as it says.
+            ValueError: the model cannot be built from its arguments.
             TypeError: it holds a model that is not a `cls`.
         """
         checkpoint = read_checkpoint(checkpoint_path, map_location)
@@ -881,11 +883,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         return model
 
 
-def rendered(module: L.LightningModule, made: Tensor) -> Tensor:
-    """What a module made, as pictures: by its `render`, or as it is, where it has none."""
-    return module.render(made) if isinstance(module, GenerativeModule) else made
+def rendered(module: L.LightningModule, outputs: Tensor) -> Tensor:
+    """Return a module's outputs as pictures, by its `render` if it has one."""
+    return module.render(outputs) if isinstance(module, GenerativeModule) else outputs
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool]:
-    """Whether a tensor holds real, complex or whole numbers: loading would turn one into another without a word."""
+    """Return whether a tensor is floating-point, and complex; loading would convert one kind to another silently."""
     return tensor.is_floating_point(), tensor.is_complex()

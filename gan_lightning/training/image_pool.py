@@ -5,13 +5,13 @@ from torch import Tensor
 
 
 class ImagePool:
-    """Keeps up to `size` images and hands back, for each new one, itself or an earlier one.
+    """Keeps up to `size` images and returns, for each new one, itself or an earlier one.
 
-    The pool first fills, handing back what comes in. From then on each image is, with probability 1/2, exchanged for a
-    random one of the pool, and otherwise handed back (as the authors of CycleGAN do).
+    The pool first fills, and returns the new images. Then each image is, with probability 1/2, exchanged for a random
+    one of the pool, and otherwise returned (as in CycleGAN's code).
 
     Args:
-        size: how many images are kept. 0 = none: what comes in is handed back.
+        size: number of images to keep. 0 = the pool returns the new images.
     """
 
     def __init__(self, size: int) -> None:
@@ -22,7 +22,7 @@ class ImagePool:
 
     @torch.no_grad()
     def exchange(self, images: Tensor) -> Tensor:
-        """New images (N, C, H, W), to as many of the same shape, new and old."""
+        """Exchange new images (N, C, H, W) for images of the same shape, new and old."""
         images = images.detach()
         if self.size == 0:
             return images
@@ -31,7 +31,7 @@ class ImagePool:
         if free:
             kept = torch.cat([kept, images[:free]])
         out = images.clone()
-        # one after another, so that an image put in place may be drawn again by a later one of the same batch
+        # one after another, so that a stored image may be drawn again by a later one of the same batch
         for i in range(free, len(images)):
             if torch.rand(()) < 0.5:
                 place = int(torch.randint(self.size, ()))
@@ -41,9 +41,9 @@ class ImagePool:
         return out
 
     def state_dict(self) -> dict[str, Tensor | None]:
-        """The images kept, on the CPU; None before the first."""
+        """Return the kept images, on the CPU; None before the first."""
         return {"images": None if self.images is None else self.images.cpu()}
 
     def load_state_dict(self, state: dict[str, Tensor | None]) -> None:
-        """Take back what `state_dict` returned, of a pool of any size."""
+        """Restore the result of `state_dict`, of a pool of any size."""
         self.images = state["images"]

@@ -1,11 +1,11 @@
-"""The memory layout in which a network was measured to train faster, for `channels_last: auto`."""
+"""The memory layout in which a network trains faster, for `channels_last: auto`."""
 
 import torch
 from torch import nn
 
 from gan_lightning.training.devices import has_avx512
 
-# How many times as fast a training step is with weights in channels_last as in PyTorch's own layout, by the generator's
+# The speed-up of a training step with weights in channels_last over PyTorch's own layout, by the generator's
 # architecture and the device: `python -m benchmarks.layout`, whose figures are in benchmarks/README.md.
 GAINS: dict[str, dict[str, float]] = {
     "began": {"cpu, AVX2": 1.31, "cpu, AVX-512": 1.21},
@@ -19,21 +19,20 @@ GAINS: dict[str, dict[str, float]] = {
 
 
 def kind_of(device: torch.device) -> str:
-    """The device's name in the table: its type, and for a CPU the width of its vectors too."""
+    """Return the device's name in the table: its type, and for a CPU the width of its vectors too."""
     if device.type != "cpu":
         return device.type
     return "cpu, AVX-512" if has_avx512() else "cpu, AVX2"
 
 
 def is_faster_in_channels_last(network: nn.Module, device: torch.device) -> bool:
-    """Whether a network is to be kept in channels_last on a device.
+    """Return whether to keep a network in channels_last on a device, where that was measured to be faster.
 
-    It is where that was measured to be faster. What states no `architecture`, and devices without a measurement, keep
-    PyTorch's own layout.
+    Networks without an `architecture`, and devices without a measurement, keep PyTorch's own layout.
 
     Args:
-        network: a generator, or a container of several, which are taken for equal.
-        device: where it computes.
+        network: a generator, or a container of several, which are assumed to be equal.
+        device: the device of the network.
     """
     stated = (getattr(part, "architecture", None) for part in network.modules())
     architecture = next((name for name in stated if name is not None), None)

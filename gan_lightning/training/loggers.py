@@ -1,4 +1,4 @@
-"""Logs that a resumed run continues from where its checkpoint was written."""
+"""Logs that a resumed run continues from the position of its checkpoint."""
 
 import csv
 import io
@@ -19,14 +19,14 @@ from gan_lightning.data import lines
 class RunCSVLogger(CSVLogger):
     """`metrics.csv` in the run's own folder.
 
-    Where Lightning's logger deletes a file that is there, this one goes on in it, less a last row that a kill has torn.
-    Rows are on disk as soon as they are logged; a new column replaces the file in one step.
+    Lightning's logger deletes an existing file. This one continues it, after it has removed a last row that a kill left
+    unfinished. Rows are on disk as soon as they are logged; a new column replaces the file in one step.
 
     Args:
         save_dir: the run's folder.
     """
 
-    def __init__(self, save_dir: str) -> None:
+    def __init__(self, save_dir: str | Path) -> None:
         super().__init__(save_dir, name="", version="")
         self._writer: _Writer | None = None
 
@@ -43,13 +43,13 @@ class RunCSVLogger(CSVLogger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write the last rows, where there are any."""
+        """Write the last rows, if there are any."""
         if self._writer is not None:
             self._writer.save()
 
     @property
     def rows(self) -> int:
-        """Rows in the file and not yet in it; 0 on all processes but the first."""
+        """The number of rows, written or not; 0 on all processes but the first."""
         return self.experiment.rows if rank_zero_only.rank == 0 else 0  # type: ignore[attr-defined]
 
     @rank_zero_only
@@ -59,7 +59,7 @@ class RunCSVLogger(CSVLogger):
 
 
 class _Writer:
-    """The writer of `metrics.csv`, in the place of Lightning's ExperimentWriter.
+    """The writer of `metrics.csv`, which replaces Lightning's ExperimentWriter.
 
     Args:
         path: the file.
@@ -69,7 +69,7 @@ class _Writer:
         self.metrics: list[dict[str, Any]] = []  # rows that are not yet in the file
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines.mend(path)
+        lines.drop_unfinished(path)
         self._header, rows = self._read()
         self._written = len(rows)
         if not self._header:
@@ -119,11 +119,12 @@ class _Writer:
 def cut_back(logger: Logger, rows: int | None, step: int) -> None:
     """Remove the rows that were logged after a checkpoint, as far as the logger allows.
 
-    `metrics.csv` is cut. TensorBoard is told not to show it. Weights & Biases keeps it: its history cannot be cut.
+    `metrics.csv` is cut. TensorBoard is made to hide them. Weights & Biases keeps them, since its history cannot be
+    cut.
 
     Args:
-        logger: any of the run's.
-        rows: of metrics.csv at the checkpoint. None = it was not written.
+        logger: one of the run's loggers.
+        rows: number of rows of metrics.csv at the checkpoint. None = it was not written.
         step: the first step that the resumed run will log.
     """
     if isinstance(logger, RunCSVLogger):

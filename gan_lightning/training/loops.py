@@ -1,9 +1,9 @@
-"""Where a run stands in Lightning's loops: noted in checkpoints, and found again on a resume.
+"""The position of a run in Lightning's loops: recorded in checkpoints, and restored after a resume.
 
-Lightning counts four stages of each batch and epoch, and infers from the counts which hook wrote a checkpoint. It takes
-an epoch that was left early for a finished one, and loses the evaluation, or trains a batch too many, where a run was
-stopped at an epoch's last batch. Here a checkpoint says outright how many epochs are over and how many batches of the
-next are done.
+Lightning counts four stages of each batch and epoch, and infers from the counts which hook wrote a checkpoint. It
+treats an epoch that was left early as finished. If a run was stopped at an epoch's last batch, it loses the
+evaluation, or trains a batch too many. Here a checkpoint states directly how many epochs are over and how many batches
+of the next are done.
 """
 
 import itertools
@@ -16,36 +16,36 @@ from gan_lightning import private
 
 
 class Standing(TypedDict):
-    """Where a run stands."""
+    """The position of a run."""
 
     epoch: int
-    """Epochs that are over."""
+    """Number of epochs that are over."""
     batch: int
-    """Batches of the next epoch that are done. All of them: the end of the epoch is still to come."""
+    """Number of batches of the next epoch that are done; if all are, the end of the epoch is still to come."""
     logged: int
-    """Steps that loggers will have counted when the last of these batches is over."""
+    """Number of steps that loggers will have counted when the last of these batches is over."""
     due: bool
     """Whether an evaluation that belongs to the last batch is still to come, or was left unfinished."""
     length: NotRequired[int]
-    """Batches in the next epoch, of a run whose epochs differ in length."""
+    """Number of batches in the next epoch, for a run whose epochs differ in length."""
 
 
 def allow_epochs_of_any_length(trainer: L.Trainer) -> None:
-    """Ask the training loader for its length at the start of each epoch, as Lightning does once only."""
+    """Ask the training loader for its length at the start of each epoch; Lightning asks only once."""
     trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
 
 def evaluate_after_this_batch(trainer: L.Trainer, batches: int, due: bool) -> None:
-    """Say whether an evaluation follows a batch, which is number `batches` of the run, counted from 1."""
+    """Set whether an evaluation follows a batch, which is number `batches` of the run, counted from 1."""
     trainer.check_val_every_n_epoch = None
-    trainer.val_check_batch = batches if due else batches + 1  # it follows each batch whose number this divides
+    trainer.val_check_batch = batches if due else batches + 1  # an evaluation follows each multiple of this number
 
 
 def standing(trainer: L.Trainer, evaluated: bool) -> Standing:
-    """Where a run stands now, in any hook between the end of one training step and the start of the next.
+    """Return the run's present position, in any hook between the end of one training step and the start of the next.
 
     Args:
-        trainer: the run's.
+        trainer: the run's trainer.
         evaluated: whether the model has been evaluated since its last training step.
     """
     fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
@@ -56,7 +56,7 @@ def standing(trainer: L.Trainer, evaluated: bool) -> Standing:
     done = batches.processed if epochs.started == epochs.ready else 0  # the counts of an epoch last until the next one
     if epochs.processed == epochs.ready:
         complete = loop.batch_progress.is_last_batch or done >= trainer.num_training_batches
-        over, done = (over, 0) if complete or not done else (over - 1, done)  # it was left early: it will go on
+        over, done = (over, 0) if complete or not done else (over - 1, done)  # an epoch that was left early will go on
     within = batches.completed < batches.processed or trainer.validating  # the last batch is not over yet
     where: Standing = {
         "epoch": over,
@@ -70,7 +70,7 @@ def standing(trainer: L.Trainer, evaluated: bool) -> Standing:
 
 
 def put_back(loops: dict[str, Any], where: Standing) -> None:
-    """Change the state of Lightning's loops in a checkpoint, `loops`, so that they go on as `where` says."""
+    """Change the state of Lightning's loops in a checkpoint, `loops`, so that they continue from `where`."""
     fit = loops["fit_loop"]
     begun = where["epoch"] + (where["batch"] > 0)
     counts = {"ready": begun, "started": begun, "processed": where["epoch"], "completed": where["epoch"]}
@@ -89,11 +89,11 @@ def _batches(total: int, current: int) -> dict[str, Any]:
 
 
 def go_on(trainer: L.Trainer, where: Standing, evaluated: bool) -> bool:
-    """Let the loops of a resumed run go on where it stands; called in `on_train_start`.
+    """Let the loops of a resumed run continue from its position; called in `on_train_start`.
 
     Args:
-        trainer: the run's.
-        where: it stands.
+        trainer: the run's trainer.
+        where: the run's position.
         evaluated: whether the evaluation that may belong to the last batch has been finished.
 
     Returns:
@@ -104,20 +104,20 @@ def go_on(trainer: L.Trainer, where: Standing, evaluated: bool) -> bool:
     done = counts.processed
     private.restore_loaders(trainer)
     if not done:
-        loop.restarting = False  # a new epoch: there is none to go on with
+        loop.restarting = False  # a new epoch begins
         return False
     if trainer.reload_dataloaders_every_n_epochs and "length" in where:  # type: ignore[attr-defined]
-        # the loader has told the length of its next epoch, where it stands between two
+        # between two epochs, the loader has reported the length of its next one
         length = trainer.fit_loop.max_batches = where["length"]
         private.set_epoch_length(trainer, length)
         if trainer.check_val_every_n_epoch is not None and isinstance(trainer.val_check_interval, float):
             trainer.val_check_batch = max(1, int(length * trainer.val_check_interval))
     last = loop.batch_progress.is_last_batch = done >= trainer.num_training_batches
     due = private.is_evaluation_due(trainer)
-    if due:  # the loop returns to the end of the last batch, evaluates or not, and counts the step
+    if due:  # the loop returns to the end of the last batch, may evaluate, and counts the step
         private.set_logged_steps(trainer, private.logged_steps(trainer) - (not private.is_accumulating(trainer)))
     elif last:
-        private.end_data(trainer)  # there is no batch left: on to the end of the epoch
+        private.end_data(trainer)  # no batch is left: continue with the end of the epoch
     if due and not evaluated:
         private.begin_with_evaluation(trainer)
         return True
@@ -125,13 +125,13 @@ def go_on(trainer: L.Trainer, where: Standing, evaluated: bool) -> bool:
 
 
 def first_reference_batch(trainer: L.Trainer) -> Any:
-    """The batch that an evaluation of this fit begins with, as it is on the device; None where there is none.
+    """Return the first batch of an evaluation of this fit, on the device, or None if there is none.
 
-    Called within the training, on all processes.
+    Call this within the training, on all processes.
     """
     if not trainer.enable_validation:
         return None
-    trainer.validating = True  # data are cut as an evaluation has them
+    trainer.validating = True  # so that data are cut as in an evaluation
     try:
         trainer.fit_loop.epoch_loop.val_loop.setup_data()
         for batch in itertools.chain.from_iterable(CombinedLoader(trainer.val_dataloaders).flattened):
@@ -142,7 +142,7 @@ def first_reference_batch(trainer: L.Trainer) -> Any:
 
 
 def row_to_log(trainer: L.Trainer) -> tuple[int, dict[str, float]] | None:
-    """The step and the values that Lightning is about to log of the batch that is ending. None = nothing."""
+    """Return the step and the values that Lightning is about to log for the ending batch, or None."""
     batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
     at_end = trainer.training and batches.completed < batches.processed
     if not at_end or not trainer.loggers or not private.is_logging_due(trainer) or private.is_accumulating(trainer):

@@ -1,18 +1,18 @@
-"""Bring checkpoints of earlier versions into the form of this one: each change of the form, in one place.
+"""Conversion of checkpoints from earlier versions: each change of the form, in one place.
 
 - 0.2: pix2pix's arguments `test_dropout` and `test_instance_statistics` became its `policy`.
-- 0.2: a run's state is kept by the name of the part of the model that it is of. Before that pools had a dictionary of
-  their own; long before, each process had a state.
-- 0.2: CUT's network `sampler` is called `patch_sampler`, since `sampler` is what makes images.
+- 0.2: a run's state is stored under the name of the part of the model that it belongs to. Before that, pools had a
+  dictionary of their own; earlier still, each process had a state.
+- 0.2: CUT's network `sampler` is called `patch_sampler`, since `sampler` is the object that makes images.
 """
 
 from typing import Any
 
-HYPER_PARAMETERS = "hyper_parameters"  # Lightning's name for them
+HYPER_PARAMETERS = "hyper_parameters"  # Lightning's name of the constructor arguments
 
 
 def migrate(checkpoint: dict[str, Any]) -> None:
-    """Bring a checkpoint's content into the form of this version, in place; one that has it already stays as it is."""
+    """Convert a checkpoint's content to the form of this version, in place; content in this form does not change."""
     run = checkpoint["gan_lightning"]
     if "processes" in run:
         run["resume_state"] = run.pop("processes")[0]

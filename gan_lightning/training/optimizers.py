@@ -1,4 +1,4 @@
-"""Optimizers as arguments: made of a class and its settings, for the parameters that learn."""
+"""Optimizers as arguments: made from a class and its settings, for the parameters that learn."""
 
 from collections.abc import Callable, Iterable
 
@@ -11,15 +11,15 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], name: str) -> Optimizer:
-    """An optimizer of these parameters.
+    """Make an optimizer of these parameters.
 
     Args:
-        factory: makes it.
-        parameters: those that it steps.
-        name: the model's argument that states the factory, for a message.
+        factory: makes the optimizer.
+        parameters: the parameters to optimise.
+        name: the model's argument that holds the factory, for a message.
 
     Raises:
-        ValueError: there is nothing to learn, or the optimizer is one that training steps cannot serve.
+        ValueError: there are no parameters, or training steps do not support the optimizer.
     """
     if not parameters:
         raise ValueError(f"model.{name}: its networks have no parameters that learn: choose another network")
@@ -29,12 +29,12 @@ def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], na
             "several evaluations of a step's loss" if isinstance(optimizer, torch.optim.LBFGS) else "sparse gradients"
         )
         raise ValueError(
-            f"model.{name}: {type(optimizer).__name__} needs {needs}, which training here does not serve: choose "
+            f"model.{name}: {type(optimizer).__name__} needs {needs}, which training here does not support: choose "
             "another optimizer, such as torch.optim.Adam"
         )
     return optimizer
 
 
 def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """The parameters that modules learn, each once, also where modules share it."""
+    """Return the parameters that modules learn, each once, even if modules share it."""
     return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))

@@ -1,4 +1,4 @@
-"""Starting a network from the weights that another run has trained."""
+"""Starting a network from the weights of another run."""
 
 from pathlib import Path
 
@@ -12,22 +12,22 @@ AVERAGED = "average.network."
 
 
 def load_part(network: nn.Module, checkpoint: Path, part: str = "generator") -> None:
-    """Give a network the weights of a part of another run's model. Runs no code that the file brings along.
+    """Load the weights of a part of another run's model into a network. No code from the file is run.
 
     Args:
-        network: of the class and the settings that the part has.
-        checkpoint: a `.ckpt` file of any model here.
-        part: the model's attribute: "generator", "discriminator", "encoder", ... Of a generator whose moving average
-            the run kept, the average is taken.
+        network: a network of the part's class and settings.
+        checkpoint: a `.ckpt` file of any model of this library.
+        part: the model's attribute: "generator", "discriminator", "encoder", ... For a generator, the moving average is
+            loaded if the run kept one.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, or has no such part, or the part is another network.
+        ValueError: it is not a checkpoint, has no such part, or the part is another network.
     """
     if not checkpoint.exists():
         raise FileNotFoundError(
-            f"there is no checkpoint {checkpoint} to take the {part} from: train it first, or name another; where a "
-            "trained model is loaded or resumed, leave `pretrained` out"
+            f"there is no checkpoint {checkpoint} to take the {part} from: train it first, or name another; to load or "
+            "resume a trained model, leave `pretrained` out"
         )
     content = read_checkpoint(checkpoint)
     migrate(content)
@@ -42,6 +42,6 @@ def load_part(network: nn.Module, checkpoint: Path, part: str = "generator") -> 
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
-            f"the {part} in {checkpoint} is another network than the {type(network).__name__} that is to start from "
+            f"the {part} in {checkpoint} is another network than the {type(network).__name__} to be started from "
             f"it: give both the same class and settings ({error})"
         ) from error

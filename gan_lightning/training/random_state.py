@@ -1,4 +1,4 @@
-"""Every random number generator of this process: seeded for a run, as plain data, and back."""
+"""The states of all random number generators of this process: seeding, capturing and restoring."""
 
 import os
 import random
@@ -9,40 +9,41 @@ import torch
 
 
 def run_seed() -> int:
-    """The seed that Lightning's `seed_everything` was given, else the one that torch's generator started from."""
+    """Return the seed of Lightning's `seed_everything` if it was called, else that of torch's generator."""
     named = os.environ.get("PL_GLOBAL_SEED")
     return int(named) if named else torch.initial_seed()
 
 
 class RandomState:
-    """The random state of a training: the present one; while an evaluation draws, the one to go on with."""
+    """The random state of a training: the present one or, during an evaluation, the one that was set aside."""
 
     def __init__(self) -> None:
         self._aside: dict[str, Any] | None = None
 
     def set_aside(self) -> None:
-        """Keep the present state, since others are going to draw."""
+        """Keep the present state, since an evaluation is about to draw."""
         self._aside = capture()
 
     def put_back(self) -> None:
-        """Go on with the state that was set aside."""
+        """Restore the state that was set aside."""
         if self._aside is not None:
             restore(self._aside)
         self._aside = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What `capture` returns."""
+        """Return the training's random state, as from `capture`."""
         return capture() if self._aside is None else self._aside
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with this state (see `restore`)."""
+        """Restore this state (see `restore`)."""
         restore(state)
 
 
 def start(seed: int, batches_seen: int) -> None:
-    """Start all generators for a training that begins at a batch: not where the making of the weights left them.
+    """Seed all generators for a training that begins at a batch, independent of the initialisation of the weights.
 
-    That place differs with the number of processes, since Lightning seeds anew where there are several.
+    The state after the initialisation differs with the number of processes, since Lightning seeds again if there are
+    several.
     """
     mixed = int(np.random.SeedSequence((seed, batches_seen)).generate_state(1)[0])
     torch.manual_seed(mixed)
@@ -51,7 +52,7 @@ def start(seed: int, batches_seen: int) -> None:
 
 
 def capture() -> dict[str, Any]:
-    """The states of torch (CPU, current CUDA device), NumPy and Python, in types that `weights_only` loading takes."""
+    """Return the states of torch (CPU, current CUDA device), NumPy and Python, in types for `weights_only` loading."""
     _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
@@ -64,10 +65,10 @@ def capture() -> dict[str, Any]:
 
 
 def restore(state: dict[str, Any]) -> None:
-    """Put back what `capture` returned. A CUDA state is left out where there is no CUDA device.
+    """Restore the result of `capture`. A CUDA state is ignored if there is no CUDA device.
 
     Raises:
-        ValueError: it is nothing that `capture` returns.
+        ValueError: the state is not from `capture`.
     """
     try:
         torch.set_rng_state(state["torch"].cpu())
@@ -79,6 +80,6 @@ def restore(state: dict[str, Any]) -> None:
             torch.cuda.set_rng_state(state["cuda"].cpu())
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RuntimeError) as error:
         raise ValueError(
-            f"the checkpoint's random state is none that a run writes ({error}): give a checkpoint that `train.py fit` "
-            "wrote"
+            f"no run has written the checkpoint's random state ({error}): give a checkpoint that `gan-lightning "
+            "fit` wrote"
         ) from error

@@ -1,4 +1,4 @@
-"""Models of one loss and one optimizer, for comparison with the games: moment matching, autoencoders, flows."""
+"""Models with one loss and one optimizer, for comparison with GANs: moment matching, autoencoders, flows."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class SoloModule(GenerativeModule):
     totals: ClassVar[Sequence[str]] = ["loss"]
     clipping: ClassVar[str] = "trainer.gradient_clip_val"
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=1e-3)
-    """The optimizer where none is given."""
+    """The optimizer if none is given."""
 
     def __init__(
         self,
@@ -48,22 +48,22 @@ class SoloModule(GenerativeModule):
 
     @abstractmethod
     def losses(self, batch: Any) -> Terms:
-        """Named terms whose sum is minimised."""
+        """Return named terms whose sum is minimised."""
 
     def rate_schedules(self) -> dict[str, Schedule]:
-        """The optimizer's schedule."""
+        """Return the optimizer's schedule."""
         return {"schedule": self.schedule}
 
     def learners(self) -> Sequence[nn.Module]:
-        """All networks, save the moving average of one."""
+        """Return all networks but the moving average."""
         return [module for module in self.children() if module is not self.average]
 
-    def try_out(self, batch: Any) -> None:
-        """Compute the losses."""
+    def trial_step(self, batch: Any) -> None:
+        """Compute the losses of a batch."""
         self.losses(batch)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         for group, rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
             group["lr"] = rate * self.at(self.schedule)
         terms = {f"loss/{name}": value for name, value in self.losses(batch).items()}
@@ -75,7 +75,7 @@ class SoloModule(GenerativeModule):
         return loss
 
     def progress(self) -> dict[str, float | Tensor]:
-        """Add the learning rate."""
+        """Return the logged values, with the learning rate."""
         return super().progress() | {"learning_rate": self._optimizer.param_groups[0]["lr"]}
 
     @property
@@ -85,18 +85,18 @@ class SoloModule(GenerativeModule):
     # ------------------------------------------------------------------ hooks of Lightning
 
     def configure_optimizers(self) -> Optimizer:
-        """One optimizer for all networks."""
+        """Make one optimizer for all networks."""
         optimizer = make_optimizer(self.optimizer_factory, learnable(self.learners()), "optimizer")
-        # kept here: a resume overwrites the optimizer's own with those of the checkpoint
+        # kept here, since a resume overwrites the optimizer's rates with those of the checkpoint
         self._learning_rates = [group["lr"] for group in optimizer.param_groups]
         return optimizer
 
     def on_after_backward(self) -> None:
-        """Average the gradients over processes, where no DistributedDataParallel has done it."""
+        """Average the gradients over processes, unless DistributedDataParallel has done it."""
         if not isinstance(self.trainer.strategy.model, DistributedDataParallel):
             self._average_over_processes([p.grad for p in self.parameters() if p.grad is not None])
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Update the moving average, in time for a checkpoint of this step."""
+        """Step, then update the moving average, in time for a checkpoint of this step."""
         super().optimizer_step(*args, **kwargs)
         self._update_average()

@@ -1,4 +1,4 @@
-"""Several processes, each with its share of every batch."""
+"""Training on several processes, each with its share of every batch."""
 
 import itertools
 
@@ -10,9 +10,9 @@ from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 class AdversarialDDP(DDPStrategy):
     """Data parallel training for two players: `trainer.strategy: adversarial_ddp`.
 
-    torch's DistributedDataParallel expects one backward pass through all parameters; a turn of a GAN uses one player's.
-    This strategy broadcasts the weights once and wraps nothing; `AdversarialModule.minimize` averages the gradients of
-    the player whose turn it is, in one message. They cross the wire once a turn, half the traffic of
+    torch's DistributedDataParallel expects one backward pass through all parameters, but a turn of a GAN uses those of
+    one player. This strategy broadcasts the weights once and wraps nothing. `AdversarialModule.minimize` averages the
+    gradients of the player whose turn it is, in one message. This is half the traffic of
     `ddp_find_unused_parameters_true` (which works too).
     """
 
@@ -20,10 +20,10 @@ class AdversarialDDP(DDPStrategy):
 
     @torch.no_grad()
     def configure_ddp(self) -> None:
-        """Give every process the weights of the first."""
+        """Copy the weights of the first process to all others."""
         assert self.model is not None
         for tensor in itertools.chain(self.model.parameters(), self.model.buffers()):
-            of_the_first = tensor.contiguous()  # whatever the layout
+            of_the_first = tensor.contiguous()  # for any layout
             dist.broadcast(of_the_first, src=0)
             tensor.copy_(of_the_first)
 

@@ -1,7 +1,8 @@
-"""The trainer, with a precision that the device decides."""
+"""A Trainer that chooses the precision by the device."""
 
 import logging
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -23,7 +24,7 @@ PrecisionName = Literal[
 ]  # fmt: skip
 
 
-_RANGES = {  # which Lightning does not check, or in words of its own
+_RANGES = {  # not checked by Lightning, or reported without the range
     "max_epochs": Annotated[int, Range(-1)] | None,
     "min_epochs": NonNegativeInt | None,
     "max_steps": Annotated[int, Range(-1)] | None,
@@ -37,39 +38,52 @@ _RANGES = {  # which Lightning does not check, or in words of its own
     "num_nodes": PositiveInt | None,
 }
 
-_UNSAID = ("Tip:", "TPU available:", "Trainer already configured with model summary", "`weights_only` was not set")
+_HIDDEN = ("Tip:", "TPU available:", "Trainer already configured with model summary", "`weights_only` was not set")
 
 
 class _NoAdvertisement(logging.Filter):
-    """Lightning recommends services of its maker before each run, and says what is neither asked nor so."""
+    """Hides Lightning's advertisements and its messages that do not apply here."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line is printed."""
-        return not any(words in str(record.msg)[:60] for words in _UNSAID)
+        """Return whether to print a line."""
+        return not any(words in str(record.msg)[:60] for words in _HIDDEN)
 
 
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_NoAdvertisement())
 
 
-PROCESSES_A_CORE = 8  # more is an error of typing: even trials of a distributed run take fewer
+_NOT_SO = (  # warnings of Lightning that do not hold for the models and data here
+    ".*LeafSpec",
+    r"Precision [\w-]+ is not supported by the model summary",
+    "Using ModelCheckpoint with manual optimization",
+    r"Found \d+ module\(s\) in eval mode",  # the moving average is
+    r"The '\w+' does not have many workers",
+    r"Total length of `\w+` across ranks is zero",
+    "Couldn't infer the batch indices",
+)
+
+
+PROCESSES_A_CORE = 8  # a larger number is a typing error: even trials of a distributed run use fewer
 
 
 class Trainer(L.Trainer):
     """A Trainer whose precision is "auto" unless stated.
 
     Checkpoints are written whole or not at all, with a hash, and read as data (`AtomicCheckpointIO`), unless `plugins`
-    has another `CheckpointIO`. `trainer.precision` has the value that was chosen and `trainer.precision_reason` why;
-    both are printed once.
+    has another `CheckpointIO`. `trainer.precision` is the chosen value and `trainer.precision_reason` the reason; both
+    are printed once.
 
     Args:
-        precision: the numbers that networks compute with. "auto" = bfloat16 ("bf16-mixed") where the device computes
+        precision: the numbers that networks compute with. "auto" = bfloat16 ("bf16-mixed") if the device computes
             faster with it (CPUs with AVX-512 BF16 or AMX; NVIDIA's GPUs from compute capability 8 on, and AMD's), else
-            float32 ("32-true"). float16 ("16-mixed") is never chosen. A plugin or a strategy that brings a precision
-            of its own keeps it.
+            float32 ("32-true"). float16 ("16-mixed") is never chosen. A plugin or a strategy with its own precision
+            keeps it.
         others: the arguments of Lightning's trainer.
     """
 
     def __init__(self, *, precision: PrecisionName | None = "auto", **others: Any) -> None:
+        for message in _NOT_SO:
+            warnings.filterwarnings("ignore", message=message)
         for name, kind in _RANGES.items():
             check_value("Trainer", name, others.get(name), kind)
         _check_times(others)
@@ -78,7 +92,7 @@ class Trainer(L.Trainer):
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins.append(AtomicCheckpointIO())
         others["plugins"] = plugins
-        # Lightning finds the accelerator first: which one "auto" is decides the precision
+        # Lightning finds the accelerator first, since the precision depends on it
         super().__init__(precision=None if precision == "auto" else precision, **others)
         self.precision_reason = "stated"
         device = self.strategy.root_device
@@ -90,16 +104,16 @@ class Trainer(L.Trainer):
         elif device.type == "cpu" and self.precision.startswith("bf16") and not has_bfloat16_units(device):
             rank_zero_warn(
                 f"trainer.precision is {self.precision}, but this CPU has no bfloat16 units (AVX-512 BF16 or AMX): a "
-                "training step of DCGAN was measured 18 times as long as in float32 on such a one; set it to auto or "
+                "training step of DCGAN was measured 18 times as long as in float32 on such a CPU; set it to auto or "
                 "32-true"
             )
 
 
 def _check_times(given: Mapping[str, Any]) -> None:
-    """Raise for a time or a number of processes that Lightning takes, and then waits for.
+    """Refuse a time or a number of processes that Lightning accepts, and then waits for.
 
     Raises:
-        ValueError: there is one.
+        ValueError: there is such a value.
     """
     least, most = given.get("min_epochs"), given.get("max_epochs")
     if least and most and 0 < most < least:
@@ -111,18 +125,18 @@ def _check_times(given: Mapping[str, Any]) -> None:
             seconds = 0
         if seconds <= 0:
             raise ValueError(
-                f"Trainer: max_time={limit!r} is no time above 0: write days, hours, minutes and seconds as in "
+                f"Trainer: max_time={limit!r} is not a time above 0: write days, hours, minutes and seconds as in "
                 "00:12:00:00, or a mapping such as {hours: 12}"
             )
     devices, cores = str(given.get("devices")), os.cpu_count() or 1
     if given.get("accelerator") == "cpu" and devices.isdecimal() and int(devices) > PROCESSES_A_CORE * cores:
         raise ValueError(
-            f"Trainer: devices={devices} would be as many processes on {cores} CPU cores: make it {cores} or less"
+            f"Trainer: devices={devices} would start that many processes on {cores} CPU cores: make it {cores} or less"
         )
 
 
 def _judge(device: torch.device) -> tuple[bool, str]:
-    """Whether a device computes faster in bfloat16, and the reason in words."""
+    """Return whether a device computes faster in bfloat16, and the reason in words."""
     fast = has_bfloat16_units(device)
     match device.type:
         case "cpu":
@@ -130,4 +144,4 @@ def _judge(device: torch.device) -> tuple[bool, str]:
         case "cuda":
             return fast, f"{torch.cuda.get_device_name(device)} has {'' if fast else 'no '}bfloat16 units"
         case other:
-            return fast, f"of {other} it is not known whether bfloat16 is faster"
+            return fast, f"it is not known whether {other} computes faster in bfloat16"

@@ -1,4 +1,4 @@
-"""ADA: each transform against what it is to do, their probabilities, second derivatives, and how p moves."""
+"""ADA: each transform against its definition, their probabilities, second derivatives, and the updates of p."""
 
 import math
 from functools import partial
@@ -79,7 +79,7 @@ def test_shifts_by_whole_pixels_are_exact_and_reflect_what_lies_outside(x: int, 
 
 
 def resampled_by_scipy(image: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """One channel: reflected far beyond its border, up by two with sym6, bilinear, down by two with sym6."""
+    """Transform one channel: reflect it far beyond its border, up by two with sym6, bilinear, down by two with sym6."""
     height, width = image.shape
     far = 3 * max(height, width)
     taps = np.array(SYM6) / math.sqrt(2)
@@ -327,7 +327,7 @@ def test_r1_is_taken_at_the_images_before_they_are_augmented() -> None:
 
 
 def play(pipeline: AdaptiveAugmentation, logits: Any, batches: int, size: int = 64) -> list[float]:
-    """p after each batch of `size` images, of all of which D says `logits`."""
+    """Return p after each batch of `size` images, all of which get `logits` from D."""
     seen = []
     for batch in range(1, batches + 1):
         pipeline.observe(torch.tensor(logits), threshold=0.0)
@@ -385,7 +385,7 @@ def test_settings_without_sense_are_refused(wrong: dict[str, Any]) -> None:
 
 
 class Sure(ToyGAN):
-    """A discriminator that takes everything for real, and learns nothing."""
+    """A discriminator that judges everything as real, and learns nothing."""
 
     def __init__(self, loss: AdversarialLoss | None = None, **base: Any) -> None:
         still = partial(SGD, lr=0.0)
@@ -415,7 +415,7 @@ def test_a_fixed_p_stays_whatever_the_loss() -> None:
 
 
 def test_a_loss_without_a_threshold_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"only compare with each other: take another loss, or set p for good"):
+    with pytest.raises(ValueError, match=r"only compares logits with each other: choose another loss, or a constant p"):
         trainer(max_epochs=1).fit(Sure(loss=Wasserstein(), augmentation=AdaptiveAugmentation()), ToyData())
 
 
@@ -424,7 +424,7 @@ def test_a_model_that_hides_its_logits_is_refused() -> None:
         def discriminator_loss(self, batch: ImageBatch, fake: Tensor) -> dict[str, Tensor]:
             return {"own": self.discriminate(fake).logits[0].mean() - self.discriminate(batch.images).logits[0].mean()}
 
-    with pytest.raises(RuntimeError, match=r"no logits of real images.*call self\.adversarial_loss"):
+    with pytest.raises(RuntimeError, match=r"logits of real images, and there were none.*call self\.adversarial_loss"):
         trainer(max_epochs=1).fit(Hidden(augmentation=AdaptiveAugmentation()), ToyData())
 
 

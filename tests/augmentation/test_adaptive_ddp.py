@@ -33,7 +33,7 @@ def test_p_is_one_for_all_processes(tmp_path: Path) -> None:
 
 
 class Scripted(ToyGAN):
-    """Each process has a discriminator with a mind of its own."""
+    """A game in which the discriminator's logits differ between processes."""
 
     def discriminator_loss(self, batch: ImageBatch, fake: Any) -> Any:
         real, made = self.discriminate(batch.images).logits[0], self.discriminate(fake).logits[0]
@@ -46,7 +46,7 @@ class Scripted(ToyGAN):
 
 
 class Notes(L.Callback):
-    """What p was after each batch."""
+    """Keeps p after each batch."""
 
     def __init__(self) -> None:
         self.seen: dict[str, list[float]] = {"p": [], "signs": []}

@@ -24,7 +24,7 @@ def complete(**replaced):
 
 
 def built(name):
-    """The model with the paper's optimizers, which are not looked at."""
+    """Return the model with the paper's optimizers, which the test does not use."""
     model = METHODS[name].arguments()
     settings = {key: value for key, value in model["init_args"].items() if not key.endswith("optimizer")}
     return rebuild(model | {"init_args": without_partials(settings)}, TRUSTED)

@@ -139,7 +139,7 @@ def make_trainer(place, *callbacks, **arguments):
 
 
 def validate(place, evaluation, loader, model=None, **arguments):
-    """Values logged, and how many images the extractor saw."""
+    """Return the values logged, and the number of images that the extractor saw."""
     before = evaluation.evaluator.extractor.seen
     (values,) = make_trainer(place, evaluation, **arguments).validate(model or Gan(), loader, verbose=False)
     return values, evaluation.evaluator.extractor.seen - before
@@ -265,10 +265,10 @@ def test_the_progress_bar_says_how_many_images_a_second_are_measured(tmp_path, e
 def test_a_metric_of_more_images_is_left_out_and_named_once(tmp_path, caplog, capsys):
     evaluation = make_evaluation(tmp_path, [FrechetInceptionDistance, DensityCoverage, KernelInceptionDistance])
     few = NamedLoader(size=2, batches=2)
-    with pytest.warns(UserWarning, match="left out .* Density.* at least 6 .*; Kernel.* at least 1000 ") as told:
+    with pytest.warns(UserWarning, match="left out .* Density.* at least 6 .*; Kernel.* at least 1000 ") as caught:
         values, _ = validate(tmp_path, evaluation, few)
     assert set(values) == {"val/fid"}
-    assert sum("left out" in str(warning.message) for warning in told) == 1  # one sentence for all
+    assert sum("left out" in str(warning.message) for warning in caught) == 1  # one sentence for all
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="left out")
         validate(tmp_path, evaluation, few)
@@ -358,7 +358,7 @@ def test_a_torch_loader_works_and_is_read_each_time(tmp_path, evaluation):
 
 
 class Served(NamedLoader):
-    """A loader that says what it serves."""
+    """A loader with the description of its data."""
 
     def __init__(self, split="train", **arguments):
         super().__init__(**arguments)
@@ -367,7 +367,7 @@ class Served(NamedLoader):
 
 
 class Counting(FeatureMetric):
-    """How many images of each kind came, and the classes they were said to have."""
+    """A metric that counts images of each kind, and keeps their classes."""
 
     def __init__(self, num_features):
         super().__init__(num_features)
@@ -386,7 +386,7 @@ class Counting(FeatureMetric):
 
 
 class Brightness(ImageMetric):
-    """Sums of levels, and how many images it was shown."""
+    """A metric of sums of levels, and of the number of images."""
 
     def __init__(self):
         super().__init__()

@@ -69,7 +69,7 @@ class Judged(DeterministicGAN):
 def watch(
     model: Any, data: Any = None, health: Health | None = None, every: int = 1, **settings: Any
 ) -> tuple[list[dict[str, float]], list[str]]:
-    """What Health logs in a run, without its prefix, and the warnings that it gives."""
+    """Return the values that Health logs in a run, without its prefix, and its warnings."""
     logger = Kept()
     health = health or Health()
     run = trainer(**{"max_epochs": 1, "limit_val_batches": 0, **settings}, callbacks=[health], log_every_n_steps=every)
@@ -313,7 +313,7 @@ def test_a_model_of_one_player_is_refused() -> None:
         def configure_optimizers(self) -> None:
             return None
 
-    with pytest.raises(TypeError, match=r"and Plain is none: remove it from trainer\.callbacks"):
+    with pytest.raises(TypeError, match=r"and Plain is not one: remove it from trainer\.callbacks"):
         watch(Plain())
 
 
@@ -373,7 +373,7 @@ def digits(batch_size: int = 64) -> Digits:
 
 
 class Dead(Network):
-    """A discriminator all of whose units are off."""
+    """A discriminator with all units off."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -521,10 +521,10 @@ class Pause(Schedule):
         return float(130 <= progress < 150)
 
     def zero_from(self, length: float) -> None:
-        """Not told of at start."""
+        """Do nothing, so that no warning comes at start."""
 
 
-def test_each_episode_is_told_once() -> None:
+def test_each_episode_is_reported_once() -> None:
     pause = {"generator_schedule": Pause("batch"), "discriminator_schedule": Pause("batch")}
     _, given = watch(toy(1e-3, 1e-3, **pause), Clusters(), impatient(), every=10, max_epochs=7)  # 420 batches
     assert [message.split(" both")[0] for message in given] == ["for 100 batches"] * 2
@@ -532,7 +532,7 @@ def test_each_episode_is_told_once() -> None:
 
 def test_a_resumed_run_is_looked_at_afresh(tmp_path: Path) -> None:
     health = impatient()
-    _, given = watch(toy(0.0, 0.0), Clusters(), health, every=10, max_epochs=2)  # 120 batches: told
+    _, given = watch(toy(0.0, 0.0), Clusters(), health, every=10, max_epochs=2)  # 120 batches: a warning
     assert len(given) == 1
     _, given = watch(toy(0.0, 0.0), Clusters(), health, every=10)  # 60 batches: too early to tell
     assert not given

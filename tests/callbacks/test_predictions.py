@@ -38,7 +38,7 @@ class Predicted(ToyData):
 
 
 def predict(folder: Path, channels: int = 1, writer: PredictionWriter | None = None, **settings: Any) -> torch.Tensor:
-    """What the data hold, in order."""
+    """Return the images of the data, in order."""
     model = Echo()
     model.check_batch = lambda batch: None  # type: ignore[method-assign]  # these images are no toy's
     model.channels = channels

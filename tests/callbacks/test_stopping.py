@@ -1,4 +1,4 @@
-"""Signals to a run: who listens when, and what a run that is asked to stop says, saves and raises."""
+"""Signals to a run: their handlers over time, and the messages, files and errors of a run that is asked to stop."""
 
 import os
 import signal

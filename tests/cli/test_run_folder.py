@@ -22,20 +22,20 @@ QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 @contextmanager
 def another_process(folder: Path) -> Iterator[int]:
     """A process that holds a run's folder; its id."""
-    told, tell = os.pipe()
+    reading, writing = os.pipe()
     child = os.fork()
     if not child:
         with RunFolder(folder).claimed(None):
-            os.write(tell, b"!")
+            os.write(writing, b"!")
             signal.pause()
-    os.read(told, 1)
+    os.read(reading, 1)
     try:
         yield child
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        os.close(told)
-        os.close(tell)
+        os.close(reading)
+        os.close(writing)
 
 
 def test_a_second_process_is_refused_as_long_as_the_first_lives(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_image_files_are_found_at_any_depth_in_one_order(tmp_path):
 
 
 def link(path: str, target: str, hard: bool = False) -> Callable[[Path], None]:
-    """A maker of a link in a folder."""
+    """Return a function that makes a link in a folder."""
 
     def make(folder: Path) -> None:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def test_each_file_counts_once_whatever_links_lead_to_it(tmp_path, case):
 
 
 def save_pages(path: Path, *frames: np.ndarray, smaller_copies: Sequence[int] = ()) -> None:
-    """A TIFF file of several pages, of which some say that they are smaller copies of others."""
+    """Write a TIFF file of several pages, some of which are marked as smaller copies of others."""
     images = [Image.fromarray(frame) for frame in frames]
     for number, image in enumerate(images):
         image.encoderinfo = {"tiffinfo": {254: int(number in smaller_copies)}}
@@ -275,7 +275,7 @@ def test_a_damaged_file_is_named(tmp_path):
     bad["huge.png"] = whole[:16] + struct.pack(">II", 2**30, 2**30) + whole[24:]
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{tmp_path / name} cannot be read as an image .*: mend or remove it"):
+        with pytest.raises(ValueError, match=f"{tmp_path / name} cannot be read as an image .*: fix or remove it"):
             read_image(tmp_path / name)
 
 

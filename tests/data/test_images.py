@@ -1,11 +1,14 @@
 """The image convention: every level survives the way there and back."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from datamodules.decode import Decoder
 from gan_lightning.data.images import as_uint8, image_grid, to_channels, to_float, to_uint8, to_uint16
@@ -57,6 +60,12 @@ def test_a_dtype_without_a_known_range_is_refused(dtype: torch.dtype) -> None:
         to_float(torch.zeros(1, dtype=dtype))
     with pytest.raises(TypeError, match=f"images of dtype {dtype} have no known range"):
         as_uint8(torch.zeros(1, dtype=dtype))
+
+
+@pytest.mark.parametrize("convert", [to_uint8, to_uint16, partial(image_grid, columns=1)])
+def test_stored_images_are_not_converted_a_second_time(convert: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(TypeError, match=r"images of dtype torch\.uint8 are no floats in \[-1, 1\]"):
+        convert(torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
 
 
 def test_16_bits_become_8_by_rounded_division_by_257() -> None:

@@ -7,7 +7,7 @@ from gan_lightning.data.batches import CaptionedBatch, ImageBatch, PairedBatch, 
 
 
 def coordinates(count: int, height: int, width: int) -> Tensor:
-    """Images whose pixels hold which image, row and column they are of: (N, 3, H, W)."""
+    """Return images whose pixels are the numbers of their image, row and column: (N, 3, H, W)."""
     grid = torch.meshgrid(torch.arange(count), torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack(grid, dim=1).float()
 

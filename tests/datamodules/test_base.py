@@ -1,4 +1,4 @@
-"""What all datamodules share, with a real Trainer, a real command line and two real processes."""
+"""The base class of all datamodules, with a real Trainer, a real command line and two real processes."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ class Numbers(ImageDataModule):
 
 
 class Recorder(L.LightningModule):
-    """Trains nothing and writes down what it sees."""
+    """Trains nothing and keeps its batches."""
 
     def __init__(self):
         super().__init__()
@@ -181,7 +181,7 @@ def test_overfitting_on_a_few_batches_is_refused():
         trainer(overfit_batches=1, enable_checkpointing=False).fit(Recorder(), datamodule=Numbers())
 
 
-def test_a_label_out_of_range_is_told_of_before_the_first_step():
+def test_a_label_out_of_range_is_reported_before_the_first_step():
     class Mislabelled(Numbers):
         num_classes = 5
 

@@ -115,7 +115,7 @@ def test_bad_files_are_all_counted_and_the_first_ones_named(folder, store):
     (folder / "flipped.png").write_bytes(whole)
     (folder / "dead.png").symlink_to(folder / "notes")
     (folder / "notes").write_text("no image")
-    with pytest.raises(ValueError, match="6 of 14 images cannot be decoded, mend or remove them: ") as caught:
+    with pytest.raises(ValueError, match="6 of 14 images cannot be decoded, fix or remove them: ") as caught:
         decode(folder, store)
     for name in ["cut.png", "dead.png", "empty.png", "flipped.png", "text.jpg"]:
         assert str(folder / name) in str(caught.value)
@@ -136,7 +136,7 @@ def test_a_missing_file_is_named(folder, store):
         decode_cached(folder, [folder / "absent.png"], DECODER, store)
 
 
-def test_a_full_disk_is_told_of_before_and_while_writing(folder, store, monkeypatch):
+def test_a_full_disk_is_reported_before_and_while_writing(folder, store, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(cache.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
         with pytest.raises(OSError, match=r"6 images .* No space left .* cache_dir"):

@@ -348,7 +348,7 @@ def test_16_bit_grey_reaches_the_network_exactly(tmp_path):
     assert (images.double().add(1).mul(32767.5).round()[0, 0].numpy() == values).all()
 
 
-def test_an_empty_folder_and_a_corrupt_image_are_told_of_before_training(tmp_path):
+def test_an_empty_folder_and_a_corrupt_image_are_reported_before_training(tmp_path):
     (tmp_path / "images").mkdir()
     for labelled in (False, True):
         with pytest.raises(FileNotFoundError, match="images holds no images"):

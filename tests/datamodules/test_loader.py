@@ -157,5 +157,5 @@ def test_what_a_growing_stream_cannot_do_is_said() -> None:
         growing(world_size=4)
     with pytest.raises(ValueError, match=r"less than one batch of 6: make growth.batch_sizes\[4\] 5 or less"):
         growing(5)
-    with pytest.raises(ValueError, match=r"does not say where its data stood .* for a model that grows"):
+    with pytest.raises(ValueError, match=r"does not say where its data were .* for a model that grows"):
         growing().load_state_dict({"epoch": 0, "position": 4})

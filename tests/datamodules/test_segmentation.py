@@ -68,7 +68,7 @@ def test_images_are_held_out_by_name(folders):
         module_of(folders, held_out=[str(number) for number in range(10)])
 
 
-def test_an_epoch_takes_so_many_tiles_of_each_image(folders):
+def test_an_epoch_takes_the_given_number_of_tiles_of_each_image(folders):
     assert len(module_of(folders, tiles_per_image=5).train_dataloader()) == 8 * 5 // 4
 
 

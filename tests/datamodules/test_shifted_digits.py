@@ -1,4 +1,4 @@
-"""Digits in two domains: the shift itself, what is told and what is not, and that it is the same everywhere."""
+"""Digits in two domains: the shift itself, the labels that a batch has, and equality on every machine."""
 
 import numpy as np
 import pytest

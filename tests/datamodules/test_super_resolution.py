@@ -19,7 +19,7 @@ def cache(tmp_path, monkeypatch):
 
 
 class Training:
-    """What a datamodule asks of a trainer."""
+    """The part of a trainer that a datamodule needs."""
 
     lightning_module = None
     training, global_rank, world_size, overfit_batches = True, 0, 1, 0

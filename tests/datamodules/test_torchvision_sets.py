@@ -1,4 +1,4 @@
-"""The embedded digits and the data sets that torchvision reads: MNIST and its kin, CIFAR, CelebA."""
+"""The embedded digits and the data sets that torchvision reads: MNIST and similar sets, CIFAR, CelebA."""
 
 import gzip
 import pickle
@@ -105,7 +105,7 @@ def test_emnist_is_put_upright_and_letters_are_counted_from_0(tmp_path):
     assert module.num_classes == 26
 
 
-def test_labels_beyond_the_classes_and_damaged_files_are_told_of(tmp_path):
+def test_labels_beyond_the_classes_and_damaged_files_are_reported(tmp_path):
     folder = tmp_path / "MNIST" / "raw"
     write_set(folder, ["train", "t10k"], np.arange(20))
     with pytest.raises(ValueError, match=r"training set of MNIST has 10 labels outside 0\.\.9"):

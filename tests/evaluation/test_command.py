@@ -52,7 +52,7 @@ def evaluate(*arguments):
 
 
 def result(path, *arguments):
-    """What the command writes as JSON."""
+    """Return the content of the command's JSON file."""
     assert evaluate(*arguments, "--json", path) == 0
     return json.loads(path.read_text())
 
@@ -170,7 +170,7 @@ def test_real_features_are_computed_once_and_real_images_not_even_decoded(digits
 
 
 class Seen(FeatureMetric):
-    """How many images it was fed, and of which classes."""
+    """A metric that counts the images of each class."""
 
     def __init__(self, num_features):
         super().__init__(num_features)
@@ -294,13 +294,13 @@ def test_pairs_are_matched_by_name_and_score_as_in_a_validation(pairs):
     expected = [PSNR(), SSIM(), L1()]
     gaps = []
     for number in range(5):
-        made, wanted = (
+        fake, target = (
             torch.from_numpy(np.array(Image.open(pairs / name))).permute(2, 0, 1)[None]
             for name in (f"fake/deep/{number}.png", f"real/deep/{number}.bmp")
         )
         for metric in expected:
-            metric.update(made, wanted)
-        gaps.append((made.double() - wanted).abs().mean().item() / 255)
+            metric.update(fake, target)
+        gaps.append((fake.double() - target).abs().mean().item() / 255)
     values = {name: value["mean"] for name, value in report["values"].items()}
     assert values == pytest.approx({n: v.item() for metric in expected for n, v in metric.compute().items()}, rel=1e-9)
     assert (report["extractor"], report["num_real"], report["num_fake"]) == ("NoFeatures", 5, 5)
@@ -452,7 +452,7 @@ def no_folder(folder):
 MISTAKES = {
     "an empty folder": (an_empty_folder, [], "bad holds no images: put files"),
     "no folder": (no_folder, [], "there is no .*bad: name a folder of generated images, or a checkpoint"),
-    "a damaged image": (a_damaged_image, [], r"class1/07.png cannot be read as an image .*: mend or remove it"),
+    "a damaged image": (a_damaged_image, [], r"class1/07.png cannot be read as an image .*: fix or remove it"),
     "no recipe": (None, ["--recipe", "fun50k"], "no recipe is named 'fun50k'"),
     "no extractor": (None, ["--recipe", "fidfull@nothing"], "nothing"),
     "no weights": (None, ["--recipe", "fidfull@inception", "--weights", "absent.pth"], "weights"),
@@ -483,7 +483,7 @@ def test_a_mistake_is_one_sentence(digits, tmp_path, capsys, mistake):
     assert not (tmp_path / "r.json").exists()
 
 
-def test_too_few_references_are_told_of_too(digits, tmp_path, capsys):
+def test_too_few_references_are_reported(digits, tmp_path, capsys):
     few = tmp_path / "few"
     shutil.copytree(digits / "real/class0", few)
     assert evaluate(few, digits / "fake", "--recipe", "pr50@digits") == 2

@@ -18,7 +18,7 @@ EXTRACTOR = ModuleExtractor(nn.AvgPool2d(2), num_features=3)  # of 4x4 images: t
 
 
 class Noted(FeatureMetric):
-    """Remembers what it was fed."""
+    """A metric that keeps its features."""
 
     def __init__(self, num_features):
         super().__init__(num_features)

@@ -1,4 +1,4 @@
-"""Pictures: what they are made of is right, and they say it."""
+"""Pictures: their content and their labels."""
 
 import json
 
@@ -35,7 +35,7 @@ def reals(tmp_path):
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    """Of a generator of images of that size."""
+    """Write a checkpoint of a generator of 4x4 images."""
     fitted = trainer(tmp_path, max_epochs=1)
     fitted.fit(ToyGAN(generator=ToyGenerator(norm=True)), ToyData())
     fitted.save_checkpoint(tmp_path / "toy.ckpt")
@@ -96,7 +96,7 @@ class TestPairs:
 
     def test_what_cannot_be_shown_is_refused(self):
         features = torch.zeros(4, 5)
-        with pytest.raises(ValueError, match=r"no feature 5: the extractor gives 5"):
+        with pytest.raises(ValueError, match=r"no feature 5: the extractor has 5"):
             pair_figure(features, features, features=[0, 5])
         with pytest.raises(ValueError, match=r"\(4, 5\) and \(4, 6\)"):
             pair_figure(features, torch.zeros(4, 6))
@@ -308,7 +308,7 @@ class TestCurves:
         run = self.run(tmp_path, "0,80,1.5,9,,,", "0,,,9,50,2,.1", "1,160,1.25", end="")
         assert read_curves(run)["loss/generator"].values == [1.5]
         self.run(tmp_path, "0,80,1.5,9,,,", "1,160,1.1,160,1.25,19,,,", "1,160,1.25,19,,,")
-        with pytest.warns(UserWarning, match=r"metrics\.csv, line 3, is none that a run has written"):
+        with pytest.warns(UserWarning, match=r"metrics\.csv, line 3, is not a whole line of a run"):
             assert read_curves(run)["loss/generator"].values == [1.5, 1.25]
         (tmp_path / "evaluations.jsonl").write_text(self.line(80, fid=5)[:30] + self.line(80, fid=5) + "\n")
         with (
@@ -331,7 +331,7 @@ class TestCurves:
     )  # fmt: skip
     def test_a_line_that_is_no_report_is_left_out(self, line, tmp_path):
         (tmp_path / "evaluations.jsonl").write_text(line + "\n" + self.line(80, fid=5) + "\n")
-        with pytest.warns(UserWarning, match=r"evaluations\.jsonl, line 1, is none that a run has written"):
+        with pytest.warns(UserWarning, match=r"evaluations\.jsonl, line 1, is not a whole line of a run"):
             assert read_curves(tmp_path) == {"fid2k_train/fid": Curve([80], [5])}
 
     @pytest.mark.parametrize("row", ["0,inf,1,9,,,", "0,80,1,nan,,,", "0,80,x,9,,,", "0,80,1,,,,", "\0,80,1,9,,,", "é"])

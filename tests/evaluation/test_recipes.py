@@ -33,7 +33,7 @@ def test_families_join_where_one_pass_serves_them_all():
     several = find_recipe("pr+dc5k")
     assert several.metrics == (PrecisionRecall, DensityCoverage)
     assert (several.num_fake, several.num_real) == (5000, 5000)
-    with pytest.raises(ValueError, match=r"over several extractors.*: name it, as in fid\+pr5k@inception"):
+    with pytest.raises(ValueError, match=r"with several extractors.*: name it, as in fid\+pr5k@inception"):
         find_recipe("fid+pr5k")
     named = find_recipe("fid+pr5k@inception")
     assert (named.extractor, named.num_real) == ("inception", 5000)

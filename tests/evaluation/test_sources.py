@@ -198,7 +198,7 @@ def test_truncation_reaches_the_latents():
     assert latents.int().sub(128).abs().max() <= 13
 
 
-def test_a_diverged_generator_is_told_of():
+def test_a_diverged_generator_is_reported():
     model = ToyGAN()
     nn.init.constant_(model.generator.net[0].bias, torch.nan)
     with pytest.raises(ValueError, match="the model generated NaN or infinite pixels"):
@@ -224,8 +224,8 @@ def test_a_checkpoint_gives_its_model_back(tmp_path):
 def test_what_is_no_checkpoint_of_a_generator_is_refused(tmp_path):
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.ckpt")
-    for name, reason in (("text.ckpt", "is no checkpoint"), ("weights.ckpt", "holds weights alone")):
-        with pytest.raises(ValueError, match=rf"{name} {reason}.*: give one that `train.py fit` wrote"):
+    for name, reason in (("text.ckpt", "is not a checkpoint"), ("weights.ckpt", "holds weights alone")):
+        with pytest.raises(ValueError, match=rf"{name} {reason}.*: give one that `gan-lightning fit` wrote"):
             load_sampler(tmp_path / name)
     path = checkpoint(ToyGAN(), tmp_path / "toy.ckpt")
     whole = path.read_bytes()

@@ -87,7 +87,7 @@ def test_always_in_eval_mode_and_in_float32():
 
 
 class Precision(nn.Module):
-    """Notes what products of float32 are made with, and fails if told to."""
+    """Notes the precision of products of float32, and raises an error if `fails`."""
 
     def __init__(self, fails=False):
         super().__init__()

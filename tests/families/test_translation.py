@@ -1,4 +1,4 @@
-"""What unpaired translators share: the evaluated direction, and cycle errors; weights from other runs, by part."""
+"""The base class of unpaired translators: the evaluated direction, cycle errors, weights from other runs, by part."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class Times(Network):
 
 
 def model(**how: Any) -> CycleGAN:
-    """G halves and F multiplies by 2.4: there and back is 1.2 of what was."""
+    """G halves and F multiplies by 2.4, so a cycle multiplies by 1.2."""
     return CycleGAN(Times(0.5), Times(2.4), Times(1.0), Times(1.0), **how)
 
 

@@ -84,7 +84,7 @@ def test_evaluating_puts_every_part_back_into_its_own_mode() -> None:
 
 
 def deep() -> nn.Sequential:
-    """Two layers of instance norm: one of its own kind, one batch norm that is told to be."""
+    """Two layers of instance norm: an InstanceNorm2d, and a BatchNorm2d that was made one."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(2, 4, 1), nn.InstanceNorm2d(4, affine=True), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.BatchNorm2d(3)]
     made = nn.Sequential(*layers).eval()
@@ -226,7 +226,7 @@ def test_classes_come_in_turn_or_as_asked() -> None:
     assert torch.equal(sampler.sample(4, seed=0), sampler.sample(4, torch.tensor([0, 1, 2, 0]), seed=0))
     with pytest.raises(ValueError, match="takes no labels"):
         LatentSampler(plain()).sample(1, torch.zeros(1, dtype=torch.int64))
-    with pytest.raises(TypeError, match=r"does not say its latent_dim \(it is None\)"):
+    with pytest.raises(TypeError, match=r"does not state its latent_dim \(it is None\)"):
         LatentSampler(nn.Linear(3, 3))
 
 

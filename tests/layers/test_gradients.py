@@ -1,4 +1,4 @@
-"""What is done to gradients on their way back."""
+"""Changes of gradients on their way back."""
 
 import pytest
 import torch

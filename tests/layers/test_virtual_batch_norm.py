@@ -109,5 +109,5 @@ def test_statistics_are_float32_under_mixed_precision() -> None:
 
 
 def test_a_generator_without_batch_norm_is_refused() -> None:
-    with pytest.raises(ValueError, match="MLPGenerator has no batch norm that virtual batch norm could replace"):
+    with pytest.raises(ValueError, match="MLPGenerator has no batch norm to replace"):
         VirtualBatchNormGenerator(MLPGenerator(hidden=(4,)))

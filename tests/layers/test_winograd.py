@@ -15,13 +15,13 @@ def test_it_is_a_convolution_to_double_precision(height: int, width: int) -> Non
     torch.manual_seed(0)
     x = torch.randn(2, 5, height, width, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(7, 5, 3, 3, dtype=torch.float64, requires_grad=True)
-    made, wanted = _Winograd.apply(x, weight), F.conv2d(x, weight)
+    found, expected = _Winograd.apply(x, weight), F.conv2d(x, weight)
     # entries of up to 8 · 8 and sums of 5 · 36 products: a few hundred times 1e-16
-    torch.testing.assert_close(made, wanted, atol=1e-12, rtol=0)
-    gradient = torch.randn_like(wanted)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+    gradient = torch.randn_like(expected)
     for ours, direct in zip(
-        torch.autograd.grad(made, (x, weight), gradient),
-        torch.autograd.grad(wanted, (x, weight), gradient),
+        torch.autograd.grad(found, (x, weight), gradient),
+        torch.autograd.grad(expected, (x, weight), gradient),
         strict=True,
     ):
         torch.testing.assert_close(ours, direct, atol=1e-11, rtol=0)
@@ -42,13 +42,16 @@ def test_in_float32_it_is_as_near_to_the_truth_as_float32_allows(layout: torch.m
     x = torch.randn(1, 128, 64, 64).to(memory_format=layout).requires_grad_()
     exact = nn.Conv2d(128, 128, 3, padding=1, padding_mode="reflect").double()
     exact.load_state_dict(conv.state_dict())
-    wanted = exact(x.double())
-    gradient = torch.randn_like(wanted)
-    made = conv(x)
-    assert "Winograd" in str(made.grad_fn.next_functions[0][0])  # or this test tests nothing
-    inputs, to_exact = (x, conv.weight, conv.bias), torch.autograd.grad(wanted, (x, exact.weight, exact.bias), gradient)
+    expected = exact(x.double())
+    gradient = torch.randn_like(expected)
+    found = conv(x)
+    assert "Winograd" in str(found.grad_fn.next_functions[0][0])  # or this test tests nothing
+    inputs, to_exact = (
+        (x, conv.weight, conv.bias),
+        torch.autograd.grad(expected, (x, exact.weight, exact.bias), gradient),
+    )
     for ours, true in zip(
-        (made, *torch.autograd.grad(made, inputs, gradient.float())), (wanted, *to_exact), strict=True
+        (found, *torch.autograd.grad(found, inputs, gradient.float())), (expected, *to_exact), strict=True
     ):
         # 6e-8, half a unit in the last place, grown by the transforms: by 40 on average
         assert (ours - true).norm() < 1e-5 * true.norm()

@@ -110,7 +110,7 @@ def test_no_other_critic_is_above_the_divergence(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [c for c in CASES if not isinstance(c.loss, TotalVariation | PearsonChiSquared)])
 def test_a_critic_that_learns_reaches_the_divergence(case: Case) -> None:
-    """By the loss itself, from samples; for these, the optimum is a straight line."""
+    """The loss from samples reaches the bound; for these divergences, the best critic is a straight line."""
     levels = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     real = math.sqrt(2) * torch.erfinv(2 * levels - 1)
     fake = real + MEAN

@@ -26,7 +26,7 @@ def test_both_estimates_by_hand() -> None:
 
 
 def loops(x: Tensor, y: Tensor, variances: list[float], biased: bool) -> float:
-    """The definition, a pair at a time."""
+    """Compute the definition, a pair at a time."""
 
     def mean(a: Tensor, b: Tensor, without_itself: bool) -> float:
         values = [

@@ -72,11 +72,11 @@ def test_it_is_the_weighted_sum_of_distances_of_features_before_what_runs_in_pla
 
 def test_gradients_reach_what_was_made_and_nothing_else():
     network = Tiny()
-    loss, made, wanted = FeatureLoss(network, {"net.second": 1.0}), images(0).requires_grad_(), images(1)
-    wanted.requires_grad_()
-    loss(made, wanted).backward()
+    loss, made, target = FeatureLoss(network, {"net.second": 1.0}), images(0).requires_grad_(), images(1)
+    target.requires_grad_()
+    loss(made, target).backward()
     assert made.grad.abs().sum() > 0
-    assert wanted.grad is None
+    assert target.grad is None
     assert not any(p.requires_grad or p.grad is not None for p in network.parameters())
 
 
@@ -108,9 +108,9 @@ def test_vgg19_layers_are_named_as_in_the_papers(vgg19, monkeypatch):
     loss.load()
     with torch.no_grad():
         for features, end in zip(loss._loaded[0](x), ends.values(), strict=True):
-            wanted = network[:end](((x + 1) / 2 - mean) / std)
+            target = network[:end](((x + 1) / 2 - mean) / std)
             # up to 16 sums of up to 512 · 9 products, each in an order of its own: 16 · √4608 · 6e-8
-            assert (features - wanted).norm() < 1e-4 * wanted.norm()
+            assert (features - target).norm() < 1e-4 * target.norm()
     grey = images(0, channels=1)
     assert VGG19Loss({"relu1_1": 1.0})(grey, grey.expand(-1, 3, -1, -1)).item() == 0
 

@@ -1,4 +1,4 @@
-"""Relativistic losses by hand, and what both players learn from."""
+"""Relativistic losses by hand, and the gradients of both players."""
 
 import math
 

@@ -31,7 +31,7 @@ def values(real, fake, **settings):
 
 
 def stripes(count, classes=2, size=12):
-    """Images that tell their class by the row that is bright."""
+    """Return images whose bright row is their class."""
     labels = torch.arange(count) % classes
     images = torch.zeros(count, 1, size, size, dtype=torch.uint8)
     images[torch.arange(count), 0, labels] = 255
@@ -51,7 +51,7 @@ def test_replayed_data_match_the_real_arm_and_shuffled_labels_are_chance(digits)
 
 
 def test_against_the_recipe_written_out():
-    """The same steps by hand, for the classifier of generated images."""
+    """Train the classifier of generated images by hand, with the metric's steps."""
     (images, labels), size = stripes(60, 3), 10
     noise = torch.randint(0, 120, images.shape, generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     real, fake = (images.clamp_max(100) + noise, labels), (images.clamp_max(60) + noise.flip(0), labels)

@@ -43,7 +43,7 @@ def pictures(seed, *shape):
 
 
 def expected(kind, real, fake, metric, scale=1.0):
-    """By scipy, with all pairs instead of random ones."""
+    """Compute the distances with scipy, of all pairs instead of random ones."""
     nearest = cdist(fake, real, metric).min(axis=1) * scale
     return {
         f"{kind}_distance": nearest.mean(),
@@ -110,11 +110,9 @@ def test_pixels_do_not_see_what_a_digit_is(real_data):
 
 def test_real_images_all_the_same_are_refused():
     same = torch.ones(10, 4)
-    with pytest.raises(
-        ValueError, match=r"feature diversity is relative .* look at the reference set, then at the ext"
-    ):
+    with pytest.raises(ValueError, match=r"feature diversity is relative .* check the reference set, then the ext"):
         of_features(same, draw(0, 10, 4))
-    with pytest.raises(ValueError, match=r"pixel diversity is relative .* look at the reference set$"):
+    with pytest.raises(ValueError, match=r"pixel diversity is relative .* check the reference set$"):
         of_images(same.byte().view(10, 1, 2, 2), pictures(0, 10, 1, 2, 2))
 
 
@@ -126,9 +124,9 @@ def test_images_of_two_sizes_are_refused():
 
 
 def test_too_few_images():
-    with pytest.raises(TooFewSamplesError, match=r"FeatureDistance needs at least 2 .*pairs of two.* only 1"):
+    with pytest.raises(TooFewSamplesError, match=r"FeatureDistance needs at least 2 .*pairs of images.* only 1"):
         of_features(draw(0, 5, 4), draw(1, 1, 4))
-    with pytest.raises(TooFewSamplesError, match=r"PixelDistance needs at least 2 .*pairs of two.* only 0"):
+    with pytest.raises(TooFewSamplesError, match=r"PixelDistance needs at least 2 .*pairs of images.* only 0"):
         of_images(pictures(0, 5, 1, 2, 2), pictures(1, 0, 1, 2, 2))
 
 

@@ -227,7 +227,7 @@ def test_classes_with_too_few_images():
 
 def test_class_fid_without_labels():
     for real, whose in (True, "real"), (False, "generated"):
-        with pytest.raises(ValueError, match=f"class of each image, and these {whose} ones have none: take labelled"):
+        with pytest.raises(ValueError, match=f"class of each image, and these {whose} ones have none: use labelled"):
             ClasswiseFID(3).update(Features(torch.zeros(2, 3)), real=real)
 
 
@@ -242,7 +242,7 @@ def test_features_that_are_not_finite_are_refused(kind):
 
 
 def numbers(kind, share):
-    """What a metric makes of a share of 60 real and 80 generated images, first and in a second evaluation."""
+    """Return a metric's values of a share of 60 real and 80 generated images, in a first and a second evaluation."""
     generator = torch.Generator().manual_seed(0)
     metric = kind(4)
 

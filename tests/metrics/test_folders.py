@@ -1,4 +1,4 @@
-"""Images as they come out of files: grey, transparent, deep, not square. What metrics make of them is stated."""
+"""Images from files, grey, transparent, deep or not square, and how metrics convert them."""
 
 import numpy as np
 import pytest
@@ -32,13 +32,13 @@ def rgba(rng):
 
 
 def read(file):
-    """The pixels of a file as they are, (1, C, H, W)."""
+    """Return the unchanged pixels of a file, (1, C, H, W)."""
     values = np.array(Image.open(file))
     return torch.from_numpy(values.reshape(*values.shape[:2], -1)).permute(2, 0, 1)[None]
 
 
 def shown(file):
-    """What Pillow makes of a file when it is laid over white paper, uint8 RGB (1, 3, H, W)."""
+    """Lay a file over white with Pillow, and return uint8 RGB (1, 3, H, W)."""
     image = Image.open(file)
     if image.mode.startswith("I;16"):
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))

@@ -48,7 +48,7 @@ def numbers(metric):
 
 
 def plain_sampler():
-    """Of a linear generator."""
+    """Return the sampler of a linear generator."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         generator = nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (1, 2, 3)))
@@ -78,7 +78,7 @@ def test_values_are_finite_float64_and_leave_the_global_random_state_alone(kind)
 
 
 @pytest.mark.parametrize("kind", MAKE)
-def test_wrong_input_is_told_what_is_wrong(kind):
+def test_the_error_says_what_is_wrong_with_the_input(kind):
     metric = MAKE[kind]()
     with pytest.raises(TypeError, match=f"{kind.__name__} takes uint8 images"):
         metric.update(torch.zeros(2, 1, 24, 20), real=True)

@@ -98,5 +98,7 @@ def test_a_baseline_of_zero():
 
 
 def test_too_few_images():
-    with pytest.raises(TooFewSamplesError, match=r"Authenticity needs at least 3 .*left out once.* only 2"):
+    with pytest.raises(
+        TooFewSamplesError, match=r"Authenticity needs at least 3 .*needs a neighbour that has.* only 2"
+    ):
         values(draw(2, 0, 5), draw(2, 1, 2))

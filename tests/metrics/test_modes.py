@@ -120,7 +120,7 @@ def test_no_sample_of_high_quality():
     assert mixture(torch.full((100, 2), 50.0), ring(), 0.01) == pytest.approx(nowhere)
 
 
-def test_modes_of_unequal_width_are_told_apart_in_their_own_standard_deviations():
+def test_modes_of_unequal_width_are_separated_in_their_own_standard_deviations():
     means, std = torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([0.01, 0.5])
     modes, distances = nearest_modes(torch.tensor([[0.02, 0.0], [0.2, 0.0]]), means, std)
     assert modes.tolist() == [1, 1]

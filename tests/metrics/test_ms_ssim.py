@@ -14,7 +14,7 @@ def noise(count, seed, size=(32, 32), channels=3):
 
 
 def textures(count, seed, size=(32, 32)):
-    """Images that resemble one another somewhat."""
+    """Return images that are slightly similar."""
     mixed = 0.5 * noise(count, seed, size) + 0.5 * noise(1, 99, size)
     return mixed.to(torch.uint8)
 

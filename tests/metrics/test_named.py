@@ -41,7 +41,7 @@ def images(channels=3):
 
 
 def saved(network, path):
-    """The network in eval mode, and a file of its weights; its batch norms do something."""
+    """Return a network in eval mode whose batch norms have an effect, and a file of its weights."""
     for name, buffer in network.named_buffers():
         if name.endswith("running_var"):
             buffer.uniform_(0.7, 1.4)
@@ -86,17 +86,17 @@ def from_yaml(class_name, **arguments):
 
 
 @pytest.mark.parametrize("name", [name for name in EXTRACTORS if "/" not in name and name not in (*COMPLETE, "auto")])
-def test_absent_weights_are_named_with_every_mend_and_not_fetched(name, tmp_path, monkeypatch):
+def test_absent_weights_are_named_with_every_remedy_and_not_fetched(name, tmp_path, monkeypatch):
     if name.startswith("dinov2"):
         pytest.importorskip("timm")
     variable = f"GAN_LIGHTNING_{name.upper().removeprefix('CLEAN_')}"
-    mends = rf"`weights`.*environment variable {variable},.*`download: true`"
-    with pytest.raises(FileNotFoundError, match=rf"(?s)hub/checkpoints/\S+\.pth: put https://.*{mends}"):
+    remedies = rf"`weights`.*environment variable {variable},.*`download: true`"
+    with pytest.raises(FileNotFoundError, match=rf"(?s)hub/checkpoints/\S+\.pth: put https://.*{remedies}"):
         make_extractor(name)
-    with pytest.raises(FileNotFoundError, match=rf"(?s)elsewhere\.pth.*{mends}"):
+    with pytest.raises(FileNotFoundError, match=rf"(?s)elsewhere\.pth.*{remedies}"):
         make_extractor(name, tmp_path / "elsewhere.pth", download=True)
     monkeypatch.setenv(variable, str(tmp_path / "named.pth"))
-    with pytest.raises(FileNotFoundError, match=rf"(?s)named\.pth.*{mends}"):
+    with pytest.raises(FileNotFoundError, match=rf"(?s)named\.pth.*{remedies}"):
         make_extractor(name, download=True)
 
 
@@ -173,7 +173,7 @@ def test_torchvision_says_what_it_cannot_do(hub):
     with pytest.raises(ValueError, match="no classifier 'fcn_resnet50'"):
         make_extractor("torchvision/fcn_resnet50")
     torch.save(models.squeezenet1_1().state_dict(), hub / "squeezenet1_1-b8a52dc0.pth")
-    with pytest.raises(ValueError, match="squeezenet1_1 ends in no linear layer"):
+    with pytest.raises(ValueError, match="squeezenet1_1 has no linear layer"):
         make_extractor("torchvision/squeezenet1_1")
     with pytest.raises(ValueError, match=r"squeezenet.* does not hold the weights of the extractor 'torchvision/res"):
         make_extractor("torchvision/resnet18", hub / "squeezenet1_1-b8a52dc0.pth")

@@ -117,7 +117,7 @@ def test_copies_are_nearest_and_at_distance_zero():
     assert (distances[:, 1] > 0).all()
 
 
-def test_near_copies_that_products_cannot_tell_apart_are_told_apart():
+def test_near_copies_that_have_equal_products_are_separated():
     real = torch.randn(40, 64, generator=torch.Generator().manual_seed(0)) * 1e6
     nudges = torch.tensor([4e-4, 3e-4, 2e-4, 1e-4, 0.0])  # a few units in the last place of float32
     near = real[:1].repeat(5, 1)

@@ -21,13 +21,13 @@ def noise(count, seed, size=(24, 20), channels=3):
 
 
 def near(images, seed, by=20):
-    """The same images, each level off by at most `by`."""
+    """Change each level of images by at most `by`."""
     off = torch.randint(-by, by + 1, images.shape, generator=torch.Generator().manual_seed(seed))
     return (images.int() + off).clamp(0, 255).to(torch.uint8)
 
 
-def value(metric, made, wanted):
-    metric.update(made, wanted)
+def value(metric, fake, target):
+    metric.update(fake, target)
     ((_, number),) = metric.compute().items()
     return number.item()
 
@@ -37,7 +37,7 @@ def psnr(x, y):
 
 
 def ssim(x, y):
-    """Of two channels (H, W), as in Wang et al. 2004, with SciPy's Gaussian; windows wholly inside."""
+    """SSIM of two channels (H, W), as in Wang et al. 2004, with SciPy's Gaussian; windows are fully inside."""
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
     def blur(z):
@@ -51,10 +51,10 @@ def ssim(x, y):
 
 @pytest.mark.parametrize(("name", "reference"), [("psnr", psnr), ("ssim", lambda x, y: np.mean([*map(ssim, x, y)]))])
 def test_the_mean_over_pairs_against_an_independent_implementation(name, reference):
-    wanted = noise(4, 0)
-    made = torch.stack([near(image, 1, by) for image, by in zip(wanted, (2, 10, 50, 200), strict=True)])
-    expected = np.mean([reference(x, y) for x, y in zip(made.double().numpy(), wanted.double().numpy(), strict=True)])
-    assert value(ALL[name](), made, wanted) == pytest.approx(expected, rel=1e-9)
+    target = noise(4, 0)
+    fake = torch.stack([near(image, 1, by) for image, by in zip(target, (2, 10, 50, 200), strict=True)])
+    expected = np.mean([reference(x, y) for x, y in zip(fake.double().numpy(), target.double().numpy(), strict=True)])
+    assert value(ALL[name](), fake, target) == pytest.approx(expected, rel=1e-9)
 
 
 def test_names():
@@ -75,13 +75,13 @@ def test_known_numbers():
 
 
 def test_equal_images_are_finite_and_best():
-    wanted = noise(3, 0)
-    assert value(PSNR(), wanted, wanted) == 100
-    assert value(SSIM(), wanted, wanted) == pytest.approx(1)
-    assert value(L1(), wanted, wanted) == 0
-    one_off = wanted.clone()
+    target = noise(3, 0)
+    assert value(PSNR(), target, target) == 100
+    assert value(SSIM(), target, target) == pytest.approx(1)
+    assert value(L1(), target, target) == 0
+    one_off = target.clone()
     one_off[:, 0, 0, 0] ^= 1
-    assert value(PSNR(), one_off, wanted) < 100
+    assert value(PSNR(), one_off, target) < 100
     large = torch.zeros(1, 3, 1024, 1024, dtype=torch.uint8)
     off = large.clone()
     off[0, 0, 0, 0] = 1
@@ -89,19 +89,19 @@ def test_equal_images_are_finite_and_best():
 
 
 def test_super_resolution_is_measured_on_luma_within_the_border():
-    wanted = noise(3, 0, (24, 24))
-    made = near(wanted, 1)
+    target = noise(3, 0, (24, 24))
+    fake = near(target, 1)
     weights = np.array([65.481, 128.553, 24.966]).reshape(1, 3, 1, 1) / 255
-    luma_made, luma_wanted = (16 + (x[:, :, 4:-4, 4:-4].double().numpy() * weights).sum(1) for x in (made, wanted))
+    luma_fake, luma_target = (16 + (x[:, :, 4:-4, 4:-4].double().numpy() * weights).sum(1) for x in (fake, target))
     for metric, reference in (PSNR("y", border=4), psnr), (SSIM("y", border=4), ssim):
-        expected = np.mean([reference(x, y) for x, y in zip(luma_made, luma_wanted, strict=True)])
-        assert value(metric, made, wanted) == pytest.approx(expected, rel=1e-9)
-    outside = made.clone()
+        expected = np.mean([reference(x, y) for x, y in zip(luma_fake, luma_target, strict=True)])
+        assert value(metric, fake, target) == pytest.approx(expected, rel=1e-9)
+    outside = fake.clone()
     outside[:, :, :4] = 255 - outside[:, :, :4]
-    assert value(PSNR("y", border=4), outside, wanted) == value(PSNR("y", border=4), made, wanted)
+    assert value(PSNR("y", border=4), outside, target) == value(PSNR("y", border=4), fake, target)
     # the same luma as Pillow's, but for its range, which is the whole of 0 to 255
-    pillow = np.asarray(Image.fromarray(wanted[0].permute(1, 2, 0).numpy()).convert("YCbCr"))[:, :, 0]
-    ours = 16 + (wanted[0].double().numpy() * weights[0]).sum(0)
+    pillow = np.asarray(Image.fromarray(target[0].permute(1, 2, 0).numpy()).convert("YCbCr"))[:, :, 0]
+    ours = 16 + (target[0].double().numpy() * weights[0]).sum(0)
     assert np.abs(pillow * (219 / 255) + 16 - ours).max() < 1
 
 
@@ -119,11 +119,11 @@ def test_grey_counts_as_rgb_and_what_is_transparent_lies_over_white(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_batches_change_nothing_and_only_sums_are_kept(name):
-    made, wanted = noise(7, 0), noise(7, 1)
+    fake, target = noise(7, 0), noise(7, 1)
     whole, parts = ALL[name](), ALL[name]()
-    expected = value(whole, made, wanted)
+    expected = value(whole, fake, target)
     for rows in torch.arange(7).split(3):
-        parts.update(made[rows], wanted[rows])
+        parts.update(fake[rows], target[rows])
     assert parts.compute()[name].item() == pytest.approx(expected, rel=1e-6)
     assert sum(state.numel() for state in parts.metric_state.values()) == 2
     parts.reset(keep_real=True)
@@ -135,10 +135,10 @@ def test_a_distance_sees_floats_and_makes_no_graph():
     seen = []
     weight = torch.ones((), requires_grad=True)
     metric = PairedLPIPS(lambda a, b: seen.append((a, b)) or weight * torch.ones(len(a)))
-    made, wanted = noise(2, 0), noise(2, 1)
-    metric.update(made, wanted)
-    assert torch.equal(seen[0][0], to_float(made))
-    assert torch.equal(seen[0][1], to_float(wanted))
+    fake, target = noise(2, 0), noise(2, 1)
+    metric.update(fake, target)
+    assert torch.equal(seen[0][0], to_float(fake))
+    assert torch.equal(seen[0][1], to_float(target))
     assert not metric.fake_sum.requires_grad
 
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_compared_is_refused():
 
 def test_variances_are_exact_where_images_are_bright_and_almost_flat():
     """Differences of large squares, which float32 would get wrong."""
-    wanted = torch.full((1, 1, 16, 16), 250, dtype=torch.uint8) + noise(1, 0, (16, 16), 1) % 2
-    made = torch.full((1, 1, 16, 16), 250, dtype=torch.uint8) + noise(1, 1, (16, 16), 1) % 2
-    expected = ssim(made[0, 0].double().numpy(), wanted[0, 0].double().numpy())
-    assert value(SSIM(), made, wanted) == pytest.approx(expected, rel=1e-9)
+    target = torch.full((1, 1, 16, 16), 250, dtype=torch.uint8) + noise(1, 0, (16, 16), 1) % 2
+    fake = torch.full((1, 1, 16, 16), 250, dtype=torch.uint8) + noise(1, 1, (16, 16), 1) % 2
+    expected = ssim(fake[0, 0].double().numpy(), target[0, 0].double().numpy())
+    assert value(SSIM(), fake, target) == pytest.approx(expected, rel=1e-9)

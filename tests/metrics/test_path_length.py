@@ -17,7 +17,7 @@ def squared(x, y):
 
 
 class Linear(nn.Module):
-    """G(z) = Mz, of z as it is or of unit length."""
+    """A generator G(z) = Mz, for z unchanged or scaled to length 1."""
 
     def __init__(self, unit=False):
         super().__init__()
@@ -31,7 +31,7 @@ class Linear(nn.Module):
 
 
 class Styled(Linear):
-    """The same in two halves, with a space between them."""
+    """A linear generator in two halves, with a space between them."""
 
     def mapping(self, z):
         return z
@@ -203,7 +203,7 @@ def test_models_of_the_library():
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_what_it_cannot_walk_through_is_refused(tmp_path, monkeypatch):
     metric = PerceptualPathLength(distance=squared)
-    with pytest.raises(TooFewSamplesError, match="update has to be called"):
+    with pytest.raises(TooFewSamplesError, match="call update first"):
         metric.compute()
     with pytest.raises(TypeError, match="walks between latents, and this model makes its images from none"):
         metric.update(cyclegan().sampler)

@@ -139,7 +139,7 @@ def test_loading_draws_nothing():
 
 
 @pytest.mark.parametrize("net", FILES)
-def test_missing_weights_are_told_with_their_file_and_the_mend(net, hub, tmp_path, monkeypatch):
+def test_missing_weights_are_reported_with_their_file_and_advice(net, hub, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(FileNotFoundError, match=rf"{FILES[net]}.*GAN_LIGHTNING_{VARIABLES[net]}.*download: true"):
         LPIPS(net)

@@ -77,13 +77,13 @@ IMAGES = {
 }
 
 
-def finite_or_told(metric):
-    values, told = {}, ""
+def finite_or_refused(metric):
+    values, message = {}, ""
     try:
         values = metric.compute()
     except ValueError as error:  # TooFewSamplesError is one
-        told = str(error)
-    assert values or len(told) > 30
+        message = str(error)
+    assert values or len(message) > 30
     assert all(math.isfinite(value) for value in values.values()), values
 
 
@@ -94,7 +94,7 @@ def test_features(name, case):
     assert isinstance(metric, FeatureMetric)
     for features, real in zip(FEATURES[case], (True, False), strict=True):
         metric.update(features, real=real)
-    finite_or_told(metric)
+    finite_or_refused(metric)
 
 
 @pytest.mark.parametrize("case", IMAGES)
@@ -104,7 +104,7 @@ def test_images(name, case):
     assert isinstance(metric, LabelledImageMetric)
     for images, real in zip(IMAGES[case], (True, False), strict=True):
         metric.update(images, real=real, labels=torch.arange(len(images)) % K)
-    finite_or_told(metric)
+    finite_or_refused(metric)
 
 
 @pytest.mark.parametrize("case", [case for case in IMAGES if case != "unequal numbers"])
@@ -113,7 +113,7 @@ def test_pairs(name, case):
     metric = OF_PAIRS[name]()
     assert isinstance(metric, PairMetric)
     metric.update(*IMAGES[case])
-    finite_or_told(metric)
+    finite_or_refused(metric)
 
 
 @pytest.mark.parametrize("name", OF_FEATURES)

@@ -1,4 +1,4 @@
-"""AC-GAN: cross-entropies on real and on fake images, a classifier of the discriminator's, and what is refused."""
+"""AC-GAN: cross-entropies on real and on fake images, the discriminator's classifier, and errors."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""CUT: its terms by their numbers, who is compared with whom, mirrored batches, what learns."""
+"""CUT: its terms by their numbers, the patches that are compared, mirrored batches, the networks that learn."""
 
 from functools import partial
 from pathlib import Path
@@ -38,9 +38,9 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "cut"
 
 
 class Lit(Network):
-    """A generator that brightens the left half of what it is given; layers 0 and 1 are the image, and twice the image.
+    """A generator that brightens the left half of an image; layers 0 and 1 are the image, and twice the image.
 
-    It notes what it was shown.
+    It keeps its inputs.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Lit(Network):
 
 
 class Plain(PatchSampler):
-    """All places in order, as they are."""
+    """Return all places in order."""
 
     def positions(self, features: Any) -> list[Tensor]:
         return [torch.arange(x.shape[2] * x.shape[3]) for x in features]
@@ -220,7 +220,7 @@ def test_a_preview_shows_what_becomes_of_both_domains() -> None:
 
 
 def test_a_generator_that_shows_no_features_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"UNetGenerator shows none: give its forward an argument `layers`"):
+    with pytest.raises(TypeError, match=r"UNetGenerator has none: give its forward an argument `layers`"):
         CUT(UNetGenerator(image_size=16, width=2))
 
 
@@ -230,7 +230,7 @@ def test_layers_that_the_generator_does_not_have_are_refused() -> None:
 
 
 def test_domains_of_other_channels_are_refused_before_the_first_step() -> None:
-    """G encodes what it makes: what comes out must fit in."""
+    """G encodes its own images, so its output must have the channels of its input."""
     networks = ResNetGenerator(1, 3, width=2, blocks=1), PatchGAN(3, width=2, receptive_field=16, norm="instance")
     for weight in (0.0, 0.5):
         model = CUT(*networks, layers=[0, 4], lambda_identity=weight)

@@ -1,4 +1,4 @@
-"""CycleGAN: every term by its number, who feeds whom, the pools, the passes, the decay of its config."""
+"""CycleGAN: every term by its number, the inputs of each network, the pools, the passes, the decay of its config."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Add(Network):
 
 
 class Scale(Network):
-    """A discriminator whose map of logits is the first channel, times a number; it notes what it saw."""
+    """A discriminator whose map of logits is the first channel, times a number; it keeps its inputs."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ FAKE_B, FAKE_A = A + TO_B, B + TO_A
 OLD = 0.77  # the brightness of fakes of before
 
 
-def test_each_generator_is_told_from_its_own_domain() -> None:
+def test_each_generator_sees_its_own_domain() -> None:
     model = numbered()
     fake = model.draw_fakes(constants())
     assert torch.all(fake.fake_b == constants().real_a + TO_B)
@@ -125,7 +125,7 @@ def test_fakes_of_each_direction_reach_the_discriminator_of_their_domain() -> No
     assert model.discriminator["b"].seen == pytest.approx([B, FAKE_B, FAKE_B])
 
 
-def test_translation_goes_the_way_it_is_told() -> None:
+def test_translation_goes_in_the_given_direction() -> None:
     model = numbered()
     images = constants().real_a
     assert torch.all(model.translate(images) == images + TO_B)

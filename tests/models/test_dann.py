@@ -1,4 +1,4 @@
-"""DANN and controllable invariance: the reversal layer rebuilt, domains, accuracies, and what does not fit."""
+"""DANN and controllable invariance: the reversal layer rebuilt, domains, accuracies, and errors."""
 
 import math
 from functools import partial
@@ -199,5 +199,5 @@ def test_features_of_another_length_are_refused() -> None:
 
 
 def test_nothing_is_generated() -> None:
-    with pytest.raises(TypeError, match="DANN reads images and makes none"):
+    with pytest.raises(TypeError, match="DANN classifies images and makes none"):
         dann().generate(dann_batch())

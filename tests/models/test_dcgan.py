@@ -1,4 +1,4 @@
-"""DCGAN: its losses, separate batch statistics, and what its batch norm does when images are made."""
+"""DCGAN: its losses, separate batch statistics, and batch norm while images are generated."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What holds for every model: published sizes, turns, overfitting, precision, one policy for all pictures."""
+"""Tests of every model: published sizes, turns, overfitting, precision, one format for all pictures."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -383,7 +383,7 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
 
 
 def refused(model: AdversarialModule, batch: Any, kind: type[Exception], match: str, size: int = 1) -> None:
-    """A fit on such batches ends before the first step, with this sentence, and nothing has been touched."""
+    """Check that a fit on these batches ends before the first step with this sentence, and changes nothing."""
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(kind, match=match):
         trainer(max_epochs=1).fit(model, Batches([batch] * size))

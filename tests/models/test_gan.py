@@ -29,7 +29,7 @@ def probabilities(model: GAN, batch: ImageBatch, fake: torch.Tensor) -> tuple[to
 
 
 def started(**how: object) -> tuple[GAN, ImageBatch, torch.Tensor]:
-    """A model whose D is far from undecided, a batch, and fakes."""
+    """Return a model whose D gives clear answers, a batch, and fakes."""
     torch.manual_seed(0)
     model = gan(**how).eval()
     with torch.no_grad():

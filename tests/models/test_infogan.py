@@ -1,4 +1,4 @@
-"""InfoGAN: latents and codes, both losses, who learns when, and the picture of the codes."""
+"""InfoGAN: latents and codes, both losses, the networks that learn in each turn, and the picture of the codes."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ from toys import equal, trainer, weights
 
 
 def infogan(**how: Any) -> InfoGAN:
-    """Of eight latents, three categories and one continuous code; what is read of codes is small beside the game."""
+    """Return a model of eight latents, three categories and one continuous code, with little weight on the codes."""
     sizes: dict[str, Any] = {"image_size": SIZE, "hidden": 16, "width": 4}
     codes: dict[str, Any] = {"categories": CLASSES, "continuous": 1}
     settings = {**codes, "lambda_information": 0.1, **how}
@@ -105,7 +105,7 @@ def test_samples_of_wanted_codes() -> None:
     assert seen[1][:, NOISE:-1].argmax(1).tolist() == [2, 0, 1]
     assert torch.equal(seen[1][:, -1:], code)
     assert not torch.equal(plain, wanted)
-    with pytest.raises(ValueError, match="takes no labels: give the categories"):
+    with pytest.raises(ValueError, match="takes no labels: give its own categories"):
         model.sample(3, labels=category)
 
 

@@ -38,13 +38,13 @@ def test_turns_are_taken_and_each_moves_its_own_player() -> None:
     assert moved == [["discriminator"], ["discriminator"], ["generator"]] * 2
 
 
-def test_the_features_are_told_the_domain() -> None:
+def test_the_features_depend_on_the_domain() -> None:
     model = invariance()
-    told: list[list[float]] = []
-    model.generator.net[0].register_forward_pre_hook(lambda m, args: told.append(args[0][0, 3:, 0, 0].tolist()))
+    domains: list[list[float]] = []
+    model.generator.net[0].register_forward_pre_hook(lambda m, args: domains.append(args[0][0, 3:, 0, 0].tolist()))
     model.draw_fakes(invariance_batch())
     model.classify(invariance_batch().target)
-    assert told == [[1, 0], [0, 1], [0, 1]]
+    assert domains == [[1, 0], [0, 1], [0, 1]]
     with pytest.raises(ValueError, match="num_domains: 2"):
         ControllableInvariance(LeNetClassifier(**SMALL), DomainClassifier(6))
 

@@ -1,4 +1,4 @@
-"""MMD-GAN: both losses against the published formula, the box of the encoder, and what can be turned off."""
+"""MMD-GAN: both losses against the published formula, the box of the encoder, and optional terms."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def mmd_gan(**how: Any) -> MMDGAN:
 
 
 def published_mmd2(x: Tensor, y: Tensor) -> Tensor:
-    """The biased estimate with the mixture of five kernels, from the definition."""
+    """Compute the biased estimate with the mixture of five kernels, from the definition."""
     kernel = lambda a, b: sum(torch.exp(-torch.cdist(a, b).square() / (2 * s**2)) for s in (1, 2, 4, 8, 16))  # noqa: E731
     return kernel(x, x).mean() + kernel(y, y).mean() - 2 * kernel(x, y).mean()
 

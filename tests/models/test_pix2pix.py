@@ -1,4 +1,4 @@
-"""pix2pix: its losses, and what dropout and batch norm do when images are made."""
+"""pix2pix: its losses, and dropout and batch norm while images are generated."""
 
 import itertools
 from pathlib import Path
@@ -31,7 +31,7 @@ def pix2pix_batch(count: int, seed: int) -> PairedBatch:
 
 
 def trained(**how: Any) -> Pix2Pix:
-    """A model whose running averages are no longer those it began with."""
+    """Return a model whose running averages have changed since its start."""
     torch.manual_seed(0)
     model = pix2pix(**how)
     trainer(max_epochs=5).fit(model, data_for(model, batches=2))
@@ -197,7 +197,7 @@ def test_generators_and_receptive_fields_are_arguments(
             *(f"--data.{part}={tmp_path / part}" for part in ("train", "test")),
             "--data.image_size=128",
             "--data.load_size=null",
-            "--trainer.callbacks=[]",
+            "--evaluation.recipe=null",
             "--trainer.fast_dev_run=1",
             "--trainer.accelerator=cpu",
             f"--trainer.default_root_dir={tmp_path / 'run'}",

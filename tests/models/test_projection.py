@@ -1,4 +1,4 @@
-"""The projection discriminator: losses given the label, labels' way through the game, and what is refused."""
+"""The projection discriminator: losses given the label, the labels in each turn, and errors."""
 
 from typing import Any
 

@@ -33,7 +33,7 @@ class LinearCritic(Network):
 
 
 class Halved(Network):
-    """Stands for an augmentation."""
+    """A simple augmentation."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images / 2

@@ -1,4 +1,4 @@
-"""SRGAN and the run that comes before it: losses by hand, the start from a checkpoint, what a checkpoint holds."""
+"""SRGAN and the run before it: losses by hand, the start from a checkpoint, the content of a checkpoint."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from toys import equal, trainer, weights
 
 
 def srgan(**how: Any) -> SRGAN:
-    """8x8 to 16x16, without a network for the content loss."""
+    """Return a model from 8x8 to 16x16, without a network for the content loss."""
     networks = (
         SRResNetGenerator(3, width=4, blocks=1, scale=2),
         VGGDiscriminator(SIZE, 3, width=4, stages=2, hidden=8),
@@ -132,11 +132,11 @@ def test_a_trained_model_needs_neither_the_first_run_nor_the_content_losss_netwo
     assert again.content.layers == {"relu1_1": 1.0}
 
 
-def test_what_it_cannot_start_from_is_told(tmp_path: Path) -> None:
+def test_the_error_names_a_file_that_it_cannot_start_from(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no checkpoint .*best\.ckpt.*train it first"):
         srgan(pretrained=tmp_path / "best.ckpt")
     (tmp_path / "text.ckpt").write_text("no checkpoint")
-    with pytest.raises(ValueError, match=r"text\.ckpt is no checkpoint"):
+    with pytest.raises(ValueError, match=r"text\.ckpt is not a checkpoint"):
         srgan(pretrained=tmp_path / "text.ckpt")
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"other\.ckpt holds weights alone"):

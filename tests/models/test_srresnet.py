@@ -1,4 +1,4 @@
-"""SRResNet: its loss by hand. What it shares with SRGAN is tested there."""
+"""SRResNet: its loss by hand. The parts in common with SRGAN are tested there."""
 
 from typing import Any
 

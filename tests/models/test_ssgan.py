@@ -19,7 +19,7 @@ from toys import equal, trainer, weights
 
 
 def ssgan(**how: Any) -> SSGAN:
-    """Without the noise, so that each player alone overfits."""
+    """Return a model without the noise, so that each player alone overfits."""
     head = partial(nn.Linear, out_features=CLASSES)
     quiet: dict[str, Any] = {"input_noise": 0, "noise": 0, "head": head}
     networks = (
@@ -30,7 +30,7 @@ def ssgan(**how: Any) -> SSGAN:
 
 
 def ssgan_batch(count: int, seed: int) -> ImageBatch:
-    """Every second image is labelled."""
+    """Return a batch in which every second image is labelled."""
     return ImageBatch(images(count, 1, seed), torch.arange(count).apply_(lambda i: i % CLASSES if i % 2 else -1))
 
 
@@ -51,7 +51,7 @@ def test_the_discriminators_loss_is_that_of_k_classes_and_a_fixed_fake_logit() -
     torch.testing.assert_close(terms["labelled"], -(given_real[1, 1] + given_real[3, 0]) / 2)
 
 
-def test_another_loss_tells_apart_by_log_z() -> None:
+def test_another_loss_judges_by_log_z() -> None:
     model = ssgan(loss=Hinge()).eval()
     batch = batch_for(model)
     fake = model.draw_fakes(batch)

@@ -108,7 +108,7 @@ def test_it_learns_and_logs_what_it_learnt(padded: bool) -> None:
 
 
 def test_scores_are_of_one_evaluation_each_and_dice_is_of_class_1() -> None:
-    """Also after an evaluation in inference mode, which a fit follows."""
+    """A fit works after an evaluation in inference mode, too."""
     model = UNetSegmentation(
         Fixed([0.0, 1.0]), loss=PixelCrossEntropy(border_weight=0.0), optimizer=partial(Adam, lr=0)
     )

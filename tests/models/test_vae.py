@@ -78,7 +78,9 @@ def test_a_gaussian_likelihood_is_that_of_the_normal_distribution() -> None:
     data = torch.rand(4, 2, 3, 3) * 2 - 1
     for std in (1.0, 0.1):
         expected = -torch.distributions.Normal(0.25, std).log_prob(data).sum((1, 2, 3))
-        torch.testing.assert_close(Gaussian(std).surprise(Constant(0.25), torch.zeros(4, 1), data), expected)
+        torch.testing.assert_close(
+            Gaussian(std).negative_log_likelihood(Constant(0.25), torch.zeros(4, 1), data), expected
+        )
     with pytest.raises(ValueError, match="out of range: make it above 0"):
         Gaussian(0)
 
@@ -89,14 +91,14 @@ def test_a_bernoulli_likelihood_stays_finite_where_the_decoder_is_sure_and_wrong
             return z[:, :, None, None]
 
     z = torch.full((1, 1), -200.0, requires_grad=True)
-    surprise = Bernoulli().surprise(Sure(), z, torch.ones(1, 1, 1, 1))
-    surprise.sum().backward()
-    assert (surprise.item(), z.grad.item()) == (200, -1)
+    loss = Bernoulli().negative_log_likelihood(Sure(), z, torch.ones(1, 1, 1, 1))
+    loss.sum().backward()
+    assert (loss.item(), z.grad.item()) == (200, -1)
 
 
 def test_a_bernoulli_likelihood_asks_for_a_decoder_with_logits() -> None:
     model = VAE(VAEGANEncoder(6, 16, 1, 4, 8), DCGANGenerator(6, **SMALL))
-    with pytest.raises(TypeError, match=r"DCGANGenerator does not give logits.*Gaussian"):
+    with pytest.raises(TypeError, match=r"DCGANGenerator does not return logits.*Gaussian"):
         model.losses(ImageBatch(images(4, 1, 0)))
 
 

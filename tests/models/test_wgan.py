@@ -16,12 +16,12 @@ from toys import trainer
 
 
 def wgan(**how: Any) -> WGAN:
-    """In a wide box and without its head start, to be trained in a few steps."""
+    """Return a model in a wide box and without head start, which trains in a few steps."""
     return WGAN(DCGANGenerator(6, **SMALL), DCGANDiscriminator(**SMALL), clip=0.5, head_start=1, **how)
 
 
 def as_published(n_critic: int, many: int) -> Iterator[bool]:
-    """For each batch, whether the generator steps on it: the authors' loop, told by what it does."""
+    """Yield for each batch whether the generator steps on it, as in the authors' loop."""
     generator_steps = 0
     while True:
         critic_steps = many if generator_steps < 25 or generator_steps % 500 == 0 else n_critic

@@ -1,4 +1,4 @@
-"""WGAN-GP: the penalty by hand, five turns to one, fakes drawn anew, and float32 where it matters."""
+"""WGAN-GP: the penalty by hand, five turns to one, new fakes in each turn, and the penalty in float32."""
 
 from typing import Any
 

@@ -112,7 +112,7 @@ def test_upsampling_by_interpolation_and_convolution(upsampling):
 
 
 def test_interpolation_leaves_no_checkerboard_where_transposed_convolution_does():
-    """The last layer, with random weights, on constant maps: what it makes away from the border."""
+    """Return the last layer's output for constant maps, away from the border, with random weights."""
     for upsampling, flat in (("transposed", False), ("nearest", True), ("bilinear", True)):
         torch.manual_seed(0)
         last = DCGANGenerator(5, 16, 1, width=4, upsampling=upsampling).net[6:-1]

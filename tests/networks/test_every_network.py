@@ -1,4 +1,4 @@
-"""What every network must do: published sizes, building from YAML, being recorded, failing clearly."""
+"""Tests of every network: published sizes, building from YAML, recording, clear errors."""
 
 import functools
 
@@ -258,7 +258,7 @@ CONDITIONAL = [(name, arguments) for name, arguments in UNUSUAL if "num_classes"
 
 
 @pytest.mark.parametrize(("name", "arguments"), CONDITIONAL)
-def test_conditional_networks_need_labels_and_heed_them(name, arguments):
+def test_conditional_networks_need_labels_and_depend_on_them(name, arguments):
     net = getattr(networks, name)(**arguments).eval()
     with torch.no_grad():  # for conditional batch norm, which starts the same for all classes
         for p in net.parameters():

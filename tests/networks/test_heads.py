@@ -10,7 +10,7 @@ HEADS = [MinibatchDiscrimination, MinibatchStdDev]
 
 
 def seen_by_linear(head: nn.Module, features: torch.Tensor) -> torch.Tensor:
-    """What a head's last layer is given."""
+    """Return the input of a head's last layer."""
     seen: list[torch.Tensor] = []
     handle = head.linear.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     assert head(features).shape == (len(features), 1)
@@ -66,7 +66,7 @@ def test_minibatch_standard_deviation_is_that_of_each_images_group(count: int, g
     )
 
 
-def test_the_group_size_is_heeded() -> None:
+def test_the_group_size_has_an_effect() -> None:
     torch.manual_seed(0)
     deviations = seen_by_linear(MinibatchStdDev(6, group_size=2), torch.randn(8, 6))[:, 6]
     assert len(deviations.unique()) == 4
@@ -74,7 +74,7 @@ def test_the_group_size_is_heeded() -> None:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_a_generator_of_one_image_is_seen_in_a_single_step_of_gradient(head: type[nn.Module]) -> None:
-    """What no linear layer can: tell copies of one image from different images, each as good as the other."""
+    """A head can separate copies of one image from equally good different images; a linear layer cannot."""
     torch.manual_seed(0)
     judge = head(6)
     varied = torch.randn(8, 6)

@@ -1,4 +1,4 @@
-"""InfoGAN's networks: published sizes, the inside in [0, 1], and what they cannot take."""
+"""InfoGAN's networks: published sizes, the inner layers in [0, 1], and errors."""
 
 import pytest
 import torch

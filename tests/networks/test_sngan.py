@@ -111,7 +111,7 @@ def test_a_state_brings_its_singular_vectors(build):
 
 
 def test_the_estimate_starts_near_its_value_whatever_the_start():
-    """Of torch's 15 first iterations."""
+    """Torch's first 15 iterations are enough."""
     torch.manual_seed(0)
     net = SNResidualDiscriminator().eval()
     for m in net.modules():

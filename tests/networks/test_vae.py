@@ -1,4 +1,4 @@
-"""The VAE's and the VAE-GAN's networks: sizes, published parameters, and what the posterior's numbers mean."""
+"""The VAE's and the VAE-GAN's networks: sizes, published parameters, and the meaning of the posterior's numbers."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from gan_lightning.networks import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGAN
 
 
 def shapes(net: nn.Sequential, x: torch.Tensor) -> list[tuple[int, ...]]:
-    """Of the maps behind each convolution."""
+    """Return the shapes of the maps behind each convolution."""
     seen = []
     for layer in net:
         x = layer(x)

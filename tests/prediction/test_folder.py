@@ -1,4 +1,4 @@
-"""Folders: names, formats, what stops and goes on, what is refused."""
+"""Folders: names, formats, stopped and resumed runs, and errors."""
 
 import json
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_pages_that_no_file_holds_are_skipped_and_named(tmp_path: Path) -> None:
     deep[0].save(tmp_path / "photos" / "deep.tif", save_all=True, append_images=deep[1:])
     made, _, failures = translated(pix2pix(), tmp_path / "photos", tmp_path / "out")
     assert (made, len(failures)) == (0, 1)
-    assert "deep.tif has 2 pages, whose translations no TIFF file holds" in failures[0]
+    assert "deep.tif has 2 pages, whose translations no TIFF file can hold" in failures[0]
 
 
 def test_two_images_of_one_name_are_refused(photos: Path, tmp_path: Path) -> None:
@@ -201,10 +201,10 @@ def test_a_folder_of_something_else_is_refused(photos: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "null", '"x"', "[" * 100_000, "\udcff"])
-def test_a_damaged_record_is_told(content: str, photos: Path, tmp_path: Path) -> None:
+def test_a_damaged_record_is_reported(content: str, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "translation.json").write_text(content, errors="surrogateescape")
-    with pytest.raises(FileExistsError, match=r"translation\.json is damaged, and what made .*out is not known"):
+    with pytest.raises(FileExistsError, match=r"translation\.json is damaged, and the settings of .*out are unknown"):
         translated(cyclegan(), photos, tmp_path / "out")
 
 
@@ -236,7 +236,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(photos: Path, tmp_
 def test_processes_that_cannot_report_are_refused(photos: Path, tmp_path: Path) -> None:
     class Spawning:
         def predict(self, *args: Any, **how: Any) -> None:
-            """In other processes, on a copy of the module."""
+            """Predict in other processes, on a copy of the module, and so do nothing here."""
 
     with pytest.raises(RuntimeError, match="use the strategy ddp"):
         translated(cyclegan(), photos, tmp_path / "out", trainer=Spawning())

@@ -1,4 +1,4 @@
-"""Where tiles lie and what they count."""
+"""The places and the weights of tiles."""
 
 import itertools
 

@@ -256,7 +256,7 @@ def test_what_lies_under_transparency_does_not_show() -> None:
 
 
 class Classes(Local):
-    """The sign of something that depends on where in a tile it is."""
+    """A network of class maps, in which the class depends on the place in a tile."""
 
     classes = 3
 
@@ -293,7 +293,7 @@ def test_models_directions_and_sizes_that_do_not_fit_are_named(tmp_path: Path) -
         ImageTranslation(cyclegan().translator, "AtoB")
     with pytest.raises(ValueError, match="tiles of 32 pixels cannot overlap by 17: choose 0 to 16"):
         ImageTranslation(cyclegan().translator, tile=30, overlap=17)
-    with pytest.raises(ValueError, match="Conv2d does not say its multiple"):
+    with pytest.raises(ValueError, match="Conv2d does not state its multiple"):
         ImageTranslation(translator(nn.Conv2d(3, 3, 3)).translator)
     with pytest.raises(ValueError, match=r"Local takes 5 channels, but image files have 1 \(grey\), 3"):
         ImageTranslation(local(inputs=5).translator)
@@ -304,5 +304,5 @@ def test_models_directions_and_sizes_that_do_not_fit_are_named(tmp_path: Path) -
 def test_a_scale_that_is_not_stated_is_found_out() -> None:
     model = local(scale=2)
     model.generator.scale = 1  # type: ignore[assignment]
-    with pytest.raises(ValueError, match="Local makes an image of 8x8 from one of 4x4, but says that its scale is 1"):
+    with pytest.raises(ValueError, match="Local makes an image of 8x8 from one of 4x4, but states that its scale is 1"):
         translate_image(model.translator, noise(1, 20, 20))

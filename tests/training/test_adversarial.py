@@ -23,7 +23,7 @@ SGD_01 = partial(SGD, lr=0.1)
 
 
 class Watched(ToyGAN):
-    """Notes what happened in each turn."""
+    """Keeps the events of each turn."""
 
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)
@@ -231,12 +231,14 @@ def test_losses_are_logged_when_the_logger_writes_and_show_in_the_bar(tmp_path: 
 def test_the_probability_of_an_adaptive_augmentation_is_logged_as_it_moves(tmp_path: Any) -> None:
     from gan_lightning.training.loggers import RunCSVLogger
 
-    class Told(ToyGAN):
+    class Augmented(ToyGAN):
         def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
             return {"adversarial": self.adversarial_loss(self.discriminate(batch.images), self.discriminate(fake))}
 
     # every r_t is above the target: 2 batches of 8 images move p by 16 / 160
-    model = Told(augmentation=AdaptiveAugmentation(target=-1.1, interval=2, adjustment=160), n_critic=3, accumulate=2)
+    model = Augmented(
+        augmentation=AdaptiveAugmentation(target=-1.1, interval=2, adjustment=160), n_critic=3, accumulate=2
+    )
     run = trainer(max_epochs=1, logger=RunCSVLogger(str(tmp_path)), log_every_n_steps=2)
     run.fit(model, ToyData(batches=6, size=8))
     names, *rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
@@ -282,7 +284,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Any) -> None:
 
     save = ModelCheckpoint(tmp_path, every_n_train_steps=1, filename="last", enable_version_counter=False)
     run = trainer(max_epochs=1, enable_checkpointing=True, callbacks=[save])
-    with pytest.raises(NonFiniteLossError, match="a weight is no longer finite at batch 3"):
+    with pytest.raises(NonFiniteLossError, match="a weight is not finite at batch 3"):
         run.fit(Poisoned(), ToyData(batches=4))
     kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert kept["gan_lightning"]["batches_seen"] == 2
@@ -344,7 +346,7 @@ def test_images_that_do_not_fit_fail_before_the_first_step() -> None:
 
 
 def test_a_generator_that_does_not_state_its_latents_is_refused() -> None:
-    with pytest.raises(TypeError, match="Linear does not say its latent_dim"):
+    with pytest.raises(TypeError, match="Linear does not state its latent_dim"):
         ToyGAN(generator=nn.Linear(3, 16))
 
 
@@ -357,7 +359,7 @@ def test_a_generator_that_states_no_classes_takes_no_labels() -> None:
     model.check_batch(labelled)  # the labels go unused
     assert model.draw_fakes(labelled).shape == (2, 1, 4, 4)
     generator.num_classes = "3"  # type: ignore[assignment]
-    with pytest.raises(TypeError, match=r"ToyGenerator does not say its num_classes \(it is '3'\): .*, 0 or more"):
+    with pytest.raises(TypeError, match=r"ToyGenerator does not state its num_classes \(it is '3'\): .*, 0 or more"):
         ToyGAN(generator=generator)
 
 
@@ -449,7 +451,7 @@ def test_fused_optimizers_and_clipping_are_refused_under_fp16() -> None:
 
 def test_parameters_that_modules_share_step_once() -> None:
     class Shared(DeterministicGAN):
-        """Its generator plays twice over."""
+        """A model that lists the modules of its generator twice."""
 
         def players(self) -> dict[Player, Sequence[nn.Module]]:
             return super().players() | {"generator": [self.generator, self.generator.net]}
@@ -481,7 +483,7 @@ def test_what_a_model_has_frozen_stays_frozen() -> None:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_the_clock_of_lazy_terms_counts_turns(accumulate: int) -> None:
-    """Whatever parts a batch is cut into, and however many turns a player has on a batch."""
+    """The count depends neither on the parts of a batch nor on the number of turns in a batch."""
 
     class Lazy(ToyGAN):
         def discriminator_loss(self, batch: ImageBatch, fake: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -519,10 +521,10 @@ def test_the_adversarial_losses_are_means_over_scales() -> None:
     real, fake = (torch.rand(4, 1, 4, 4) for _ in range(2))
     heard: list[int] = []
     model.listeners.append(lambda real_logits, fake_logits: heard.append(len(real_logits)))
-    (told,) = model.discriminator_loss(ImageBatch(real), fake).values()
+    (d_loss,) = model.discriminator_loss(ImageBatch(real), fake).values()
     (made,) = model.generator_loss(ImageBatch(real), fake).values()
     pairs = list(zip(model.discriminator(real).logits, model.discriminator(fake).logits, strict=True))
-    torch.testing.assert_close(told, sum(((r - f) ** 2).mean() for r, f in pairs) / 2)
+    torch.testing.assert_close(d_loss, sum(((r - f) ** 2).mean() for r, f in pairs) / 2)
     torch.testing.assert_close(made, sum((r * f).mean() for r, f in pairs) / 2)
     assert heard == [4, 4]
     assert all(logits.dtype == torch.float32 for logits in model.discriminate(real).logits)

@@ -1,4 +1,4 @@
-"""Checkpoints are written whole or not at all, and whatever is in a file, reading it ends with data or a sentence."""
+"""Checkpoints are written whole or not at all; reading any file ends with data or with a sentence."""
 
 import errno
 import os
@@ -66,7 +66,7 @@ def run(folder: Path, resume: Path | None = None, epochs: int = 1, **how: Any) -
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of a run, not to be changed."""
+    """Return a checkpoint of a run, which tests must not change."""
     folder = tmp_path_factory.mktemp("run")
     run(folder)
     return folder / "last.ckpt"
@@ -81,7 +81,7 @@ def plain(value: Any) -> Any:
 
 
 def changed(written: Path, path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """A checkpoint as another program might make it of one of ours, without a hash."""
+    """Write a changed copy of a checkpoint without a hash, like one from another program."""
     content = torch.load(written, weights_only=True)
     change(content)
     torch.save(content, path)
@@ -89,7 +89,7 @@ def changed(written: Path, path: Path, change: Callable[[dict[str, Any]], object
 
 
 def rewritten(written: Path, path: Path, compression: int = zipfile.ZIP_STORED, **records: bytes) -> Path:
-    """The same archive with other records, whose names end as given; `pickle` is that of all but the tensors."""
+    """Copy an archive with some records replaced, by the ends of their names; `pickle` has all but the tensors."""
     with zipfile.ZipFile(written) as before, zipfile.ZipFile(path, "w", compression) as after:
         for record in before.infolist():
             name = "pickle" if record.filename.endswith("data.pkl") else record.filename.rpartition("/")[2]
@@ -177,23 +177,23 @@ def broken(kind: str, written: Path, folder: Path) -> Path:
     ("kind", "reason"),
     [
         ("a folder", "is a folder, not a checkpoint: name a file"),
-        ("a pipe", "is no regular file"),
+        ("a pipe", "is not a regular file"),
         ("empty", "is empty: give one"),
-        ("text", "is no checkpoint, nor any other file of PyTorch: give one"),
-        ("zeros", "is no checkpoint, nor any other file of PyTorch: give one"),
-        ("a pickle", "is no checkpoint, nor any other file of PyTorch: give one"),
-        ("old torch", "is no checkpoint, nor any other file of PyTorch: give one"),
+        ("text", "is not a checkpoint, nor any other file of PyTorch: give one"),
+        ("zeros", "is not a checkpoint, nor any other file of PyTorch: give one"),
+        ("a pickle", "is not a checkpoint, nor any other file of PyTorch: give one"),
+        ("old torch", "is not a checkpoint, nor any other file of PyTorch: give one"),
         ("half", "is damaged"),
         ("more behind it", "is damaged"),
         ("two", "is damaged"),
         ("another archive", "is an archive of something else"),
-        ("a list", "is no checkpoint of gan_lightning"),
-        ("a tensor", "is no checkpoint of gan_lightning"),
+        ("a list", "is not a checkpoint of gan_lightning"),
+        ("a tensor", "is not a checkpoint of gan_lightning"),
         ("weights alone", "holds weights alone"),
-        ("weights under another name", "is no checkpoint of gan_lightning, for there is no weights in it"),
+        ("weights under another name", "is not a checkpoint of gan_lightning, since there is no weights in it"),
     ],
 )
-def test_what_is_no_checkpoint_is_told_in_a_sentence_wherever_one_is_taken(
+def test_a_file_that_is_not_a_checkpoint_gives_a_sentence_wherever_one_is_taken(
     kind: str, reason: str, written: Path, tmp_path: Path
 ) -> None:
     path = broken(kind, written, tmp_path)
@@ -335,7 +335,7 @@ def test_what_no_run_writes_is_refused(place: tuple[Any, ...], value: Any, writt
         (lambda content: content["state_dict"].update({"generator.net.0.bias": torch.zeros(16).long()}), "int64"),
     ],
 )
-def test_what_does_not_fit_the_model_is_told_with_the_file(
+def test_an_error_about_weights_that_do_not_fit_names_the_file(
     change: Callable[[Any], object], reason: str, written: Path, tmp_path: Path
 ) -> None:
     path = changed(written, tmp_path / "other.ckpt", change)
@@ -359,16 +359,20 @@ def test_a_clock_that_no_run_has_is_refused(seconds: float, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("generator", {"class_path": "toys.ToyGenerator", "init_args": {"latent_dim": 10**9}}, "larger than what it"),
+        (
+            "generator",
+            {"class_path": "toys.ToyGenerator", "init_args": {"latent_dim": 10**9}},
+            "larger than its weights",
+        ),
         ("generator", {"class_path": "toys.ToyGenerator", "init_args": {"width": 3}}, "unexpected keyword"),
         ("an_argument", 3, "unexpected keyword"),
     ],
 )
-def test_a_model_that_cannot_be_built_is_told(
+def test_a_model_that_cannot_be_built_is_reported(
     name: str, value: Any, reason: str, written: Path, tmp_path: Path
 ) -> None:
     path = changed(written, tmp_path / "x.ckpt", lambda content: content["hyper_parameters"].update({name: value}))
-    with pytest.raises(CheckpointError, match=rf"x\.ckpt does not say how its model is built, .*{reason}"):
+    with pytest.raises(CheckpointError, match=rf"x\.ckpt does not describe how its model is built, .*{reason}"):
         ToyGAN.load_from_checkpoint(path)
 
 

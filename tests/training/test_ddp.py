@@ -23,7 +23,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", 
 
 
 def fit(folder: Path, what: str, devices: int, strategy: str = "adversarial_ddp") -> list[tuple[Any, Any]]:
-    """For each rank, its weights and its report."""
+    """Run a fit, and return the weights and the report of each rank."""
     done = subprocess.run(
         [sys.executable, str(TESTS / "ddp_fit.py"), what, str(devices), strategy, str(folder)],
         env=ENVIRONMENT,
@@ -52,7 +52,7 @@ def test_two_ranks_with_half_the_batch_each_equal_one_with_the_whole(strategy: s
     assert first_report["noise"] == second_report["noise"] == alone_report["noise"]  # one stream for all
 
 
-def test_plain_ddp_is_refused_with_the_mend(tmp_path: Path) -> None:
+def test_plain_ddp_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="adversarial_ddp"):
         fit(tmp_path, "toy", 2, "ddp")
 

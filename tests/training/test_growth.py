@@ -70,7 +70,7 @@ def test_a_run_stopped_within_a_fade_ends_as_one_never_stopped(way: str, tmp_pat
 
 
 def averaged() -> GrowingGAN:
-    """With schedules that end where the run does, whose epochs differ in length."""
+    """Return a model with schedules that end with the run, whose epochs differ in length."""
     schedules = {"generator_schedule": Cosine(unit="batch"), "discriminator_schedule": Cosine(unit="image")}
     return gan(ema_half_life=20, ema_schedule=Cosine(final=0.5), **schedules)
 
@@ -102,7 +102,7 @@ def test_it_is_evaluated_by_images(stops: list[tuple[int, bool]], limit: dict[st
     ("build", "data", "said"),
     [
         (lambda: gan(accumulate=4), Stored, r"batches of 6 images at size 4, which cannot be cut into 4 equal parts"),
-        (gan, data_for, "GrowingGAN grows, and the data do not serve batches of the sizes"),
+        (gan, data_for, "GrowingGAN grows, but the data do not serve batches of the sizes"),
         (lambda: gan(generator_schedule=LinearToZero(0)), Stored, "ends where the run does .* set trainer.max_epochs"),
     ],
 )
@@ -113,7 +113,7 @@ def test_what_does_not_go_with_a_growth_is_said_at_start(build: Any, data: Any, 
     assert model.batches_seen == 0
 
 
-def test_a_run_that_ends_before_its_growth_does_is_told_of(tmp_path: Path) -> None:
+def test_a_run_that_ends_before_its_growth_gives_a_warning(tmp_path: Path) -> None:
     model = gan()
     with pytest.warns(UserWarning, match="its final size of 16 after 32 images, and this run ends after 10"):
         trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(model, datamodule=Stored(model))

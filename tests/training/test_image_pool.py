@@ -8,7 +8,7 @@ from gan_lightning.training.image_pool import ImagePool
 
 
 def numbered(*numbers: int) -> Tensor:
-    """Images that are known by their brightness."""
+    """Return images of different brightness."""
     return torch.tensor([float(n) for n in numbers]).view(-1, 1, 1, 1).expand(-1, 3, 2, 2).clone()
 
 
@@ -37,7 +37,7 @@ def test_a_batch_may_fill_it_and_go_on() -> None:
 
 
 def test_nothing_is_lost_and_nothing_made_up() -> None:
-    """What goes in is what comes out or stays, for as long as all images of a run are followed."""
+    """Each image that enters the pool leaves it or stays, over all images of a run."""
     torch.manual_seed(0)
     pool = ImagePool(5)
     pool.exchange(numbered(*range(5)))  # handed back and kept: counted as kept

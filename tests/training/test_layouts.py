@@ -1,4 +1,4 @@
-"""channels_last: "auto" goes by the table of what was measured; a layout changes no value."""
+"""channels_last: "auto" uses the table of measurements; a layout changes no value."""
 
 import inspect
 from pathlib import Path
@@ -27,7 +27,7 @@ def dcgan(**arguments: Any) -> DCGAN:
 
 
 def is_channels_last(model: nn.Module) -> bool:
-    """Whether all weights of convolutions are; where none of theirs shows it, the test is at fault."""
+    """Whether all convolutions' weights are in channels_last; the test needs weights whose layout can be seen."""
     shown = [
         p for p in model.parameters() if p.dim() == 4 and p.shape[1] > 1 and max(p.shape[2:]) > 1 and p.shape[0] > 1
     ]
@@ -40,9 +40,9 @@ def is_channels_last(model: nn.Module) -> bool:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, float]]:
     """The CPU gains with DCGAN's architecture, and loses with CycleGAN's."""
-    told = {"dcgan": {kind_of(CPU): 1.2}, "resnet": {kind_of(CPU): 0.9}}
-    monkeypatch.setattr(layouts, "GAINS", told)
-    return told
+    gains = {"dcgan": {kind_of(CPU): 1.2}, "resnet": {kind_of(CPU): 0.9}}
+    monkeypatch.setattr(layouts, "GAINS", gains)
+    return gains
 
 
 def test_the_table_decides(table: Any) -> None:
@@ -84,7 +84,7 @@ def test_all_networks_are_laid_out_for_the_device_before_the_first_step(table: A
 
 @pytest.mark.parametrize("stated", [True, False])
 def test_what_is_stated_counts_and_is_loaded_again(table: Any, tmp_path: Path, stated: bool) -> None:
-    """As checkpoints from before there was "auto" record it."""
+    """Older checkpoints, without "auto", record a boolean."""
     table["dcgan"][kind_of(CPU)] = 0.8 if stated else 1.2
     model = dcgan(channels_last=stated)
     run = trainer(tmp_path, max_epochs=1)

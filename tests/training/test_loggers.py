@@ -11,7 +11,7 @@ from gan_lightning.training.loggers import RunCSVLogger, cut_back
 
 
 def logged(folder: Path, *rows: dict[str, float], cut: int | None = None) -> list[dict[str, str]]:
-    """The rows of metrics.csv after a start that goes on in the file, cuts it, and logs these."""
+    """Start a logger on an existing file, cut it, log these values, and return the rows of metrics.csv."""
     logger = RunCSVLogger(str(folder))
     cut_back(logger, cut, 0)
     for step, row in enumerate(rows):

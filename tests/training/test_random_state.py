@@ -1,4 +1,4 @@
-"""Every random number generator taken up and put back, through a file that holds plain data only."""
+"""Every random number generator is saved and restored, through a file of plain data only."""
 
 import random
 from pathlib import Path

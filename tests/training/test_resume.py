@@ -81,7 +81,7 @@ def cyclegan() -> CycleGAN:
 
 
 class KilledError(Exception):
-    """A run that comes to a sudden end."""
+    """The error that ends a run suddenly."""
 
 
 class Kill(L.Callback):
@@ -97,7 +97,7 @@ class Kill(L.Callback):
 
 
 def fit(build: Callable[[], AdversarialModule], data: L.LightningDataModule, folder: Path, **how: Any) -> Any:
-    """Three epochs of five batches; what the last checkpoint holds."""
+    """Train three epochs of five batches, and return the content of the last checkpoint."""
     resume = how.get("ckpt_path")
     L.seed_everything(1 if resume is None else 999)  # what a resumed run draws must come from the checkpoint
     settings: dict[str, Any] = {"max_epochs": 3, "limit_train_batches": 5, "limit_val_batches": 1}
@@ -179,7 +179,7 @@ def test_a_run_of_some_batches_can_be_prolonged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("half_life", [0, 100])
 @pytest.mark.parametrize("others", [0, 100])
 def test_a_new_run_begins_from_the_networks_of_another_with_settings_of_its_own(half_life: int, others: int) -> None:
-    """An average or none, and ADA where the other run had none."""
+    """The new run has an average or none, and ADA, which the other run did not have."""
     other = DCGAN(DCGANGenerator(**SMALL), DCGANDiscriminator(**SMALL), ema_half_life=others)
     if other.average is not None:
         for weight in other.average.parameters():
@@ -261,7 +261,7 @@ def test_a_checkpoint_that_names_a_foreign_class_is_refused(tmp_path: Path) -> N
 
 
 class Touch:
-    """What a malicious pickle looks like."""
+    """A malicious pickle."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -306,10 +306,10 @@ def test_a_network_that_does_not_record_itself_must_be_passed(tmp_path: Path) ->
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1), torch.nn.Flatten(0))
 
     run = trainer(tmp_path, max_epochs=1)
-    with pytest.warns(UserWarning, match=r"do not say how torch\.nn\.\S*Sequential was built.*recording\.Network"):
+    with pytest.warns(UserWarning, match=r"do not record how torch\.nn\.\S*Sequential was built.*recording\.Network"):
         run.fit(ToyGAN(discriminator=discriminator()), ToyData())
     run.save_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    with pytest.raises(ValueError, match=r"does not say how its torch.*Sequential was built"):
+    with pytest.raises(ValueError, match=r"does not record how its torch.*Sequential was built"):
         ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt")
     loaded = ToyGAN.load_from_checkpoint(tmp_path / "model.ckpt", discriminator=discriminator())
     assert isinstance(loaded.discriminator, torch.nn.Sequential)

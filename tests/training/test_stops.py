@@ -1,6 +1,6 @@
-"""A run that is stopped anywhere, and resumed, ends as one that never stopped: every model, with crops and flips.
+"""A run that is stopped at any batch and resumed ends like a run without a stop: every model, with crops and flips.
 
-Compared are weights, optimizers, averages, counters, random states, logs, and when it was evaluated.
+The tests compare weights, optimizers, averages, counters, random states, logs, and the times of evaluations.
 """
 
 import itertools
@@ -59,7 +59,7 @@ class Stored(ImageDataModule):
         return Pixels(values if levels[1] == 256 else values * 255)
 
     def training_storage(self) -> Storage:
-        """Twelve of them."""
+        """Number of items: twelve."""
         like: Any = self.like
         if isinstance(like, DomainBatch):
             labels = torch.arange(BATCHES * COUNT) % (int(like.source_labels.max()) + 1)
@@ -75,14 +75,14 @@ class Stored(ImageDataModule):
     reference_storage = training_storage
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Nothing is cut of pairs of two sizes."""
+        """Do not cut pairs of two sizes."""
         if self.uneven:
             return PairedBatch(*(field.float() / 127.5 - 1 for field in batch))
         return super().on_after_batch_transfer(batch, dataloader_idx)
 
 
 class Evaluated(L.Callback):
-    """Notes when the model was evaluated, in a list that outlives the process that it stands for."""
+    """Keeps the steps at which the model was evaluated, in a list that remains after a simulated stop."""
 
     def __init__(self, at: list[int]) -> None:
         self.at = at
@@ -92,7 +92,7 @@ class Evaluated(L.Callback):
 
 
 class StopAt(LastCheckpoint):
-    """Stops the run as a signal does: after a training batch, or before an evaluation's batch."""
+    """Stops the run like a signal: after a training batch, or before an evaluation's batch."""
 
     def __init__(self, folder: Path, batch: int | None, in_validation: bool = False) -> None:
         super().__init__(every_minutes=None, dirpath=folder)
@@ -106,7 +106,7 @@ class StopAt(LastCheckpoint):
 
 
 def run(build: Callable[..., Any], folder: Path, stops: Sequence[tuple[int, bool]], **settings: Any) -> dict[str, Any]:
-    """Train to the end, stopped at each of `stops` (batches seen, whether in the evaluation that follows)."""
+    """Train to the end, with a stop at each of `stops` (batches seen, whether in the evaluation after them)."""
     evaluated: list[int] = []
     for start, stop in enumerate([*stops, None]):
         L.seed_everything(0 if start == 0 else 1000 + start)
@@ -149,7 +149,7 @@ def differences(first: Any, second: Any, where: str = "") -> list[str]:
 
 
 def settings_of(build: Callable[..., Any]) -> Callable[..., Any]:
-    """With an average, so that its state is compared too."""
+    """Return a model with an average, so that its state is compared too."""
     return lambda: build(ema_half_life=20)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints that earlier versions wrote (`store_checkpoints.py` made them) still load, and make the same images."""
+"""Checkpoints of earlier versions (from `store_checkpoints.py`) still load, and generate the same images."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which precision the trainer chooses, what it says of it, and where it is recorded."""
+"""The precision that the trainer chooses, its message about this, and the place where it is recorded."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ QUIET: dict[str, Any] = {
 
 
 def pretend(patch: pytest.MonkeyPatch, vectors: str, limit: str | None, **units: bool) -> None:
-    """Have torch tell of another CPU."""
+    """Make torch report another CPU."""
     patch.setattr(torch.cpu, "get_capabilities", lambda: units)
     patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: vectors)
     patch.delenv("DNNL_MAX_CPU_ISA", raising=False)
@@ -152,3 +152,11 @@ def test_checkpoints_are_written_whole_and_with_a_hash(given: Any, tmp_path: Pat
     assert type(Trainer(accelerator="cpu", plugins=given, **quiet).strategy.checkpoint_io) is AtomicCheckpointIO
     own = TorchCheckpointIO()
     assert Trainer(accelerator="cpu", plugins=[own], **quiet).strategy.checkpoint_io is own
+
+
+def test_a_run_from_python_says_nothing_that_is_not_so(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        trainer = Trainer(accelerator="cpu", max_epochs=1, log_every_n_steps=1, default_root_dir=tmp_path)
+        trainer.fit(ToyGAN(ema_half_life=100), ToyData())
+    assert [str(each.message) for each in said] == []

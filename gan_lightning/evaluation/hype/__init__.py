@@ -1,4 +1,4 @@
-"""HYPE: people say which images are real (Zhou et al. 2019, arXiv 1904.01121), on a small web page of our own."""
+"""HYPE (Zhou et al. 2019, arXiv 1904.01121): people judge on a small local web page which images are real."""
 
 from gan_lightning.evaluation.hype.command import hype, hype_report
 

@@ -1,4 +1,4 @@
-"""The answers file: JSON lines that are on the disk before they count, by one writer at a time."""
+"""The answers file: JSON lines by one writer at a time. An answer counts only once it is on the disk."""
 
 import json
 import math
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class StudyRecord(NamedTuple):
-    """What an answers file says: the design of its study, who has agreed to take part, and all answers in order."""
+    """The contents of an answers file: the study's design, the people who agreed to take part, all answers in order."""
 
     design: Design
     people: list[str]
@@ -25,11 +25,11 @@ class StudyRecord(NamedTuple):
 
 
 def read_answers(path: Path) -> StudyRecord:
-    """The contents of an answers file. A last line without its end, which a crash has torn, does not count.
+    """Read an answers file. A last line without its end, left by a crash, is ignored.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no answers file, or a line of it is damaged.
+        ValueError: it is not an answers file, or a line of it is damaged.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file: name one that `hype` has written answers to")
@@ -37,18 +37,18 @@ def read_answers(path: Path) -> StudyRecord:
 
 
 class AnswersFile:
-    """An answers file open for writing; made with its folder where it is missing, gone on with where it is there.
+    """An answers file open for writing. A missing file and its folder are created; an existing file is continued.
 
     Each line is flushed and fsynced before the method returns. A lock beside the file keeps a second writer out; the
-    system frees it however this process ends.
+    system frees it when this process ends, for any reason.
 
     Args:
-        path: of the file.
-        design: of the study. It is the file's first line, written with the second.
+        path: the file.
+        design: the study's design. It is the file's first line, written together with the second.
 
     Raises:
         OSError: the file cannot be written.
-        ValueError: another process writes to it; it belongs to another study; it is no answers file, or damaged.
+        ValueError: another process writes to it; it belongs to another study; it is not an answers file, or damaged.
     """
 
     def __init__(self, path: Path, design: Design) -> None:
@@ -71,15 +71,15 @@ class AnswersFile:
             raise
 
     def add_person(self, person: str, time: str) -> None:
-        """Keep that a person has agreed to take part."""
+        """Record that a person has agreed to take part."""
         self._write({"person": person, "agreed": time})
 
     def add_answer(self, answer: Answer) -> None:
-        """Keep an answer."""
+        """Record an answer."""
         self._write({"answer": asdict(answer) | {"correct": answer.correct}})
 
     def close(self) -> None:
-        """Let go of the file and its lock."""
+        """Close the file and release its lock."""
         self._file.close()
         self._lock.release()
 
@@ -91,20 +91,20 @@ class AnswersFile:
 
     def _begin(self, design: Design) -> StudyRecord:
         data = self.path.read_bytes()
-        if self._first.startswith(data):  # empty, or torn in its first line
+        if self._first.startswith(data):  # empty, or only part of its first line
             self._file.truncate(0)
             return StudyRecord(design, [], [])
         recorded = _parse(self.path, data)
         if recorded.design != design:
             raise ValueError(
-                f"{self.path} belongs to another study ({_told(recorded.design)}), not to this one "
-                f"({_told(design)}): name another file, or give the same settings"
+                f"{self.path} belongs to another study ({_described(recorded.design)}), not to this one "
+                f"({_described(design)}): name another file, or give the same settings"
             )
         self._file.truncate(data.rindex(b"\n") + 1)
         return recorded
 
     def _write(self, record: dict[str, Any]) -> None:
-        """Append a line; where that fails the file is as it was."""
+        """Append a line; if that fails, restore the file."""
         size = os.fstat(self._file.fileno()).st_size
         try:
             self._file.write(_line(record) if size else self._first + _line(record))
@@ -119,15 +119,15 @@ def _line(record: dict[str, Any]) -> bytes:
     return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
-def _told(design: Design) -> str:
+def _described(design: Design) -> str:
     return ", ".join(f"{name} {value}" for name, value in asdict(design).items())
 
 
-def _made(kind: type[T], fields: Mapping[str, Any]) -> T:
-    """An object of a dataclass, whose fields are of the types that the class states.
+def _instance(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """Return an object of a dataclass after a check that its fields have the types that the class states.
 
     Raises:
-        TypeError: one is missing, unknown, or of another type.
+        TypeError: a field is missing, unknown, or of another type.
         ValueError: a number is infinite or negative.
     """
     for name, types in get_type_hints(kind).items():
@@ -148,16 +148,16 @@ def _parse(path: Path, data: bytes) -> StudyRecord:
         try:
             record: dict[str, Any] = json.loads(line)
             if design is None:
-                design = _made(Design, record["study"])
+                design = _instance(Design, record["study"])
             elif "person" in record:
                 people.append(person_name(record["person"]))
             else:
                 fields: dict[str, Any] = record["answer"]
                 del fields["correct"]  # for other readers: it follows from the rest
-                answers.append(_made(Answer, fields))
-                people.index(answers[-1].person)  # who has joined before
+                answers.append(_instance(Answer, fields))
+                people.index(answers[-1].person)  # raises if the person has not joined
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise ValueError(f"{path}, line {number}, is none that `hype` has written: mend or remove it") from error
+            raise ValueError(f"{path}, line {number}, is not one of a study: fix or remove it") from error
     if design is None:
         raise ValueError(f"{path} holds no answers: name a file that `hype` has written, or a new one")
     return StudyRecord(design, people, answers)

@@ -1,4 +1,4 @@
-"""Two folders of images as people are shown them: alike in everything but what is on them."""
+"""Two folders of images as they are shown to people: equal in size and format."""
 
 import io
 import random
@@ -14,41 +14,42 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from gan_lightning.data.files import Page, pages, read_image
 from gan_lightning.data.images import to_channels
 
-POOL = 5000  # images of a folder that people's images are drawn from, as in the paper
+POOL = 5000  # largest number of images of a folder that a study draws from, as in the paper
 
 
 class Pictures:
-    """The images of a study. Of folders that hold more than 5,000, as many are drawn by the seed, as the paper does.
+    """The images of a study. From a folder of more than 5,000, a subset of 5,000 is drawn by the seed, as in the paper.
 
-    Every image is shown at `size`, the smallest height and width among the fakes: a larger one is scaled down by
-    bicubic resampling until it just covers that, and cropped to its middle; as 8-bit RGB, with transparency laid over
-    white; as a PNG file with nothing in it but pixels.
+    Every image is shown at `size`, the smallest height and width among the fakes. A larger image is scaled down by
+    bicubic resampling until it just covers that size, and cropped to its middle. Images are 8-bit RGB, with
+    transparency laid over white, as PNG files without metadata.
 
-    NOTE: what is in the pixels stays, so give both sets the same history: where only the real images were JPEG files,
-    their blocks can be seen.
+    NOTE: traces within the pixels stay, so give both sets the same history: if only the real images were JPEG files,
+        their
+    blocks are visible.
 
     Args:
         real: folder of real images.
-        fake: folder of generated ones.
-        seed: of the draw from large folders.
+        fake: folder of generated images.
+        seed: seed of the subset of large folders.
 
     Raises:
-        FileNotFoundError: if a folder is not there, or holds no images.
-        ValueError: if both folders are the same.
+        FileNotFoundError: a folder is not there, or holds no images.
+        ValueError: both folders are the same.
     """
 
     def __init__(self, real: Path, fake: Path, seed: int) -> None:
         self._images = {kind: _drawn(folder, seed) for kind, folder in ((True, real), (False, fake))}
         self.real, self.fake = ([*self._images[kind]] for kind in (True, False))
         if real.samefile(fake):
-            raise ValueError(f"{real} and {fake} are the same folder: nobody can tell its images apart")
+            raise ValueError(f"{real} and {fake} are the same folder: nobody can distinguish its images")
         self.size = 0, 0
 
     def check(self) -> None:
-        """Read every image, so that none fails before a person's eyes, and find `size` (height, width).
+        """Read every image, so that none fails during the study, and find `size` (height, width).
 
         Raises:
-            ValueError: if a file cannot be read, or is smaller than the fakes and would be told by its blur.
+            ValueError: a file cannot be read, or is smaller than the fakes, so that its blur would give it away.
         """
         files = [*self._images[False].values(), *self._images[True].values()]
         with ThreadPoolExecutor() as threads:
@@ -59,15 +60,15 @@ class Pictures:
         for file, (height, width) in zip(files, shapes, strict=True):
             if height < self.size[0] or width < self.size[1]:
                 raise ValueError(
-                    f"{file} has {width}x{height} pixels, fewer than the {self.size[1]}x{self.size[0]} that are shown: "
-                    "enlarged, it would be told by its blur: remove it, or give smaller fakes"
+                    f"{file} has {width}x{height} pixels, fewer than the {self.size[1]}x{self.size[0]} shown, so "
+                    "its blur would give it away: remove it, or give smaller fakes"
                 )
 
     def png(self, name: str, real: bool) -> bytes:
-        """An image as a PNG file.
+        """Return an image as the content of a PNG file.
 
         Raises:
-            ValueError: if it cannot be read any more.
+            ValueError: it cannot be read any more.
         """
         picture = to_pil_image(_opaque(read_image(self._images[real][name])))
         height, width = self.size
@@ -88,7 +89,7 @@ def _shape(image: Page) -> tuple[int, int]:
 
 
 def _opaque(image: Tensor) -> Tensor:
-    """What `read_image` gives as uint8 RGB (3, H, W): 16 bits divided by 257 and rounded, transparency over white."""
+    """Return an image of `read_image` as uint8 RGB (3, H, W): 16 bits / 257, rounded; transparency over white."""
     if image.dtype == torch.uint16:
         image = image.double().div_(257).round_().to(torch.uint8)
     if image.shape[0] in (2, 4):

@@ -1,4 +1,4 @@
-"""What the answers say: HYPE's scores with bootstrap confidence (Zhou et al. 2019, sections 2 and 3)."""
+"""Results of a study: HYPE's scores with bootstrap confidence (Zhou et al. 2019, sections 2 and 3)."""
 
 import json
 from collections import Counter, defaultdict
@@ -25,7 +25,7 @@ UNITS = {"threshold": "ms", "error": "%", "fake_error": "%", "real_error": "%"}
 
 @dataclass(frozen=True)
 class Person:
-    """One person who went through the whole study.
+    """The scores of one person who went through the whole study.
 
     Args:
         person: name or id.
@@ -44,13 +44,13 @@ class Person:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over people and how sure it is; None where nothing can be said of that.
+    """A mean over people with its uncertainty, which is None if it cannot be estimated.
 
     Args:
-        mean: over people.
-        std: of the bootstrap's distribution.
+        mean: mean over people.
+        std: standard deviation of the bootstrap's distribution.
         low: lower end of the 95% interval.
-        high: upper end.
+        high: upper end of the 95% interval.
     """
 
     mean: float
@@ -64,15 +64,15 @@ class HypeReport:
     """The result of a study. Only people who went through all of it count.
 
     Args:
-        design: of the study; its seed is the bootstrap's too.
-        people: who went through all of it.
-        unfinished: how many are still under way.
-        unqualified: how many did not pass the tutorial.
-        answers: how many answers count, the tutorial's left out.
-        resampled: what the bootstrap draws again: "people"; of one person the "answers"; None: there is no interval.
-        values: "error", "fake_error" and "real_error" in percent, in HYPE-time "threshold" in ms; none without people.
-        deviation: HYPE-time: the median and the largest absolute difference in ms between the exposure that was
-            asked for and the one that the browser measured.
+        design: the study's design; its seed is the bootstrap's too.
+        people: scores of those who went through all of it.
+        unfinished: number of people who are still under way.
+        unqualified: number of people who did not pass the tutorial.
+        answers: number of answers that count, without the tutorial's.
+        resampled: unit of the bootstrap: "people"; with one person "answers"; None = there is no interval.
+        values: "error", "fake_error" and "real_error" in percent, in HYPE-time "threshold" in ms; empty without people.
+        deviation: in HYPE-time, the median and the largest absolute difference in ms between the requested exposure and
+            the one that the browser measured.
     """
 
     design: Design
@@ -85,11 +85,11 @@ class HypeReport:
     deviation: tuple[float, float] | None
 
     def as_json(self) -> str:
-        """One line of JSON."""
+        """Return the report as one line of JSON."""
         return json.dumps(asdict(self) | {"confidence": CONFIDENCE, "resamples": RESAMPLES})
 
     def summary(self) -> str:
-        """Who and how many, in a sentence."""
+        """Return a sentence with the numbers of people and answers."""
         left_out = [
             f"{count} {what}"
             for count, what in ((self.unfinished, "unfinished"), (self.unqualified, "below the tutorial's pass mark"))
@@ -100,13 +100,13 @@ class HypeReport:
         )
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Of each value its name, the value and its interval, for a person to read."""
+        """Return for each value its label, the value and its interval, as text."""
         return [
             (LABELS[name], f"{value.mean:.1f} {UNITS[name]}", _interval(value)) for name, value in self.values.items()
         ]
 
     def notes(self) -> list[str]:
-        """What must be known to read the numbers."""
+        """Return sentences that explain the numbers."""
         if not self.people:
             return ["Nobody has gone through the whole study yet."]
         notes = []
@@ -115,7 +115,7 @@ class HypeReport:
                 f"95% intervals by bootstrap over {self.resampled}, {RESAMPLES:,} resamples, seed {self.design.seed}."
             )
         if self.resampled == "answers":
-            notes.append("Of one person they say nothing about other people.")
+            notes.append("Intervals from one person do not describe other people.")
         if self.resampled is None:
             notes.append("No interval: the answers of one staircase depend on each other; it takes two people or more.")
         if self.deviation:
@@ -126,7 +126,7 @@ class HypeReport:
         return notes
 
     def table(self) -> str:
-        """All of it for a terminal."""
+        """Return the whole report as text for a terminal."""
         rows = self.rows()
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
         lines = [f"  {label:{widths[0]}}  {value:>{widths[1]}}  {interval}" for label, value, interval in rows]
@@ -134,7 +134,7 @@ class HypeReport:
 
 
 def report(design: Design, people: Sequence[str], answers: Iterable[Answer]) -> HypeReport:
-    """The result of a study from who joined it and all that was answered."""
+    """Compute the result of a study from the people who joined it and all their answers."""
     given: dict[str, list[Answer]] = {person: [] for person in people}
     tutorials: dict[str, list[Answer]] = {person: [] for person in people}
     for answer in answers:
@@ -158,7 +158,7 @@ def report(design: Design, people: Sequence[str], answers: Iterable[Answer]) -> 
 
 
 def judged(person: str, answers: Sequence[Answer]) -> Person:
-    """The scores of one person from all their answers, the tutorial's left out."""
+    """Compute the scores of one person from all their answers, without the tutorial's."""
     wrong = {real: fmean(not answer.correct for answer in answers if answer.real == real) for real in (True, False)}
     blocks = defaultdict(list)
     for answer in answers:
@@ -174,29 +174,29 @@ def judged(person: str, answers: Sequence[Answer]) -> Person:
 
 
 def modal(exposures: Sequence[int]) -> float:
-    """The most frequent exposure; the mean of several that are equally frequent."""
+    """Return the most frequent exposure, or the mean of several that are equally frequent."""
     counts = Counter(exposures)
     most = max(counts.values())
     return fmean(exposure for exposure, count in counts.items() if count == most)
 
 
 def bootstrap_people(scores: np.ndarray, seed: int) -> np.ndarray:
-    """Means (RESAMPLES, values) over people drawn again with replacement, from their scores (people, values)."""
+    """Return means (RESAMPLES, values) over people drawn with replacement, from their scores (people, values)."""
     people = len(scores)
-    # how often each person is drawn is all that a mean needs
+    # a mean depends only on how often each person is drawn
     drawn = np.random.default_rng(seed).multinomial(people, np.full(people, 1 / people), size=RESAMPLES)
     return drawn @ scores / people
 
 
 def bootstrap_answers(wrong: Sequence[int], images: int, seed: int) -> np.ndarray:
-    """Error rates (RESAMPLES, kinds) of answers drawn again with replacement, each kind of image by itself.
+    """Return error rates (RESAMPLES, kinds) of answers drawn with replacement, separately for each kind of image.
 
     Args:
-        wrong: how many answers were wrong, of each kind.
-        images: how many there were of each kind.
-        seed: of the draws.
+        wrong: number of wrong answers for each kind.
+        images: number of images of each kind.
+        seed: seed of the draws.
     """
-    # n answers drawn again, of which k are wrong, hold as many wrong ones as n throws of a coin with k/n
+    # drawing n answers of which k are wrong gives a binomial number of wrong ones, with probability k/n
     drawn = np.random.default_rng(seed).binomial(images, np.asarray(wrong) / images, size=(RESAMPLES, len(wrong)))
     return drawn / images
 

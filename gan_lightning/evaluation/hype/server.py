@@ -1,4 +1,4 @@
-"""The web server of a study: a page, two questions that the page may ask, and images without a name."""
+"""The web server of a study: the page, its two requests, and images under random names."""
 
 import hmac
 import ipaddress
@@ -32,7 +32,7 @@ from gan_lightning.evaluation.hype.study import (
 
 LARGEST_BODY = 4096  # bytes
 MOST_CONNECTIONS = 200  # at a time, a thread each
-LONGEST_SHOWN = 3_600_000  # ms, an hour: a browser that was put to sleep
+LONGEST_SHOWN = 3_600_000  # ms, an hour: the browser may have slept
 
 _ASSETS = files("gan_lightning.evaluation.hype") / "assets"
 _PAGES = {
@@ -50,32 +50,33 @@ _HEADERS = {
 
 
 class HypeServer(ThreadingHTTPServer):
-    """Serves a study on an address, a thread for each connection.
+    """Serve a study on an address, with a thread for each connection.
 
     | request | answer |
     |---|---|
     | GET / | the page |
-    | GET /study | what the page tells a person at the start |
-    | POST /join {person} | where the person is; "" for a name makes one |
-    | POST /answer {person, index, answer, shown} | whether that was right, where it is told, and where they are now |
-    | GET /image/ID | a PNG file; an ID is good for one person's one image while the server runs |
+    | GET /study | the settings that the page explains at the start |
+    | POST /join {person} | the person's position; an empty name creates a new one |
+    | POST /answer {person, index, answer, shown} | whether the answer was right, if it is revealed, and the next
+    position | | GET /image/ID | a PNG file; an ID is valid for one person's one image while the server runs |
     | GET /results, /results.json | the scores, without names |
 
-    What a person is shown next, and whether they were right, is decided here: the page is never told which is which.
+    The server decides which image a person sees next and whether an answer is right. The page never receives which
+    images are real.
 
-    A request is answered only if it was meant for this server: its Host header is an address, "localhost", the name of
-    this machine, or one of `names`. So a page elsewhere, whose name was made to lead here, cannot read the study.
+    A request is answered only if its Host header is an address, "localhost", the name of this machine, or one of
+    `names`. Otherwise a foreign page, whose name was made to resolve to this server, could read the study.
 
     Args:
         host: an address of this machine.
-        port: 0 takes a free one.
+        port: the port; 0 = any free port.
         study: the people and their answers.
-        pictures: the images, of which `check` has run before the first request.
+        pictures: the images. Call `check` before the first request.
         names: further names under which browsers reach this server.
         most_people: joins beyond this number are refused.
 
     Raises:
-        OSError: the address is taken, or no address of this machine.
+        OSError: the address is taken, or is not an address of this machine.
     """
 
     daemon_threads = True
@@ -91,7 +92,7 @@ class HypeServer(ThreadingHTTPServer):
     ) -> None:
         own = (host, "localhost", socket.gethostname(), socket.getfqdn(), *names)
         self._names = {_as_sent(name) for name in own}
-        self._connections: dict[Any, str] = {}  # the client's address of each; the one that was answered last, last
+        self._connections: dict[Any, str] = {}  # the client's address of each; the most recently answered is last
         self._lock = threading.Lock()
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.most_people = most_people
@@ -106,12 +107,12 @@ class HypeServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """The address of the page."""
         host, port = self.server_address[:2]
         return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
 
     def state(self, person: str, step: Step) -> dict[str, Any]:
-        """What the page may know of where a person is."""
+        """Return the part of a person's position that the page may know."""
         design = self.study.design
         state: dict[str, Any] = {"person": person, "stage": step.stage, "index": step.index}
         if step.trial:
@@ -131,16 +132,16 @@ class HypeServer(ThreadingHTTPServer):
         return state
 
     def image(self, identifier: str) -> bytes | None:
-        """The PNG file of an ID that was given out; None for any other."""
+        """Return the PNG file of a valid ID, or None for any other."""
         found = self._images.get(identifier)
         return found and self.pictures.png(*found)
 
     def report(self) -> HypeReport:
-        """The scores so far."""
+        """Return the scores so far."""
         return report(self.study.design, self.study.people(), self.study.answers())
 
     def is_meant(self, host: str | None) -> bool:
-        """Whether a request with this Host header was meant for this server."""
+        """Return whether a request with this Host header was addressed to this server."""
         match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:@/\s]+)(:[0-9]{0,5})?", host or "")
         if match is None:
             return False
@@ -149,25 +150,25 @@ class HypeServer(ThreadingHTTPServer):
             ipaddress.ip_address(name)
         except ValueError:
             return name in self._names
-        return True  # nobody else can make an address lead here
+        return True  # an address cannot be made to resolve to another server
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Take a connection; where there are too many, the one of the busiest address gives way that was idle longest.
+        """Take a connection. If there are too many, close the longest idle one of the client with the most connections.
 
-        So whoever holds many, and be it all, keeps nobody else out.
+        A client with many connections therefore does not keep others out.
         """
         with self._lock:
             if len(self._connections) >= MOST_CONNECTIONS:
                 ((busiest, _),) = Counter(self._connections.values()).most_common(1)
                 idle = next(each for each, address in self._connections.items() if address == busiest)
                 del self._connections[idle]
-                with suppress(OSError):  # it has just ended
+                with suppress(OSError):  # the connection has just ended
                     idle.shutdown(socket.SHUT_RDWR)
             self._connections[request] = client_address[0]
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Make room for another connection at the end of this one."""
+        """Free the connection's place when it ends."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -175,13 +176,13 @@ class HypeServer(ThreadingHTTPServer):
                 self._connections.pop(request, None)
 
     def note_answer(self, request: Any) -> None:
-        """A request that came over a connection has been answered: others are idle for longer."""
+        """Mark a connection as the most recently used, after an answer to one of its requests."""
         with self._lock:
             if request in self._connections:
                 self._connections[request] = self._connections.pop(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing where a browser went away in the middle, which is its right."""
+        """Ignore the error if a browser closed the connection; otherwise report it."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -199,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "gan_lightning"
     sys_version = ""
-    timeout = 60  # s, of a connection on which nothing happens
+    timeout = 60  # seconds without activity on a connection
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
@@ -209,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond(self._post)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the answers are the log."""
+        """Log nothing, since the answers are the log."""
 
     def _respond(self, handle: Callable[[str], tuple[bytes, str]]) -> None:
         path = self.path.partition("?")[0]
@@ -218,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _RefusedError(HTTPStatus.MISDIRECTED_REQUEST, "This server has another name (see --names).")
             status, (content, kind) = HTTPStatus.OK, handle(path)
         except _RefusedError as refused:
-            self.close_connection = True  # what is left of the body was not read
+            self.close_connection = True  # the rest of the body was not read
             status, (content, kind) = refused.status, _json({"error": str(refused)})
         except (OSError, ValueError) as error:
             print(f"hype: {error}", file=sys.stderr, flush=True)
@@ -296,8 +297,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(HTTPStatus.CONFLICT, "That image has been answered already.") from None
         except ValueError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
-        told = answer.block == TUTORIAL_BLOCK or self.server.study.design.protocol == "time"
-        return {"correct": answer.correct if told else None, "next": self.server.state(person, step)}
+        revealed = answer.block == TUTORIAL_BLOCK or self.server.study.design.protocol == "time"
+        return {"correct": answer.correct if revealed else None, "next": self.server.state(person, step)}
 
     def _person(self, given: Any) -> str:
         try:
@@ -306,11 +307,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "A name has 1 to 64 letters, digits or signs.") from None
 
     def _body(self) -> dict[str, Any]:
-        if self.headers.get_content_type() != "application/json":  # which keeps other sites' forms out
+        if self.headers.get_content_type() != "application/json":  # a form of another site cannot send this type
             raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON.")
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
-            raise _RefusedError(HTTPStatus.LENGTH_REQUIRED, "Say how long the content is.")
+            raise _RefusedError(HTTPStatus.LENGTH_REQUIRED, "State the length of the content.")
         if len(length) > len(str(LARGEST_BODY)) or int(length) > LARGEST_BODY:
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is more than an answer.")
         try:
@@ -323,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _as_sent(name: str) -> str:
-    """A host's name as browsers send it: in small letters, and those of other scripts as IDNA writes them."""
+    """Return a host's name as browsers send it: in lower case, and other scripts encoded by IDNA."""
     name = name.lower().removesuffix(".")
     try:
         return name.encode("idna").decode()

@@ -1,6 +1,6 @@
-"""The two protocols of HYPE: who is shown what, in which order, for how long (Zhou et al. 2019, section 2).
+"""The two protocols of HYPE: the images a person sees, their order, and their exposures (Zhou et al. 2019, section 2).
 
-Nothing here knows of web pages or pixels: images are names, and an answer is a record that can be written down.
+This module does not know web pages or pixels: images are names, and an answer is a record that can be written down.
 """
 
 import random
@@ -17,10 +17,10 @@ Stage = Literal["tutorial", "study", "unqualified", "done"]
 BLOCKS: dict[ProtocolName, int] = {"time": 3, "infinity": 1}
 IMAGES: dict[ProtocolName, int] = {"time": 150, "infinity": 100}
 
-START, SHORTEST, LONGEST = 500, 100, 1000  # of an exposure, in ms
-AFTER_CORRECT, AFTER_WRONG = -10, 30  # in ms; balanced where 3 of 4 answers are correct
+START, SHORTEST, LONGEST = 500, 100, 1000  # exposures in ms
+AFTER_CORRECT, AFTER_WRONG = -10, 30  # ms; balanced if 3 of 4 answers are correct
 
-PASS_MARK = 0.65  # of a tutorial's real images, and of its fakes
+PASS_MARK = 0.65  # share of right answers for a tutorial's real images, and for its fakes
 NAME_LENGTH = 64
 
 TUTORIAL_BLOCK = 0
@@ -28,16 +28,16 @@ TUTORIAL_BLOCK = 0
 
 @dataclass(frozen=True)
 class Design:
-    """What every person is asked to do.
+    """The task of every person in a study.
 
     Args:
         protocol: "time" (a staircase of exposures, in blocks) or "infinity" (no limit).
-        num: images of a block, half of them real.
-        tutorial: images of the tutorial before it, half of them real; 0: none.
-        seed: of which images a person sees, and in which order.
+        num: number of images of a block, half of them real.
+        tutorial: number of images of the tutorial before it, half of them real; 0 = no tutorial.
+        seed: seed of the images that a person sees, and of their order.
 
     Raises:
-        ValueError: if there is no such protocol, or half of a number of images is not whole.
+        ValueError: there is no such protocol, or half of a number of images is not whole.
     """
 
     protocol: ProtocolName
@@ -55,17 +55,17 @@ class Design:
 
     @property
     def blocks(self) -> int:
-        """How many blocks a person goes through, the tutorial not counted."""
+        """The number of blocks that a person goes through, without the tutorial."""
         return BLOCKS[self.protocol]
 
     @property
     def images_of_each(self) -> int:
-        """How many different real images a person sees, and as many fakes."""
+        """The number of different real images that a person sees; the number of fakes is equal."""
         return (self.tutorial + self.blocks * self.num) // 2
 
 
 class Trial(NamedTuple):
-    """One image for one person. Blocks count from 1, the tutorial is block 0; numbers count from 1 in each block."""
+    """One image for one person. Blocks count from 1 (0 = the tutorial); numbers count from 1 in each block."""
 
     block: int
     number: int
@@ -75,18 +75,18 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person said of one image: a line of the answers file.
+    """A person's answer to one image: a line of the answers file.
 
     Args:
-        person: their name or id.
-        block: 0 is the tutorial.
-        number: place in the block, from 1.
-        image: path below its folder.
-        real: which of the two folders that is.
-        exposure: how long the image was to be shown, in ms; None: without a limit.
-        shown: how long it was shown by the browser's clock, in ms; None without a limit.
-        said_real: the answer.
-        time: when the answer arrived, UTC, ISO 8601.
+        person: the name or id.
+        block: the block; 0 is the tutorial.
+        number: the position in the block, from 1.
+        image: path of the image below its folder.
+        real: whether the image is in the folder of real images.
+        exposure: requested exposure in ms; None = without a limit.
+        shown: exposure by the browser's clock, in ms; None = without a limit.
+        said_real: whether the person answered "real".
+        time: time when the answer arrived, UTC, ISO 8601.
     """
 
     person: str
@@ -107,7 +107,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Step:
-    """Where a person is. `index` counts all images before, the tutorial's too; `trial` is None at the end."""
+    """A person's position. `index` counts all images before it, with the tutorial's; `trial` is None at the end."""
 
     stage: Stage
     index: int
@@ -116,23 +116,23 @@ class Step:
 
 
 class OutOfTurnError(Exception):
-    """An answer to another image than the one that the person is at."""
+    """An answer to another image than the one at the person's position."""
 
 
 class Record(Protocol):
-    """Where a study writes down what it must not forget."""
+    """The storage of a study's people and answers."""
 
     def add_person(self, person: str, time: str) -> None:
-        """Keep that a person has agreed to take part."""
+        """Record that a person has agreed to take part."""
 
     def add_answer(self, answer: Answer) -> None:
-        """Keep an answer."""
+        """Record an answer."""
 
 
 def plan(design: Design, person: str, real: Sequence[str], fake: Sequence[str]) -> list[Trial]:
-    """All images for a person, in order: a function of the design's seed and of the person's name alone.
+    """Return all images for a person, in order: a function of the design's seed and the person's name alone.
 
-    Half of each block is real; no image comes twice.
+    Half of each block is real, and no image comes twice.
     """
     draw = random.Random(f"{design.seed} {person}")
     reals = iter(draw.sample(real, design.images_of_each))
@@ -147,12 +147,12 @@ def plan(design: Design, person: str, real: Sequence[str], fake: Sequence[str]) 
 
 
 def next_exposure(exposure: int, correct: bool) -> int:
-    """The staircase: the exposure after one of `exposure` ms that was judged rightly or wrongly, in ms."""
+    """Return the staircase's next exposure in ms, after a right or wrong answer at `exposure` ms."""
     return min(max(exposure + (AFTER_CORRECT if correct else AFTER_WRONG), SHORTEST), LONGEST)
 
 
 def qualified(tutorial: Iterable[Answer]) -> bool:
-    """Whether these answers reach the pass mark among the real images and among the fakes; no answers do."""
+    """Return whether the answers reach the pass mark for real images and for fakes. An empty tutorial passes."""
     right = defaultdict(list)
     for answer in tutorial:
         right[answer.real].append(answer.correct)
@@ -160,10 +160,10 @@ def qualified(tutorial: Iterable[Answer]) -> bool:
 
 
 def person_name(given: str) -> str:
-    """A name as it is kept: letters in lower case and single spaces, so that a phone's capital makes no second person.
+    """Normalise a name: lower case and single spaces, so that a phone's capital letter does not create a second person.
 
     Raises:
-        ValueError: if nothing is left, or it is too long or not printable.
+        ValueError: the name is empty, too long or not printable.
     """
     name = " ".join(given.split()).casefold()
     if not 0 < len(name) <= NAME_LENGTH or not name.isprintable():
@@ -172,21 +172,21 @@ def person_name(given: str) -> str:
 
 
 def now() -> str:
-    """The time, UTC, ISO 8601."""
+    """Return the current time, UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Study:
-    """The people of a study and how far they have come. Safe to use from several threads.
+    """The people of a study and their positions. Safe to use from several threads.
 
     Args:
-        design: what everyone is asked to do.
+        design: the task of every person.
         real: names of the real images.
         fake: names of the fakes.
-        record: where people and answers are written down before they count.
+        record: stores people and answers before they count.
 
     Raises:
-        ValueError: if there are fewer images than a person is to see.
+        ValueError: there are fewer images than a person is to see.
     """
 
     def __init__(self, design: Design, real: Sequence[str], fake: Sequence[str], record: Record) -> None:
@@ -205,10 +205,10 @@ class Study:
         self._answers: dict[str, list[Answer]] = {}
 
     def restore(self, people: Iterable[str], answers: Iterable[Answer]) -> None:
-        """Take up a study where its record ends.
+        """Continue a study from its record.
 
         Raises:
-            ValueError: if an answer is to another image than this study would have shown.
+            ValueError: an answer is to another image than this study would have shown.
         """
         for person in people:
             self._admit(person)
@@ -218,17 +218,17 @@ class Study:
             if (answer.block, answer.number, answer.image, answer.real) != expected:
                 raise ValueError(
                     f"the answer of {answer.person!r} to {answer.image} (block {answer.block}, image {answer.number}) "
-                    "does not fit the images there are now: give the folders that the study was begun with, "
+                    "does not fit the present images: give the folders that the study was begun with, "
                     "or another file for the answers"
                 )
             given.append(answer)
 
     def join(self, person: str, most_people: int | None = None) -> Step:
-        """A person agrees to take part, or comes back: where they are.
+        """Add a person who agrees to take part, or who comes back, and return their position.
 
         Args:
-            person: their name.
-            most_people: how many may take part. None = any number.
+            person: the name.
+            most_people: largest number of people. None = any number.
 
         Raises:
             OverflowError: a new person would be one too many.
@@ -236,23 +236,23 @@ class Study:
         with self._lock:
             if person not in self._plans:
                 if most_people is not None and len(self._plans) >= most_people:
-                    raise OverflowError("As many people take part as this study is for. Thank you all the same.")
+                    raise OverflowError("The study has as many people as it needs. Thank you all the same.")
                 self._record.add_person(person, now())
                 self._admit(person)
             return self._step(person)
 
     def answer(self, person: str, index: int, said_real: bool, shown: float | None) -> tuple[Answer, Step]:
-        """Take an answer to the image at `index`: what was recorded, and where the person is now.
+        """Take an answer to the image at `index`, and return the recorded answer and the person's next position.
 
         Raises:
             KeyError: nobody of that name has joined.
             OutOfTurnError: the person is at another image, or at the end.
-            ValueError: `shown`, the time the image was seen in ms, is missing or given where it should not be.
+            ValueError: `shown`, the time the image was seen in ms, is missing, or is given where it should not be.
         """
         with self._lock:
             step = self._step(person)
             if step.trial is None or index != step.index:
-                raise OutOfTurnError(f"image {index} is not the one that is asked about")
+                raise OutOfTurnError(f"image {index} is not the one at this person's position")
             if (shown is None) != (step.exposure is None):
                 raise ValueError("the time that an image was shown is needed where it is limited, and only there")
             answer = Answer(person, *step.trial, step.exposure, shown, said_real, now())
@@ -261,12 +261,12 @@ class Study:
             return answer, self._step(person)
 
     def people(self) -> list[str]:
-        """Everyone who has joined."""
+        """Return the names of all people who have joined."""
         with self._lock:
             return list(self._plans)
 
     def answers(self, person: str | None = None) -> list[Answer]:
-        """All answers, or those of one person, in their order."""
+        """Return all answers, or those of one person, in their order."""
         with self._lock:
             if person is not None:
                 return list(self._answers[person])
@@ -292,6 +292,6 @@ class Study:
         if self.design.protocol == "infinity":
             return None
         exposure = START
-        for answer in before[len(before) - trial.number + 1 :]:  # those of this block
+        for answer in before[len(before) - trial.number + 1 :]:  # answers of this block
             exposure = next_exposure(exposure, answer.correct)
         return exposure

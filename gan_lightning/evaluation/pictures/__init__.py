@@ -1,5 +1,5 @@
-"""Pictures of an evaluation: `python -m gan_lightning plot pairs|truncation|neighbours|curves`.
+"""Pictures of an evaluation: `gan-lightning plot pairs|truncation|neighbours|curves`.
 
-Each module has a function that makes a matplotlib figure of data at hand, and the command that gathers the data. They
-are imported one by one, where they are wanted: the libraries that draw take seconds to import.
+Each module has a function that makes a matplotlib figure from given data, and the command that gathers the data. The
+modules are imported only when needed, since the drawing libraries take seconds to import.
 """

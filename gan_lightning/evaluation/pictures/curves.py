@@ -1,4 +1,4 @@
-"""How metrics went while runs learnt."""
+"""Plots of metrics over training, for one run or several."""
 
 import csv
 import json
@@ -25,37 +25,38 @@ METRICS_FILE, REPORTS_FILE = "metrics.csv", "evaluations.jsonl"
 STAGES = ("val/", "test/")
 SPREAD = "_std"
 UNNAMED = "custom"  # recipe of evaluations whose config names none
-# names that gan_lightning.metrics give their values; of the others, such as diversity, more may be better or worse
+# names of values in gan_lightning.metrics; others, such as diversity, have no better direction
 LOWER_IS_BETTER = re.compile(
     r"fid(_infinity)?|class_fid(_worst)?|kid|ppl|swd(_\d+(x\d+)?)?|(feature|pixel)_distance|memorised|modes_kl"
 )
 HIGHER_IS_BETTER = re.compile(
     r"inception_score(_infinity)?|precision|recall|density|coverage|cas(_worst_class)?|modes_covered(_fairly)?|high_quality"
 )
-DECADE = 10  # a curve over more than this is drawn on a logarithmic axis
+DECADE = 10  # a curve whose values span more than this factor gets a logarithmic axis
 COLUMNS = 3
 STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "white"}
 NO_METRICS = {"epoch", "step", "images_seen"}
-FEW = 30  # evaluations: each gets a dot
+FEW = 30  # with fewer evaluations, each gets a dot
 
 
 class Curve(NamedTuple):
     """One metric of one run, in order of images seen."""
 
-    images: list[float]  # real images that the model had learnt from
+    images: list[float]  # number of real images that the model had learnt from
     values: list[float]
-    spread: list[float] | None = None  # standard deviation of each value, where it is known
-    evaluated: bool = True  # measured in evaluations, not logged as training went
+    spread: list[float] | None = None  # standard deviation of each value, if known
+    evaluated: bool = True  # measured in evaluations, not logged during training
 
 
 def read_curves(run: Path) -> dict[str, Curve]:
-    """All that a run's folder says of its progress, by name: columns of metrics.csv such as `loss/generator` and
-    `val/fid`; and from evaluations.jsonl, where there is one, the evaluations by recipe, such as `fid50k_train/fid`,
-    which then stand in for the columns of the csv.
+    """Read all curves of a run's folder, by name.
 
-    Rows of the csv that say the step but not the images seen get them by interpolation. Where a run was resumed from an
-    earlier step, what it did again counts, once. Lines that a killed run left unfinished are left out. Several
-    evaluations after equally many images (seeds) are averaged. `kid_std` is no curve but the spread of `kid`.
+    metrics.csv gives its columns, such as `loss/generator` and `val/fid`. evaluations.jsonl, if there is one, gives the
+    evaluations by recipe, such as `fid50k_train/fid`, which then replace the evaluation columns of metrics.csv.
+
+    Rows of metrics.csv with the step but without the images seen get them by interpolation. Where a run was resumed
+    from an earlier step, only the repeated part counts. Unfinished lines of a killed run are left out. Several
+    evaluations after the same number of images (seeds) are averaged. `kid_std` is not a curve but the spread of `kid`.
 
     Raises:
         FileNotFoundError: the folder has neither file.
@@ -74,7 +75,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
         if not evaluated:
             raise
         logged = {}
-        warnings.warn(f"{error}; what {REPORTS_FILE} holds is shown", stacklevel=2)
+        warnings.warn(f"{error}; only the evaluations of {REPORTS_FILE} are shown", stacklevel=2)
     in_stages = {name for name in logged if name.startswith(STAGES)}
     if evaluated:
         logged = {name: points for name, points in logged.items() if name not in in_stages}
@@ -103,7 +104,7 @@ def _from_reports(path: Path) -> dict[str, Points]:
             settings = report["settings"]
             if settings.get("images_seen") is None or not settings.get("complete", True):
                 continue
-            # without a recipe's name, only the stage tells what it was measured against
+            # without a recipe's name, only the stage identifies the reference
             against = settings["stage"] if report["recipe"] == UNNAMED else report["recipe"]
             images = _finite(settings["images_seen"])
             values = {name: [float(each) for each in value["each"]] for name, value in report["values"].items()}
@@ -117,14 +118,14 @@ def _from_reports(path: Path) -> dict[str, Points]:
 
 
 def _finite(value: Any) -> float:
-    """A count or a step.
+    """Return a count or a step as a float.
 
     Raises:
-        ValueError: it is infinite, or no number at all.
+        ValueError: the value is infinite, or not a number.
     """
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{value} is no place on an axis")
+        raise ValueError(f"{value} is not a place on an axis")
     return number
 
 
@@ -136,14 +137,14 @@ def _from_table(path: Path) -> dict[str, Points]:
             continue
         if "images_seen" in numbers:
             while rows and rows[-1]["step"] >= numbers["step"]:
-                rows.pop()  # training went on from an earlier step
+                rows.pop()  # training was resumed from an earlier step
         elif rows and rows[-1]["step"] > numbers["step"]:
-            continue  # a checkpoint was evaluated by itself: at step 0, whatever it had learnt from
+            continue  # a checkpoint was evaluated by itself, which is logged at step 0
         rows.append(numbers)
     seen = {0.0: 0.0} | {row["step"]: row["images_seen"] for row in rows if "images_seen" in row}
     steps = sorted(seen)
     if len(steps) > 1:
-        # straight between the steps that are known, and on beyond the last
+        # linear between the known steps and beyond the last one
         images_at = make_interp_spline(steps, [seen[step] for step in steps], k=1)
     elif any(row["step"] for row in rows):
         raise ValueError(
@@ -162,10 +163,10 @@ def _from_table(path: Path) -> dict[str, Points]:
 
 
 def _numbers(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
-    """The rows of a csv file and the numbers of their lines, each with its numbers by the names of their columns.
+    """Yield the rows of a csv file: the line's number, and the row's values by column name.
 
     Raises:
-        ValueError: the first row does not name the columns that a run's table has.
+        ValueError: the first row does not have the column names of a run's table.
     """
     names: list[str] = []
     for number, line in _lines(path):
@@ -184,31 +185,30 @@ def _numbers(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
         names = fields
         if "step" not in names:
             raise ValueError(
-                f"{path} has no column step: it is no table that a run has written, so take it away, or name another "
-                "run's folder"
+                f"{path} has no column step, so no run has written it: move it away, or name another run's folder"
             )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file and their numbers, without a last one that is not finished: a run is still writing it."""
+    """Yield the numbered lines of a file, without an unfinished last line, which a run is still writing."""
     with path.open(encoding="utf-8", errors="replace") as file:
         yield from ((number, line) for number, line in enumerate(file, start=1) if line.endswith("\n"))
 
 
 def _leave_out(path: Path, number: int) -> None:
-    warnings.warn(f"{path}, line {number}, is none that a run has written to its end, and is left out", stacklevel=2)
+    warnings.warn(f"{path}, line {number}, is not a whole line of a run, and is left out", stacklevel=2)
 
 
 def choose_columns(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str] | None) -> list[str]:
-    """The names of the curves to draw: those asked for, in that order; else all evaluations.
+    """Return the names of the curves to draw: the requested ones in their order, or else all evaluations.
 
     Args:
-        runs: `read_curves` of each, by a name for it.
-        metrics: names as in the files, or their last parts: `fid` is that of every recipe and stage. None: all that the
-            evaluations measured.
+        runs: the result of `read_curves` for each run, by a name for it.
+        metrics: names as in the files, or their last parts: `fid` selects that of every recipe and stage. None = all
+            metrics of the evaluations.
 
     Raises:
-        ValueError: no run has a metric that was asked for, or there is none at all.
+        ValueError: no run has a requested metric, or there is no metric at all.
     """
     known = {name: curve.evaluated for curves in runs.values() for name, curve in curves.items()}
     if metrics is None:
@@ -227,14 +227,14 @@ def choose_columns(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[st
 
 
 def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]) -> Figure:
-    """A panel for each metric, over the images seen in training; in it a line for each run, its best value marked.
+    """Draw a panel for each metric over the images seen in training: a line for each run, its best value marked.
 
-    The best of all is written beside its mark, where it is known whether low or high is good. A band is one standard
+    The best value of all runs is printed beside its mark, if the better direction is known. A band is one standard
     deviation to either side.
 
     Args:
-        runs: curves by metric, of each run by its name.
-        metrics: what to draw, see `choose_columns`.
+        runs: curves by metric, for each run by its name.
+        metrics: names of the curves to draw, see `choose_columns`.
     """
     columns = min(COLUMNS, len(metrics))
     lines = -(-len(metrics) // columns)
@@ -254,7 +254,7 @@ def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]
 
 def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
     sign, direction = direction_of(metric)
-    best: list[tuple[float, float]] = []  # image count and value of each run's
+    best: list[tuple[float, float]] = []  # image count and value of the best point of each run
     for number, curve in enumerate(curves):
         if curve is None:
             continue
@@ -274,7 +274,7 @@ def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
         axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     if best:
         images, value = max(best, key=lambda point: sign * point[1])
-        beside = (0, 14 * sign)  # on the side that no curve comes from
+        beside = (0, 14 * sign)  # on the side without curves
         axes.annotate(
             f"{value:.4g}", (images, value), beside, textcoords="offset points", ha="center", va="center", fontsize=9
         )
@@ -286,7 +286,7 @@ def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
 
 
 def direction_of(metric: str) -> tuple[int, str]:
-    """-1 where lower values of a metric are better, 1 where higher are, 0 where neither can be said; and in words."""
+    """Return -1 if lower is better, 1 if higher is, 0 if neither is known; and a phrase that says so."""
     name = metric.rpartition("/")[2]
     if LOWER_IS_BETTER.fullmatch(name):
         return -1, "↓ lower is better"
@@ -294,20 +294,20 @@ def direction_of(metric: str) -> tuple[int, str]:
 
 
 def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics: list[str] | None = None) -> None:
-    """Draw how metrics went in one run or several, over the images seen in training, the best value marked.
+    """Draw metrics of one run or several over the images seen in training, with the best value marked.
 
-    From metrics.csv in a run's folder, and from evaluations.jsonl where there is one.
+    The values come from metrics.csv in a run's folder, and from evaluations.jsonl if there is one.
 
     Args:
         run: Folder of a run (its trainer.default_root_dir).
         out: The picture: .png, .pdf or .svg.
         others: Folders of further runs to compare with: `--others+ FOLDER`, for each.
-        metrics: Names as in metrics.csv, such as loss/generator and val/fid, or the last part of a name. Null: all that
-            evaluations measured.
+        metrics: Names as in metrics.csv, such as loss/generator and val/fid, or the last part of a name. Null: all
+            metrics of the evaluations.
 
     Raises:
-        ValueError: where no run has such a metric, or none was evaluated yet.
-        OSError: where a run has no such file, or the picture cannot be written.
+        ValueError: no run has such a metric, or none was evaluated yet.
+        OSError: a run has no such file, or the picture cannot be written.
     """
     check_suffix(out)
     runs = [run, *(others or [])]
@@ -316,7 +316,7 @@ def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics:
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:
-    """Names that tell folders apart: their paths from where they part, but for a single one its own name."""
+    """Return distinct names for the folders: their paths below the common parent, or a single folder's own name."""
     places = [run.resolve() for run in runs]
     common = Path(commonpath(places)) if len(set(places)) > 1 else places[0].parent
     return [str(place.relative_to(common)) if place != common else place.name for place in places]

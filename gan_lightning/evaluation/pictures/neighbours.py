@@ -1,4 +1,4 @@
-"""Generated images beside the real ones nearest to them: has the generator learnt its training set by heart?"""
+"""Generated images beside the real ones nearest to them, to show whether the generator memorised its training set."""
 
 import textwrap
 from collections.abc import Sequence
@@ -18,24 +18,24 @@ from gan_lightning.metrics.named import make_extractor
 from gan_lightning.metrics.neighbours import nearest_neighbours
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, checked
 
-SUSPICIOUS = 0.5  # of the distance between real images: printed in bold
-COPY = 0.01  # of the mean distance between neighbours: closer ones show the same image
+SUSPICIOUS = 0.5  # ratio to the distance between real images, below which it is printed in bold
+COPY = 0.01  # ratio to the mean distance between neighbours, below which two images are the same
 INCHES, GAP, CAPTIONED, MARGIN, HEADINGS = 1.1, 0.25, 1.2, 0.25, 1.3  # of an image; in images; in inches
-LETTERS = 14  # to the inch
+LETTERS = 14  # per inch
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """R generated images and the k real ones nearest to each, by features and by pixels, the most suspicious first.
+    """R generated images and the k real images nearest to each, by features and by pixels, the most suspicious first.
 
     Args:
         fake: generated images, uint8 (R, C, H, W).
-        suspicion: (R,), distance of the nearest real image's features, divided by the distance from that real image to
-            its own nearest neighbour among the real ones (where that is a copy, by the mean of such distances). About
-            1: as far off as real images are; near 0: a copy.
-        by_features: uint8 (R, k, C, H, W), nearest first.
+        suspicion: (R,), the distance to the nearest real image by features, divided by the distance from that real
+            image to its own nearest neighbour among the real ones (or by the mean of such distances, if that neighbour
+            is a copy). About 1: as far away as real images are; near 0: a copy.
+        by_features: nearest real images by features, uint8 (R, k, C, H, W), nearest first.
         feature_distances: (R, k), Euclidean.
-        by_pixels: uint8 (R, k, C, H, W), nearest first.
+        by_pixels: nearest real images by pixels, uint8 (R, k, C, H, W), nearest first.
         pixel_distances: (R, k), root mean square difference of the pixels, in levels of 0 to 255.
     """
 
@@ -50,19 +50,18 @@ class Neighbours:
 def find_neighbours(
     fake: Tensor, real: Tensor, fake_features: Tensor, real_features: Tensor, k: int = 4, rows: int = 8
 ) -> Neighbours:
-    """The `rows` of the generated images that are most suspicious, and what is nearest to them.
+    """Return the `rows` most suspicious generated images with their nearest real images.
 
     Args:
         fake: generated images, uint8 (M, C, H, W).
-        real: training images, uint8 (N, C, H, W): of the same shape, see `bring_to`.
-        fake_features: (M, d).
-        real_features: (N, d), of the same extractor.
-        k: real images shown for each generated one, in each space.
-        rows: generated images chosen; all, where there are fewer.
+        real: training images, uint8 (N, C, H, W), of the same shape; see `bring_to`.
+        fake_features: features of the generated images, (M, d).
+        real_features: features of the training images, (N, d), by the same extractor.
+        k: number of real images shown for each generated one, in each space.
+        rows: number of generated images chosen; all, if there are fewer.
 
     Raises:
-        ValueError: where there are no generated images, or fewer real ones than k, or than 2; or where all real ones
-            have copies.
+        ValueError: there are no generated images, or fewer real ones than k or than 2, or all real ones have copies.
     """
     if len(fake) == 0 or len(real) < max(k, 2):
         raise ValueError(
@@ -70,15 +69,15 @@ def find_neighbours(
             f"generated one: there are {len(real)} real and {len(fake)} generated"
         )
     distances, indices = nearest_neighbours(fake_features, real_features, k)
-    # of the two nearest to a real image in its own set the first is itself, or a copy of it
+    # the nearest neighbour of a real image in its own set is itself, or a copy of it
     apart = nearest_neighbours(real_features[indices[:, 0]], real_features, 2)[0][:, 1]
     typical = apart.mean()
     if typical == 0:
         raise ValueError(
-            "each real image has a copy among the real ones, so that there is no distance to compare with: remove the "
+            "each real image has a copy among the real ones, so there is no distance to compare with: remove the "
             "duplicates"
         )
-    # one that has a copy in its set says nothing of how close different images come
+    # the distance to a copy says nothing about how close different images come
     suspicion = distances[:, 0] / torch.where(apart < COPY * typical, typical, apart)
     chosen = suspicion.argsort(stable=True)[:rows]
 
@@ -95,9 +94,9 @@ def find_neighbours(
 
 
 def bring_to(images: Tensor, shape: Sequence[int]) -> Tensor:
-    """uint8 images (N, C', H', W') as (N, C, H, W) of a `shape` (C, H, W), in grey or RGB.
+    """Resize uint8 images (N, C', H', W') to a `shape` (C, H, W), in grey or RGB, and return uint8 (N, C, H, W).
 
-    They are resized (bilinear, antialiased), not cropped.
+    The resize is bilinear and antialiased, without a crop.
     """
     channels, *size = shape
     images = to_channels(images, 1 if channels < 3 else 3)
@@ -107,7 +106,7 @@ def bring_to(images: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def neighbour_figure(found: Neighbours) -> Figure:
-    """A row for each generated image: itself | its nearest real images by features | those by pixels."""
+    """Draw a row for each generated image: itself | its nearest real images by features | its nearest by pixels."""
     rows, k = found.feature_distances.shape
     widths = [1, GAP, *[1] * k, GAP, *[1] * k]
     width, height = INCHES * sum(widths), INCHES * CAPTIONED * rows
@@ -146,7 +145,7 @@ def neighbour_figure(found: Neighbours) -> Figure:
         1 - MARGIN / figure.get_figheight(),
         textwrap.fill(
             "Generated images and the training images nearest to them, most suspicious first. ratio: distance by "
-            "features from the nearest training image, over that one's own distance from its nearest (bold below "
+            "features to the nearest training image, over that image's own distance to its nearest (bold below "
             f"{SUSPICIOUS}; 0: a copy).",
             width=int(LETTERS * width),
         ),
@@ -171,26 +170,26 @@ def plot_neighbours(
 ) -> None:
     """Draw generated images beside the training images nearest to them, by features and by pixels.
 
-    Of all generated images those are shown that come closest to a training image, as measured by how close training
-    images come to each other. For pixels, training images are resized to the size of the generated ones, not cropped,
-    and all of them are held in memory at that size.
+    The picture shows the generated images that come closest to a training image, relative to how close training images
+    come to each other. For pixels, training images are resized to the size of the generated ones, not cropped, and all
+    of them are held in memory at that size.
 
     Args:
         real: Folder of the training images, in sub-folders of any depth; sizes may differ.
         fake: Folder of generated images, all of one size, or the checkpoint (.ckpt) of a model that makes images from
             noise.
         out: The picture: .png, .pdf or .svg.
-        extractor: Of the features, by name (`python -m gan_lightning recipes` lists them).
-        num: Generated images searched, a random choice where a folder holds more.
-        rows: Generated images shown.
-        k: Training images shown beside each, in either space.
-        seed: Of the choice and of the generator's latents.
-        trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
-        device: Where networks run. Auto: on the GPU where there is one.
+        extractor: Name of the feature extractor (`gan-lightning recipes` lists them).
+        num: Number of generated images to search; a random subset if a folder holds more.
+        rows: Number of generated images to show.
+        k: Number of training images beside each, in either space.
+        seed: Seed of the subset and of the generator's latents.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+        device: Device of the networks. Auto: the GPU if there is one.
 
     Raises:
-        ValueError: where the images and the checkpoint do not go together, or there are too few images.
-        OSError: where a file is missing or cannot be written.
+        ValueError: the images and the checkpoint do not fit together, or there are too few images.
+        OSError: a file is missing or cannot be written.
     """
     check_suffix(out)
     place = find_device(device)

@@ -1,4 +1,4 @@
-"""Real and generated images as points in feature space, a few features against each other."""
+"""Scatter plots of a few features of real and generated images, each feature against another."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from gan_lightning.evaluation.sources import Device, find_device
 from gan_lightning.metrics.named import make_extractor
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, checked
 
-SHOWN = 3  # features, where none are named
-MOST_POINTS = 2000  # of each set: more only hide one another
+SHOWN = 3  # number of features, if none are named
+MOST_POINTS = 2000  # of each set; with more, points hide one another
 
 
 def most_different(real: Tensor, fake: Tensor, count: int) -> list[int]:
-    """The features, of real (N, d) and generated (M, d) images, whose distributions are furthest apart.
+    """Return the features, of real (N, d) and generated (M, d) images, whose distributions differ most.
 
-    Furthest by (μ - μ')² + (σ - σ')², the Fréchet distance of each feature by itself: what adds most to FID.
+    The difference is (μ - μ')² + (σ - σ')², the Fréchet distance of each feature alone: its contribution to FID.
     """
     means = real.double().mean(dim=0) - fake.double().mean(dim=0)
     deviations = real.double().std(dim=0, correction=0) - fake.double().std(dim=0, correction=0)
@@ -31,16 +31,17 @@ def most_different(real: Tensor, fake: Tensor, count: int) -> list[int]:
 
 
 def pair_figure(real: Tensor, fake: Tensor, features: Sequence[int] | None = None, seed: int = 0) -> Figure:
-    """Every pair of some features as a scatter plot, each feature's density on the diagonal.
+    """Draw every pair of some features as a scatter plot, with each feature's density on the diagonal.
 
     Args:
         real: features (N, d) of real images.
         fake: features (M, d) of generated ones.
-        features: which of the d to show. None: the three that differ most (`most_different`).
-        seed: of the choice of points, 2,000 of each set at most, and of their order, so that neither set lies on top.
+        features: indices of the features to show. None = the three that differ most (`most_different`).
+        seed: seed of the choice of points, at most 2,000 of each set, and of their order, so that neither set covers
+            the other.
 
     Raises:
-        ValueError: where a set is empty or the two differ in width, or there is no such feature.
+        ValueError: a set is empty, the two differ in width, or there is no such feature.
     """
     if real.shape[1:] != fake.shape[1:] or 0 in (*real.shape, *fake.shape):
         raise ValueError(
@@ -50,7 +51,7 @@ def pair_figure(real: Tensor, fake: Tensor, features: Sequence[int] | None = Non
     width = real.shape[1]
     features = most_different(real, fake, SHOWN) if features is None else features
     if wrong := [feature for feature in features if not 0 <= feature < width]:
-        raise ValueError(f"there is no feature {wrong[0]}: the extractor gives {width}, numbered from 0")
+        raise ValueError(f"there is no feature {wrong[0]}: the extractor has {width}, numbered from 0")
     rng = np.random.default_rng(seed)
     sets = []
     for name, values in (("real", real), ("generated", fake)):
@@ -69,10 +70,10 @@ def pair_figure(real: Tensor, fake: Tensor, features: Sequence[int] | None = Non
         diag_kws={"stat": "density", "common_norm": False, "element": "step", "bins": 40},
     )
     for axes in grid.diag_axes:
-        axes.set_yscale("log")  # many features are 0 most of the time, and differ where they are not
+        axes.set_yscale("log")  # many features are mostly 0, and differ where they are not
     move_legend(grid, "upper right", bbox_to_anchor=(0.97, 0.97), markerscale=3, title="on the diagonal: log density")
     grid.figure.tight_layout()
-    pyplot.close(grid.figure)  # it is the caller's, and of no window
+    pyplot.close(grid.figure)  # the figure belongs to the caller, not to a window
     return grid.figure
 
 
@@ -94,16 +95,16 @@ def plot_pairs(
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
         fake: Folder of generated images, or the checkpoint (.ckpt) of a model that makes images from noise.
         out: The picture: .png, .pdf or .svg.
-        features: Numbers of the features to show, from 0. Null: the three that differ most.
-        extractor: Of the features, by name (`python -m gan_lightning recipes` lists them).
-        num: Images of each set, a random choice where a folder holds more.
-        seed: Of all choices and of the generator's latents.
-        trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
-        device: Where networks run. Auto: on the GPU where there is one.
+        features: Indices of the features to show, from 0. Null: the three that differ most.
+        extractor: Name of the feature extractor (`gan-lightning recipes` lists them).
+        num: Number of images of each set; a random subset if a folder holds more.
+        seed: Seed of all random choices and of the generator's latents.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+        device: Device of the networks. Auto: the GPU if there is one.
 
     Raises:
-        ValueError: where the images, the checkpoint and the features do not go together.
-        OSError: where a file is missing or cannot be written.
+        ValueError: the images, the checkpoint and the features do not fit together.
+        OSError: a file is missing or cannot be written.
     """
     check_suffix(out)
     if features is not None and not features:

@@ -1,4 +1,4 @@
-"""The sets of images that pictures are made of: opened, and brought to features."""
+"""Sets of images for pictures: opening them, and computing their features."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from gan_lightning.metrics import FeatureExtractor, Features
 
 
 def open_images(path: Path, most: int, seed: int, device: torch.device, trusted: str | Sequence[str] | None) -> Images:
-    """Images of a folder, a random choice of `most` where it holds more; or `most` images of a checkpoint's generator.
+    """Open at most `most` images of a folder, a random subset of more; or `most` images of a checkpoint's generator.
 
     Raises:
-        FileNotFoundError: if there is neither, or the folder has no image in it.
-        ValueError: if the file is no checkpoint of a model that makes images from noise.
+        FileNotFoundError: there is neither, or the folder has no image in it.
+        ValueError: the file is not a checkpoint of a model that makes images from noise.
     """
     if path.is_file():
         return GeneratedImages(load_sampler(path, device, trusted or ()).sampler, most, seed)
@@ -27,7 +27,7 @@ def open_images(path: Path, most: int, seed: int, device: torch.device, trusted:
 def with_features(
     images: Images, extractor: FeatureExtractor, device: torch.device, name: str
 ) -> Iterator[tuple[Tensor, Features]]:
-    """Batches of images, uint8 (N, C, H, W), with their features, under a progress bar of that name."""
+    """Yield batches of images, uint8 (N, C, H, W), with their features, under a progress bar of that name."""
     with tqdm(total=len(images), desc=name, unit="image", disable=None) as bar:
         for batch in images:
             pixels = batch.images.to(device)
@@ -36,5 +36,5 @@ def with_features(
 
 
 def pooled_features(images: Images, extractor: FeatureExtractor, device: torch.device, name: str) -> Tensor:
-    """Features of all the images, float32 (N, d), on the CPU."""
+    """Return the features of all images, float32 (N, d), on the CPU."""
     return torch.cat([features.pooled.cpu() for _, features in with_features(images, extractor, device, name)])

@@ -1,4 +1,4 @@
-"""What truncation buys and what it costs: fidelity against diversity of one generator."""
+"""The effect of truncation on one generator: fidelity against diversity."""
 
 import math
 import time
@@ -21,11 +21,11 @@ from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt, che
 
 
 def truncation_figure(reports: Sequence[Report]) -> Figure:
-    """FID over truncation, and precision over recall.
+    """Draw FID over truncation, and precision over recall.
 
     Args:
-        reports: one for each truncation, which its `settings["truncation"]` states (None: none), with values of `fid`,
-            `precision` and `recall`.
+        reports: one for each truncation, which its `settings["truncation"]` states (None = no truncation), with values
+            of `fid`, `precision` and `recall`.
     """
 
     def limit(report: Report) -> float:
@@ -47,7 +47,7 @@ def truncation_figure(reports: Sequence[Report]) -> Figure:
     left.set_xticks(places, labels)
     left.set_xlabel("truncation: largest magnitude of a latent's component")
     left.set_ylabel("FID")
-    left.set_title("FID  ↓ lower is better, the lowest written out", loc="left", fontsize=11)
+    left.set_title("FID  ↓ lower is better; the lowest is printed", loc="left", fontsize=11)
 
     right.plot(recall, precision, color="grey", zorder=1)
     for place in places:
@@ -74,25 +74,25 @@ def plot_truncation(
     trusted: list[str] | str | None = None,
     device: Device = "auto",
 ) -> None:
-    """Draw what truncating the latents does to FID, precision and recall; write the numbers beside, as .jsonl.
+    """Draw FID, precision and recall over the truncation of the latents, and write the numbers beside, as .jsonl.
 
-    As many real images are compared with as are generated for each truncation, and without any. All metrics are of one
-    extractor's features, which are computed once for real images.
+    For each truncation, and without any, as many images are generated as there are real ones. All metrics use the
+    features of one extractor, which are computed once for the real images.
 
     Args:
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
-        checkpoint: Of a model that makes images from noise (.ckpt).
+        checkpoint: Checkpoint (.ckpt) of a model that makes images from noise.
         out: The picture: .png, .pdf or .svg. The numbers go into the file of the same name that ends in .jsonl.
-        truncations: Largest magnitudes of a latent's component, each tried in turn; then without truncation.
-        extractor: Of the features, by name (`python -m gan_lightning recipes` lists them).
-        num: Images of each set; as many as `real` holds, where it has fewer.
-        seed: Of the latents, the same for all truncations, and of the choice of real images.
-        trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
-        device: Where networks run. Auto: on the GPU where there is one.
+        truncations: Largest magnitudes of a latent's component, each in turn; then no truncation.
+        extractor: Name of the feature extractor (`gan-lightning recipes` lists them).
+        num: Number of images of each set; as many as `real` holds, if it has fewer.
+        seed: Seed of the latents, the same for all truncations, and of the subset of real images.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+        device: Device of the networks. Auto: the GPU if there is one.
 
     Raises:
-        ValueError: where the checkpoint's model makes no images from noise, or a metric has too few images.
-        OSError: where a file is missing or cannot be written.
+        ValueError: the checkpoint's model does not make images from noise, or a metric has too few images.
+        OSError: a file is missing or cannot be written.
     """
     check_suffix(out)
     if not checkpoint.is_file():

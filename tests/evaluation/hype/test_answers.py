@@ -138,7 +138,7 @@ def test_a_field_of_another_type_is_no_answer(written: Path, field: str, value: 
     record = json.loads(lines[2])
     record["answer"][field] = value
     written.write_bytes(b"".join([*lines[:2], json.dumps(record).encode() + b"\n"]))
-    with pytest.raises(ValueError, match="line 3, is none that `hype` has written"):
+    with pytest.raises(ValueError, match="line 3, is not one of a study"):
         read_answers(written)
 
 

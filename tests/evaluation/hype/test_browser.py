@@ -35,7 +35,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Page:
-    """What a person does with the page."""
+    """The actions of a person on the page."""
 
     def __init__(self, browser: Any, address: str) -> None:
         self.browser = browser
@@ -124,8 +124,8 @@ def test_time_with_its_masks_rests_and_measured_exposures(browser: Any, serve: C
         page.press("r") if count % 2 else page.find("real").click()
         page.settled(count + 1, served.answers)
         correct = read_answers(served.answers).answers[-1].correct
-        told = "✓ Right: it is real." if correct else "✗ Wrong: it is fake."
-        page.until(lambda told=told: page.find("question").text == told)
+        verdict = "✓ Right: it is real." if correct else "✗ Wrong: it is fake."
+        page.until(lambda verdict=verdict: page.find("question").text == verdict)
     page.until(lambda: page.find("score").is_displayed())
     assert " ms" in page.find("score").text
     answers = read_answers(served.answers).answers
@@ -180,7 +180,7 @@ def test_a_reload_goes_on_and_a_bad_name_is_refused(browser: Any, serve: Callabl
     page.complaints()  # the refusal's
 
 
-def test_a_failing_server_is_told_and_tried_again(
+def test_a_failing_server_is_reported_and_tried_again(
     browser: Any, serve: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve(Design("infinity", 4, 0, 0))

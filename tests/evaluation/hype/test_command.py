@@ -21,7 +21,7 @@ from gan_lightning.evaluation.hype.study import Design
 
 @contextmanager
 def command(*arguments: object) -> Iterator[tuple[subprocess.Popen, str]]:
-    """`python -m gan_lightning hype` in a process of its own, and the address that it names."""
+    """`gan-lightning hype` in a process of its own, and the address that it names."""
     line = [sys.executable, "-m", "gan_lightning", "hype", *map(str, arguments), "--port=0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -75,7 +75,7 @@ def test_a_killed_server_loses_nothing(folders: tuple[Path, Path], tmp_path: Pat
     assert "Traceback" not in errors
 
 
-def test_what_the_user_can_mend_ends_with_a_sentence_and_2(
+def test_what_the_user_can_fix_ends_with_a_sentence_and_2(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     real, fake = map(str, folders)

@@ -35,17 +35,17 @@ def post(server: HypeServer, path: str, content: Any) -> tuple[int, Any]:
 
 
 def go_through(server: HypeServer, person: str, answer: str = "real") -> list[dict[str, Any]]:
-    """Everything that the page is told while a person answers all images alike."""
-    told = [post(server, "/join", {"person": person})[1]]
-    state = told[0]
+    """Return all replies of the server while a person gives the same answer to all images."""
+    replies = [post(server, "/join", {"person": person})[1]]
+    state = replies[0]
     while "image" in state:
         shown = None if state["exposure"] is None else state["exposure"] + 1.5
         content = {"person": person, "index": state["index"], "answer": answer, "shown": shown}
         status, said = post(server, "/answer", content)
         assert status == 200, said
-        told.append(said)
+        replies.append(said)
         state = said["next"]
-    return told
+    return replies
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_page_needs_nothing_from_elsewhere(serve: Callable, path: str, kind: str
 
 def test_infinity(serve: Callable) -> None:
     served = serve(INFINITY)
-    told = go_through(served.server, "Anna")
-    assert all(said["correct"] is None for said in told[1:])
-    assert told[-1]["next"]["stage"] == "done"
-    assert told[-1]["next"]["score"] == {
+    replies = go_through(served.server, "Anna")
+    assert all(said["correct"] is None for said in replies[1:])
+    assert replies[-1]["next"]["stage"] == "done"
+    assert replies[-1]["next"]["score"] == {
         "person": "anna",
         "error": 50,
         "fake_error": 100,
@@ -81,24 +81,24 @@ def test_infinity(serve: Callable) -> None:
 
 def test_time(serve: Callable) -> None:
     served = serve(Design("time", 4, 0, 0))
-    told = go_through(served.server, "anna")
+    replies = go_through(served.server, "anna")
     exposure = 500
-    for said in told[1:-1]:
+    for said in replies[1:-1]:
         exposure = min(max(exposure + (-10 if said["correct"] else 30), 100), 1000)
         if said["next"]["number"] == 1:
             exposure = 500
         assert said["next"]["exposure"] == exposure
-    assert told[-1]["next"]["score"]["threshold"] > 100
+    assert replies[-1]["next"]["score"]["threshold"] > 100
     assert all(answer.shown == answer.exposure + 1.5 for answer in read_answers(served.answers).answers)
 
 
-def test_tutorial_is_told_and_can_be_failed(serve: Callable) -> None:
-    told = go_through(serve(TIME).server, "anna")
-    assert [said["correct"] is not None for said in told[1:]] == [True, True]
-    assert told[-1]["next"] == {"person": "anna", "stage": "unqualified", "index": 2}
+def test_the_tutorial_shows_what_is_right_and_can_be_failed(serve: Callable) -> None:
+    replies = go_through(serve(TIME).server, "anna")
+    assert [said["correct"] is not None for said in replies[1:]] == [True, True]
+    assert replies[-1]["next"] == {"person": "anna", "stage": "unqualified", "index": 2}
 
 
-def test_page_is_not_told_which_is_which(serve: Callable) -> None:
+def test_the_page_does_not_know_which_images_are_real(serve: Callable) -> None:
     served = serve(INFINITY)
     _, state = post(served.server, "/join", {"person": "anna"})
     _, twice = post(served.server, "/join", {"person": "anna"})
