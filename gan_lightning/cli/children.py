@@ -1,5 +1,6 @@
-"""Trainings in processes of their own: one after another, each stopped by the signals that stop this program."""
+"""Run trainings in processes of their own, one after another. Signals that stop this program stop them."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,14 +15,21 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 """The signals that are handed on: of users and batch systems, of a terminal that is closed, SLURM's warning."""
 
 LOOKS = 2.0  # seconds between two questions to a child
-
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 _ROOT = str(Path(__file__).parents[2])  # of the package, which need not be installed
 
 
-class Children:
-    """Runs commands of this program, one after another, as long as no signal has asked to stop.
+def _end_with_parent() -> None:
+    """On Linux: have the system send SIGTERM to this process when its parent is killed."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
-    A child is a process group of its own: a Ctrl-C reaches it once, from here.
+
+class Children:
+    """Run commands of this program one after another, until a signal asks to stop.
+
+    A child is a process group of its own: a Ctrl-C reaches it once, from here. Where this process is killed, it stops.
     """
 
     def __init__(self) -> None:
@@ -67,6 +75,7 @@ class Children:
             env={**os.environ, "PYTHONPATH": places, **(environment or {})},
             stdin=subprocess.DEVNULL,
             process_group=0,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (one call of the system, of a library that is loaded)
         )
         if self.received:  # while it was started
             self._child.send_signal(self.received)

@@ -51,7 +51,7 @@ _WITH_PLACE = warnings.formatwarning  # Lightning's
 
 
 class RunParser(Parser, LightningArgumentParser):
-    """The parser of `fit`, `validate`, `test` and `predict`."""
+    """Parse the arguments of `fit`, `validate`, `test` and `predict`."""
 
     def instantiate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> Namespace:
         """Build the objects of a config, the standard callbacks among them."""
@@ -138,7 +138,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the standard callbacks, and the settings that are none of the trainer's, the model's or the data's."""
+        """Add the standard callbacks, and the settings that belong to no object."""
         for group, (callback, defaults) in STANDARD_CALLBACKS.items():
             parser.add_class_arguments(callback, group, instantiate=False)  # `_add_standard_callbacks` has it built
             parser.set_defaults({f"{group}.{name}": value for name, value in defaults.items()})
@@ -190,7 +190,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         )
 
     def before_instantiate_classes(self) -> None:
-        """Give the run's folder to all that writes; refuse one that is taken."""
+        """Claim the run's folder and give it to everything that writes; complete the settings of the command."""
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or f"runs/{_named_after_classes(config)}")
         if self.subcommand == "fit" and "WANDB_SWEEP_ID" in os.environ:  # its agent gives all runs the same flags
@@ -232,14 +232,14 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
 
     @property
     def folder(self) -> RunFolder:
-        """The run's folder."""
+        """Return the run's folder."""
         return RunFolder(Path(self.config[self.subcommand].trainer.default_root_dir))
 
     def _last_checkpoint(self) -> Path:
         return self.folder.checkpoint()
 
     def _claim(self, ckpt_path: Any) -> None:
-        """Hold the run's folder until the command ends; a start that comes to no batch leaves it as it was."""
+        """Hold the run's folder until the command ends. A start that ends before its first batch leaves it unchanged."""
         folder, resumed = self.folder, None if ckpt_path is None else str(ckpt_path)
         holds_a_run = bool(folder.signs())
 
@@ -253,7 +253,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             print(f"{folder.path} has no checkpoint yet: the run starts anew", file=sys.stderr)
 
     def _checkpoint_to_use(self, named: Any) -> str | None:
-        """The file that --ckpt_path names for an evaluation or a prediction. None = no weights are to be loaded.
+        """Return the file that --ckpt_path names for an evaluation or a prediction. None = load no weights.
 
         Raises:
             ValueError: it names none, and an untrained model would be evaluated.
@@ -279,7 +279,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         return str(path)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """The trainer, with the parts that every run has."""
+        """Build the trainer with the parts that every run has."""
         trainer = self.config_init[self.subcommand].trainer
         root = trainer.default_root_dir
         folder = str(Path(root).absolute() / "checkpoints")
@@ -320,7 +320,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
-        """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
+        """Load the weights that the run starts from and evaluate them, so that every curve has a first point."""
         self.model.check_schedules(self.trainer)
         self._refuse_the_trainers_optimization()
         if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -360,7 +360,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 )
 
     def _refuse_the_trainers_optimization(self) -> None:
-        """Point from the trainer's arguments to the model's own, where two players take turns.
+        """Refuse arguments of the trainer whose place is in the model, since two players take turns.
 
         Raises:
             ValueError: one of the trainer's is set.
@@ -398,7 +398,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 each.tell(trainer, self.model)
 
     def _evaluate(self) -> None:
-        """Evaluate beside the training; print the scores in a line."""
+        """Evaluate outside the training loop, and print the scores in one line."""
         trainer = self.trainer
         (scores,) = trainer.validate(self.model, datamodule=self.datamodule, verbose=False, weights_only=True)
         if trainer.is_global_zero and scores:
@@ -406,7 +406,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             print(f"evaluated after {self.model.images_seen:,} images: {said}")
 
     def after_validate(self) -> None:
-        """Evaluate again with other seeds, where asked; print the scores and how they were made."""
+        """Evaluate again with further seeds if asked to; print the scores and how they were made."""
         config = self.config[self.subcommand]
         evaluate = self.trainer.validate if self.subcommand == "validate" else self.trainer.test
         for evaluation in self.trainer.callbacks:  # type: ignore[attr-defined]
@@ -437,7 +437,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             raise SystemExit(1)
 
     def _named_checkpoint(self) -> Path:
-        """The file that --ckpt_path names.
+        """Return the file that --ckpt_path names.
 
         Raises:
             ValueError: it names none.
@@ -449,10 +449,10 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
 
 
 def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
-    """Raise for settings with which validate, test or predict would do nothing, or not what they say.
+    """Refuse settings that have no effect, or another one than they say, in validate, test and predict.
 
     Raises:
-        ValueError: there is one.
+        ValueError: there is such a setting.
     """
     if config.init_from is not None:
         raise ValueError(f"--init_from is for fit: give {command} its weights by --ckpt_path")
@@ -462,7 +462,7 @@ def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
 
 
 def _place(logger: Namespace, root: Path) -> None:
-    """A logger without a folder writes into the run's; Weights & Biases knows a resumed run again by its id."""
+    """Give a logger without a folder the run's, and one of Weights & Biases the id of the run, also after a resume."""
     if logger.init_args.get("save_dir") == ".":
         logger.init_args.save_dir = str(root)
     if logger.class_path.endswith("WandbLogger") and logger.init_args.get("id") is None:
@@ -474,7 +474,7 @@ def _place(logger: Namespace, root: Path) -> None:
 
 
 class ModelParts(ModelSummary):
-    """A line for each part of the model: its name, class and number of parameters."""
+    """Print a line for each part of the model: its name, class and number of parameters."""
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the parts."""
@@ -550,7 +550,7 @@ def _named_after_classes(config: Namespace) -> str:
 def _plainly(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """A warning as it is printed: of this library's, no line of its code, which says nothing to a user."""
+    """Format a warning. Those of this library have no line of code, which would tell a user nothing."""
     return f"warning: {message}\n" if is_ours(filename) else _WITH_PLACE(message, category, filename, lineno, line)
 
 
