@@ -141,9 +141,7 @@ class Parser(ArgumentParser):
             PermissionError: the config names something to call that is no class.
             ValueError: a class refuses its settings with an error that names neither; the sentence does.
         """
-        if (
-            _failed.get() is not None
-        ):  # this call builds a part of an object; the call that builds the whole handles errors
+        if _failed.get() is not None:  # for a part of an object: the outer call handles errors
             return super().instantiate(namespace, instantiate_groups, **others)
         _refuse_functions(namespace)
         failed: list[Exception] = []
