@@ -166,9 +166,9 @@ class RunFolder:
         write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
     def forget(self) -> None:
-        """Remove the files that a start has written since it claimed the folder; for one that ended before its first batch.
+        """Remove the files of a start that ended before its first batch, and put earlier ones back.
 
-        The same command may then start anew; a run that it was to go on with is as it was.
+        The same command may then start again, and a run that it was to resume is unchanged.
         """
         numbered = {file.name for file in self.path.iterdir() if _NUMBERED.fullmatch(file.name)}
         for name in {*_SIGNS, *_LOGS, *numbered} - self._names:

@@ -239,7 +239,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         return self.folder.checkpoint()
 
     def _claim(self, ckpt_path: Any) -> None:
-        """Hold the run's folder until the command ends. A start that ends before its first batch leaves it unchanged."""
+        """Hold the run's folder until the command ends. A start without a batch leaves it unchanged."""
         folder, resumed = self.folder, None if ckpt_path is None else str(ckpt_path)
         holds_a_run = bool(folder.signs())
 
