@@ -8,6 +8,7 @@ import json
 import math
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -30,10 +31,16 @@ from gan_lightning.evaluation.pictures.curves import (
 
 CONFIG, RECORD = "config.yaml", "run.json"
 DEPTH = 2  # levels of sub-folders that are looked through for runs
-MOST_SETTINGS, MOST_COLUMNS = 10_000, 4
+MOST_SETTINGS, MOST_COLUMNS, MOST_WARNINGS = 10_000, 4, 3
 SEED, FOLDER = "seed_everything", "trainer.default_root_dir"
 OF_THE_START = re.compile(rf"{SEED}|{re.escape(FOLDER)}|seeds|ckpt_path|trainer\.(logger|enable_progress_bar)\b.*")
 """Settings that tell starts apart, and not what is trained."""
+STANDARD = {
+    "trainer.callbacks[Evaluation]": "evaluation",
+    "trainer.callbacks[SampleGrid]": "samples",
+    "trainer.callbacks[ModelCheckpoint]": "best",
+}
+"""Callbacks that earlier versions listed, and the groups of settings that they are now."""
 NOTHING = "-"
 
 
@@ -163,7 +170,11 @@ def _read(path: Path, name: str) -> Run:
     notes: list[str] = []
     curves: dict[str, Curve] = {}
     try:
-        curves = read_curves(path)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            curves = read_curves(path)
+        notes += [str(warning.message) for warning in warned[:MOST_WARNINGS]]
+        notes += [f"{len(warned) - MOST_WARNINGS} more such lines"] if len(warned) > MOST_WARNINGS else []
         if not any(curve.evaluated for curve in curves.values()):
             notes.append("no evaluation has been made yet")
     except FileNotFoundError:
@@ -202,7 +213,7 @@ def is_finished(run: Path, limits: Mapping[str, Any] | None = None) -> bool:
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """A config as pairs of dotted keys, as flags have them, and values that are no mappings."""
     if isinstance(value, dict) and value:
-        if "class_path" in value:
+        if "class_path" in value and key not in STANDARD.values():
             yield key, value["class_path"]
         for name, item in value.items():
             if name == "init_args":
@@ -210,9 +221,13 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             elif name != "class_path":
                 yield from _flat(item, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        names: list[str] = []
         for number, item in enumerate(value):
             path = item.get("class_path") if isinstance(item, dict) else None
-            yield from _flat(item, f"{key}[{path.rpartition('.')[2] if isinstance(path, str) else number}]")
+            names.append(path.rpartition(".")[2] if isinstance(path, str) else str(number))
+            again = names.count(names[-1])
+            place = f"{key}[{names[-1]}{f' {again}' if again > 1 else ''}]"
+            yield from _flat(item, STANDARD.get(place, place))
     else:
         yield key, value
 

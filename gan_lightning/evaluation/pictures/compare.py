@@ -5,6 +5,7 @@ import html
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -26,6 +27,7 @@ from gan_lightning.evaluation.runs import (
 
 SUFFIXES = (".html", ".png")
 LONGEST = 1200  # pixels of a grid's longer side; larger ones are made smaller
+LETTERS = 48  # of a line below or above a grid of a picture
 GAP = 20  # pixels between grids
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #222 }
@@ -146,10 +148,11 @@ def _picture(groups: Sequence[Group], metrics: Sequence[str]) -> bytes:
     figure = Figure(figsize=(3.4 * columns, 3.7 * lines), layout="constrained")
     for axes, (caption, grid) in zip(figure.subplots(lines, columns, squeeze=False).flatten(), grids, strict=False):
         if isinstance(grid, str):
-            axes.text(0.5, 0.5, grid, ha="center", va="center", fontsize=8, wrap=True, parse_math=False)
+            told = axes.text(0.5, 0.5, fill(grid, LETTERS), ha="center", va="center", fontsize=8, parse_math=False)
+            told.set_in_layout(False)
         else:
             axes.imshow(grid)
-        axes.set_title(caption, fontsize=8, parse_math=False, wrap=True)
+        axes.set_title(fill(caption, LETTERS), fontsize=8, parse_math=False)
     for axes in figure.axes:
         axes.set_axis_off()
     file = io.BytesIO()
