@@ -53,7 +53,8 @@ def translate(
     trainer = L.Trainer(
         accelerator=accelerator,
         devices=devices,
-        callbacks=[TQDMProgressBar(refresh_rate=1)],
+        callbacks=[TQDMProgressBar(refresh_rate=1)] if sys.stdout.isatty() else [],
+        enable_progress_bar=sys.stdout.isatty(),  # each refresh would be a line of a log file
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
