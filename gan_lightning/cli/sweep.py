@@ -151,7 +151,7 @@ class _Sweep:
         self.states = optuna.trial.TrialState
 
     def run(self, trials: int | None) -> int:
-        """Train until there are so many trials, None = all of a grid."""
+        """Train until there is this number of trials. None = all of a grid."""
         grid = self.space.grid() if self.space.method == "grid" else None
         wanted = min(trials or len(grid), len(grid)) if grid is not None else trials or 0
         with Children() as children:

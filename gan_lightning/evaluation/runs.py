@@ -270,8 +270,8 @@ def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
     known = [group.runs[0].trained for group in groups]
     keys = dict.fromkeys(key for settings in known if settings for key in settings)
     values = {key: [None if settings is None else settings.get(key) for settings in known] for key in keys}
-    told = [number for number, settings in enumerate(known) if settings is not None]
-    return {key: each for key, each in values.items() if any(each[n] != each[told[0]] for n in told)}
+    with_settings = [number for number, settings in enumerate(known) if settings is not None]
+    return {key: each for key, each in values.items() if any(each[n] != each[with_settings[0]] for n in with_settings)}
 
 
 def measured(values: Sequence[float | None]) -> str:
@@ -329,9 +329,9 @@ def difference_rows(groups: Sequence[Group]) -> list[list[str]]:
     differing = differences(groups)
     if not differing:
         return []
-    told = [group.runs[0].settings is not None for group in groups]
+    with_settings = [group.runs[0].settings is not None for group in groups]
     rows = [["setting", *(group.name for group in groups)]] + [
-        [key, *(_value(value) if known else "?" for value, known in zip(values, told, strict=True))]
+        [key, *(_value(value) if known else "?" for value, known in zip(values, with_settings, strict=True))]
         for key, values in differing.items()
     ]
     if len(groups) <= max(MOST_COLUMNS, len(differing)):
