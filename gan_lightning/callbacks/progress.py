@@ -92,9 +92,9 @@ class Pace(L.Callback):
         super().on_train_end(trainer, pl_module)
 
     def seconds_of_evaluations(self, pl_module: GenerativeModule, images: float) -> float:
-        """Return the seconds that the evaluations of the next images will take, if they are as frequent as the last one was.
+        """Return the seconds that the evaluations of the next images will take, at the frequency of the last two.
 
-        Where no two have been made yet, they are left out.
+        It is 0 before the second evaluation.
         """
         if not self._between:
             return 0

@@ -184,8 +184,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             "--seeds",
             type=PositiveInt,
             default=1,
-            help="fit: the number of runs to train, with the seeds seed_everything, seed_everything + 1, ..., each in a "
-            "sub-folder of the run's folder, such as seed-0. validate and test: the number of evaluations, with other "
+            help="fit: the number of runs to train, with the seeds seed_everything, seed_everything + 1, ..., in "
+            "sub-folders of the run's folder, such as seed-0. validate and test: the number of evaluations, with other "
             "draws each. Both give mean and standard deviation.",
         )
 
