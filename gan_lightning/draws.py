@@ -7,8 +7,8 @@ function of torch that is called within them (also by your own networks), and re
   rows. A single process needs no context to draw the same.
 - `ImageDraws`, for images that are kept: each image has its own stream, which depends on a seed and its number.
 
-A random function with an explicit generator is not changed, nor is a draw that is not for images (a single number, or a
-first dimension that is not a multiple of the number of images).
+A random function with an explicit generator is not changed. Nor is a draw that is not for images: a single number, or
+one with a first dimension that is not a multiple of the number of images.
 """
 
 from abc import abstractmethod

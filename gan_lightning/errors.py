@@ -22,7 +22,6 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +93,6 @@ def run(main: Callable[[], Any]) -> int:
             os._exit(code)
         return code
     return code if isinstance(code, int) else 0
-
-
-def start(module: str) -> int:
-    """Run the `main` of a module. The import happens within `run`, so that a Ctrl-C during it ends quietly.
-
-    Args:
-        module: import path of the module.
-
-    Returns:
-        The exit code, as in `run`.
-    """
-    return run(lambda: import_module(module).main())
 
 
 def report(error: Exception) -> int:
@@ -230,7 +217,8 @@ def _is_memory(error: BaseException) -> bool:
 
 def _is_misconfiguration(error: BaseException) -> bool:
     # compared by name, since this module is imported without Lightning
-    return type(error).__name__ == "MisconfigurationException" or str(error).startswith("Early stopping conditioned on")
+    names = ("MisconfigurationException", "UsageError")  # of Lightning; of Weights & Biases without a login
+    return type(error).__name__ in names or str(error).startswith("Early stopping conditioned on")
 
 
 def _say(what: str, code: int) -> int:

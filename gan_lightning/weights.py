@@ -129,5 +129,5 @@ def holding(name: str, path: Path) -> Iterator[None]:
     except (ValueError, LookupError, RuntimeError, TypeError, AttributeError, AssertionError) as error:
         raise ValueError(
             f"{path} does not hold the weights of the extractor {name!r} ({one_line(str(error))[:300]}): fetch it "
-            "anew, or name another file"
+            "again, or name another file"
         ) from error

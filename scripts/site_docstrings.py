@@ -1,7 +1,7 @@
-"""Extension of Griffe: this project's docstrings, which are plain text, as the Markdown of Google's style.
+"""Extension of Griffe that turns this project's docstrings, which are plain text, into Markdown of Google's style.
 
 - `NOTE: ...` and other labels with a hanging indent become notes and paragraphs.
-- Characters of formulas that Markdown would take for itself, as in E_x[D(x)] and a*b*, are escaped outside code.
+- Characters of formulas that have a meaning in Markdown, as in E_x[D(x)] and a*b*, are escaped outside code.
 - Names of the project's public classes and numbers of arXiv become links.
 """
 
@@ -19,7 +19,7 @@ SPECIAL = re.compile(r"([\\*_\[\]])")
 
 
 def escaped(text: str, links: dict[str, str]) -> str:
-    """Text whose code stays as it is, with links."""
+    """Escape text outside code, and add links."""
     parts = []
     for part in CODE.split(text):
         name = part.strip("`")
@@ -32,7 +32,7 @@ def escaped(text: str, links: dict[str, str]) -> str:
 
 
 def blocks(lines: list[str]) -> Iterator[list[str]]:
-    """Runs of lines: up to a blank line, or to the next label."""
+    """Split lines into blocks, each up to a blank line or to the next label."""
     block: list[str] = []
     for line in lines:
         if block and (not line.strip() or LABEL.match(line)):
@@ -45,7 +45,7 @@ def blocks(lines: list[str]) -> Iterator[list[str]]:
 
 
 def markdown(docstring: str, links: dict[str, str]) -> str:
-    """A docstring, without the indentation of its code, as Griffe's parser of Google's style takes it."""
+    """Convert a docstring, without the indentation of its code, to Google's style."""
     out: list[str] = []
     notes: list[str] = []
     section = False
@@ -84,7 +84,7 @@ def markdown(docstring: str, links: dict[str, str]) -> str:
 
 
 def items(lines: list[str], links: dict[str, str]) -> list[str]:
-    """The lines of a section, whose items are `name: text`."""
+    """Return the lines of a section, whose items are `name: text`."""
     changed = []
     for item in re.split(r"\n(?=    \S)", "\n".join(lines)):
         name, colon, text = item.partition(":")
@@ -93,7 +93,7 @@ def items(lines: list[str], links: dict[str, str]) -> list[str]:
 
 
 def objects(of: Object) -> Iterator[Object]:
-    """An object and all that it holds."""
+    """Yield an object and all its members."""
     yield of
     for member in of.members.values():
         if not isinstance(member, Alias):
@@ -101,14 +101,14 @@ def objects(of: Object) -> Iterator[Object]:
 
 
 class Docstrings(Extension):
-    """Changes the docstrings of a package when it has been read."""
+    """Changes the docstrings of a package after it has been read."""
 
     def __init__(self) -> None:
         super().__init__()
         self.links: dict[str, str] = {}
 
     def on_package(self, *, pkg: Module, **_: Any) -> None:
-        """Note the public classes, then change all docstrings."""
+        """Record the public classes, then change all docstrings."""
         found = list(objects(pkg))
         public: dict[str, list[str]] = {}
         for each in found:

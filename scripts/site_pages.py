@@ -1,7 +1,7 @@
-"""Hook of MkDocs: add the pages of the documentation that are written elsewhere, or not written at all.
+"""Hook of MkDocs that adds the pages of the documentation that come from other files or are generated.
 
 The README is the home page; other documents of the repository, docs/*.md, each model's page and the reference of all
-packages follow. Links between these files work on the site as they do in the repository. Nothing is imported.
+packages follow. Links between these files work on the site as in the repository. Nothing is imported.
 """
 
 import ast
@@ -39,14 +39,14 @@ ADDRESS = re.compile(r"^(\w+:|#|//)")
 
 @dataclass(frozen=True)
 class Model:
-    """A model of `gan_lightning.models.__all__`, as its file and the configs describe it.
+    """A model of `gan_lightning.models.__all__`, described by its file and the configs.
 
     Args:
-        name: of the class.
-        module: of the file, in `gan_lightning.models`.
+        name: name of the class.
+        module: name of the file, in `gan_lightning.models`.
         title: the docstring's first line, which names the paper.
-        year: of the paper; "" where the docstring names none.
-        paper: its number in arXiv; "" where the docstring names none.
+        year: year of the paper; "" if the docstring has none.
+        paper: number of the paper in arXiv; "" if the docstring has none.
         members: public classes and functions of the file, the model first.
         configs: paths below configs/, without their suffix.
     """
@@ -66,7 +66,7 @@ class Model:
 
 
 def models() -> list[Model]:
-    """All models, in the order of their names."""
+    """Return all models, in the order of their names."""
     package = ROOT / "gan_lightning" / "models"
     tree = ast.parse((package / "__init__.py").read_text())
     modules = {
@@ -83,7 +83,7 @@ def models() -> list[Model]:
 
 
 def describe(name: str, module: str, file: Path, configs: tuple[str, ...]) -> Model:
-    """What a model's file says."""
+    """Describe a model by its file."""
     tree = ast.parse(file.read_text())
     docstring = ast.get_docstring(tree) or ""
     public = [
@@ -99,7 +99,7 @@ def describe(name: str, module: str, file: Path, configs: tuple[str, ...]) -> Mo
 
 
 def configs_by_model() -> dict[str, list[str]]:
-    """The configs of each model by the name of its class, those for the embedded digits first; overlays name none."""
+    """Return the configs of each model by the name of its class, those for the embedded digits first."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "configs").rglob("*.yaml")):
         model = (yaml.safe_load(path.read_text()) or {}).get("model")
@@ -113,12 +113,12 @@ def configs_by_model() -> dict[str, list[str]]:
 
 
 def captions() -> dict[str, str]:
-    """What the picture of each model shows."""
+    """Read the caption of each model's picture."""
     return yaml.safe_load((ROOT / "docs/pictures/captions.yaml").read_text())
 
 
 def missing(model: Model) -> list[str]:
-    """What a model's page lacks, a sentence each."""
+    """Return sentences about the missing parts of a model's page."""
     lacks = []
     if not model.configs:
         lacks.append(f"{model.name} has no config: write configs/{model.module}/digits.yaml")
@@ -135,7 +135,7 @@ def missing(model: Model) -> list[str]:
 
 
 def model_page(model: Model) -> str:
-    """Paper and objective, picture, configs with their commands, API."""
+    """Return a model's page: paper and objective, picture, configs with their commands, API."""
     caption = captions()[model.name]
     tabs = "\n\n".join(config_tab(config) for config in model.configs)
     members = "\n\n".join(f"::: gan_lightning.models.{model.module}.{name}" for name in model.members)
@@ -161,14 +161,14 @@ Name it in a config as `gan_lightning.models.{model.name}`.
 
 
 def config_tab(config: str) -> str:
-    """A config as it is, under the command that trains it."""
+    """Return the text of a config, under the command that trains it."""
     text = (ROOT / f"configs/{config}.yaml").read_text().rstrip()
     body = f"```\n{FIT.format(config)}\n```\n\n```yaml\n{text}\n```"
     return f'=== "{config}"\n\n' + "\n".join(f"    {line}".rstrip() for line in body.splitlines())
 
 
 def models_page(all_models: list[Model]) -> str:
-    """The table of all models."""
+    """Return the table of all models."""
     rows = [
         f"| [{model.name}]({model.module}.md) | {model.title} | "
         f"[{model.paper}](https://arxiv.org/abs/{model.paper}) | {model.year} | "
@@ -181,7 +181,7 @@ def models_page(all_models: list[Model]) -> str:
 
 
 def public_modules() -> list[str]:
-    """Packages and modules that have a page of the reference: all of gan_lightning, and datamodules."""
+    """Return the packages and modules that have a page of the reference: all of gan_lightning, and datamodules."""
     entries = [path for path in (ROOT / "gan_lightning").iterdir() if not path.name.startswith(("_", "."))]
     names = {
         path.stem
@@ -192,7 +192,7 @@ def public_modules() -> list[str]:
 
 
 def reference_page(module: str, all_models: list[Model]) -> str:
-    """A package's docstring and those of all its modules; models have pages of their own."""
+    """Return a package's docstring and those of all its modules; models have pages of their own."""
     folder = ROOT / module.replace(".", "/")
     if module == "gan_lightning.models":
         listed = "\n".join(f"- [{model.name}](../{model.page}): {model.title}" for model in all_models)
@@ -215,7 +215,7 @@ def reference_page(module: str, all_models: list[Model]) -> str:
 
 
 def exports(file: Path) -> list[str]:
-    """The names of `__all__`; none where the file has no such list."""
+    """Return the names of `__all__`, or none if the file has no such list."""
     for node in ast.parse(file.read_text()).body:
         match node:
             case ast.Assign(targets=[ast.Name(id="__all__")]):
@@ -224,18 +224,18 @@ def exports(file: Path) -> list[str]:
 
 
 def outside_code(change: Callable[[str], str], markdown: str) -> str:
-    """Markdown with a change made to all that stands in no fenced block."""
+    """Apply a change to all Markdown outside fenced blocks."""
     return "".join(part if part.startswith("```") else change(part) for part in FENCE.split(markdown))
 
 
 def place_of(target: str, source: str) -> tuple[str, str]:
-    """The file of the repository that a link in another one points to, and the anchor with its #."""
+    """Return the file of the repository that a link in another file points to, and the anchor with its #."""
     path, mark, anchor = target.partition("#")
     return normpath(f"{PurePosixPath(source).parent}/{path}"), mark + anchor
 
 
 def linked_files(source: str) -> Iterator[str]:
-    """Files of the repository that a document links to, which are no pages and no pictures of docs/."""
+    """Yield files of the repository that a document links to, except pages and pictures of docs/."""
     targets: list[str] = []
 
     def note(text: str) -> str:
@@ -250,9 +250,9 @@ def linked_files(source: str) -> Iterator[str]:
 
 
 def rewritten(markdown: str, source: str, page: str) -> str:
-    """A document's links, from its place in the repository to its place on the site.
+    """Convert a document's links from its place in the repository to its place on the site.
 
-    A link to a folder, which is no page, becomes text.
+    A link to a folder, which is not a page, becomes text.
     """
 
     def link(match: re.Match[str]) -> str:
@@ -276,18 +276,18 @@ def rewritten(markdown: str, source: str, page: str) -> str:
 
 
 def documents() -> dict[str, str]:
-    """The place on the site of each document of the repository."""
+    """Return the place on the site of each document of the repository."""
     return DOCUMENTS | {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
 
 
 def notebooks() -> dict[str, str]:
-    """The place on the site of each notebook."""
+    """Return the place on the site of each notebook."""
     paths = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
     return {f"docs/notebooks/{path.name}": f"notebooks/{path.stem}.md" for path in paths}
 
 
 def notebook_pages(document: str, place: str) -> dict[str, str | bytes]:
-    """A notebook as a page: its text, its code, and what the code printed and drew when the notebook was stored."""
+    """Convert a notebook to a page: its text, its code, and the stored output and pictures of the code."""
     pictures: dict[str, str | bytes] = {}
     parts = []
     for cell in json.loads((ROOT / document).read_text())["cells"]:
@@ -306,7 +306,7 @@ def notebook_pages(document: str, place: str) -> dict[str, str | bytes]:
 
 
 def title(document: str) -> str:
-    """The first heading."""
+    """Return the first heading."""
     heading = re.search(r"^# (.+)$", (ROOT / document).read_text(), re.MULTILINE)
     if not heading:
         raise PluginError(f"{document} has no heading: begin it with one, as the navigation shows it")
@@ -314,7 +314,7 @@ def title(document: str) -> str:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """The navigation: a new document of docs/, model or package finds its place by itself."""
+    """Make the navigation; a new document of docs/, model or package needs no entry."""
     guides = [path for document, path in documents().items() if document.startswith("docs/") and path != "results.md"]
     config.nav = [
         {"Home": "index.md"},
@@ -328,10 +328,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what docs/ does not hold.
+    """Add the pages that are not in docs/.
 
     Raises:
-        PluginError: where a model's page lacks something.
+        PluginError: a part of a model's page is missing.
     """
     all_models = models()
     lacks = [sentence for model in all_models for sentence in missing(model)]
@@ -352,7 +352,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Turn the links of the repository's documents into the site's."""
+    """Convert the links of the repository's documents to those of the site."""
     for document, place in documents().items():
         if place == page.file.src_uri:
             return rewritten(markdown, document, place)

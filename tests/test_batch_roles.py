@@ -387,7 +387,7 @@ def test_batches_that_cannot_be_shown_or_have_another_size_are_refused_before_th
     with pytest.raises(ValueError, match=r"generator of VoxelGAN makes the shape 1x3x4x4, .* serve 1x2x4x4"):
         trainer(max_epochs=1).fit(deeper, datamodule=Data("voxels"))
     unshown = Unshown(Maker(3, [1, 2, 4, 4]), Judge(32))
-    with pytest.raises(TypeError, match=r"render of Unshown answers torch.float32 of shape \(2, 1, 2, 4, 4\): let it"):
+    with pytest.raises(TypeError, match=r"render of Unshown returns torch.float32 of shape \(2, 1, 2, 4, 4\): let it"):
         trainer(max_epochs=1).fit(unshown, datamodule=Data("voxels"))
     with pytest.raises(TypeError, match=r"VoxelGAN learns from .*VoxelBatch \(voxels, labels\), .*CaptionedBatch"):
         trainer(max_epochs=1).fit(toy("voxels"), datamodule=Data("captioned"))

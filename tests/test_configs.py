@@ -17,7 +17,7 @@ from gan_lightning.recording import import_class
 from gan_lightning.training.adversarial import AdversarialModule
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-EXPERIMENTS = sorted(p for p in CONFIGS.rglob("*.yaml") if p.parent.name != "overlays")
+EXPERIMENTS = sorted(p for p in CONFIGS.rglob("*.yaml") if p.parent.name not in ("overlays", "sweeps"))
 OVERLAYS = sorted((CONFIGS / "overlays").glob("*.yaml"))
 QUICKSTART = str(CONFIGS / "quickstart.yaml")
 

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+import wandb
 import yaml
 
 from gan_lightning.cli import configs
+from gan_lightning.cli.children import Children
 from gan_lightning.data.images import write_png
 from test_configs import narrow
 
@@ -56,11 +58,14 @@ def shortened(command: str) -> list[str]:
     """The arguments of a command of ours; a training of narrow networks that ends after an epoch of two batches."""
     beginning = next(known for known in OURS if command.startswith(known))
     arguments = shlex.split(command.removeprefix(beginning))
-    if arguments[0] != "fit":
+    if arguments[0] not in ("fit", "sweep"):
         return arguments
+    for flag, number in {"--trials": "1", "--seeds": "2"}.items():
+        if flag in arguments:
+            arguments[arguments.index(flag) + 1] = number
     if "--trainer.max_epochs" in arguments:
         del arguments[(place := arguments.index("--trainer.max_epochs")) : place + 2]
-    config = arguments[arguments.index("--config") + 1]
+    config = arguments[arguments.index("--config") + 1] if "--config" in arguments else "quickstart"
     file = configs.find(config)
     model = {} if file is None else yaml.safe_load(file.read_text())["model"]
     longer = "--ckpt_path" in arguments
@@ -76,6 +81,18 @@ def images(folder: Path, count: int, *shape: int) -> None:
 
 def run(program: Callable[..., int], command: str) -> None:
     assert program(shortened(command)) == 0, command
+
+
+def run_here(children: Children, arguments: list[str], environment: Any = None, enough: Any = None) -> int:
+    """Run a child's command in this process, which has imported everything."""
+    from gan_lightning.cli.commands import main
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (environment or {}).items():
+            patch.setenv(name, value)
+        code = main(arguments)
+    wandb.finish()
+    return code
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +111,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "my_gan", raising=False)
+    monkeypatch.setattr(Children, "run", run_here)
+    monkeypatch.setenv("WANDB_MODE", "offline")
     for name in ("photos", "paintings", "sources", "targets"):
         images(tmp_path / name, 12, 3, 64, 48)
     images(tmp_path / "small", 12, 3, 32, 32)
@@ -182,5 +201,8 @@ def test_every_class_that_the_pages_name_exists() -> None:
 def test_the_install_names_pytorchs_cpu_build() -> None:
     lines = [line for block in blocks(ROOT / "README.md") for line in block.text.splitlines()]
     assert any(line.endswith("--index-url https://download.pytorch.org/whl/cpu") for line in lines)
-    for started in ("gan-lightning fit --config quickstart", "python -m pytest"):
-        assert f'python3 -m venv .venv && . .venv/bin/activate && pip install -e ".[dev]" && {started}' in lines
+    for started in (
+        "pip install -e . && gan-lightning fit --config quickstart",
+        'pip install -e ".[dev]" && python -m pytest',
+    ):
+        assert f"python3 -m venv .venv && . .venv/bin/activate && {started}" in lines

@@ -4,8 +4,8 @@ Zhao, Liu, Lin, Zhu, Han, 2020. arXiv 2006.10738.
 
     L_D = E_x[f_D(-D(T(x)))] + E_z[f_D(D(T(G(z))))]            L_G = E_z[f_G(-D(T(G(z))))]
 
-T is always applied, differentiable, and drawn anew for each image each time. Its strengths are those of the authors'
-code.
+T is always applied and differentiable, and each image gets a new draw each time. Its strengths are those of the
+authors' code.
 """
 
 import torch

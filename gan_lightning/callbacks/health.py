@@ -94,7 +94,7 @@ class Health(Checked, L.Callback):
     - G has collapsed: `diversity` is below `collapsed_below` and does not grow.
 
     If several hold, the first in this order is reported, since it causes the others. This callback does not change
-    training. A resumed run starts to look for trouble anew; the logged values go on as if it had not stopped.
+    training. In a resumed run, the search for trouble begins again; the logged values go on as if it had not stopped.
 
     Args:
         extractor: computes features for `diversity`, such as `gan_lightning.metrics.DigitClassifier`. None = pixels.

@@ -92,9 +92,9 @@ class Pace(L.Callback):
         super().on_train_end(trainer, pl_module)
 
     def seconds_of_evaluations(self, pl_module: GenerativeModule, images: float) -> float:
-        """How long the evaluations of the next so many images will take, if they are as frequent as the last one was.
+        """Return the seconds that the evaluations of the next images will take, at the frequency of the last two.
 
-        Where no two have been made yet, they are left out.
+        It is 0 before the second evaluation.
         """
         if not self._between:
             return 0
@@ -107,7 +107,7 @@ class Bar(Pace, TQDMProgressBar):
 
     `epoch 3/30 [51%] 24,576 images, 1,830 images/s, 1 min 12 s left, val/fid 12.3`. The images are those of all
     processes, from the start of the run; the speed is that of this start's last batches, without evaluations; the time
-    left includes them. It is not told for a run that ends by neither epochs, batches nor time.
+    left includes them. It is unknown for a run that ends by neither epochs, batches nor time.
 
     Where the output is no terminal (a log file, a pipe) there is no bar, but a line now and then: after 10 seconds,
     then the rarer the longer the run has lasted, at most 10 minutes apart; and after each evaluation.
@@ -301,6 +301,7 @@ class Bar(Pace, TQDMProgressBar):
             print(text, flush=True)
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Round the scores that are shown behind the bar."""
+        """Round the scores that are shown behind the bar; leave out a logger's number of the run."""
         shown = super().get_metrics(trainer, pl_module)
+        shown.pop("v_num", None)
         return {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in shown.items()}

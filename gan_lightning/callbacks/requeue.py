@@ -38,6 +38,6 @@ class SlurmRequeue(LastCheckpoint):
         try:
             subprocess.run(["scontrol", "requeue", f"{array}_{task}" if array else job], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"the job could not be queued again ({error}): submit it anew", file=sys.stderr)
+            print(f"the job could not be queued again ({error}): submit it again", file=sys.stderr)
             return False
         return True

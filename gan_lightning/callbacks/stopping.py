@@ -158,7 +158,7 @@ class StopOnSignal(L.Callback):
             message += where + (
                 f": {saved} is saved, and the same command with --ckpt_path last goes on from there"
                 if saved is not None
-                else ": nothing is saved" + ("" if batches else ", and the same command starts anew")
+                else ": nothing is saved" + ("" if batches else ", and the same command starts from the beginning")
             )
         if trainer.is_global_zero:
             print(f"\n{message}", file=sys.stderr, flush=True)

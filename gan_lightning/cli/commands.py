@@ -34,10 +34,18 @@ class Training(NamedTuple):
     summary: str
 
 
+class Program(NamedTuple):
+    """A command that parses its arguments itself, since some of them are those of `fit`."""
+
+    module: str
+    function: str
+    summary: str
+
+
 class Group(NamedTuple):
     """Commands under a common name."""
 
-    commands: "dict[str, Command | Training | Group]"
+    commands: "dict[str, Command | Training | Program | Group]"
     summary: str
     epilog: str = ""
 
@@ -58,6 +66,9 @@ COMMANDS = Group(
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "export": Command("gan_lightning.export.command", "export", "write a model as safetensors, ONNX or .pt2"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),
+        "sweep": Program(
+            "gan_lightning.cli.sweep", "sweep", "search settings: train with one after another of a space"
+        ),
         "plot": Group(
             {
                 "curves": Command(f"{PICTURES}.curves", "plot_curves", "metrics of runs over their training"),
@@ -100,7 +111,7 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(boil_down(message))
 
 
-def find(arguments: Sequence[str]) -> tuple[Command | Training, int]:
+def find(arguments: Sequence[str]) -> tuple[Command | Training | Program, int]:
     """Find the command that the first arguments name. `--help` in place of a name prints the commands and exits.
 
     Args:
@@ -112,7 +123,7 @@ def find(arguments: Sequence[str]) -> tuple[Command | Training, int]:
     Raises:
         UsageError: no command is named, or an unknown one.
     """
-    found: Command | Training | Group = COMMANDS
+    found: Command | Training | Program | Group = COMMANDS
     depth = 0
     while isinstance(found, Group):
         parser = CommandParser(
@@ -162,6 +173,8 @@ def _start(given: list[str] | None) -> Any:
     if isinstance(command, Training):
         import_module("gan_lightning.cli.training").main(given)
         return None
+    if isinstance(command, Program):
+        return getattr(import_module(command.module), command.function)(arguments[depth:])
     from jsonargparse import auto_cli  # noqa: PLC0415
 
     from gan_lightning.cli.own_modules import find_own_modules  # noqa: PLC0415

@@ -33,7 +33,11 @@ def list_of_models() -> list[Model]:
         if found is not None:
             trained_by.setdefault(found[1], []).append(name)
     models = [
-        Model(alias.name, _title(folder / f"{(statement.module or '').rpartition('.')[2]}.py"), trained_by[alias.name])
+        Model(
+            alias.name,
+            _title(folder / f"{(statement.module or '').rpartition('.')[2]}.py"),
+            trained_by.get(alias.name, []),
+        )
         for statement in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names

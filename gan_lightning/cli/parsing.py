@@ -1,7 +1,8 @@
-"""Command lines and config files that cannot be understood, each said in one sentence with the nearest valid names.
+"""Parse command lines and config files. A mistake in them is one sentence with the nearest valid names.
 
-jsonargparse answers with a nest: for every type that an argument could have had, why the value is not of that type, and
-inside a class the same again. `boil_down` follows the nest to where it is deepest, which is where the mistake is.
+jsonargparse reports a mistake as a tree: for every type that an argument could have, the reason why the value is not of
+that type, and for a class the reasons of its own arguments below. `boil_down` picks the deepest reason, which is where
+the mistake is.
 """
 
 import difflib
@@ -87,7 +88,7 @@ _failed: ContextVar[list[Exception] | None] = ContextVar("failed", default=None)
 
 
 class Parser(ArgumentParser):
-    """A jsonargparse parser that raises errors of one sentence, and takes no abbreviated flags."""
+    """A jsonargparse parser that raises errors of one sentence and accepts no abbreviated flags."""
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         # a config is a file of this machine, and says nothing of what an argument without a type is to be; what
@@ -111,7 +112,7 @@ class Parser(ArgumentParser):
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *others: Any, **settings: Any
     ) -> Namespace:
-        """Parse, after a look at the config files.
+        """Check the config files, then parse.
 
         Raises:
             UsageError: the arguments, or a config file, cannot be understood.
@@ -134,13 +135,13 @@ class Parser(ArgumentParser):
         raise UsageError(boil_down(message, self)) from ex
 
     def instantiate(self, namespace: Namespace, instantiate_groups: bool = True, **others: Any) -> Namespace:
-        """Build the objects of a config. The first error of a constructor is raised as it is, and not in a nest.
+        """Build the objects of a config. The first error of a constructor is raised unchanged.
 
         Raises:
             PermissionError: the config names something to call that is no class.
             ValueError: a class refuses its settings with an error that names neither; the sentence does.
         """
-        if _failed.get() is not None:  # for a part of an object: whoever builds the whole takes care
+        if _failed.get() is not None:  # for a part of an object: the outer call handles errors
             return super().instantiate(namespace, instantiate_groups, **others)
         _refuse_functions(namespace)
         failed: list[Exception] = []
@@ -164,7 +165,7 @@ class Parser(ArgumentParser):
 
 
 def _refuse_functions(config: Any) -> None:
-    """Go through a config before anything of it is built.
+    """Refuse functions in a config, before any object of it is built.
 
     jsonargparse sees to it that a class is of the kind that its argument wants. But where an argument is a callable, it
     takes any function that does not say what it returns, such as os.system.
@@ -181,7 +182,7 @@ def _refuse_functions(config: Any) -> None:
 
 
 def _settings(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """A config and all that is in it, each with its key as the command line has it: without `fit` and `init_args`."""
+    """Yield a config and all its parts, each with its key on the command line, without `fit` and `init_args`."""
     yield key, value
     if isinstance(value, Namespace | dict):
         items = vars(value) if isinstance(value, Namespace) else value
@@ -196,14 +197,14 @@ def _settings(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 @contextmanager
 def under_key(find_key: Callable[[], str], kind: type) -> Iterator[None]:
-    """Where a constructor refuses what it is given, begin with the key that the config has it under.
+    """Begin the error of a constructor that refuses its arguments with their key in the config.
 
     Args:
         find_key: tells the key, "" where it is not known.
         kind: the class that is constructed.
 
     Raises:
-        ValueError: instead of an error of settings which tells the user what to mend.
+        ValueError: in place of the constructor's error, with the key before its sentence.
     """
     try:
         yield
@@ -216,7 +217,7 @@ def under_key(find_key: Callable[[], str], kind: type) -> Iterator[None]:
 
 
 def _keys_of(kind: type, given: dict[str, Any], config: Namespace) -> str:
-    """Where a config has a class with these arguments; several places where it has several of the same."""
+    """Return the key under which a config has a class with these arguments; all keys if there are several."""
     keys: dict[int, list[str]] = {}  # of each part; the same may stand in several places
     for key, value in _settings(config):
         if _is_of(value, kind, given):
@@ -225,7 +226,7 @@ def _keys_of(kind: type, given: dict[str, Any], config: Namespace) -> str:
 
 
 def _is_of(value: Any, kind: type, given: dict[str, Any]) -> bool:
-    """Whether a part of a config is what a class was built from with these arguments."""
+    """Return whether a class was built with these arguments from this part of a config."""
     if not (isinstance(value, Namespace | dict) and isinstance(path := value.get("class_path"), str)):
         return False
     settings = dict(value.get("init_args") or {})
@@ -243,7 +244,7 @@ def _no_class(key: str, path: str) -> PermissionError:
 
 @contextmanager
 def settings_of(what: str) -> Iterator[None]:
-    """Name `what` where a library beneath this one refuses its settings, as long as the context lasts.
+    """Name `what` in the error of another library that refuses its settings, within this context.
 
     Raises:
         ValueError: instead of a ValueError, TypeError, RuntimeError or Lightning's MisconfigurationException that came
@@ -262,7 +263,7 @@ def settings_of(what: str) -> Iterator[None]:
 
 
 def gathered(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
-    """Make one argument of all those without a flag, where the function's first parameter is a list.
+    """Make one argument of all those without a flag, if the function's first parameter is a list.
 
     Args:
         function: what the arguments are for.
@@ -283,7 +284,7 @@ def gathered(function: Callable[..., Any], arguments: Sequence[str]) -> list[str
 
 
 def boil_down(message: str, parser: ArgumentParser | None = None) -> str:
-    """One sentence for what jsonargparse says: the key, the value, the reason, and the nearest valid names.
+    """Return one sentence for an error of jsonargparse: the key, the value, the reason, and the nearest valid names.
 
     Args:
         message: jsonargparse's own.
@@ -306,7 +307,7 @@ def boil_down(message: str, parser: ArgumentParser | None = None) -> str:
 
 
 def arguments_of(path: str) -> list[str]:
-    """The names of the arguments that the class or function at an import path takes, those of its bases among them."""
+    """Return the names of the arguments of the class or function at an import path, with those of its bases."""
     found = _imported(path)
     names: list[str] = []
     for owner in inspect.getmro(found) if inspect.isclass(found) else [found]:
@@ -340,7 +341,9 @@ def help_of(path: str) -> str:
         function = vars(owner).get("__init__")
         if function is None or owner is object or owner.__module__.startswith(("torch.nn.modules", "lightning.")):
             continue
-        told = {each.arg_name: each.description or "" for each in docstring_parser.parse(owner.__doc__ or "").params}
+        described = {
+            each.arg_name: each.description or "" for each in docstring_parser.parse(owner.__doc__ or "").params
+        }
         for each in inspect.signature(function).parameters.values():
             if each.name in {"self"} | known or each.kind in (each.VAR_KEYWORD, each.VAR_POSITIONAL):
                 continue
@@ -350,16 +353,16 @@ def help_of(path: str) -> str:
             default = "" if each.default is each.empty else f", default {each.default!r}"
             lines.append(f"  {each.name}  ({kind}{default})")
             lines += textwrap.wrap(
-                one_line(told.get(each.name, "")), 112, initial_indent=" " * 6, subsequent_indent=" " * 6
+                one_line(described.get(each.name, "")), 112, initial_indent=" " * 6, subsequent_indent=" " * 6
             )
     return "\n".join(lines)
 
 
-# ---------------------------------------------------------------------- the nest
+# ---------------------------------------------------------------------- the tree of reasons
 
 
 class _Reason(NamedTuple):
-    """One end of a nest: the keys that lead there, the class whose argument it is, and what was given."""
+    """A leaf of the tree: the keys that lead to it, the class whose argument it is, and the value that was given."""
 
     keys: tuple[str, ...] = ()
     owner: str | None = None
@@ -373,7 +376,7 @@ class _Reason(NamedTuple):
 
 
 def _tree(message: str) -> list[Any]:
-    """The lines of a message, each with those that are indented below it."""
+    """Return the lines of a message, each with the lines that are indented below it."""
     roots: list[Any] = []
     open_nodes: list[tuple[int, list[Any]]] = [(-1, roots)]
     for line in message.splitlines():
@@ -389,7 +392,7 @@ def _tree(message: str) -> list[Any]:
 
 
 def _leaves(nodes: list[Any], within: _Reason) -> Iterator[_Reason]:
-    """The reasons at the ends of all branches."""
+    """Yield the reasons at the leaves."""
     for text, _ in nodes:
         if (match := _TYPES.match(text)) is not None:
             within = within._replace(types=match["types"])
@@ -416,7 +419,7 @@ def _leaves(nodes: list[Any], within: _Reason) -> Iterator[_Reason]:
 
 
 def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:  # noqa: PLR0911, PLR0912 (one for each kind)
-    """The sentence for a reason; `texts` are its own and those of the other types that the value could have had."""
+    """Return the sentence for a reason; `texts` has its text and those of the other types of the argument."""
     key = ".".join(reason.keys)
     where = f"{key}: " if key else ""
     if (match := _UNKNOWN.match(reason.text)) is not None:
@@ -470,7 +473,7 @@ def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> st
 
 
 def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None = None) -> str:
-    """The sentence for a flag, or another word, that no parser takes."""
+    """Return the sentence for an unknown flag or another unknown word."""
     from gan_lightning.private import flags_of  # noqa: PLC0415 (importing torch takes seconds)
 
     parser = _parser_of(parser, command)
@@ -485,7 +488,7 @@ def _unknown_flag(given: str, parser: ArgumentParser | None, command: str | None
 
 
 def _missing(names: list[str]) -> str:
-    """The sentence for missing arguments that nothing can start without."""
+    """Return the sentence for missing required arguments."""
     command = {name.partition(".")[0] for name in names if "." in name}
     flags = [name.partition(".")[2] or name for name in names]
     if flags and command:
@@ -497,13 +500,13 @@ def _missing(names: list[str]) -> str:
 
 
 class _Once(yaml.SafeLoader):
-    """A YAML loader that refuses a key that stands twice: PyYAML would take the last of two blocks `trainer` alone."""
+    """A YAML loader that refuses a repeated key: PyYAML would use only the last of two blocks `trainer`."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Read a mapping, in which no key stands twice.
+        """Read a mapping.
 
         Raises:
-            yaml.MarkedYAMLError: a key stands twice.
+            yaml.MarkedYAMLError: a key is repeated.
         """
         names = [key.value for key, _ in node.value if isinstance(key.value, str) and key.value != "<<"]
         for i, (key, _) in enumerate(node.value):
@@ -513,11 +516,11 @@ class _Once(yaml.SafeLoader):
 
 
 def _refuse_bad_files(files: Iterable[Path]) -> None:
-    """Raise for a config file that is not there, cannot be read, or is not YAML with keys.
+    """Refuse a config file that is missing, cannot be read, or is not YAML with keys.
 
     Raises:
-        UsageError: there is one.
-        OSError: it cannot be read.
+        UsageError: a file is missing, or its content is no config.
+        OSError: a file cannot be read.
     """
     for file in files:
         if not file.exists():
@@ -543,7 +546,7 @@ def _refuse_bad_files(files: Iterable[Path]) -> None:
 
 
 def _no_such_class(given: str, bases: list[type], text: str) -> str:
-    """The sentence for a name of no class of the wanted kinds."""
+    """Return the sentence for a name that is no class of the kinds that are wanted."""
     names = {_public_path(kind) for base in bases for kind in _subclasses(base)}
     if "abstract" in text:
         return f"{given} only says what its subclasses have in common{_did_you_mean(sorted(names)[:5])}"
@@ -558,12 +561,12 @@ def _an(name: str) -> str:
 
 
 def _listed(names: Sequence[str], last: str) -> str:
-    """a, b or c."""
+    """Join names as in "a, b or c"."""
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _kind(text: str) -> str:
-    """A type as jsonargparse writes it, in words."""
+    """Return the words for a type as jsonargparse writes it."""
     name = text.removeprefix("<class '").removesuffix("'>").partition("[")[0].rpartition(".")[2]
     return _KINDS.get(name, _an(name))
 
@@ -577,7 +580,7 @@ def _did_you_mean(names: Sequence[str]) -> str:
 
 
 def _close(name: str, names: Iterable[str]) -> list[str]:
-    """Up to three of the names, the nearest first. The last parts of dotted names are compared too."""
+    """Return up to three of the names, the nearest first. The last parts of dotted names are compared too."""
     tails: dict[str, list[str]] = {}
     for candidate in sorted(names):
         tails.setdefault(candidate.rpartition(".")[2].lower(), []).append(candidate)
@@ -591,7 +594,7 @@ def _close(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _parser_of(parser: ArgumentParser | None, command: str | None) -> ArgumentParser | None:
-    """The parser of the command that was given, where `parser` has commands."""
+    """Return the parser of the given command, if `parser` has commands."""
     commands = parser.commands if isinstance(parser, Parser) else {}
     given = [command] if command else _arguments(parser)
     return next((commands[word] for word in given if word in commands), parser)
@@ -602,7 +605,7 @@ def _arguments(parser: ArgumentParser | None) -> list[str]:
 
 
 def config_files(arguments: Sequence[str]) -> list[Path]:
-    """The config files of a command line, in order."""
+    """Return the config files of a command line, in order."""
     pairs = itertools.pairwise([*arguments, ""])
     named = [
         flag.partition("=")[2] if "=" in flag else value
@@ -613,7 +616,7 @@ def config_files(arguments: Sequence[str]) -> list[Path]:
 
 
 def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
-    """Where a key stands in a config file, if no flag gives it."""
+    """Return file and line of a key in the config files, in brackets; "" if a flag gives the key."""
     given = [word.partition("=")[0] for word in _arguments(parser)]
     if any(word.startswith("-") and word.rpartition(".")[2].strip("-+") == key for word in given):
         return ""
@@ -629,7 +632,7 @@ def _place_in_files(key: str, parser: ArgumentParser | None) -> str:
 
 
 def _imported(path: str) -> Any:
-    """The object at an import path. None = there is none."""
+    """Return the object at an import path. None = there is none."""
     package, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(package), name, None)
@@ -638,7 +641,7 @@ def _imported(path: str) -> Any:
 
 
 def _kind_of_class(path: str) -> type | None:
-    """The class at an import path, if an argument can ask for a subclass of it."""
+    """Return the class at an import path, if an argument can ask for a subclass of it."""
     if path.startswith(("collections.", "jsonargparse.", "typing.", "torch.Tensor", "pathlib.", "torch.nn.parameter")):
         return None
     found = _imported(path)
@@ -646,7 +649,7 @@ def _kind_of_class(path: str) -> type | None:
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    """All that can be built, of those that are imported."""
+    """Yield the imported subclasses that can be built."""
     kind: type
     for kind in base.__subclasses__():
         if not (inspect.isabstract(kind) or kind.__name__.startswith("_") or "<locals>" in kind.__qualname__):
@@ -655,7 +658,7 @@ def _subclasses(base: type) -> Iterator[type]:
 
 
 def _public_path(kind: type) -> str:
-    """The shortest import path of a class."""
+    """Return the shortest import path of a class."""
     parts = kind.__module__.split(".")
     for count in range(1, len(parts)):
         package = ".".join(parts[:count])

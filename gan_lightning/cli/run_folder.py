@@ -1,8 +1,8 @@
-"""A run's folder: it belongs to one run, and to one process at a time, and holds a record of how the run was started.
+"""A run's folder. It belongs to one run, and to one process at a time, and records how the run was started.
 
 `run.json` has every start of the run; `config.yaml` is what the newest was started with, and `config-1.yaml`,
 `config-2.yaml`, ... are the earlier ones, the first first. While a process trains in the folder it holds a lock on
-`run.lock`, which the operating system takes back when the process ends, by whatever. On a network file system that
+`run.lock`, which the operating system takes back when the process ends, for any reason. On a network file system that
 holds for as far as its server shares locks.
 """
 
@@ -48,17 +48,17 @@ class RunFolder:
         self._names: set[str] = set()  # files that were there when the folder was claimed
 
     def checkpoint(self, name: str = "last") -> Path:
-        """Where the run keeps a checkpoint of that name."""
+        """Return the path of the run's checkpoint with this name."""
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     def signs(self) -> list[str]:
-        """The names of the files that a run has left here."""
+        """Return the names of the files that show that a run was here."""
         found = [name for name in _SIGNS if (self.path / name).exists()]
         return found + [f"checkpoints/{file.name}" for file in sorted(self.path.glob("checkpoints/*.ckpt"))]
 
     @contextmanager
     def claimed(self, resumed: str | None) -> Iterator[None]:
-        """Hold the folder as long as the context lasts, and note the start in its record.
+        """Hold the folder within this context, and add the start to its record.
 
         Args:
             resumed: the checkpoint that the run goes on from: a path, or "last" for the run's own, which may be missing
@@ -130,7 +130,7 @@ class RunFolder:
         write_whole(self.path / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
 
     def _holder(self) -> str:
-        """Which process holds the folder, in words that follow "a run that"."""
+        """Return words that follow "a run that" and name the process that holds the folder."""
         last = (self._starts() or [{}])[-1]
         if not {"pid", "host", "started"} <= last.keys():
             return "has just started"
@@ -156,7 +156,7 @@ class RunFolder:
     # ------------------------------------------------------------------ the config
 
     def save_config(self, text: str) -> None:
-        """Write the config of the newest start; the one before it, if it differs, keeps a name of its own."""
+        """Write the config of the newest start. The one before it, if it differs, is kept under a name of its own."""
         path = self.path / CONFIG
         if path.exists():
             if path.read_text(encoding="utf-8") == text:
@@ -166,9 +166,9 @@ class RunFolder:
         write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
     def forget(self) -> None:
-        """Undo what a start has written since it claimed the folder, if it ended before its first batch.
+        """Remove the files of a start that ended before its first batch, and put earlier ones back.
 
-        The same command may then start anew; a run that it was to go on with is as it was.
+        The same command may then start again, and a run that it was to resume is unchanged.
         """
         numbered = {file.name for file in self.path.iterdir() if _NUMBERED.fullmatch(file.name)}
         for name in {*_SIGNS, *_LOGS, *numbered} - self._names:
@@ -178,18 +178,18 @@ class RunFolder:
 
 
 def limits_of(trainer: Any) -> dict[str, Any]:
-    """The limits to a run's length that the trainer's settings set: the record of a finished run notes them."""
+    """Return the limits of a run's length in the trainer's settings, which the record of a finished run holds."""
     return {name: None if trainer.get(name) is None else str(trainer[name]) for name in LIMITS}
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:
-    """The name of a device; of a CPU also its vector and matrix units that torch knows, and torch's threads."""
+    """Return the name of a device; for a CPU also the vector and matrix units that torch knows, and torch's threads."""
     if device.type == "cuda":
         return {"device": torch.cuda.get_device_name(device)}
-    told = torch.cpu.get_capabilities()
-    facts = {"device": str(device), "cpu": _cpu_name() or told.get("cpu_name", platform.machine())}
+    known = torch.cpu.get_capabilities()
+    facts = {"device": str(device), "cpu": _cpu_name() or known.get("cpu_name", platform.machine())}
     return facts | {
-        "units": [name for name in _UNITS if told.get(name)],
+        "units": [name for name in _UNITS if known.get(name)],
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
     }

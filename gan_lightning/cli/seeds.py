@@ -18,7 +18,7 @@ def train_seeds(words: Sequence[str], config: Any, text: str) -> int:
     """Train with the seeds seed_everything, seed_everything + 1, ..., each by a `fit` of its own.
 
     With `--ckpt_path last` finished seeds are left alone; the others go on, or start. In a SLURM array each task trains
-    one seed. A child that fails ends it all; a signal is handed on to the child, and no further one is started.
+    one seed. If a child fails, no further one is started. A signal is passed on to the child and has the same effect.
 
     Args:
         words: the arguments of the command line, `fit` first.
@@ -93,7 +93,7 @@ def _refuse_what_is_there(root: Path, folders: dict[int, Path], resumed: bool) -
 
 
 def _of_array_task(seeds: Sequence[int]) -> int | None:
-    """The seed of this task of a SLURM array. None = this is none, and all seeds are to be trained."""
+    """Return the seed of this task of a SLURM array. None = there is no array, and all seeds are trained."""
     task = os.environ.get("SLURM_ARRAY_TASK_ID")
     if task is None:
         return None

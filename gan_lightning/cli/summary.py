@@ -20,14 +20,14 @@ from gan_lightning.training.generative import TRUSTED, GenerativeModule
 
 
 class Summary(Pace):
-    """Prints where a run has come to: in full at its end, in short where it was stopped by a signal."""
+    """Print the state of a run: in full at its end, in short after a signal has stopped it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._began = time.monotonic()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Say where a run that was stopped stands, and how to go on."""
+        """Print the state of a stopped run, and the command that resumes it."""
         super().on_exception(trainer, pl_module, exception)
         folder = RunFolder(Path(trainer.default_root_dir))
         if isinstance(exception, Stopped) and trainer.state.fn == TrainerFn.FITTING and folder.checkpoint().exists():
@@ -80,7 +80,7 @@ def _files(folder: Path, ended: bool) -> Iterator[tuple[str, str]]:
 
 
 def _shown(path: str) -> str:
-    """A path as a user would type it: below the working directory without that."""
+    """Return a path as a user would type it: relative, if it is below the working directory."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
@@ -91,7 +91,7 @@ def _go_on(trainer: L.Trainer, pl_module: GenerativeModule) -> Iterator[str]:
 
 
 def _next_commands(trainer: L.Trainer, pl_module: GenerativeModule) -> Iterator[str]:
-    """Those that work for this run: an evaluation needs reference images, a curve an evaluation."""
+    """Yield the commands that work for this run: an evaluation needs reference images, a curve needs evaluations."""
     run = RunFolder(Path(trainer.default_root_dir))
     folder = shlex.quote(str(run.path))
     name = next((name for name in ("best", "last") if run.checkpoint(name).is_file()), None)
@@ -108,7 +108,7 @@ def _next_commands(trainer: L.Trainer, pl_module: GenerativeModule) -> Iterator[
 
 
 def _class_paths(description: Any) -> Iterator[str]:
-    """The classes that a checkpoint of a model names."""
+    """Return the classes that a checkpoint of a model names."""
     if isinstance(description, Mapping):
         for key, value in description.items():
             if key in ("class_path", "_class_path") and isinstance(value, str):

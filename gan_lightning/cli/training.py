@@ -1,6 +1,7 @@
 """The command line: fit, validate, test and predict, each from one or more YAML files and flags that override them."""
 
 import contextlib
+import os
 import secrets
 import sys
 import warnings
@@ -18,7 +19,7 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name)
-from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, ModelCheckpoint, SampleGrid, StopOnSignal
+from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, ModelCheckpoint, StopOnSignal
 from gan_lightning.cli import configs
 from gan_lightning.cli.commands import PROGRAM
 from gan_lightning.cli.listing import list_of_models
@@ -26,11 +27,17 @@ from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, config_files, help_of, settings_of, under_key
 from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device, limits_of
 from gan_lightning.cli.seeds import train_seeds
+from gan_lightning.cli.standard import (
+    STANDARD_CALLBACKS,
+    add_standard_callbacks,
+    follow_recipe,
+    listed,
+    without_an_unmeasured_best,
+)
 from gan_lightning.cli.summary import Summary
 from gan_lightning.errors import is_ours
-from gan_lightning.evaluation import Report, find_recipe
+from gan_lightning.evaluation import Report
 from gan_lightning.inference.stored import TILE
-from gan_lightning.metrics import FrechetInceptionDistance
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.command import default_output, run
 from gan_lightning.private import KeepsItsConfig
@@ -40,24 +47,17 @@ from gan_lightning.training.generative import GenerativeModule
 from gan_lightning.training.loggers import RunCSVLogger
 from gan_lightning.training.trainer import Trainer
 
-STANDARD_CALLBACKS: dict[str, tuple[type[L.Callback], dict[str, Any]]] = {
-    "evaluation": (Evaluation, {}),
-    "samples": (SampleGrid, {}),
-    "best": (ModelCheckpoint, {"filename": "best", "monitor": "val/fid", "enable_version_counter": False}),
-}
-"""The callbacks of every run by the key of their arguments, and where these differ from the class's defaults."""
-
 _WITH_PLACE = warnings.formatwarning  # Lightning's
 
 
 class RunParser(Parser, LightningArgumentParser):
-    """The parser of `fit`, `validate`, `test` and `predict`."""
+    """Parse the arguments of `fit`, `validate`, `test` and `predict`."""
 
     def instantiate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> Namespace:
         """Build the objects of a config, the standard callbacks among them."""
         config = namespace.clone()
         if (command := config.get("subcommand")) is not None:
-            _add_standard_callbacks(config[command], self.commands[command].get_defaults())
+            add_standard_callbacks(config[command], self.commands[command].get_defaults())
         return super().instantiate(config, *args, **kwargs)
 
     def add_method_arguments(self, theclass: Any, themethod: str, *args: Any, **kwargs: Any) -> list[str]:
@@ -138,7 +138,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             raise ValueError(f"seed_everything={seed} is out of range: make it 0 or more, and below 2**32")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the standard callbacks, and the settings that are none of the trainer's, the model's or the data's."""
+        """Add the standard callbacks, and the settings that belong to no object."""
         for group, (callback, defaults) in STANDARD_CALLBACKS.items():
             parser.add_class_arguments(callback, group, instantiate=False)  # `_add_standard_callbacks` has it built
             parser.set_defaults({f"{group}.{name}": value for name, value in defaults.items()})
@@ -186,15 +186,17 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             "--seeds",
             type=PositiveInt,
             default=1,
-            help="fit: train so many runs, with the seeds seed_everything, seed_everything + 1, ..., each in a "
-            "sub-folder of the run's folder, such as seed-0. validate and test: evaluate so many times, with other "
+            help="fit: the number of runs to train, with the seeds seed_everything, seed_everything + 1, ..., in "
+            "sub-folders of the run's folder, such as seed-0. validate and test: the number of evaluations, with other "
             "draws each. Both give mean and standard deviation.",
         )
 
     def before_instantiate_classes(self) -> None:
-        """Give the run's folder to all that writes; refuse one that is taken."""
+        """Claim the run's folder and give it to everything that writes; complete the settings of the command."""
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or f"runs/{_named_after_classes(config)}")
+        if self.subcommand == "fit" and "WANDB_SWEEP_ID" in os.environ:  # its agent gives all runs the same flags
+            root /= os.environ.get("WANDB_RUN_ID", "")
         config.trainer.default_root_dir = str(root)
         if self.subcommand == "fit" and config.seeds > 1:
             text = self.parser.commands["fit"].dump(config, skip_unset=False)  # type: ignore[attr-defined]
@@ -218,10 +220,10 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             self._claim(config.ckpt_path)
         if config.weights_only is None:
             config.weights_only = True  # Lightning would let a checkpoint from a URL run code
-        for logger in _listed(config.trainer.logger):
+        for logger in listed(config.trainer.logger):
             if isinstance(logger, Namespace):
                 _place(logger, root)
-        _follow_recipe(config)
+        follow_recipe(config)
         if config.evaluate_every_images is not None:
             batch_size = config.data.init_args.batch_size
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
@@ -232,14 +234,14 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
 
     @property
     def folder(self) -> RunFolder:
-        """The run's folder."""
+        """Return the run's folder."""
         return RunFolder(Path(self.config[self.subcommand].trainer.default_root_dir))
 
     def _last_checkpoint(self) -> Path:
         return self.folder.checkpoint()
 
     def _claim(self, ckpt_path: Any) -> None:
-        """Hold the run's folder until the command ends; a start that comes to no batch leaves it as it was."""
+        """Hold the run's folder until the command ends. A start without a batch leaves it unchanged."""
         folder, resumed = self.folder, None if ckpt_path is None else str(ckpt_path)
         holds_a_run = bool(folder.signs())
 
@@ -253,7 +255,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             print(f"{folder.path} has no checkpoint yet: the run starts anew", file=sys.stderr)
 
     def _checkpoint_to_use(self, named: Any) -> str | None:
-        """The file that --ckpt_path names for an evaluation or a prediction. None = no weights are to be loaded.
+        """Return the file that --ckpt_path names for an evaluation or a prediction. None = load no weights.
 
         Raises:
             ValueError: it names none, and an untrained model would be evaluated.
@@ -279,11 +281,13 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         return str(path)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """The trainer, with the parts that every run has."""
+        """Build the trainer with the parts that every run has."""
         trainer = self.config_init[self.subcommand].trainer
         root = trainer.default_root_dir
         folder = str(Path(root).absolute() / "checkpoints")
-        callbacks = self._without_an_unmeasured_best(_listed(trainer.callbacks))
+        callbacks = listed(trainer.callbacks)
+        if self.subcommand == "fit":
+            callbacks = without_an_unmeasured_best(callbacks, self.config.fit.best.monitor)
         for callback in callbacks:
             if isinstance(callback, lightning_callbacks.ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
@@ -308,31 +312,17 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         if trainer.logger is not False:
             # metrics.csv is the curve of the training: a later evaluation is a line of evaluations.jsonl
             own = [RunCSVLogger(root)] if self.subcommand == "fit" else []
-            given = [] if trainer.logger is True else _listed(trainer.logger)
+            given = [] if trainer.logger is True else listed(trainer.logger)
             kwargs["logger"] = [*own, *given]
-        plugins = _listed(trainer.plugins)
+        plugins = listed(trainer.plugins)
         if SLURMEnvironment.detect():  # requeueing is SlurmRequeue's business
             plugins.append(SLURMEnvironment(auto_requeue=False))
         kwargs["plugins"] = plugins
         with under_key(lambda: "trainer", Trainer), settings_of("Lightning"):
             return super().instantiate_trainer(**kwargs)
 
-    def _without_an_unmeasured_best(self, callbacks: list[L.Callback]) -> list[L.Callback]:
-        """Leave out the standard ModelCheckpoint where it would monitor FID, and the evaluation measures none."""
-        best = self.config[self.subcommand].best
-        evaluations = [each for each in callbacks if isinstance(each, Evaluation)]
-        metrics = [metric for each in evaluations for metric in each.evaluator.metrics]
-        if best.monitor != "val/fid" or any(isinstance(metric, FrechetInceptionDistance) for metric in metrics):
-            return callbacks
-        if self.subcommand == "fit" and metrics:
-            rank_zero_info(
-                f"no best.ckpt is kept: the recipe {evaluations[0].recipe.name} has no FID; name one of its metrics, "
-                "such as --best.monitor val/kid (and --best.mode max where more is better)"
-            )
-        return [each for each in callbacks if getattr(each, "monitor", None) != best.monitor]
-
     def before_fit(self) -> None:
-        """Take the weights that the run begins with; evaluate them, so that every curve has its beginning."""
+        """Load the weights that the run starts from and evaluate them, so that every curve has a first point."""
         self.model.check_schedules(self.trainer)
         self._refuse_the_trainers_optimization()
         if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -372,7 +362,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 )
 
     def _refuse_the_trainers_optimization(self) -> None:
-        """Point from the trainer's arguments to the model's own, where two players take turns.
+        """Refuse arguments of the trainer whose place is in the model, since two players take turns.
 
         Raises:
             ValueError: one of the trainer's is set.
@@ -410,7 +400,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 each.tell(trainer, self.model)
 
     def _evaluate(self) -> None:
-        """Evaluate beside the training; print the scores in a line."""
+        """Evaluate outside the training loop, and print the scores in one line."""
         trainer = self.trainer
         (scores,) = trainer.validate(self.model, datamodule=self.datamodule, verbose=False, weights_only=True)
         if trainer.is_global_zero and scores:
@@ -418,7 +408,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             print(f"evaluated after {self.model.images_seen:,} images: {said}")
 
     def after_validate(self) -> None:
-        """Evaluate again with other seeds, where asked; print the scores and how they were made."""
+        """Evaluate again with further seeds if asked to; print the scores and how they were made."""
         config = self.config[self.subcommand]
         evaluate = self.trainer.validate if self.subcommand == "validate" else self.trainer.test
         for evaluation in self.trainer.callbacks:  # type: ignore[attr-defined]
@@ -449,7 +439,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             raise SystemExit(1)
 
     def _named_checkpoint(self) -> Path:
-        """The file that --ckpt_path names.
+        """Return the file that --ckpt_path names.
 
         Raises:
             ValueError: it names none.
@@ -461,10 +451,10 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
 
 
 def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
-    """Raise for settings with which validate, test or predict would do nothing, or not what they say.
+    """Refuse settings that have no effect, or another one than they say, in validate, test and predict.
 
     Raises:
-        ValueError: there is one.
+        ValueError: there is such a setting.
     """
     if config.start_from is not None:
         raise ValueError(f"--start_from is for fit: give {command} its weights by --ckpt_path")
@@ -473,61 +463,8 @@ def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
         raise ValueError(f"trainer.{limit}=0 leaves nothing to {command}: make it 1 or more, or leave it out")
 
 
-def _add_standard_callbacks(config: Namespace, defaults: Namespace) -> None:
-    """Put the standard callbacks before the config's own; a callback of the same class in the config replaces one.
-
-    Raises:
-        ValueError: a setting of a standard callback would have no effect, since it is replaced.
-    """
-    listed = _listed(config.trainer.callbacks)
-    evaluates = bool(_evaluations(config))
-    standard = []
-    for group, (callback, _) in STANDARD_CALLBACKS.items():
-        settings = config.pop(group)
-        wanted = {
-            "evaluation": settings.get("recipe") or settings.get("extractor"),
-            "samples": settings.get("count"),
-            # val/fid is of an evaluation; a model may log another metric itself
-            "best": settings.get("monitor") and (evaluates or settings.monitor != "val/fid"),
-        }[group]
-        if any(each.class_path.endswith(f".{callback.__name__}") for each in listed):
-            changed = [name for name, value in vars(settings).items() if value != defaults[group].get(name)]
-            if changed:
-                raise ValueError(
-                    f"{group}.{changed[0]} has no effect, since trainer.callbacks holds a {callback.__name__} of its "
-                    "own: give the setting there, or take that callback out"
-                )
-        elif wanted:
-            config[group] = Namespace(class_path=f"gan_lightning.callbacks.{callback.__name__}", init_args=settings)
-            standard.append(config[group])
-    config.trainer.callbacks = [*standard, *listed]
-
-
-def _evaluations(config: Namespace) -> list[Namespace]:
-    """Return the settings of the callback Evaluation in the config, else of the standard one, if that is on."""
-    listed = [each.init_args for each in _listed(config.trainer.callbacks) if each.class_path.endswith(".Evaluation")]
-    if listed:
-        return listed
-    return [config.evaluation] if config.evaluation.recipe or config.evaluation.extractor else []
-
-
-def _follow_recipe(config: Namespace) -> None:
-    """Evaluate by the recipe of the command line; let the data serve what the recipe compares with."""
-    for settings in _evaluations(config) or ([] if config.recipe is None else [config.evaluation]):
-        if config.download_weights:
-            settings.download_weights = True
-        if config.recipe is not None:
-            settings.recipe, settings.extractor, settings.metrics = config.recipe, None, None
-        if settings.recipe is None or "reference_split" not in config.data.init_args:
-            continue
-        recipe = find_recipe(settings.recipe)
-        config.data.init_args.reference_split = recipe.split
-        if recipe.num_real is not None:
-            config.data.init_args.num_reference = recipe.num_real
-
-
 def _place(logger: Namespace, root: Path) -> None:
-    """A logger without a folder writes into the run's; Weights & Biases knows a resumed run again by its id."""
+    """Give a logger without a folder the run's, and one of Weights & Biases the id of the run, also after a resume."""
     if logger.init_args.get("save_dir") == ".":
         logger.init_args.save_dir = str(root)
     if logger.class_path.endswith("WandbLogger") and logger.init_args.get("id") is None:
@@ -539,7 +476,7 @@ def _place(logger: Namespace, root: Path) -> None:
 
 
 class ModelParts(ModelSummary):
-    """A line for each part of the model: its name, class and number of parameters."""
+    """Print a line for each part of the model: its name, class and number of parameters."""
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the parts."""
@@ -612,14 +549,10 @@ def _named_after_classes(config: Namespace) -> str:
     return "-".join(part.class_path.rpartition(".")[2].lower() for part in (config.model, config.data))
 
 
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
-
-
 def _plainly(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """A warning as it is printed: of this library's, no line of its code, which says nothing to a user."""
+    """Format a warning. Those of this library have no line of code, which would tell a user nothing."""
     return f"warning: {message}\n" if is_ours(filename) else _WITH_PLACE(message, category, filename, lineno, line)
 
 

@@ -44,7 +44,7 @@ class FeatureCache:
             if not torch.equal(tensors.pop("blake2b"), _hash(tensors)):
                 return None
             features = Features(**tensors)
-        except Exception:  # any error of a damaged file: the features are computed anew
+        except Exception:  # any error of a damaged file: the features are computed again
             return None
         right = features.pooled.shape[1:] == (extractor.num_features,) and features.pooled.isfinite().all()
         return features if right else None

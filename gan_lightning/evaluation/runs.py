@@ -8,6 +8,7 @@ import json
 import math
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -30,10 +31,16 @@ from gan_lightning.evaluation.pictures.curves import (
 
 CONFIG, RECORD = "config.yaml", "run.json"
 DEPTH = 2  # levels of sub-folders that are looked through for runs
-MOST_SETTINGS = 10_000
+MOST_SETTINGS, MOST_COLUMNS, MOST_WARNINGS = 10_000, 4, 3
 SEED, FOLDER = "seed_everything", "trainer.default_root_dir"
 OF_THE_START = re.compile(rf"{SEED}|{re.escape(FOLDER)}|seeds|ckpt_path|trainer\.(logger|enable_progress_bar)\b.*")
 """Settings that tell starts apart, and not what is trained."""
+STANDARD = {
+    "trainer.callbacks[Evaluation]": "evaluation",
+    "trainer.callbacks[SampleGrid]": "samples",
+    "trainer.callbacks[ModelCheckpoint]": "best",
+}
+"""Callbacks that earlier versions listed, and the groups of settings that they are now."""
 NOTHING = "-"
 
 
@@ -163,7 +170,11 @@ def _read(path: Path, name: str) -> Run:
     notes: list[str] = []
     curves: dict[str, Curve] = {}
     try:
-        curves = read_curves(path)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            curves = read_curves(path)
+        notes += [str(warning.message) for warning in warned[:MOST_WARNINGS]]
+        notes += [f"{len(warned) - MOST_WARNINGS} more such lines"] if len(warned) > MOST_WARNINGS else []
         if not any(curve.evaluated for curve in curves.values()):
             notes.append("no evaluation has been made yet")
     except FileNotFoundError:
@@ -202,7 +213,7 @@ def is_finished(run: Path, limits: Mapping[str, Any] | None = None) -> bool:
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """A config as pairs of dotted keys, as flags have them, and values that are no mappings."""
     if isinstance(value, dict) and value:
-        if "class_path" in value:
+        if "class_path" in value and key not in STANDARD.values():
             yield key, value["class_path"]
         for name, item in value.items():
             if name == "init_args":
@@ -210,9 +221,13 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             elif name != "class_path":
                 yield from _flat(item, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        names: list[str] = []
         for number, item in enumerate(value):
             path = item.get("class_path") if isinstance(item, dict) else None
-            yield from _flat(item, f"{key}[{path.rpartition('.')[2] if isinstance(path, str) else number}]")
+            names.append(path.rpartition(".")[2] if isinstance(path, str) else str(number))
+            again = names.count(names[-1])
+            place = f"{key}[{names[-1]}{f' {again}' if again > 1 else ''}]"
+            yield from _flat(item, STANDARD.get(place, place))
     else:
         yield key, value
 
@@ -255,8 +270,8 @@ def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
     known = [group.runs[0].trained for group in groups]
     keys = dict.fromkeys(key for settings in known if settings for key in settings)
     values = {key: [None if settings is None else settings.get(key) for settings in known] for key in keys}
-    told = [number for number, settings in enumerate(known) if settings is not None]
-    return {key: each for key, each in values.items() if any(each[n] != each[told[0]] for n in told)}
+    with_settings = [number for number, settings in enumerate(known) if settings is not None]
+    return {key: each for key, each in values.items() if any(each[n] != each[with_settings[0]] for n in with_settings)}
 
 
 def measured(values: Sequence[float | None]) -> str:
@@ -268,6 +283,13 @@ def measured(values: Sequence[float | None]) -> str:
     if len(there) == 1 or not all(map(math.isfinite, there)):
         return f"{fmean(there):.4g}{missing}"
     return f"{fmean(there):.4g} ± {stdev(there):.2g}{missing}"
+
+
+def find_curve(run: Run, metric: str) -> Curve | None:
+    """The curve of a metric by its name in metrics.csv, such as val/fid, or its last part. None = there is none."""
+    wanted = metric.removeprefix("val/")
+    named = [name for name in run.curves if name == metric or name.endswith(f"/{wanted}")]
+    return run.curves[min(named, key=lambda name: (name != metric, not run.curves[name].evaluated))] if named else None
 
 
 def chosen_metrics(groups: Sequence[Group], metrics: Sequence[str] | None) -> list[str]:
@@ -300,15 +322,21 @@ def score_rows(groups: Sequence[Group], metrics: Sequence[str]) -> list[list[str
 
 
 def difference_rows(groups: Sequence[Group]) -> list[list[str]]:
-    """A table of the settings that differ: a line of headings, then a row for each key; empty where there are none."""
+    """A table of the settings that differ: a line of headings, then a row for each key; empty where there are none.
+
+    Of many groups each has a row, and each key a column.
+    """
     differing = differences(groups)
     if not differing:
         return []
-    told = [group.runs[0].settings is not None for group in groups]
-    return [["setting", *(group.name for group in groups)]] + [
-        [key, *(_value(value) if known else "?" for value, known in zip(values, told, strict=True))]
+    with_settings = [group.runs[0].settings is not None for group in groups]
+    rows = [["setting", *(group.name for group in groups)]] + [
+        [key, *(_value(value) if known else "?" for value, known in zip(values, with_settings, strict=True))]
         for key, values in differing.items()
     ]
+    if len(groups) <= max(MOST_COLUMNS, len(differing)):
+        return rows
+    return [list(row) for row in zip(["run", *rows[0][1:]], *([row[0], *row[1:]] for row in rows[1:]), strict=True)]
 
 
 def _value(value: Any) -> str:

@@ -108,8 +108,8 @@ class ModuleExtractor(FeatureExtractor):
         channels: 1 (grey) or 3 (RGB).
         size: images are resized to `size` x `size` (bilinear, antialiased). None = they keep their size.
         mean: mean of each channel, or one for all, in units of the pixel range [0, 1].
-        std: standard deviation, likewise. The network sees `(pixel / 255 - mean) / std`: 0.5 and 0.5 give [-1, 1], 0
-            and 1 give [0, 1].
+        std: standard deviation of each channel, or one for all, in the same units. The network sees
+            `(pixel / 255 - mean) / std`: 0.5 and 0.5 give [-1, 1], 0 and 1 give [0, 1].
         head: maps features to class logits, for the inception score. None = there are no logits.
     """
 

@@ -10,6 +10,7 @@ from importlib import resources
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_lightning.extractors.base import FeatureExtractor, Features
 from gan_lightning.extractors.resizing import resize_bilinear
@@ -61,8 +62,8 @@ class DigitClassifier(FeatureExtractor):
             self.network.load_state_dict(read_weights(path))
         self.requires_grad_(False).eval()
 
+    @override
     def extract(self, images: Tensor) -> Features:
-        """Return the features of uint8 images (N, 1, H, W)."""
         x = images.float()
         if x.shape[2:] == (32, 32):
             x = x[:, :, 2:-2, 2:-2]

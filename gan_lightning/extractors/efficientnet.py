@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_lightning.extractors.base import FeatureExtractor, Features
 from gan_lightning.extractors.resizing import resize_clean
@@ -52,8 +53,8 @@ class EfficientNetLite0(FeatureExtractor):
         self._head = next(module for module in network.modules() if isinstance(module, nn.Linear))
         self.requires_grad_(False).eval()
 
+    @override
     def extract(self, images: Tensor) -> Features:
-        """Return the features of uint8 images (N, 3, H, W)."""
         at_once = _AT_ONCE * torch.get_num_threads() if images.device.type == "cpu" else max(1, len(images))
         parts = [self._extract(part) for part in images.split(at_once)]
         return Features(*(torch.cat(part) for part in zip(*parts, strict=True)))

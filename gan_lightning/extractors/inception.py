@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, BasicConv2d, FeatureExtractorInceptionV3
+from typing_extensions import override
 
 from gan_lightning.extractors.base import FeatureExtractor, Features
 from gan_lightning.extractors.resizing import resize_clean, resize_tf1
@@ -62,8 +63,8 @@ class InceptionV3(FeatureExtractor):
         """Resize float images (N, 3, H, W) in [0, 255] to (N, 3, 299, 299)."""
         return resize_tf1(images, SIZE)
 
+    @override
     def extract(self, images: Tensor) -> Features:
-        """Return the features of uint8 images (N, 3, H, W)."""
         x = (self.resize(images.float()) - 128) / 128
         pooled = self.trunk(x.contiguous(memory_format=torch.channels_last))
         return Features(pooled, pooled @ self.class_weights.T)
@@ -77,6 +78,6 @@ class CleanInceptionV3(InceptionV3):
 
     preprocessing = "bicubic to 299, antialiased, clipped to [0, 255], not rounded; (x - 128) / 128"
 
+    @override
     def resize(self, images: Tensor) -> Tensor:
-        """Resize float images (N, 3, H, W) in [0, 255] to (N, 3, 299, 299)."""
         return resize_clean(images, SIZE)

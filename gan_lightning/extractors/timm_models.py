@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import normalize
+from typing_extensions import override
 
 from gan_lightning.extractors.base import FeatureExtractor, Features
 from gan_lightning.extractors.resizing import resize_clean
@@ -66,8 +67,8 @@ class TimmExtractor(FeatureExtractor):
         )
         self.requires_grad_(False).eval()
 
+    @override
     def extract(self, images: Tensor) -> Features:
-        """Return the features of uint8 images (N, 3, H, W)."""
         return Features(self.network(normalize(self.transform(images) / 255, self.mean, self.std)))
 
 
@@ -116,8 +117,8 @@ class DINOv2(FeatureExtractor):
         )
         self.requires_grad_(False).eval()
 
+    @override
     def extract(self, images: Tensor) -> Features:
-        """Return the features of uint8 images (N, 3, H, W)."""
         x = normalize(resize_clean(images.float(), 224) / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
         return Features(self.network(x))
 

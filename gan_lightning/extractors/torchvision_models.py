@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 from torchvision.transforms.functional import normalize
+from typing_extensions import override
 
 from gan_lightning.extractors.base import FeatureExtractor, Features
 from gan_lightning.extractors.resizing import resize_tf1
@@ -50,8 +51,8 @@ class TorchvisionExtractor(FeatureExtractor):
         self.preprocessing = f"{model} {published}: {self.transform!r}"
         self.requires_grad_(False).eval()
 
+    @override
     def extract(self, images: Tensor) -> Features:
-        """Return the features of uint8 images (N, 3, H, W)."""
         pooled = self.network(self.transform(images).contiguous(memory_format=torch.channels_last))
         return Features(pooled, self.head(pooled))
 
@@ -82,8 +83,8 @@ class VGG16(FeatureExtractor):
         self.network, self.head = _load("vgg16", "vgg16", path)
         self.requires_grad_(False).eval()
 
+    @override
     def extract(self, images: Tensor) -> Features:
-        """Return the features of uint8 images (N, 3, H, W)."""
         x = normalize(resize_tf1(images.float(), 224) / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
         pooled = self.network(x.contiguous(memory_format=torch.channels_last))
         return Features(pooled, self.head(pooled))

@@ -19,7 +19,7 @@ class BlurDownsample(nn.Module):
         self.register_buffer("kernel", weights.outer(weights)[None, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, ⌈H / 2⌉, ⌈W / 2⌉); H and W from 2 up."""
+        """Map (N, C, H, W) to (N, C, ⌈H / 2⌉, ⌈W / 2⌉); H and W from 2 up."""
         channels = x.shape[1]
         x = F.pad(x, (1, 1, 1, 1), mode="reflect")
         return F.conv2d(x, self.kernel.to(x.dtype).expand(channels, 1, 3, 3), stride=2, groups=channels)

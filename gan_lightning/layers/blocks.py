@@ -20,7 +20,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape."""
+        """Map (N, C, H, W) to the same shape."""
         if not self.training or not x.is_contiguous(memory_format=torch.channels_last) or not (len(x) == 1 or x.is_cpu):
             return super().forward(x)  # evaluation too, since `gan_lightning.inference` intercepts this function
         images = [F.batch_norm(image, None, None, training=True, eps=self.eps) for image in x.split(1)]
@@ -208,7 +208,7 @@ class Maxout(nn.Module):
         self.linear = nn.Linear(in_features, out_features * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_features) to (N, out_features)."""
+        """Map (N, in_features) to (N, out_features)."""
         return self.linear(x).unflatten(1, (-1, self.pieces)).amax(dim=2)
 
 
@@ -233,7 +233,7 @@ class ConditionalBatchNorm2d(nn.Module):
         nn.init.zeros_(self.bias.weight)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """(N, channels, H, W) and labels int64 (N,) to (N, channels, H, W)."""
+        """Map (N, channels, H, W) and labels int64 (N,) to (N, channels, H, W)."""
         gain, bias = (embedding(labels)[:, :, None, None].to(x.dtype) for embedding in (self.gain, self.bias))
         return self.norm(x) * gain + bias
 
@@ -261,7 +261,7 @@ class ResidualUpBlock(nn.Module):
         init_glorot(self.shortcut)
 
     def forward(self, x: Tensor, *labels: Tensor) -> Tensor:
-        """(N, in_channels, H, W), and the labels int64 (N,) of conditional norms, to (N, out_channels, 2H, 2W)."""
+        """Map (N, in_channels, H, W), and the labels int64 (N,) of conditional norms, to (N, out_channels, 2H, 2W)."""
         h = F.interpolate(F.relu(self.norm1(x, *labels)), scale_factor=2.0)  # nearest
         h = self.conv2(F.relu(self.norm2(self.conv1(h), *labels)))
         return h + F.interpolate(self.shortcut(x), scale_factor=2.0)
@@ -293,7 +293,7 @@ class ResidualDownBlock(nn.Module):
             init_glorot(self.shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / 2, W / 2), or (N, out_channels, H, W) without downsample."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / 2, W / 2), or (N, out_channels, H, W) at full size."""
         h = x if self.first else F.relu(x)
         h = self.conv2(F.relu(self.conv1(h)))
         return self.pool(h) + self.shortcut(self.pool(x))

@@ -32,7 +32,7 @@ class VirtualBatchNorm(nn.Module):
         self.reference_size = reference_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """(R + N, C) or (R + N, C, H, W) to the same shape."""
+        """Map (R + N, C) or (R + N, C, H, W) to the same shape."""
         rows = self.reference_size
         with torch.autocast(x.device.type, enabled=False):
             values = x.float().flatten(2) if x.dim() > 2 else x.float()[:, :, None]  # (R + N, C, positions)
@@ -91,7 +91,7 @@ class VirtualBatchNormGenerator(Network):
         self.register_buffer("reference_labels", torch.arange(reference_size) % max(self.num_classes, 1))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, H, W) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, H, W) in [-1, 1]."""
         together = torch.cat([self.reference.to(z.dtype), z])
         conditions = [] if labels is None else [torch.cat([self.reference_labels, labels])]
         return self.generator(together, *conditions)[len(self.reference) :]

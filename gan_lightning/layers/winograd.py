@@ -51,7 +51,7 @@ class ReflectedConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C_in, H, W) to (N, C_out, H, W)."""
+        """Map (N, C_in, H, W) to (N, C_out, H, W)."""
         if not self.training or not _gains(x, self.weight):
             return super().forward(x)
         padded = F.pad(x.contiguous(memory_format=torch.channels_last), (1, 1, 1, 1), mode="reflect")
@@ -70,7 +70,7 @@ class _Winograd(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        """(N, C_in, H, W), in channels_last, and (C_out, C_in, 3, 3) to (N, C_out, H - 2, W - 2)."""
+        """Map (N, C_in, H, W), in channels_last, and (C_out, C_in, 3, 3) to (N, C_out, H - 2, W - 2)."""
         ctx.save_for_backward(x, weight)
         return _convolve(x, weight)
 

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
+from typing_extensions import override
 
 from gan_lightning.extractors.features import LayerFeatures, pretrained_convolutions
 from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -73,8 +74,8 @@ class PerceptualLoss(Recorded, nn.Module, ABC):
         distance = DISTANCES[self.distance]
         return torch.stack(
             [
-                weight * distance(values.float(), wanted.float())
-                for weight, values, wanted in zip(self.layers.values(), features(fake), targets, strict=True)
+                weight * distance(values.float(), expected.float())
+                for weight, values, expected in zip(self.layers.values(), features(fake), targets, strict=True)
             ]
         ).sum()
 
@@ -105,8 +106,8 @@ class FeatureLoss(PerceptualLoss):
         self._network = [network]  # a list, so that nn.Module does not register it
         self.mean, self.std, self.smallest = mean, std, smallest
 
+    @override
     def make_features(self) -> LayerFeatures:
-        """Return the network up to the last of the layers."""
         return LayerFeatures(self._network[0], list(self.layers), self.mean, self.std, self.smallest)
 
 

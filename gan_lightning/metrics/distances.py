@@ -64,8 +64,8 @@ class FeatureDistance(PooledFeatureMetric):
 class PixelDistance(PooledImageMetric):
     """Mean absolute differences between images, pixel by pixel, in levels of 0 to 255.
 
-    It is the simplest comparison, with limits: an image that is shifted by a few pixels may be as far from itself as
-    from another image, and a blurred image, or the mean of all, is nearer to the real ones than a sharp image. Use it
+    It is the simplest comparison, with two limits. An image shifted by a few pixels may be as far from itself as from
+    another image. A blurred image, or the mean of all, is nearer to the real ones than a sharp image. Use it
     for small and aligned images, such as digits, and for finding exact copies; otherwise use FeatureDistance.
 
     Each generated image is compared with each real one: 10,000 with 10,000 digits of 28x28 take about a minute on one

@@ -13,7 +13,7 @@ def at_infinity(score: Callable[[Tensor], Tensor], count: int, seed: int) -> Ten
     """Return the score of infinitely many images, by a least-squares line through scores against 1 / n.
 
     The 15 sizes n are evenly spaced between a tenth of the images and all of them (for 50,000 those of the publication:
-    5,000 to 50,000). For each, n images are drawn anew without replacement.
+    5,000 to 50,000). For each, n images are drawn independently, without replacement.
 
     Args:
         score: maps the indices (n,) of some images, int64, to their score, a float64 scalar.

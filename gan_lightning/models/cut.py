@@ -2,8 +2,8 @@
 
 Park, Efros, Zhang, Zhu, 2020. arXiv 2007.15651.
 
-G keeps the content of an image. In the features of G's own encoder, at layers l = 1..L and embedded by H_l, a place s
-of the output (the query v) is to be nearer to the same place of the input (v⁺) than to its other places (v⁻):
+G keeps the content of an image. The features are those of G's own encoder, at layers l = 1..L and embedded by H_l. A
+place s of the output (the query v) should be nearer to the same place of the input (v⁺) than to its other places (v⁻):
 
     L_PatchNCE(G, H, X) = E_x Σ_l Σ_s l(v_l^s, v⁺_l^s, v⁻_l^S\\s)          (equation 4, with l of equation 3, τ = 0.07)
     L = L_GAN(G, D, X, Y) + λ_X L_PatchNCE(G, H, X) + λ_Y L_PatchNCE(G, H, Y)                     (equation 5)

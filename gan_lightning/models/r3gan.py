@@ -42,8 +42,8 @@ class R3GAN(NoiseToImage):
 
     NOTE: the paper's networks, ResNeXts without any norm, are not included: this is its objective, for any networks.
     NOTE: the default optimizer is the paper's at the start. The paper lowers the learning rate to a quarter and γ to a
-        tenth, by half a cosine (`Cosine`, for both), raises the average's half-life from 0 (`ema_schedule`), and raises
-        β2 from 0.9 to 0.99, which no schedule here does.
+        tenth, by half a cosine (`Cosine`, for both), and raises the average's half-life from 0 (`ema_schedule`). It
+        also raises β2 from 0.9 to 0.99; no schedule here does this.
     NOTE: G's turn pairs its fakes with the batch's real images again; the authors' code draws others. A second batch
         would double the loading, and no gradient reaches G through D(x) itself.
     """

@@ -53,7 +53,7 @@ class ACGANGenerator(Generator):
         init_normal(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         return self.net(append_labels(z, labels, self.num_classes))
 
@@ -93,7 +93,7 @@ class ACGANDiscriminator(Discriminator):
         init_normal(self)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to the last maps, (N, F); it takes no labels."""
+        """Map images (N, C, S, S) in [-1, 1] to the last maps, (N, F); it takes no labels."""
         check_images(images, self.image_shape)
         check_no_labels(labels)
         return self.net(images).flatten(1)
@@ -115,7 +115,7 @@ class AuxiliaryClassifier(Network):
         init_normal(self.classifier)
 
     def forward(self, images: Tensor, with_features: bool = False, with_logits: bool = True) -> DiscriminatorOutput:
-        """Images (N, C, H, W) in [-1, 1] to the discriminator's logits (N,) and class logits (N, num_classes)."""
+        """Map images (N, C, H, W) in [-1, 1] to the discriminator's logits (N,) and class logits (N, num_classes)."""
         features = self.judge.features(images)
         answer = DiscriminatorOutput((), ((features,),) if with_features else ())
         if not with_logits:

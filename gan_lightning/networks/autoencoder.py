@@ -10,6 +10,7 @@ import functools
 from abc import abstractmethod
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_lightning.layers import append_labels, check_images, check_latent, halvings
 from gan_lightning.networks.base import Generator
@@ -27,14 +28,14 @@ class Autoencoder(Network):
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to codes (N, code_dim)."""
+        """Map images (N, C, S, S) in [-1, 1] to codes (N, code_dim)."""
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (N, code_dim) to images (N, C, S, S)."""
+        """Map codes (N, code_dim) to images (N, C, S, S)."""
         return self.decoder(codes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to their reconstructions, of the same shape."""
+        """Map images (N, C, S, S) in [-1, 1] to their reconstructions, of the same shape."""
         return self.decode(self.encode(images))
 
 
@@ -61,8 +62,8 @@ class DCGANAutoencoder(Autoencoder):
         self.encoder: DCGANDiscriminator = DCGANDiscriminator(image_size, channels, width, head=head)
         self.decoder = DCGANGenerator(code_dim, image_size, channels, width)
 
+    @override
     def encode(self, images: Tensor) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to codes (N, code_dim)."""
         return self.encoder(images).view(len(images), -1)
 
 
@@ -137,7 +138,7 @@ class BEGANAutoencoder(Autoencoder):
         self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(levels * width * 64, code_dim))
         self.decoder = BEGANGenerator(code_dim, image_size, channels, width)
 
+    @override
     def encode(self, images: Tensor) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to codes (N, code_dim)."""
         check_images(images, self.image_shape)
         return self.encoder(images)

@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same shape."""
+        """Map (N, channels, H, W) to the same shape."""
         return x + self.net(x)
 
 
@@ -102,7 +102,7 @@ class ResNetGenerator(TranslationNetwork):
         initialise(self, init)
 
     def forward(self, source: Tensor, layers: Sequence[int] | None = None) -> Any:
-        """Source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1].
+        """Map source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1].
 
         If layers are given, return their `features`, a list of tensors, instead.
         """

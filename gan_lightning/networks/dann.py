@@ -80,7 +80,7 @@ class DomainClassifier(Network):
         self.net = _perceptron([num_features, *hidden, 1])
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, F) to logits (N,)."""
+        """Map features (N, F) to logits (N,)."""
         return self.net(features).squeeze(1)
 
 

@@ -86,7 +86,7 @@ class DCGANGenerator(Generator):
         init_normal(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         return self.net(append_labels(z, labels, self.num_classes)[:, :, None, None])
 
@@ -136,6 +136,6 @@ class DCGANDiscriminator(Discriminator):
                 normalise_spectrally(self.head)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last maps, (N, F)."""
+        """Map images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last maps, (N, F)."""
         check_images(images, self.image_shape)
         return self.net(append_labels(images, labels, self.num_classes)).flatten(1)

@@ -49,7 +49,7 @@ class MinibatchDiscrimination(Checked, nn.Module):
         self.linear = nn.Linear(num_features + kernels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, F) to logits (N, 1). Memory grows with N² · kernels · kernel_dims."""
+        """Map features (N, F) to logits (N, 1). Memory grows with N² · kernels · kernel_dims."""
         m = self.kernel(features).float().unflatten(1, (self.kernels, -1))  # (N, B, C)
         distances = (m[:, None] - m).abs().sum(dim=3)  # (N, N, B)
         itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
@@ -79,7 +79,7 @@ class MinibatchStdDev(Checked, nn.Module):
         self.linear = nn.Linear(num_features + 1, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, F) to logits (N, 1)."""
+        """Map features (N, F) to logits (N, 1)."""
         count = len(features)
         groups = max(count // self.group_size, 1)
         group = torch.arange(count, device=features.device) % groups  # of each image

@@ -58,7 +58,7 @@ class InfoGANGenerator(Generator):
         init_normal(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         return 2 * self.net(append_labels(z, labels, self.num_classes)).sigmoid() - 1
 
@@ -98,7 +98,7 @@ class InfoGANDiscriminator(Discriminator):
         init_normal(self)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to the last hidden layer, (N, F); it takes no labels."""
+        """Map images (N, C, S, S) in [-1, 1] to the last hidden layer, (N, F); it takes no labels."""
         check_images(images, self.image_shape)
         return self.net(append_labels((images + 1) / 2, labels, 0))
 
@@ -121,7 +121,7 @@ class CodeHead(Network):
         init_normal(self)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, F) to (N, num_codes)."""
+        """Map features (N, F) to (N, num_codes)."""
         return self.net(features)
 
 

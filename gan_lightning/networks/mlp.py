@@ -70,7 +70,7 @@ class MLPGenerator(Generator):
         init_uniform(self, 0.05)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         x = self.net(append_labels(z, labels, self.num_classes))  # (N, C·S·S)
         return _stretched(x.sigmoid()).unflatten(1, self.image_shape)
@@ -117,7 +117,7 @@ class MLPDiscriminator(Discriminator):
         init_uniform(self, 0.005)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last hidden layer, (N, F)."""
+        """Map images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last hidden layer, (N, F)."""
         check_images(images, self.image_shape)
         return self.net(append_labels(_shrunk(images.flatten(1)), labels, self.num_classes))
 
@@ -164,7 +164,7 @@ class ConditionalMLPGenerator(Generator):
         init_uniform(self, 0.05)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         h = torch.cat([self.latent(z), self.label(one_hot(labels, self.num_classes))], dim=1)  # (N, 200 + 1000)
         h = F.relu(self.joint(self.dropout(F.relu(h))))  # (N, 1200)
@@ -210,7 +210,7 @@ class ConditionalMLPDiscriminator(Network):
         init_uniform(self, 0.005)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
+        """Map images (N, C, S, S) in [-1, 1] and labels int64 (N,) to logits (N,)."""
         check_images(images, self.image_shape)
         h = torch.cat(
             [self.image(_shrunk(images.flatten(1))), self.label(one_hot(labels, self.num_classes))], dim=1

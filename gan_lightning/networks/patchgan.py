@@ -78,6 +78,6 @@ class PatchGAN(Network):
         initialise(self, init)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] to a map of logits (N, 1, h, w); by default 256×256 gives 30×30."""
+        """Map images (N, C, H, W) in [-1, 1] to a map of logits (N, 1, h, w); by default 256×256 gives 30×30."""
         check_sides(images, self.in_channels, minimum=self.minimum)
         return self.net(images)

@@ -57,7 +57,7 @@ class ResidualGenerator(Generator):
         init_glorot(self.output)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         x = self.input(append_labels(z, labels, self.num_classes)).unflatten(1, (-1, 4, 4))  # (N, width, 4, 4)
         x = self.blocks(x)  # (N, width, S, S)
@@ -102,7 +102,7 @@ class ResidualDiscriminator(Discriminator):
             self.head = head(width)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to means over positions, (N, width)."""
+        """Map images (N, C, S, S) in [-1, 1] and labels int64 (N,) to means over positions, (N, width)."""
         check_images(images, self.image_shape)
         x = self.blocks(append_labels(images, labels, self.num_classes))  # (N, width, 8, 8)
         return F.relu(x).mean(dim=(2, 3))

@@ -49,7 +49,7 @@ class SoftplusGenerator(Generator):
         self.net = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(self.image_shape)))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         pixels = self.net(append_labels(z, labels, self.num_classes)).sigmoid()  # (N, C·S·S) in [0, 1]
         return (2 * pixels - 1).unflatten(1, self.image_shape)
@@ -99,7 +99,7 @@ class NoisyDiscriminator(Discriminator):
         self.head = nn.Sequential(_Noise(noise), last)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last hidden layer, (N, F)."""
+        """Map images (N, C, S, S) in [-1, 1] and labels int64 (N,) to the last hidden layer, (N, F)."""
         check_images(images, self.image_shape)
         return self.net(append_labels((images.flatten(1) + 1) / 2, labels, self.num_classes))
 

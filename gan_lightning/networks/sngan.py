@@ -68,7 +68,7 @@ class ConditionalResidualGenerator(Generator):
         init_glorot(self.output)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) and labels int64 (N,) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         classes = check_labels(labels, self.num_classes)
         x = self.input(z).unflatten(1, (-1, 4, 4))  # (N, width, 4, 4)
@@ -177,7 +177,7 @@ class SNDCGANDiscriminator(Discriminator):
             normalise_spectrally(self.head)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to the last maps, (N, F); it takes no labels."""
+        """Map images (N, C, S, S) in [-1, 1] to the last maps, (N, F); it takes no labels."""
         check_images(images, self.image_shape)
         check_no_labels(labels)
         return self.net(images).flatten(1)

@@ -47,7 +47,7 @@ class SRResNetBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) to the same shape."""
+        """Map (N, width, H, W) to the same shape."""
         return x + self.net(x)
 
 
@@ -97,7 +97,7 @@ class SRResNetGenerator(TranslationNetwork):
                 nn.init.zeros_(parameter)
 
     def forward(self, source: Tensor) -> Tensor:
-        """Source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
+        """Map source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
         check_sides(source, self.in_channels, minimum=self.minimum)
         x = self.first(source)
         output = self.last(x + self.body(x))
@@ -124,7 +124,7 @@ class DenseBlock(nn.Module):
         self.activation = nn.LeakyReLU(0.2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) to the same shape."""
+        """Map (N, width, H, W) to the same shape."""
         seen = x
         for conv in self.convs[:-1]:
             seen = torch.cat([seen, self.activation(conv(seen))], dim=1)
@@ -144,7 +144,7 @@ class RRDB(nn.Module):
         self.net = nn.Sequential(*(DenseBlock(width, growth) for _ in range(3)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) to the same shape."""
+        """Map (N, width, H, W) to the same shape."""
         return x + 0.2 * self.net(x)
 
 
@@ -189,7 +189,7 @@ class RRDBGenerator(TranslationNetwork):
         )
 
     def forward(self, source: Tensor) -> Tensor:
-        """Source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
+        """Map source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
         check_sides(source, self.in_channels, minimum=self.minimum)
         x = self.first(source)
         return self.last(x + self.body(x))
@@ -212,7 +212,7 @@ class Bicubic(TranslationNetwork):
         self.in_channels, self.scale = channels, scale
 
     def forward(self, source: Tensor) -> Tensor:
-        """Source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), which overshoot at edges."""
+        """Map source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W) that overshoot at edges."""
         check_sides(source, self.in_channels, minimum=self.minimum)
         # in an enlargement, antialias only changes the kernel, for which torch otherwise has a = -0.75
         return interpolate(source, scale_factor=self.scale, mode="bicubic", antialias=True)

@@ -28,7 +28,7 @@ class Halve(nn.Conv2d):
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C_in, H, W) to (N, C_out, H/2, W/2)."""
+        """Map (N, C_in, H, W) to (N, C_out, H/2, W/2)."""
         if not _is_alone_and_small(self, x):
             return super().forward(x)
         patches = F.unfold(x, 4, padding=1, stride=2)[0]  # (C_in · 16, H · W / 4)
@@ -43,7 +43,7 @@ class Double(nn.ConvTranspose2d):
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """(N, C_in, H, W) to (N, C_out, 2·H, 2·W)."""
+        """Map (N, C_in, H, W) to (N, C_out, 2·H, 2·W)."""
         if not _is_alone_and_small(self, x):
             return super().forward(x, output_size)
         patches = self.weight.flatten(1).t() @ x[0].flatten(1)  # (C_out · 16, H · W)
@@ -117,7 +117,7 @@ class UNetGenerator(TranslationNetwork):
         init_normal(self)
 
     def forward(self, source: Tensor) -> Tensor:
-        """Source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1]."""
+        """Map source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1]."""
         check_sides(source, self.in_channels, minimum=self.minimum, multiple=self.multiple)
         x, skipped = source, []
         for down in self.downs:

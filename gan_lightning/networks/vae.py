@@ -52,7 +52,7 @@ class VAEEncoder(Network):
         self.net = nn.Sequential(*layers, nn.Conv2d(2 * width, 2 * latent_dim, 4, stride=2), nn.Flatten())
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, 28, 28) in [-1, 1] to means and standard deviations, (2, N, latent_dim)."""
+        """Map images (N, C, 28, 28) in [-1, 1] to means and standard deviations, (2, N, latent_dim)."""
         check_images(images, self.image_shape)
         return _posterior(self.net(images), logs_per_std=1)
 
@@ -121,7 +121,7 @@ class VAEGANEncoder(Network):
         init_normal(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, S, S) in [-1, 1] to means and standard deviations, (2, N, latent_dim)."""
+        """Map images (N, C, S, S) in [-1, 1] to means and standard deviations, (2, N, latent_dim)."""
         check_images(images, self.image_shape)
         return _posterior(self.net(images), logs_per_std=2)  # the network returns the log of the variance
 
@@ -164,7 +164,7 @@ class VAEGANDecoder(Generator):
         init_normal(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """z (N, latent_dim) to images (N, C, S, S) in [-1, 1]."""
+        """Map z (N, latent_dim) to images (N, C, S, S) in [-1, 1]."""
         check_latent(z, self.latent_dim)
         return self.net(z)
 

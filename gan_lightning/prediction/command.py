@@ -29,27 +29,27 @@ def translate(
 ) -> int:
     """Translate all images of a folder and its sub-folders, of any sizes, by a model that translates images.
 
-    Names and sub-folders are kept. Images that are there already are not made again, so that a stopped translation goes
-    on; a file that cannot be read is skipped, and named at the end (exit code 1).
+    Names and sub-folders are kept. Existing images are not made again, so that a stopped translation can continue. A
+    file that cannot be read is skipped, and named at the end (exit code 1).
 
     Args:
         checkpoint: The model: its checkpoint (.ckpt), or the folder that `gan-lightning export` wrote.
         input: Folder of images, or one image file.
-        output: Folder of the translations. Null: predictions/<name of the input> in the folder of the run that the
-            checkpoint is of, or beside the export.
-        direction: a_to_b or b_to_a, for models that translate both ways. Null: a_to_b.
+        output: Folder of the translations. Null: predictions/<name of the input> in the folder of the checkpoint's run,
+            or beside the export.
+        direction: a_to_b or b_to_a, for models with both directions. Null: a_to_b.
         tile: Images with a longer side are translated in tiles of this side, in pixels.
-        overlap: Pixels that neighbouring tiles share at least. Null: a quarter of a tile.
+        overlap: Fewest pixels that neighbouring tiles share. Null: a quarter of a tile.
         trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
-        accelerator: Where the networks run: auto, cpu, gpu, ...
+        accelerator: Device of the networks: auto, cpu, gpu, ...
         devices: Number of devices; each translates its share of the images.
 
     Returns:
-        The exit code: 1 where files were skipped.
+        The exit code: 1 if files were skipped.
 
     Raises:
         ValueError: the checkpoint, the model, the direction or the sizes do not fit.
-        OSError: a file or folder is missing, cannot be written, or holds something else.
+        OSError: a file or folder is missing, cannot be written, or contains something else.
     """
     trained = load_trained(checkpoint, trusted=trusted or ())
     if not isinstance(trained.maker, Translator):
@@ -57,7 +57,8 @@ def translate(
     trainer = L.Trainer(
         accelerator=accelerator,
         devices=devices,
-        callbacks=[TQDMProgressBar(refresh_rate=1)],
+        callbacks=[TQDMProgressBar(refresh_rate=1)] if sys.stdout.isatty() else [],
+        enable_progress_bar=sys.stdout.isatty(),  # each refresh would be a line of a log file
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -68,21 +69,21 @@ def translate(
 
 
 def default_output(folder: Path, input: Path, direction: str | None) -> Path:
-    """Return the folder of translations where none is named: in a run's folder, named after input and direction."""
-    source = Path(os.path.realpath(input))  # of links in a circle, resolve() would make a fault
+    """Return the default folder of translations: in a run's folder, named after input and direction."""
+    source = Path(os.path.realpath(input))  # resolve() would raise an error for links in a circle
     name = source.stem if source.is_file() else source.name
     return folder / "predictions" / (f"{name}-{direction}" if direction else name)
 
 
 def run(translation: FolderTranslation, trainer: L.Trainer) -> int:
-    """Translate a folder, and say how many images were translated, and which files were skipped.
+    """Translate a folder, and print the number of translated images and the files that were skipped.
 
     Returns:
-        The exit code: 1 where files were skipped.
+        The exit code: 1 if files were skipped.
     """
     made, kept, failures = translation.run(trainer)
     if trainer.is_global_zero:
-        already = f", {kept:,} were there already" if kept else ""
+        already = f", {kept:,} existed already" if kept else ""
         print(f"{made:,} images translated into {shown(translation.output)}{already}")
         for failure in failures:
             print(f"skipped: {failure}", file=sys.stderr)

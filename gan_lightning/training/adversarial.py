@@ -57,7 +57,7 @@ class AdversarialModule(GenerativeModule):
         discriminator: the network that distinguishes real images from fakes (a critic, if the paper calls it so).
         generator_optimizer: any torch optimizer class with its settings; from Python
             `functools.partial(torch.optim.Adam, lr=...)`. None = the paper's.
-        discriminator_optimizer: the discriminator's optimizer, likewise. None = the paper's.
+        discriminator_optimizer: any torch optimizer class with its settings, for the discriminator. None = the paper's.
         generator_schedule: factor on the generator's learning rate over time. None = constant.
         discriminator_schedule: factor on the discriminator's learning rate over time. None = constant.
         generator_clip_norm: largest L2 norm of the generator's gradient; longer ones are scaled down. None = no limit.

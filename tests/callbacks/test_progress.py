@@ -14,6 +14,8 @@ from gan_lightning.callbacks import Bar
 from gan_lightning.callbacks.progress import in_words, rounded
 from gan_lightning.data.growth import Growth
 from growing import GROWTH, GrowingGAN
+from models.test_vae import vae, vae_batch
+from tiny import Batches
 from toys import ToyData, ToyGAN, trainer
 
 BATCH, EVALUATION = 10.0, 3.0  # seconds of a training batch, and of each batch of an evaluation
@@ -119,6 +121,18 @@ def test_the_time_left_of_a_model_that_grows(tmp_path: Path, monkeypatch: pytest
     # the first batch has 6 images, and takes 10 seconds: the others, of fewer images, are thought to be as fast
     assert lines[0] == f"batch 1/12 [8%] 6 images, 0.6 images/s, {in_words((whole - 6) / 0.6)} left"
     assert lines[-1].startswith(f"batch 12/12 [100%] {whole} images, ")
+
+
+def test_batches_whose_gradients_are_accumulated_count_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    settings = {"max_steps": 3, "accumulate_grad_batches": 2, "limit_val_batches": 0, "enable_progress_bar": True}
+    data = Batches([vae_batch() for _ in range(4)])
+    trainer(tmp_path, callbacks=[Clock(monkeypatch), Bar()], **settings).fit(vae(), data)
+    lines = [line.partition(" left")[0] for line in capsys.readouterr().out.splitlines() if " images/s" in line]
+    size = len(vae_batch().images)
+    assert lines[1] == f"batch 2/6 [33%] {2 * size} images, {rounded(size / BATCH)} images/s, 40 s"
+    assert lines[-1].startswith(f"batch 6/6 [100%] {6 * size} images")
 
 
 def test_a_terminal_gets_a_bar_and_a_log_file_a_line_now_and_then(

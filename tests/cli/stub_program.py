@@ -28,6 +28,9 @@ if os.environ.get("WAITS") == folder.name:
     time.sleep(0.05)  # for a second signal to come
     (folder / "heard.json").write_text(json.dumps(heard))
     sys.exit(0 if heard[0] == signal.SIGUSR1 else 128 + heard[0])
+if os.environ.get("WORSE") == folder.name:
+    (folder / "metrics.csv").write_text("step,val/fid,images_seen\n1,99,8\n2,98,16\n")
+    time.sleep(20)  # until it is stopped
 score = "nan" if os.environ.get("DIVERGES") == folder.name else lr * (5 + int(seed))
 (folder / "metrics.csv").write_text(f"step,val/fid,images_seen\n1,99,8\n2,{score},16\n")
 limits = {name: flags.get(f"trainer.{name}") for name in ("max_epochs", "max_steps", "max_time")}

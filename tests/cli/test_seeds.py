@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,20 @@ def test_a_signal_reaches_the_child_once_and_no_further_seed_starts(
     assert json.loads((root / "seed-4" / "heard.json").read_text()) == [number]
     assert words in capsys.readouterr().err
     assert [signal.getsignal(each) for each in children.SIGNALS] == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell no process of its parent's end")
+def test_a_child_stops_where_its_parent_is_killed(root: Path) -> None:
+    parent = os.fork()
+    if not parent:
+        os.environ |= {"WAITS": "seed-4", "PARENT": str(os.getpid()), "SIGNAL": str(int(signal.SIGKILL))}
+        fit(root, "--seeds=3")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(parent, 0)[1]) == -signal.SIGKILL
+    heard, end = root / "seed-4" / "heard.json", time.monotonic() + 20
+    while not heard.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert json.loads(heard.read_text()) == [signal.SIGTERM]
 
 
 @pytest.mark.parametrize(

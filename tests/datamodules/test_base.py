@@ -242,7 +242,7 @@ def test_the_command_line_explains_every_argument(capsys):
     with pytest.raises(SystemExit):
         cli("--data.help=datamodules.PairedFolder")
     text = " ".join(capsys.readouterr().out.split())
-    for words in ["makes A the source", "mirror each training image", "names the order of the training images"]:
+    for words in ["makes A the source", "mirror each training image", "seed of the order of the training images"]:
         assert words in text
 
 

@@ -108,6 +108,11 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("metrics.csv", None, "one: it has neither metrics.csv nor evaluations.jsonl: no score is known"),
         ("metrics.csv", "step,loss/generator,images_seen\n1,0.5,8\n", "one: no evaluation has been made yet"),
         ("metrics.csv", "a,b\n1,2\n", "one: no score can be read: .*metrics.csv has no column step"),
+        (
+            "metrics.csv",
+            "step,val/fid,images_seen\n1,9,8\n" + 5 * "x\n",
+            "one: 2 more such lines",
+        ),
         (CONFIG, None, "one: it has no config.yaml: its settings are not known, and it is a row of its own"),
         (CONFIG, "{", r"one: config.yaml cannot be read \(ParserError\): its settings are not known"),
         (CONFIG, "- 1\n", r"one: config.yaml cannot be read \(ValueError\): its settings are not known"),
@@ -135,6 +140,28 @@ def test_files_in_any_state_are_said_in_words(
 def test_runs_of_an_older_version_have_no_record(tmp_path: Path, capsys: Any) -> None:
     (make_run(tmp_path / "one", [9, 3]) / RECORD).unlink()
     assert "note" not in table(tmp_path / "one", capsys=capsys)
+
+
+def test_a_config_of_an_older_version_lists_what_are_groups_now(tmp_path: Path, capsys: Any) -> None:
+    make_run(tmp_path / "old", [9, 3], seed=0)
+    new = make_run(tmp_path / "new", [9, 5], seed=1)
+    config = yaml.safe_load((new / CONFIG).read_text())
+    (grid,) = config["trainer"].pop("callbacks")
+    (new / CONFIG).write_text(yaml.safe_dump(config | {"samples": grid["init_args"]}))
+    assert " ± " in table(tmp_path, capsys=capsys)
+
+
+def test_two_callbacks_of_a_class_are_told_apart(tmp_path: Path, capsys: Any) -> None:
+    for seed, every in enumerate((1, 2)):
+        run = make_run(tmp_path / f"run-{every}", [9, 3], seed=seed)
+        config = yaml.safe_load((run / CONFIG).read_text())
+        second = {"class_path": "gan_lightning.callbacks.SampleGrid", "init_args": {"count": every}}
+        config["trainer"]["callbacks"] = [second, config["trainer"]["callbacks"][0], second]
+        (run / CONFIG).write_text(yaml.safe_dump(config))
+    out = table(tmp_path, capsys=capsys)
+    assert "samples.count" in out
+    assert "trainer.callbacks[SampleGrid 3].count" in out
+    assert "trainer.callbacks[SampleGrid 2].count" not in out
 
 
 def test_nothing_but_runs_that_were_not_evaluated(tmp_path: Path, capsys: Any) -> None:

@@ -259,6 +259,7 @@ CONDITIONAL = [(name, arguments) for name, arguments in UNUSUAL if "num_classes"
 
 @pytest.mark.parametrize(("name", "arguments"), CONDITIONAL)
 def test_conditional_networks_need_labels_and_depend_on_them(name, arguments):
+    torch.manual_seed(0)
     net = getattr(networks, name)(**arguments).eval()
     with torch.no_grad():  # for conditional batch norm, which starts the same for all classes
         for p in net.parameters():

@@ -30,10 +30,10 @@ def hype(
 
     HYPE-infinity has no time limit. Its score is the rate of wrong answers in percent: 50 if nobody can distinguish
     fakes from real images, and more if fakes look more real than real images; higher is better. HYPE-time shows images
-    for 500 ms at first, 10 ms less after a right answer and 30 ms more after a wrong one (100 to 1,000 ms), then hides
-    them behind noise, in three blocks. Its score is a person's most frequent exposure, averaged over the blocks: the
-    time it takes to be right in three of four cases; longer is better. Both scores are means over people (the paper has
-    30), with bootstrap 95% intervals.
+    in three blocks, and hides each behind noise after some time. This is 500 ms at first, 10 ms less after a right
+    answer and 30 ms more after a wrong one (100 to 1,000 ms). Its score is a person's most frequent exposure, averaged
+    over the blocks: the time it takes to be right in three of four cases; longer is better. Both scores are means over
+    people (the paper has 30), with bootstrap 95% intervals.
 
     Answers are on the disk before the next image is shown. The same command continues where the file ends, and each
     person, identified by name, continues where they stopped. Ctrl-C ends the server and prints the result, which is

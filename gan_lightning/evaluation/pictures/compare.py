@@ -5,6 +5,7 @@ import html
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -26,6 +27,7 @@ from gan_lightning.evaluation.runs import (
 
 SUFFIXES = (".html", ".png")
 LONGEST = 1200  # pixels of a grid's longer side; larger ones are made smaller
+LETTERS = 48  # of a line below or above a grid of a picture
 GAP = 20  # pixels between grids
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #222 }
@@ -42,17 +44,17 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 def compare(runs: list[str], out: Path | None = None, metrics: list[str] | str | None = None) -> None:
     """Compare runs: best and last scores, the settings that differ, curves, and the newest samples side by side.
 
-    Runs that differ in the seed and the folder alone become one row: mean ± standard deviation.
+    Runs that differ only in the seed and the folder become one row: mean ± standard deviation.
 
     Args:
         runs: Folders of runs, or folders whose sub-folders are runs (of several seeds, of a sweep).
-        out: A page .html that needs no other file, or a picture .png, with curves and samples. Null: the table alone.
+        out: A page .html that needs no other file, or a picture .png, with curves and samples. Null: only the table.
         metrics: Names as in metrics.csv, such as loss/generator and val/fid, or the last part of a name: fid. Null: all
-            that evaluations measured.
+            metrics of evaluations.
 
     Raises:
         ValueError: no run has such a metric, or `out` is neither .html nor .png.
-        OSError: a folder is no run and holds none, or `out` cannot be written.
+        OSError: a folder is not a run and contains none, or `out` cannot be written.
     """
     if out is not None and out.suffix not in SUFFIXES:
         raise ValueError(f"{out} cannot be written: give it a name that ends in .html or .png")
@@ -67,7 +69,7 @@ def compare(runs: list[str], out: Path | None = None, metrics: list[str] | str |
 
 
 def _curves(groups: Sequence[Group], metrics: Sequence[str]) -> bytes | None:
-    """The curves as a PNG file. None = there are none to draw."""
+    """Draw the curves as a PNG file; return None if there are none."""
     lines = {
         group.name: {name: curve for name in metrics if (curve := group.curve(name)) is not None} for group in groups
     }
@@ -80,7 +82,7 @@ def _curves(groups: Sequence[Group], metrics: Sequence[str]) -> bytes | None:
 
 
 def _grids(groups: Sequence[Group]) -> list[tuple[str, Image.Image | str]]:
-    """For each run its newest grid of samples, or the reason why there is none."""
+    """Return the newest grid of samples of each run, or the reason why there is none."""
     grids: list[tuple[str, Image.Image | str]] = []
     for run in (run for group in groups for run in group.runs):
         if run.picture is None:
@@ -137,7 +139,7 @@ def _embedded(png: bytes, name: str) -> str:
 
 
 def _picture(groups: Sequence[Group], metrics: Sequence[str]) -> bytes:
-    """The curves, and the grids below them."""
+    """Draw the curves, and the grids below them."""
     curves = _curves(groups, metrics)
     parts = [] if curves is None else [Image.open(io.BytesIO(curves)).convert("RGB")]
     grids = _grids(groups)
@@ -146,10 +148,11 @@ def _picture(groups: Sequence[Group], metrics: Sequence[str]) -> bytes:
     figure = Figure(figsize=(3.4 * columns, 3.7 * lines), layout="constrained")
     for axes, (caption, grid) in zip(figure.subplots(lines, columns, squeeze=False).flatten(), grids, strict=False):
         if isinstance(grid, str):
-            axes.text(0.5, 0.5, grid, ha="center", va="center", fontsize=8, wrap=True, parse_math=False)
+            told = axes.text(0.5, 0.5, fill(grid, LETTERS), ha="center", va="center", fontsize=8, parse_math=False)
+            told.set_in_layout(False)
         else:
             axes.imshow(grid)
-        axes.set_title(caption, fontsize=8, parse_math=False, wrap=True)
+        axes.set_title(fill(caption, LETTERS), fontsize=8, parse_math=False)
     for axes in figure.axes:
         axes.set_axis_off()
     file = io.BytesIO()
