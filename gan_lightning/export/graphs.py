@@ -5,6 +5,7 @@ translator height and width too. It computes what the sampler or translator does
 policy of batch norm and dropout: both are traced by torch.export, as they are.
 """
 
+import copy
 import logging
 import warnings
 from abc import ABC, abstractmethod
@@ -58,8 +59,8 @@ class Graph(nn.Module, ABC):
 
     def computed(self, inputs: Inputs) -> Tensor:
         """Return the images of these inputs, with random numbers that are always the same."""
-        torch.manual_seed(0)
-        with torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
             return self(*inputs)
 
     def difference(self, expected: Tensor, found: Tensor) -> float:
@@ -86,7 +87,7 @@ class LatentGraph(Graph):
         """Return latents of the prior, and classes in turn, of 3, 1 and 8 images."""
         found: list[Inputs] = []
         for count in (3, 1, 8):
-            z = self.sampler.draw(count, generator=torch.Generator(self.sampler.device).manual_seed(count))
+            z = self.sampler.draw(count, generator=torch.Generator().manual_seed(count))
             labels = self.sampler.classes(count)
             found.append((z,) if labels is None else (z, labels))
         return found
@@ -111,13 +112,9 @@ class TranslationGraph(Graph):
         """Return noise in three sizes that the network accepts."""
         step = self.network.multiple
         side = round_up(max(self.network.minimum, min(16, 4 * step)), step)
-        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
-        random = torch.Generator(device).manual_seed(0)
+        random = torch.Generator().manual_seed(0)
         shapes = [(2, side + step, side + 2 * step), (1, side, side), (1, side + step, side)]
-        return [
-            (2 * torch.rand(n, self.network.in_channels, h, w, generator=random, device=device) - 1,)
-            for n, h, w in shapes
-        ]
+        return [(2 * torch.rand(n, self.network.in_channels, h, w, generator=random) - 1,) for n, h, w in shapes]
 
     def difference(self, expected: Tensor, found: Tensor) -> float:
         """Return the largest difference of two sets of images; of maps of classes, the share of pixels that differ."""
@@ -129,16 +126,17 @@ class TranslationGraph(Graph):
 def graph_of(trained: Trained, direction: str | None = None) -> Graph:
     """Return the computation of a sampler, or of one direction of a translator (None = the first).
 
-    Its networks get PyTorch's own memory layout: in channels_last, a graph would be bound to the sizes of its example.
+    Its networks are copies on the CPU, in PyTorch's own memory layout: in channels_last, a graph would be bound to the
+    sizes of its example.
 
     Raises:
         ValueError: there is no such direction, or the network does not state the sizes that it takes.
     """
-    maker = trained.maker
+    maker = copy.deepcopy(trained.maker)
     if isinstance(maker, LatentSampler):
         if direction is not None:
             raise ValueError(f"a {trained.name} makes images from noise, in no direction: leave --direction out")
-        return LatentGraph(maker).to(memory_format=torch.contiguous_format)
+        return LatentGraph(maker).cpu().to(memory_format=torch.contiguous_format)
     if not isinstance(maker, Translator):
         raise TypeError(f"a {type(maker).__name__} is neither a LatentSampler nor a Translator: it has no graph")
     network = maker.network(direction)
@@ -149,7 +147,7 @@ def graph_of(trained: Trained, direction: str | None = None) -> Graph:
                 "name, see gan_lightning.networks.base.TranslationNetwork"
             )
     graph = TranslationGraph(maker, direction or maker.directions[0])
-    return graph.to(memory_format=torch.contiguous_format)
+    return graph.cpu().to(memory_format=torch.contiguous_format)
 
 
 class Format(ABC):
@@ -198,7 +196,7 @@ class ONNX(Format):
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
         def run(graph: Graph, inputs: Inputs) -> Tensor:
-            given = {name: value.cpu().numpy() for name, value in zip(graph.names, inputs, strict=True)}
+            given = {name: value.numpy() for name, value in zip(graph.names, inputs, strict=True)}
             return torch.from_numpy(session.run(["images"], given)[0])
 
         return run
@@ -220,9 +218,9 @@ class ExportedProgram(Format):
             module = torch.export.load(file).module()
 
         def run(graph: Graph, inputs: Inputs) -> Tensor:
-            torch.manual_seed(0)
-            with torch.no_grad():
-                return module(*inputs).cpu()
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                torch.manual_seed(0)
+                return module(*inputs)
 
         return run
 
@@ -256,7 +254,7 @@ def export_graph(trained: Trained, path: Path, format: str, direction: str | Non
     refuse_existing(path)
     graph = graph_of(trained, direction)
     examples = graph.examples()
-    expected = [graph.computed(inputs).cpu() for inputs in examples]
+    expected = [graph.computed(inputs) for inputs in examples]
     if not chosen.holds_noise and _has_noise(graph, examples[0]):
         raise ValueError(
             f"{trained.name} draws random numbers of its own while it makes images (its networks' dropout or noise), "
@@ -287,16 +285,15 @@ def export_graph(trained: Trained, path: Path, format: str, direction: str | Non
                 f"{TOLERANCE:g} is allowed: it was not kept; use safetensors, and report it to the project"
             )
 
-    with torch.random.fork_rng():
-        write_whole(path, write)
+    write_whole(path, write)
     return graph, max(differences)
 
 
 def _has_noise(graph: Graph, inputs: Inputs) -> bool:
     """Return whether images depend on the random state, and not on the inputs alone."""
-    with torch.random.fork_rng(), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(1)
-        return not torch.equal(graph(*inputs).cpu(), graph.computed(inputs).cpu())
+        return not torch.equal(graph(*inputs), graph.computed(inputs))
 
 
 @contextmanager

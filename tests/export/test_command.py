@@ -12,6 +12,8 @@ from evaluation.test_sources import checkpoint
 from gan_lightning.cli.commands import main
 from gan_lightning.data.files import image_files, read_image
 from gan_lightning.data.images import write_png
+from gan_lightning.evaluation.pictures.sets import open_images
+from gan_lightning.evaluation.sources import GeneratedImages
 from gan_lightning.weights import CONFIG, WEIGHTS
 from models.test_cgan import cgan
 from models.test_cyclegan import cyclegan
@@ -78,6 +80,8 @@ def test_evaluate_takes_an_export_for_its_checkpoint(
         assert main(["evaluate", str(place / "real"), str(fake), *how]) == 0
         numbers.append(json.loads((tmp_path / "numbers.json").read_text())["values"])
     assert numbers[0] == numbers[1]
+    pictured = open_images(tmp_path / "model", 4, 0, torch.device("cpu"), None)  # by the commands of `plot`
+    assert isinstance(pictured, GeneratedImages)
 
 
 def test_translate_goes_on_with_an_export_for_its_checkpoint(

@@ -75,8 +75,10 @@ def test_a_graph_computes_what_the_model_does(kind: type, format: str, tmp_path:
         assert not list(tmp_path.iterdir())
         maker: Any = model.maker
         model = model._replace(maker=Translator(maker.networks, Policy(dropout=False, batch_norm="instance")))
+    state = torch.get_rng_state()
     graph, difference = export_graph(model, path, format)
     assert difference < 1e-4
+    assert torch.equal(torch.get_rng_state(), state)
     for count in (1, 5):
         inputs = inputs_of(model.maker, count)
         torch.manual_seed(3)

@@ -81,7 +81,7 @@ def plot_truncation(
 
     Args:
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
-        checkpoint: Checkpoint (.ckpt) of a model that makes images from noise.
+        checkpoint: Checkpoint (.ckpt), or exported folder, of a model that makes images from noise.
         out: The picture: .png, .pdf or .svg. The numbers go into the file of the same name that ends in .jsonl.
         truncations: Largest magnitudes of a latent's component, each in turn; then no truncation.
         extractor: Name of the feature extractor (`gan-lightning recipes` lists them).
@@ -95,8 +95,6 @@ def plot_truncation(
         OSError: a file is missing or cannot be written.
     """
     check_suffix(out)
-    if not checkpoint.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {checkpoint}")
     place = find_device(device)
     model = load_sampler(checkpoint, place, trusted or ())
     reals = open_images(real, num, seed, place, trusted)
