@@ -176,8 +176,8 @@ def plot_neighbours(
 
     Args:
         real: Folder of the training images, in sub-folders of any depth; sizes may differ.
-        fake: Folder of generated images, all of one size, or checkpoint (.ckpt) or export of a model that makes images from
-            noise.
+        fake: Folder of generated images, all of one size; or checkpoint (.ckpt), or exported folder, of a model
+            that makes images from noise.
         out: The picture: .png, .pdf or .svg.
         extractor: Name of the feature extractor (`gan-lightning recipes` lists them).
         num: Number of generated images to search; a random subset if a folder holds more.
