@@ -36,21 +36,22 @@ class _Limited(private.DispatchMode):
 
 @contextmanager
 def limited_building(
-    path: Any, weights: Mapping[str, Tensor], advice: str, error: type[ValueError] = ValueError
+    path: Any, weights: Mapping[str, Tensor], advice: str, error: type[ValueError] = ValueError, spare: int = SPARE
 ) -> Iterator[None]:
-    """Limit the tensors made within to four times the numbers of `weights`, and `SPARE` more.
+    """Limit the tensors made within to four times the numbers of `weights`, and `spare` more.
 
     Args:
         path: the file, for the message.
         weights: its tensors.
         advice: the end of the message.
         error: class of the error.
+        spare: see above.
 
     Raises:
         ValueError: an `error`: more tensors are made, or the model cannot be built from such arguments.
     """
     try:
-        with _Limited(SPARE + 4 * sum(value.numel() for value in weights.values())):
+        with _Limited(spare + 4 * sum(value.numel() for value in weights.values())):
             yield
     except (_TooLargeError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError) as cause:
         raise error(

@@ -27,6 +27,7 @@ from gan_lightning.weights import CONFIG, WEIGHTS, exported_weights, read_weight
 CARD = "README.md"
 FORMAT_VERSION = 1
 LARGEST_CONFIG = 2**20  # bytes; the largest model of the library has 2 KB
+SPARE = 1_000_000  # numbers that a model may allocate beside its weights: kernels that no file holds
 ADVICE = "give a folder that `gan-lightning export` wrote"
 
 Maker = Sampler | Translator
@@ -159,7 +160,7 @@ def read(path: str | Path, device: torch.device | str = "cpu", trusted: str | Se
         raise ExportError(f"{folder / WEIGHTS} does not hold weights, since {error}: {ADVICE}") from error
     packages = [*TRUSTED, *([trusted] if isinstance(trusted, str) else trusted)]
     try:
-        with limited_building(folder / CONFIG, weights, ADVICE, ExportError):
+        with limited_building(folder / CONFIG, weights, ADVICE, ExportError, SPARE):
             maker = rebuild(config["made_by"], packages)
     except PermissionError as error:
         raise PermissionError(f"{folder / CONFIG}: {error}") from error
