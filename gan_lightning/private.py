@@ -7,6 +7,7 @@ can use this module too.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -14,11 +15,18 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
-DispatchMode = TorchDispatchMode
-"""Base of a context that sees every operator call below autograd, from torch's private `torch.utils._python_dispatch`.
 
-The public `torch.overrides.TorchFunctionMode` does not see tensors that C++ code makes.
-"""
+class DispatchMode(TorchDispatchMode):
+    """Base of a context that sees every operator call below autograd, from torch's `torch.utils._python_dispatch`.
+
+    The public `torch.overrides.TorchFunctionMode` does not see tensors that C++ code makes.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Let torch.compile see the operators, so that the first one does not import all of it, for a second."""
+        return False
+
 
 # ---------------------------------------------------------------------- Lightning: the trainer
 
@@ -188,6 +196,17 @@ def saving_intervals(checkpoint: Any) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------------- torch
+
+
+def any_sizes() -> AbstractContextManager[None]:
+    """Return a context in which torch.export keeps free sizes free, also where they become 1 inside of the network.
+
+    It sets `torch.fx.experimental._config.backed_size_oblivious`. Otherwise a graph of pix2pix's network, whose lowest
+    map has 1×1 pixels at its own size, refuses just that size. The public `torch.export.Dim` states sizes of inputs.
+    """
+    from torch.fx.experimental import _config  # noqa: PLC0415 (torch imports it when it exports)
+
+    return _config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
 
 
 def copy_all(targets: list[Tensor], sources: list[Tensor]) -> None:

@@ -20,6 +20,8 @@ from gan_lightning.ranges import Checked, given_to
 UNRECORDED = "unrecorded"
 PARTIAL = "partial"
 NETWORKED = frozenset({"download"})  # arguments that allow a class to download files
+TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
+"""The packages whose classes any file may name."""
 
 
 class Recorded(Checked):
@@ -58,7 +60,7 @@ def describe(value: Any) -> Any:  # noqa: PLR0911 (one for each kind of value)
         return value
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping | nn.ModuleDict):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [describe(item) for item in value]
@@ -102,14 +104,14 @@ def rebuild(value: Any, trusted: Sequence[str]) -> Any:
         path = value["class_path"]
         if value.get(UNRECORDED):
             raise ValueError(
-                f"this checkpoint does not record how its {path} was built, since that class does not record its "
+                f"the file does not record how its {path} was built, since that class does not record its "
                 "arguments: pass the object itself under its argument's name when loading, "
                 "or derive the class from gan_lightning.recording.Network before training"
             )
         target = import_class(path, trusted)
         given = value.get("init_args", {})
         if not isinstance(path, str) or not isinstance(given, Mapping):
-            raise ValueError("the checkpoint does not name a class by an import path and its arguments")
+            raise ValueError("the file does not name a class by an import path and its arguments")
         arguments = {str(name): rebuild(item, trusted) for name, item in given.items()}
         for name in NETWORKED & arguments.keys():
             arguments[name] = False
@@ -131,7 +133,7 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
     package, _, name = path.rpartition(".")
     if not any(f"{package}.".startswith(f"{each}.") for each in trusted):
         raise PermissionError(
-            f"the checkpoint asks for the class {path!r}, outside the trusted packages {', '.join(trusted)}: "
+            f"the file asks for the class {path!r}, outside the trusted packages {', '.join(trusted)}: "
             "it was not imported. If you trust the file and know the class, name its package in `trusted` "
             "(--trusted on a command line)"
         )
@@ -140,13 +142,11 @@ def import_class(path: str, trusted: Sequence[str]) -> type:
     except Exception:  # no such module, or one of its dependencies is missing
         found = None
     if not inspect.isclass(found):
-        raise ValueError(
-            f"the checkpoint asks for {path!r}, which is not a class of the installed version of {package}"
-        )
+        raise ValueError(f"the file asks for {path!r}, which is not a class of the installed version of {package}")
     # torch has classes that start a program when constructed: only parts of a model are allowed
     if not issubclass(found, nn.Module | Optimizer | Recorded):
         raise PermissionError(
-            f"the checkpoint asks for {path!r}, which is neither a network nor an optimizer, nor anything else that "
+            f"the file asks for {path!r}, which is neither a network nor an optimizer, nor anything else that "
             "gan_lightning records: it was not constructed, because it may do more than compute"
         )
     return found

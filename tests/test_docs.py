@@ -27,6 +27,7 @@ ELSEWHERE = {
     "python -m pytest": "CI itself",
     "ruff check": "CI itself",
     "python -m benchmarks.": "takes hours: tests/benchmarks shortens it",
+    "gan-lightning export --push": "uploads to the Hugging Face Hub: tests/export/test_hub.py",
     "gan-lightning hype": "serves a page until it is stopped: tests/evaluation/hype",
     "torchrun": "starts one process a GPU on several machines: tests/training runs two processes",
 }

@@ -286,6 +286,14 @@ def test_dispatch_mode() -> None:
     assert torch.ops.aten.zeros not in called
 
 
+def test_any_sizes() -> None:
+    halves = nn.Sequential(nn.Conv2d(1, 2, 4, stride=2, padding=1), nn.Conv2d(2, 2, 1))
+    free = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    with private.any_sizes():
+        program = torch.export.export(halves, (torch.ones(2, 1, 4, 6),), dynamic_shapes=[free])
+    assert program.module()(torch.ones(1, 1, 2, 2)).shape == (1, 2, 1, 1)
+
+
 def test_copy_all() -> None:
     sources = [torch.randn(2, 3), torch.tensor(7), torch.ones(4, dtype=torch.float64)]
     targets = [torch.zeros_like(source) for source in sources]

@@ -64,6 +64,7 @@ COMMANDS = Group(
             "gan_lightning.prediction.command", "translate", "translate a folder of images by a checkpoint"
         ),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
+        "export": Command("gan_lightning.export.command", "export", "write a model as safetensors, ONNX or .pt2"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),
         "sweep": Program(
             "gan_lightning.cli.sweep", "sweep", "search settings: train with one after another of a space"

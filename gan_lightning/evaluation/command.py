@@ -24,6 +24,7 @@ from gan_lightning.evaluation.sources import (
     find_device,
     load_sampler,
 )
+from gan_lightning.export import is_trained
 from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.ranges import PositiveFloat, PositiveInt, checked
@@ -58,7 +59,8 @@ def evaluate(
 
     Args:
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
-        fake: Folder of generated images, or the checkpoint (.ckpt) of a model that makes images from noise.
+        fake: Folder of generated images, or a model that makes images from noise: its checkpoint (.ckpt), or the folder
+            that `gan-lightning export` wrote.
         recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`gan-lightning
             recipes` lists them). From a folder with more images than NUMBER, a random subset is taken; `full` takes
             all. For a checkpoint, `full` generates as many images as REAL has. SPLIT only states which split REAL is.
@@ -87,13 +89,13 @@ def evaluate(
         OSError: a file is missing or cannot be written.
     """
     started = time.perf_counter()
-    if not fake.exists():
+    if not is_trained(fake) and not fake.exists():
         raise FileNotFoundError(f"there is no {fake}: name a folder of generated images, or a checkpoint")
     chosen = find_recipe(recipe)
     place = find_device(device)
     every_real = FolderImages(real, batch_size, labelled, size)
     fakes: Fakes = (
-        load_sampler(fake, place, trusted or ()) if fake.is_file() else FolderImages(fake, batch_size, labelled, size)
+        load_sampler(fake, place, trusted or ()) if is_trained(fake) else FolderImages(fake, batch_size, labelled, size)
     )
     num_real, num_fake = _counts(chosen, every_real, fakes)
     reals = every_real.draw(num_real, seed=0)  # the same subset for all seeds

@@ -20,6 +20,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.data.files import Page, open_file, pages, read_image, reason, shown
 from gan_lightning.data.images import as_uint8, to_channels, to_uint8
+from gan_lightning.export import load_trained
 from gan_lightning.inference import Sampler
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -202,34 +203,31 @@ Images = FolderImages | GeneratedImages
 
 
 class Loaded(NamedTuple):
-    """A sampler from a checkpoint, and the number of images that its model had seen in training."""
+    """A sampler from a file, and the number of images that its model had seen in training."""
 
     sampler: Sampler
     images_seen: int
 
 
 def load_sampler(path: Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Loaded:
-    """Load the sampler of a checkpoint's model, which must make images from noise. No code from the file is run.
+    """Load the sampler of a trained model, which must make images from noise. No code from the file is run.
 
     Args:
-        path: the checkpoint.
+        path: a checkpoint, or an exported model.
         device: the device to load to.
         trusted: further packages whose classes the file may name.
 
     Raises:
-        ValueError: the file is not such a checkpoint, or its model translates images.
+        ValueError: the file holds no such model, or one that translates images.
         PermissionError: the file names a class outside the trusted packages.
     """
-    # importing Lightning takes seconds, and a comparison of two folders does not need it
-    from gan_lightning.training.generative import GenerativeModule  # noqa: PLC0415
-
-    model = GenerativeModule.load_from_checkpoint(path, device, trusted)
-    if model.sampler is None:
+    trained = load_trained(path, device, trusted)
+    if not isinstance(trained.maker, Sampler):
         raise ValueError(
-            f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `gan-lightning "
-            "validate`, or let `gan-lightning predict` write its images and give their folder"
+            f"{path} holds a {trained.name}, which needs images to translate: evaluate it by `gan-lightning "
+            "validate`, or let `gan-lightning translate` write its images and give their folder"
         )
-    return Loaded(model.sampler, model.images_seen)
+    return Loaded(trained.maker, trained.images_seen)
 
 
 def _hash(file: Path) -> str:

@@ -3,7 +3,7 @@
 from gan_lightning.inference.latents import LatentSampler, Sampler, Space
 from gan_lightning.inference.modes import evaluating
 from gan_lightning.inference.priors import CodesPrior, NormalPrior, Prior, UniformPrior
-from gan_lightning.inference.translation import Policy, Translator
+from gan_lightning.inference.translation import Policy, Segmenter, Translator
 
 __all__ = [
     "CodesPrior",
@@ -12,6 +12,7 @@ __all__ = [
     "Policy",
     "Prior",
     "Sampler",
+    "Segmenter",
     "Space",
     "Translator",
     "UniformPrior",

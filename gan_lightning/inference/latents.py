@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gan_lightning.draws import ImageDraws
 from gan_lightning.inference.modes import evaluating
 from gan_lightning.inference.priors import NormalPrior, Prior
+from gan_lightning.recording import Recorded
 
 Space = Literal["z", "w"]
 _NOISE = 1  # the stream of a generator's own noise
@@ -49,7 +50,7 @@ class Sampler(ABC):
         """
 
 
-class LatentSampler(Sampler):
+class LatentSampler(Recorded, Sampler):
     """Makes images from latents, and from class labels for a conditional generator.
 
     The network always runs in evaluation mode (batch norm by its running statistics) and in float32, for any outer mode

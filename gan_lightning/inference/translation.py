@@ -28,7 +28,7 @@ class Policy(Recorded):
         self.batch_norm = batch_norm
 
 
-class Translator:
+class Translator(Recorded):
     """Translates images in one direction, or in several named directions.
 
     The networks always run in evaluation mode, with the changes of the policy, and in float32.
@@ -82,3 +82,16 @@ class Translator:
     def output_of(self, network: nn.Module, images: Tensor) -> Tensor:
         """Return a network's output for images."""
         return network(images)
+
+
+class Segmenter(Translator):
+    """A translator that gives each pixel the class of its largest logit; classes are evenly spaced levels of grey."""
+
+    def output_of(self, network: Any, images: Tensor) -> Tensor:
+        """Return segmentations (N, 1, H, W), by the network's `whole`."""
+        return image_of(network.whole(images).argmax(1), network.classes)
+
+
+def image_of(classes: Tensor, num_classes: int) -> Tensor:
+    """Convert classes, int64 (N, H, W), to segmentations float32 (N, 1, H, W) in [-1, 1]."""
+    return (2 * classes.float() / (num_classes - 1) - 1).unsqueeze(1)

@@ -21,21 +21,14 @@ from torch.optim import SGD
 from gan_lightning.data.batches import PairedBatch
 from gan_lightning.data.description import DataDescription
 from gan_lightning.families import FromSources
-from gan_lightning.inference import Translator
+from gan_lightning.inference import Segmenter, Translator
+from gan_lightning.inference.translation import image_of
 from gan_lightning.losses import PixelCrossEntropy
 from gan_lightning.metrics import SegmentationScores
 from gan_lightning.networks import SegmentationUNet
 from gan_lightning.regularizers import Terms
 from gan_lightning.training.optimizers import OptimizerFactory
 from gan_lightning.training.solo import SoloModule
-
-
-class Segmenter(Translator):
-    """A translator that gives each pixel the class of its largest logit."""
-
-    def output_of(self, network: Any, images: Tensor) -> Tensor:
-        """Return segmentations (N, 1, H, W), by the network's `whole`."""
-        return image_of(network.whole(images).argmax(1), network.classes)
 
 
 class UNetSegmentation(FromSources, SoloModule):
@@ -137,8 +130,3 @@ class UNetSegmentation(FromSources, SoloModule):
         self.log_dict({f"{stage}/{name}": value for name, value in self.scores.compute().items()})
 
     on_test_epoch_end = on_validation_epoch_end
-
-
-def image_of(classes: Tensor, num_classes: int) -> Tensor:
-    """Convert classes, int64 (N, H, W), to segmentations float32 (N, 1, H, W) in [-1, 1]."""
-    return (2 * classes.float() / (num_classes - 1) - 1).unsqueeze(1)

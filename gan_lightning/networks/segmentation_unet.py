@@ -14,7 +14,6 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.transforms.functional import center_crop
 
 from gan_lightning.layers import Norm, check_sides, norm2d
 from gan_lightning.networks.base import TranslationNetwork
@@ -109,7 +108,7 @@ class SegmentationUNet(TranslationNetwork):
         skipped.pop()  # the lowest is x itself
         for up, join in zip(self.ups, self.joins, strict=True):
             x = up(x)
-            x = join(torch.cat([center_crop(skipped.pop(), list(x.shape[2:])), x], dim=1))
+            x = join(torch.cat([_middle(skipped.pop(), x), x], dim=1))
         return self.head(x)
 
     def whole(self, images: Tensor) -> Tensor:
@@ -133,3 +132,9 @@ class SegmentationUNet(TranslationNetwork):
                 f"more by multiples of {self.step}, so that every pooling gets an even size, not "
                 f"{tuple(images.shape)}: resize, crop or mirror the images, or build it with padded: true"
             )
+
+
+def _middle(x: Tensor, other: Tensor) -> Tensor:
+    """Return the middle of images (N, C, H, W), as large as another, which differs by an even number of pixels."""
+    top, left = ((side - kept) // 2 for side, kept in zip(x.shape[2:], other.shape[2:], strict=True))
+    return x[:, :, top : top + other.shape[2], left : left + other.shape[3]]

@@ -52,8 +52,10 @@ class Double(nn.ConvTranspose2d):
 
 
 def _is_alone_and_small(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
-    small = len(x) == 1 and x.shape[2] * x.shape[3] <= _SMALL
-    return layer.training and small and x.is_cpu and layer.weight.is_contiguous()
+    # training first: an exported network must not depend on these sizes
+    if not layer.training:
+        return False
+    return len(x) == 1 and x.shape[2] * x.shape[3] <= _SMALL and x.is_cpu and layer.weight.is_contiguous()
 
 
 class UNetGenerator(TranslationNetwork):

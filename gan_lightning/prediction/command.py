@@ -8,10 +8,11 @@ import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from gan_lightning.data.files import shown
+from gan_lightning.export import folder_of, load_trained
+from gan_lightning.inference import Translator
 from gan_lightning.inference.stored import TILE
-from gan_lightning.prediction.folder import FolderTranslation
+from gan_lightning.prediction.folder import FolderTranslation, no_translator
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, checked
-from gan_lightning.training.generative import GenerativeModule
 
 
 @checked
@@ -32,9 +33,10 @@ def translate(
     file that cannot be read is skipped, and named at the end (exit code 1).
 
     Args:
-        checkpoint: Checkpoint (.ckpt) of the model.
+        checkpoint: The model: its checkpoint (.ckpt), or the folder that `gan-lightning export` wrote.
         input: Folder of images, or one image file.
-        output: Folder of the translations. Null: predictions/<name of the input> in the folder of the checkpoint's run.
+        output: Folder of the translations. Null: predictions/<name of the input> in the folder of the checkpoint's run,
+            or beside the export.
         direction: a_to_b or b_to_a, for models with both directions. Null: a_to_b.
         tile: Images with a longer side are translated in tiles of this side, in pixels.
         overlap: Fewest pixels that neighbouring tiles share. Null: a quarter of a tile.
@@ -49,7 +51,9 @@ def translate(
         ValueError: the checkpoint, the model, the direction or the sizes do not fit.
         OSError: a file or folder is missing, cannot be written, or contains something else.
     """
-    model = GenerativeModule.load_from_checkpoint(checkpoint, trusted=trusted or ())
+    trained = load_trained(checkpoint, trusted=trusted or ())
+    if not isinstance(trained.maker, Translator):
+        raise no_translator(trained.name)
     trainer = L.Trainer(
         accelerator=accelerator,
         devices=devices,
@@ -59,9 +63,9 @@ def translate(
         enable_checkpointing=False,
         enable_model_summary=False,
     )
-    folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-    output = output or default_output(folder, input, direction)
-    return run(FolderTranslation(model, input, output, direction, tile, overlap), trainer)
+    output = output or default_output(folder_of(checkpoint), input, direction)
+    translation = FolderTranslation(trained.maker, input, output, direction, tile, overlap, trained.model or None)
+    return run(translation, trainer)
 
 
 def default_output(folder: Path, input: Path, direction: str | None) -> Path:

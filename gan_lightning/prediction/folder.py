@@ -25,9 +25,11 @@ from gan_lightning.data.files import (
     write_pages,
     write_whole,
 )
+from gan_lightning.inference import Translator
 from gan_lightning.inference.stored import TILE, ImageTranslation
 from gan_lightning.recording import path_of
 from gan_lightning.training.generative import GenerativeModule
+from gan_lightning.training.layouts import is_faster_in_channels_last
 
 RECORD = "translation.json"
 
@@ -70,12 +72,13 @@ class FolderTranslation(L.LightningModule):
     settings.
 
     Args:
-        model: any model whose `translator` is not None.
+        model: any model whose `translator` is not None, or a translator alone.
         input: folder of images, searched with its sub-folders; or one image file.
         output: folder of their translations: new, empty, or one where the same translation stopped.
         direction: see `ImageTranslation`.
         tile: see `ImageTranslation`.
         overlap: see `ImageTranslation`.
+        name: import path of the model's class, for translation.json. Null = that of `model`.
 
     Raises:
         ValueError: the model or the settings do not fit (see `ImageTranslation`), the output lies in the input, or two
@@ -86,12 +89,13 @@ class FolderTranslation(L.LightningModule):
 
     def __init__(
         self,
-        model: GenerativeModule,
+        model: GenerativeModule | Translator,
         input: Path,
         output: Path,
         direction: str | None = None,
         tile: int = TILE,
         overlap: int | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__()
         if not input.exists():
@@ -104,12 +108,13 @@ class FolderTranslation(L.LightningModule):
                 f"the output {shown(output)} lies in the input {shown(input)}, and would be a part of the input the "
                 "next time: give a folder outside"
             )
+        translator = model if isinstance(model, Translator) else model.translator
+        if translator is None:
+            raise no_translator(type(model).__name__)
         self.model = model  # a part of this module, to be moved to the device
-        if model.translator is None:
-            raise ValueError(
-                f"{type(model).__name__} does not translate images: give a model that does, such as Pix2Pix or CycleGAN"
-            )
-        self.translation = ImageTranslation(model.translator, direction, tile, overlap)
+        self.networks = nn.ModuleList(translator.networks.values())
+        self.name = name or path_of(type(model))
+        self.translation = ImageTranslation(translator, direction, tile, overlap)
         self.input, self.output = input, output
         self.jobs, self.unreadable = self._plan(files)
         self._summary: Summary | None = None
@@ -171,7 +176,11 @@ class FolderTranslation(L.LightningModule):
         refusal = self.trainer.strategy.broadcast(refusal)
         if refusal is not None:
             raise FileExistsError(refusal)
-        self.model.lay_out(self.trainer.strategy.root_device)
+        device = self.trainer.strategy.root_device
+        if isinstance(self.model, GenerativeModule):
+            self.model.lay_out(device)
+        elif is_faster_in_channels_last(self.networks, device):
+            self.networks.to(memory_format=torch.channels_last)
         self._summary = Summary(0, 0, self.unreadable if self.trainer.is_global_zero else [])
 
     def _claim(self) -> str | None:
@@ -216,7 +225,7 @@ class FolderTranslation(L.LightningModule):
         """Return all settings that the images depend on."""
         translation, policy = self.translation, self.translation.translator.policy
         return {
-            "model": path_of(type(self.model)),
+            "model": self.name,
             "policy": {"dropout": policy.dropout, "batch_norm": policy.batch_norm},
             "weights": _fingerprint(translation.network),
             "direction": translation.direction,
@@ -259,7 +268,7 @@ class FolderTranslation(L.LightningModule):
 
 
 def translate_folder(
-    model: GenerativeModule,
+    model: GenerativeModule | Translator,
     input: Path,
     output: Path,
     direction: str | None = None,
@@ -270,7 +279,7 @@ def translate_folder(
     """Translate all images of a folder; see `FolderTranslation` for the rules, and for its errors and those of `run`.
 
     Args:
-        model: the model; its weights do not change.
+        model: the model, or its translator; its weights do not change.
         input: folder of images, or one image file.
         output: folder of their translations.
         direction: one of its translator's directions.
@@ -280,6 +289,11 @@ def translate_folder(
     """
     translation = FolderTranslation(model, input, output, direction, tile, overlap)
     return translation.run(trainer or L.Trainer(devices=1, logger=False, enable_checkpointing=False))
+
+
+def no_translator(name: str) -> ValueError:
+    """Return the error for a model, of a class of this name, that translates nothing."""
+    return ValueError(f"{name} does not translate images: give a model that does, such as Pix2Pix or CycleGAN")
 
 
 def _one_file(job: Job, source: Path, target: Path) -> ValueError:

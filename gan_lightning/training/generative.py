@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from gan_lightning import private
+from gan_lightning.building import limited_building
 from gan_lightning.data.batches import (
     Batch,
     ImageBatch,
@@ -36,12 +37,11 @@ from gan_lightning.draws import ImageDraws, SharedDraws
 from gan_lightning.inference import Sampler, Translator, evaluating
 from gan_lightning.networks.growing import Growing
 from gan_lightning.ranges import NonNegativeFloat
-from gan_lightning.recording import NETWORKED, Recorded, describe, import_class, path_of, rebuild, unrecorded
+from gan_lightning.recording import NETWORKED, TRUSTED, Recorded, describe, import_class, path_of, rebuild, unrecorded
 from gan_lightning.regularizers import Terms
 from gan_lightning.schedules import Constant, EndingSchedule, Schedule, Unit, misfit
 from gan_lightning.training import loops, random_state
 from gan_lightning.training.averaging import AveragedNetwork
-from gan_lightning.training.building import limited_building
 from gan_lightning.training.checkpoint_content import (
     CheckpointError,
     about,
@@ -58,7 +58,6 @@ from gan_lightning.training.migrations import migrate
 from gan_lightning.training.pretrained import load_part
 from gan_lightning.training.states import Counters, FiniteGuard, stateful_parts
 
-TRUSTED = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops")
 TRIED = 2  # number of images of the first batch that the networks are tried on
 
 
@@ -868,7 +867,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         model_class = import_class(arguments.pop("_class_path"), trusted)
         if not issubclass(model_class, cls):
             raise TypeError(f"{checkpoint_path} holds a {model_class.__name__}, which is not a {cls.__name__}")
-        with limited_building(checkpoint_path, checkpoint["state_dict"]):
+        advice = "give a checkpoint that `gan-lightning fit` wrote, or pass the wrong part as an argument when loading"
+        with limited_building(checkpoint_path, checkpoint["state_dict"], advice, CheckpointError):
             recorded: dict[str, Any] = {
                 name: False if name in NETWORKED else rebuild(value, trusted)
                 for name, value in arguments.items()

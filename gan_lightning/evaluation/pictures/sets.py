@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Images, load_sampler
+from gan_lightning.export import is_trained
 from gan_lightning.metrics import FeatureExtractor, Features
 
 
@@ -18,7 +19,7 @@ def open_images(path: Path, most: int, seed: int, device: torch.device, trusted:
         FileNotFoundError: there is neither, or the folder has no image in it.
         ValueError: the file is not a checkpoint of a model that makes images from noise.
     """
-    if path.is_file():
+    if is_trained(path):
         return GeneratedImages(load_sampler(path, device, trusted or ()).sampler, most, seed)
     folder = FolderImages(path)
     return folder.draw(min(most, len(folder)), seed)
