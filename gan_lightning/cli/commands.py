@@ -44,6 +44,7 @@ class Group(NamedTuple):
 
 EVALUATION = "gan_lightning.evaluation.command"
 PICTURES = "gan_lightning.evaluation.pictures"
+LATENT = "gan_lightning.latent.command"
 HYPE = "gan_lightning.evaluation.hype.command"
 
 COMMANDS = Group(
@@ -55,6 +56,7 @@ COMMANDS = Group(
         "translate": Command(
             "gan_lightning.prediction.command", "translate", "translate a folder of images by a checkpoint"
         ),
+        "sample": Command(LATENT, "sample", "make images by a checkpoint: files in a folder or a .zip, or a grid"),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),
         "plot": Group(

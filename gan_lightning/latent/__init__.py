@@ -1,0 +1,20 @@
+"""Tools on the latent spaces of models that make images from noise. Nothing here needs Lightning.
+
+`load_sampler` in `gan_lightning.evaluation.sources` gives the sampler of a checkpoint, and a model has it as `sampler`.
+"""
+
+from gan_lightning.inference import ImageName
+from gan_lightning.latent.names import class_numbers, image_names
+from gan_lightning.latent.output import ImageStore, tiled
+from gan_lightning.latent.sampling import make_images
+from gan_lightning.latent.spaces import LatentSpace
+
+__all__ = [
+    "ImageName",
+    "ImageStore",
+    "LatentSpace",
+    "class_numbers",
+    "image_names",
+    "make_images",
+    "tiled",
+]

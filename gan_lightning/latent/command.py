@@ -1,0 +1,125 @@
+"""`gan-lightning sample`, `interpolate`, `arithmetic` and `directions`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gan_lightning.data.files import SUFFIXES, shown
+from gan_lightning.data.images import write_png
+from gan_lightning.evaluation.sources import Device, find_device, load_sampler
+from gan_lightning.inference import ImageName, Sampler
+from gan_lightning.inference.identity import fingerprint
+from gan_lightning.latent.names import class_folder, class_numbers, image_names
+from gan_lightning.latent.output import ImageStore, tiled
+from gan_lightning.latent.sampling import make_images
+from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, checked
+from gan_lightning.recording import describe
+
+Job = tuple[ImageName, int]
+"""An image to make, and the number of its class."""
+GRID = 64
+"""Number of images where neither seeds nor a number are given."""
+
+
+@checked
+def sample(
+    checkpoint: Path,
+    out: Path,
+    seeds: str | None = None,
+    n: PositiveInt | None = None,
+    classes: str | None = None,
+    truncation: PositiveFloat | None = None,
+    psi: Finite = 1.0,
+    columns: PositiveInt | None = None,
+    batch_size: PositiveInt = 64,
+    device: Device = "auto",
+    trusted: list[str] | str | None = None,
+) -> None:
+    """Make images by a model that makes them from noise: as files in a folder or an archive, or as one picture.
+
+    Image k of a seed is the same picture in every command, whatever else is made with it. Files are named SEED-K.png,
+    in a sub-folder for each class, if the model has classes; those that are there already are not made again, so that a
+    stopped command goes on.
+
+    Args:
+        checkpoint: Checkpoint (.ckpt) of the model.
+        out: Folder, archive (.zip) or picture (.png) to write.
+        seeds: Images to make. 7 is image 0 of seed 7, and 7:12 its image 12. Several: 0-15 or 3,7,12 or 0:0-63. Null:
+            seed 0.
+        n: Number of images of each seed that is given without the number of an image. Null: 1, or 64 without seeds.
+        classes: Classes, each of which every image is made of: numbers, ranges, names, or all, such as 3,7 or 0-9 or
+            cat. Null: image k of a seed has class k modulo the number of classes.
+        truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
+        psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
+            truncation.
+        columns: Images side by side in a picture. Null: the classes, or else as many as there are rows.
+        batch_size: Number of images that pass through the network at a time.
+        device: Device of the network. Auto: the GPU if there is one.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+
+    Raises:
+        ValueError: the checkpoint's model makes no images from noise, or cannot make these.
+        OSError: a file is missing, cannot be written, or holds something else.
+    """
+    is_picture = _is_picture(out)
+    names = image_names("0" if seeds is None else seeds, n or (GRID if seeds is None else 1))
+    sampler = _load(checkpoint, device, trusted)
+    chosen = None if classes is None else class_numbers(classes, sampler)
+    jobs = [(name, number) for name in names for number in _classes(sampler, name, chosen)]
+    if is_picture:
+        if columns is None and chosen is not None:
+            columns = len(chosen) if len(chosen) > 1 else None
+        elif columns is None and seeds is None:
+            columns = sampler.num_classes or None
+        images = _images(sampler, jobs, truncation, psi, batch_size)
+        write_png(tiled(images, len(jobs), columns or round(len(jobs) ** 0.5)), out)
+        return
+    settings = {
+        "weights": fingerprint(sampler.network),
+        "prior": describe(getattr(sampler, "prior", None)),
+        "truncation": truncation,
+        "psi": psi,
+    }
+    with ImageStore(out, settings) as store:
+        files = {_file(sampler, *job): job for job in jobs}
+        missing = {file: job for file, job in files.items() if file not in store}
+        left = iter(missing)
+        for batch in _images(sampler, list(missing.values()), truncation, psi, batch_size):
+            for image in batch.cpu():
+                store.write(next(left), image)
+    already = f", {len(files) - len(missing):,} were there already" if len(missing) < len(files) else ""
+    print(f"{len(missing):,} images written into {shown(out)}{already}")
+
+
+def _load(checkpoint: Path, device: Device, trusted: list[str] | str | None) -> Sampler:
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {shown(checkpoint)}")
+    return load_sampler(checkpoint, find_device(device), trusted or ()).sampler
+
+
+def _is_picture(out: Path) -> bool:
+    """Return whether a path names a picture, rather than a folder or an archive."""
+    suffix = out.suffix.lower()
+    if suffix in SUFFIXES - {".png"}:
+        raise ValueError(
+            f"{shown(out)} cannot be written: name a picture that ends in .png, an archive .zip or a folder"
+        )
+    return suffix == ".png"
+
+
+def _classes(sampler: Sampler, name: ImageName, chosen: Sequence[int] | None) -> Sequence[int]:
+    """Return the classes that an image is made of: 0 alone, which is not used, for a model without classes."""
+    return chosen or [name.number % max(1, sampler.num_classes)]
+
+
+def _images(sampler: Sampler, jobs: Sequence[Job], *settings: Any) -> Iterator[Tensor]:
+    classes = [number for _, number in jobs] if sampler.num_classes else None
+    return make_images(sampler, [name for name, _ in jobs], classes, *settings)
+
+
+def _file(sampler: Sampler, name: ImageName, number: int) -> str:
+    """Return the path of an image in a folder or archive."""
+    folder = f"{class_folder(sampler, number)}/" if sampler.num_classes else ""
+    return f"{folder}{name.seed}-{name.number:06d}.png"

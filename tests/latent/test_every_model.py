@@ -1,0 +1,25 @@
+"""Every model that makes images from noise, with every command."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from every_model import FROM_NOISE
+from gan_lightning.data.images import to_uint8
+from gan_lightning.latent.command import sample
+from toys import checkpoint, read_png
+
+
+@pytest.mark.parametrize("build", FROM_NOISE, ids=lambda build: build.__name__)
+def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = build()
+    sampler = model.sampler
+    path = checkpoint(model, tmp_path / "model.ckpt")
+    sample(path, tmp_path / "images", seeds="2:0-2", device="cpu")
+    for number, image in enumerate(to_uint8(sampler.sample(3, seed=2))):
+        (file,) = (tmp_path / "images").rglob(f"2-00000{number}.png")
+        torch.testing.assert_close(read_png(file), image, atol=1, rtol=0)
