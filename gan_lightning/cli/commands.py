@@ -57,6 +57,7 @@ COMMANDS = Group(
             "gan_lightning.prediction.command", "translate", "translate a folder of images by a checkpoint"
         ),
         "sample": Command(LATENT, "sample", "make images by a checkpoint: files in a folder or a .zip, or a grid"),
+        "interpolate": Command(LATENT, "interpolate", "go through latents from image to image: a picture or a video"),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),
         "plot": Group(

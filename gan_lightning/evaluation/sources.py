@@ -226,8 +226,8 @@ def load_sampler(path: Path, device: torch.device | str = "cpu", trusted: str | 
     model = GenerativeModule.load_from_checkpoint(path, device, trusted)
     if model.sampler is None:
         raise ValueError(
-            f"{path} holds a {type(model).__name__}, which needs images to translate: let `gan-lightning "
-            "translate` make images of a folder, or evaluate it by `gan-lightning validate`"
+            f"{path} holds a {type(model).__name__}, which needs images to translate: evaluate it by `gan-lightning "
+            "validate`, or let `gan-lightning predict` write its images and give their folder"
         )
     return Loaded(model.sampler, model.images_seen)
 

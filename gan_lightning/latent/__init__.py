@@ -4,17 +4,21 @@
 """
 
 from gan_lightning.inference import ImageName
+from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
 from gan_lightning.latent.sampling import make_images
 from gan_lightning.latent.spaces import LatentSpace
+from gan_lightning.latent.video import write_video
 
 __all__ = [
     "ImageName",
     "ImageStore",
+    "LatentPath",
     "LatentSpace",
     "class_numbers",
     "image_names",
     "make_images",
     "tiled",
+    "write_video",
 ]

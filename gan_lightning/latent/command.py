@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
 from gan_lightning.data.files import SUFFIXES, shown
 from gan_lightning.data.images import write_png
 from gan_lightning.evaluation.sources import Device, find_device, load_sampler
-from gan_lightning.inference import ImageName, Sampler
+from gan_lightning.inference import ImageName, Sampler, Space
 from gan_lightning.inference.identity import fingerprint
+from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
 from gan_lightning.latent.sampling import make_images
+from gan_lightning.latent.spaces import LatentSpace
+from gan_lightning.latent.video import check_video, write_video
 from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, checked
 from gan_lightning.recording import describe
 
@@ -93,8 +96,72 @@ def sample(
     print(f"{len(missing):,} images written into {shown(out)}{already}")
 
 
+@checked
+def interpolate(
+    checkpoint: Path,
+    out: Path,
+    seeds: str | None = None,
+    classes: str | None = None,
+    layout: Literal["strip", "grid"] = "strip",
+    steps: PositiveInt = 8,
+    seconds: PositiveFloat = 6.0,
+    fps: PositiveFloat = 25.0,
+    space: Space | None = None,
+    truncation: PositiveFloat | None = None,
+    psi: Finite = 1.0,
+    batch_size: PositiveInt = 64,
+    device: Device = "auto",
+    trusted: list[str] | str | None = None,
+) -> None:
+    """Go from image to image through the latents: a strip, a grid over four corners, or a video in a loop.
+
+    Ways are arcs in z, on which latents keep their length, and straight lines in w. A video goes through all images and
+    back to the first, and is enlarged to 256 pixels at least. Noise of the generator's own stays that of the first
+    image.
+
+    Args:
+        checkpoint: Checkpoint (.ckpt) of the model.
+        out: Picture (.png) or video (.mp4 or .gif) to write.
+        seeds: Two images or more, named as in `sample`: 3,7 or 0-3 or 0:4,0:9. Null: seed 0 if there are several
+            classes, else seeds 0 to 3.
+        classes: Class of each image, or one for all. With one image, the way leads from class to class. Null: image k
+            of a seed has class k modulo the number of classes.
+        layout: Form of a picture. strip: a row for each way from one image to the next. grid: the four images are the
+            corners.
+        steps: Images of each way in a picture, with both ends.
+        seconds: Length of a video.
+        fps: Frames a second of a video.
+        space: z or w. Null: w for models with styles, else z.
+        truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
+        psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
+            truncation.
+        batch_size: Number of images that pass through the network at a time.
+        device: Device of the network. Auto: the GPU if there is one.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+
+    Raises:
+        ValueError: the checkpoint's model makes no images from latents, or the images, classes and space do not fit.
+        OSError: a file is missing or cannot be written.
+        ModuleNotFoundError: an .mp4 needs a package that is not there.
+    """
+    is_picture = out.suffix.lower() == ".png"
+    if not is_picture:
+        check_video(out)
+    names = None if seeds is None else image_names(seeds)
+    sampler = _load(checkpoint, device, trusted)
+    chosen = None if classes is None else class_numbers(classes, sampler)
+    names = names or image_names("0" if chosen is not None and len(chosen) > 1 else "0-3")
+    stops = LatentPath.through(LatentSpace(sampler, space, psi, batch_size), names, chosen, truncation)
+    if is_picture:
+        path = stops.strip(steps) if layout == "strip" else stops.corners(steps)
+        write_png(tiled(path.images(names[0]), len(path), steps), out)
+        return
+    path = stops.loop(max(1, round(seconds * fps)))
+    write_video((frame for batch in path.images(names[0], "frames") for frame in batch), out, fps)
+
+
 def _load(checkpoint: Path, device: Device, trusted: list[str] | str | None) -> Sampler:
-    if not checkpoint.is_file():
+    if not checkpoint.exists():
         raise FileNotFoundError(f"there is no checkpoint {shown(checkpoint)}")
     return load_sampler(checkpoint, find_device(device), trusted or ()).sampler
 

@@ -112,43 +112,44 @@ class LatentSpace:
 
     @torch.no_grad()
     def images(
-        self,
-        points: Tensor,
-        names: Sequence[ImageName],
-        labels: Tensor | None = None,
-        weights: Tensor | None = None,
-        title: str = "images",
+        self, points: Tensor, names: Sequence[ImageName], classes: Tensor | None = None, title: str = "images"
     ) -> Iterator[Tensor]:
         """Make the images of points, and yield them in batches, uint8 (n, C, H, W).
 
         Args:
             points: (N, ...).
             names: the images whose noise is used, one for each point, by generators with noise of their own.
-            labels: class of each image, int64 (N,). None = as in `LatentSampler.classes_of`.
-            weights: a mixture of classes for each image in place of labels, float (N, num_classes).
+            classes: class of each image, int64 (N,), or a mixture of classes for each, float (N, num_classes). None =
+                as in `LatentSampler.classes_of`. Styles w include the class already.
             title: name of the progress bar.
 
         Raises:
             ValueError: pixels are NaN or infinite, or the generator cannot mix classes.
         """
-        if labels is None:
-            labels = self.sampler.classes_of(names)
+        if classes is None:
+            classes = self.sampler.classes_of(names)
         with tqdm(total=len(points), desc=title, unit="image", disable=None) as bar:
             for rows in self._batches(len(points)):
-                part = None if labels is None else labels[rows]
-                if weights is None:
-                    images = self._made(points[rows], names[rows], part)
+                part = None if classes is None else classes[rows].to(self.sampler.device)
+                if part is not None and part.is_floating_point():
+                    images = self._mixed(points[rows], names[rows], part)
                 else:
-                    assert part is not None
-                    with ClassMixture(part, weights[rows]) as mixture:
-                        images = self._made(points[rows], names[rows], part)
-                    if not mixture.used and self.name == "z":
-                        raise ValueError(
-                            f"{type(self.sampler.network).__name__} takes its classes neither as one-hot vectors nor "
-                            "by an embedding, so that nothing lies between them: give one class"
-                        )
+                    images = self._made(points[rows], names[rows], part)
                 yield checked_pixels(images)
                 bar.update(len(images))
+
+    def _mixed(self, points: Tensor, names: Sequence[ImageName], weights: Tensor) -> Tensor:
+        share, labels = weights.max(dim=1)
+        if bool((share == 1).all()):
+            return self._made(points, names, labels)
+        with ClassMixture(labels, weights) as mixture:
+            images = self._made(points, names, labels)
+        if not mixture.used:
+            raise ValueError(
+                f"{type(self.sampler.network).__name__} takes its classes neither as one-hot vectors nor by an "
+                "embedding, so that nothing lies between them: give one class"
+            )
+        return images
 
     def _made(self, points: Tensor, names: Sequence[ImageName], labels: Tensor | None) -> Tensor:
         if self.name == "z" and "w" in self.sampler.spaces:

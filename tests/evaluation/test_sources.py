@@ -231,6 +231,6 @@ def test_a_translators_checkpoint_says_where_to_go_with_it(tmp_path):
     path = checkpoint(CycleGAN(), tmp_path / "cyclegan.ckpt")
     with pytest.raises(
         ValueError,
-        match=r"holds a CycleGAN, which needs images to translate: .*translate.*validate",
+        match=r"holds a CycleGAN, which needs images to translate: .*validate",
     ):
         load_sampler(path)

@@ -9,7 +9,7 @@ import torch
 
 from every_model import FROM_NOISE
 from gan_lightning.data.images import to_uint8
-from gan_lightning.latent.command import sample
+from gan_lightning.latent.command import interpolate, sample
 from toys import checkpoint, read_png
 
 
@@ -23,3 +23,5 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
     for number, image in enumerate(to_uint8(sampler.sample(3, seed=2))):
         (file,) = (tmp_path / "images").rglob(f"2-00000{number}.png")
         torch.testing.assert_close(read_png(file), image, atol=1, rtol=0)
+    interpolate(path, tmp_path / "strip.png", classes="0,2" if sampler.num_classes else None, steps=3, device="cpu")
+    assert read_png(tmp_path / "strip.png").float().std() > 0
