@@ -4,6 +4,7 @@
 """
 
 from gan_lightning.inference import ImageName
+from gan_lightning.latent.arithmetic import add, groups, sum_sheet
 from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
@@ -16,9 +17,12 @@ __all__ = [
     "ImageStore",
     "LatentPath",
     "LatentSpace",
+    "add",
     "class_numbers",
+    "groups",
     "image_names",
     "make_images",
+    "sum_sheet",
     "tiled",
     "write_video",
 ]

@@ -11,6 +11,7 @@ from gan_lightning.data.images import write_png
 from gan_lightning.evaluation.sources import Device, find_device, load_sampler
 from gan_lightning.inference import ImageName, Sampler, Space
 from gan_lightning.inference.identity import fingerprint
+from gan_lightning.latent.arithmetic import add, groups, sum_sheet
 from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
@@ -158,6 +159,57 @@ def interpolate(
         return
     path = stops.loop(max(1, round(seconds * fps)))
     write_video((frame for batch in path.images(names[0], "frames") for frame in batch), out, fps)
+
+
+@checked
+def arithmetic(
+    checkpoint: Path,
+    formula: str,
+    out: Path,
+    classes: str | None = None,
+    space: Space | None = None,
+    truncation: PositiveFloat | None = None,
+    psi: Finite = 1.0,
+    batch_size: PositiveInt = 64,
+    device: Device = "auto",
+    trusted: list[str] | str | None = None,
+) -> None:
+    """Add and subtract the mean latents of groups of images: a picture of the groups, their means and the result.
+
+    In z, means and results get the mean length of the latents that they are made of.
+
+    Args:
+        checkpoint: Checkpoint (.ckpt) of the model.
+        formula: Groups of images, added and subtracted: "smiling: 3,17,40 - neutral: 0-2 + man: 8,9". Images are named
+            as in `sample`; the names of groups may be left out; signs stand between spaces.
+        out: Picture (.png) to write.
+        classes: One class for all images. Null: image k of a seed has class k modulo the number of classes, and the
+            classes of z are averaged, added and subtracted too.
+        space: z or w. Null: w for models with styles, else z.
+        truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
+        psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
+            truncation.
+        batch_size: Number of images that pass through the network at a time.
+        device: Device of the network. Auto: the GPU if there is one.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+
+    Raises:
+        ValueError: the formula cannot be read, or does not fit the checkpoint's model.
+        OSError: a file is missing or cannot be written.
+    """
+    _check_picture(out)
+    terms = groups(formula)
+    sampler = _load(checkpoint, device, trusted)
+    labels = [None] if classes is None else class_numbers(classes, sampler)
+    if len(labels) > 1:
+        raise ValueError(f"--classes {classes} names {len(labels)} classes, and all images are of one: name one")
+    where = LatentSpace(sampler, space, psi, batch_size)
+    write_png(sum_sheet(where, terms, add(where, terms, labels[0], truncation)), out)
+
+
+def _check_picture(out: Path) -> None:
+    if out.suffix.lower() != ".png":
+        raise ValueError(f"{shown(out)} cannot be written: name a picture that ends in .png")
 
 
 def _load(checkpoint: Path, device: Device, trusted: list[str] | str | None) -> Sampler:

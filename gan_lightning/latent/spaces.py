@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.data.images import to_uint8
@@ -86,18 +87,11 @@ class LatentSpace:
         """Return the points at t (N,) on the ways from a to b, both (N, ...): arcs in z, straight lines in w."""
         return slerp(a, b, t) if self.name == "z" else lerp(a, b, t).to(a.dtype)
 
-    def mean(self, points: Tensor, like: Tensor | None = None) -> Tensor:
-        """Return the mean of points (N, ...), as a point (1, ...).
-
-        Args:
-            points: the points.
-            like: points whose mean length the mean gets in z, since that of n latents is 1/√n shorter, and a generator
-                has not learnt from such. None = `points`.
-        """
-        return self.rescaled(points.double().mean(dim=0, keepdim=True), points if like is None else like)
-
     def rescaled(self, points: Tensor, like: Tensor) -> Tensor:
-        """Return points with the mean length of others in z; in w as they are. float32."""
+        """Return points (N, ...) with the mean length of others in z, and as they are in w; float32.
+
+        A mean of n normal latents is 1/√n as long as they, a sum √n times: a generator has not learnt from such.
+        """
         if self.name == "z":
             points = points * (like.double().norm(dim=1).mean() / points.norm(dim=1, keepdim=True).clamp_min(1e-12))
         return points.float()
@@ -139,8 +133,8 @@ class LatentSpace:
                 bar.update(len(images))
 
     def _mixed(self, points: Tensor, names: Sequence[ImageName], weights: Tensor) -> Tensor:
-        share, labels = weights.max(dim=1)
-        if bool((share == 1).all()):
+        labels = weights.argmax(dim=1)
+        if torch.equal(weights, F.one_hot(labels, weights.shape[1]).to(weights)):
             return self._made(points, names, labels)
         with ClassMixture(labels, weights) as mixture:
             images = self._made(points, names, labels)

@@ -9,7 +9,7 @@ import torch
 
 from every_model import FROM_NOISE
 from gan_lightning.data.images import to_uint8
-from gan_lightning.latent.command import interpolate, sample
+from gan_lightning.latent.command import arithmetic, interpolate, sample
 from toys import checkpoint, read_png
 
 
@@ -25,3 +25,5 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
         torch.testing.assert_close(read_png(file), image, atol=1, rtol=0)
     interpolate(path, tmp_path / "strip.png", classes="0,2" if sampler.num_classes else None, steps=3, device="cpu")
     assert read_png(tmp_path / "strip.png").float().std() > 0
+    arithmetic(path, "a: 0,1 - 2 + b: 0:4,5", tmp_path / "sum.png", device="cpu")
+    assert read_png(tmp_path / "sum.png").float().std() > 0
