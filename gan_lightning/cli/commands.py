@@ -59,6 +59,7 @@ COMMANDS = Group(
         "sample": Command(LATENT, "sample", "make images by a checkpoint: files in a folder or a .zip, or a grid"),
         "interpolate": Command(LATENT, "interpolate", "go through latents from image to image: a picture or a video"),
         "arithmetic": Command(LATENT, "arithmetic", "add and subtract the mean latents of groups of images"),
+        "directions": Command(LATENT, "directions", "find directions of the latents along which images change"),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),
         "plot": Group(

@@ -5,6 +5,7 @@
 
 from gan_lightning.inference import ImageName
 from gan_lightning.latent.arithmetic import add, groups, sum_sheet
+from gan_lightning.latent.directions import Directions, factorise, principal, walk_sheet
 from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
@@ -13,16 +14,20 @@ from gan_lightning.latent.spaces import LatentSpace
 from gan_lightning.latent.video import write_video
 
 __all__ = [
+    "Directions",
     "ImageName",
     "ImageStore",
     "LatentPath",
     "LatentSpace",
     "add",
     "class_numbers",
+    "factorise",
     "groups",
     "image_names",
     "make_images",
+    "principal",
     "sum_sheet",
     "tiled",
+    "walk_sheet",
     "write_video",
 ]

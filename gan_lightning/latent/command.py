@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from gan_lightning.data.files import SUFFIXES, shown
@@ -12,6 +13,7 @@ from gan_lightning.evaluation.sources import Device, find_device, load_sampler
 from gan_lightning.inference import ImageName, Sampler, Space
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.latent.arithmetic import add, groups, sum_sheet
+from gan_lightning.latent.directions import factorise, principal, walk_sheet
 from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
@@ -200,11 +202,85 @@ def arithmetic(
     _check_picture(out)
     terms = groups(formula)
     sampler = _load(checkpoint, device, trusted)
-    labels = [None] if classes is None else class_numbers(classes, sampler)
-    if len(labels) > 1:
-        raise ValueError(f"--classes {classes} names {len(labels)} classes, and all images are of one: name one")
+    label = _one_class(classes, sampler)
     where = LatentSpace(sampler, space, psi, batch_size)
-    write_png(sum_sheet(where, terms, add(where, terms, labels[0], truncation)), out)
+    write_png(sum_sheet(where, terms, add(where, terms, label, truncation)), out)
+
+
+@checked
+def directions(
+    checkpoint: Path,
+    out: Path,
+    method: Literal["sefa", "pca"] = "sefa",
+    count: PositiveInt = 20,
+    space: Space | None = None,
+    samples: PositiveInt = 10_000,
+    seeds: str = "0-1",
+    classes: str | None = None,
+    show: PositiveInt = 8,
+    reach: PositiveFloat = 3.0,
+    steps: PositiveInt = 7,
+    truncation: PositiveFloat | None = None,
+    psi: Finite = 1.0,
+    batch_size: PositiveInt = 64,
+    device: Device = "auto",
+    trusted: list[str] | str | None = None,
+) -> None:
+    """Find the directions of the latents along which images change most, and draw images moved along them.
+
+    Two files are written: the directions, and beside them, under the same name with .png, a strip for each of the
+    strongest, numbered with its share of the variance. One step is a standard deviation of the latents along the
+    direction.
+
+    Args:
+        checkpoint: Checkpoint (.ckpt) of the model.
+        out: File of the directions (.safetensors) to write.
+        method: sefa factorises the layers that the latents enter first. pca finds the principal components of styles w,
+            or, without styles, of the first layer's activations.
+        count: Number of directions at most.
+        space: z or w. Null: w for models with styles, else z.
+        samples: Number of latents from which principal components are found.
+        seeds: Images to move, named as in `sample`.
+        classes: One class for all images. Null: image k of a seed has class k modulo the number of classes.
+        show: Number of directions in the picture.
+        reach: Steps from the middle of a strip to its ends.
+        steps: Images of a strip.
+        truncation: Largest magnitude of a latent's component of the images, as if larger ones were drawn again. Null:
+            no limit.
+        psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
+            truncation.
+        batch_size: Number of images that pass through the network at a time.
+        device: Device of the network. Auto: the GPU if there is one.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+
+    Raises:
+        ValueError: the checkpoint's model makes no images from latents, or no layer is affine in them.
+        OSError: a file is missing or cannot be written.
+    """
+    if out.suffix.lower() != ".safetensors":
+        raise ValueError(f"{shown(out)} cannot be written: name a file that ends in .safetensors")
+    names = image_names(seeds)
+    sampler = _load(checkpoint, device, trusted)
+    number = _one_class(classes, sampler)
+    labels = None if number is None else torch.full((len(names),), number, device=find_device(device))
+    where = LatentSpace(sampler, space, psi, batch_size)
+    found = factorise(where, count) if method == "sefa" else principal(where, count, samples)
+    numbers = range(min(show, len(found)))
+    picture = walk_sheet(where, found, names, labels, numbers, reach, steps, truncation)
+    found.save(out)
+    write_png(picture, out.with_suffix(".png"))
+    print(f"{len(found)} directions of {found.space} by {found.method}, with these shares of the variance:")
+    print(", ".join(f"{i + 1}: {100 * share:.1f} %" for i, share in enumerate(found.shares.tolist())))
+
+
+def _one_class(classes: str | None, sampler: Sampler) -> int | None:
+    """Return the number of the class that all images are of, or None if none is named."""
+    if classes is None:
+        return None
+    numbers = class_numbers(classes, sampler)
+    if len(numbers) > 1:
+        raise ValueError(f"--classes {classes} names {len(numbers)} classes, and all images are of one: name one")
+    return numbers[0]
 
 
 def _check_picture(out: Path) -> None:

@@ -102,7 +102,7 @@ class LatentSpace:
     def make(self, names: Sequence[ImageName], labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
         """Make the images of these names, float32 (N, C, H, W), as `Sampler.make` does; psi truncates their styles."""
         labels = self.sampler.classes_of(names) if labels is None else labels.to(self.sampler.device)
-        return self._made(self.points(names, labels, truncation), names, labels)
+        return self.synthesize(self.points(names, labels, truncation), names, labels)
 
     @torch.no_grad()
     def images(
@@ -128,16 +128,16 @@ class LatentSpace:
                 if part is not None and part.is_floating_point():
                     images = self._mixed(points[rows], names[rows], part)
                 else:
-                    images = self._made(points[rows], names[rows], part)
+                    images = self.synthesize(points[rows], names[rows], part)
                 yield checked_pixels(images)
                 bar.update(len(images))
 
     def _mixed(self, points: Tensor, names: Sequence[ImageName], weights: Tensor) -> Tensor:
         labels = weights.argmax(dim=1)
         if torch.equal(weights, F.one_hot(labels, weights.shape[1]).to(weights)):
-            return self._made(points, names, labels)
+            return self.synthesize(points, names, labels)
         with ClassMixture(labels, weights) as mixture:
-            images = self._made(points, names, labels)
+            images = self.synthesize(points, names, labels)
         if not mixture.used:
             raise ValueError(
                 f"{type(self.sampler.network).__name__} takes its classes neither as one-hot vectors nor by an "
@@ -145,7 +145,11 @@ class LatentSpace:
             )
         return images
 
-    def _made(self, points: Tensor, names: Sequence[ImageName], labels: Tensor | None) -> Tensor:
+    def synthesize(self, points: Tensor, names: Sequence[ImageName], labels: Tensor | None) -> Tensor:
+        """Make the images of points, float32 (N, C, H, W), of these classes and with these images' noise.
+
+        Differentiable.
+        """
         if self.name == "z" and "w" in self.sampler.spaces:
             points = self._truncated(self.sampler.map(points, labels), labels)
         return self.sampler.synthesize(points, labels, names=names)

@@ -9,7 +9,8 @@ import torch
 
 from every_model import FROM_NOISE
 from gan_lightning.data.images import to_uint8
-from gan_lightning.latent.command import arithmetic, interpolate, sample
+from gan_lightning.latent import Directions
+from gan_lightning.latent.command import arithmetic, directions, interpolate, sample
 from toys import checkpoint, read_png
 
 
@@ -27,3 +28,8 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
     assert read_png(tmp_path / "strip.png").float().std() > 0
     arithmetic(path, "a: 0,1 - 2 + b: 0:4,5", tmp_path / "sum.png", device="cpu")
     assert read_png(tmp_path / "sum.png").float().std() > 0
+    for method in ("sefa", "pca"):
+        out = tmp_path / f"{method}.safetensors"
+        directions(path, out, method, samples=64, count=4, seeds="0", show=2, device="cpu")
+        assert len(Directions.load(out)) in (3, 4)
+        assert read_png(out.with_suffix(".png")).float().std() > 0
