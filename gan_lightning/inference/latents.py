@@ -98,15 +98,19 @@ class LatentSampler(Sampler):
             int64 (N,). It states both as int attributes (`num_classes` may be absent for 0).
         prior: the distribution of latents. None = a standard normal.
         clamp: limit images to [-1, 1], for generators whose output may exceed this range.
+        class_names: names of the classes in the order of their numbers. Empty = they are not known.
 
     Raises:
         TypeError: the network does not state its `latent_dim` or `num_classes` as an int.
     """
 
-    def __init__(self, network: nn.Module, prior: Prior | None = None, clamp: bool = False) -> None:
+    def __init__(
+        self, network: nn.Module, prior: Prior | None = None, clamp: bool = False, class_names: Sequence[str] = ()
+    ) -> None:
         self.network = network
         self.prior = prior or NormalPrior()
         self.clamp = clamp
+        self.class_names = tuple(class_names)
         self.latent_dim = _stated(network, "latent_dim", None, 1)
         self.num_classes = _stated(network, "num_classes", 0, 0)
 

@@ -1,13 +1,19 @@
 """Names of images and classes, in words."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from datamodules import MNIST, ImageFolder
+from gan_lightning.data.images import write_png
+from gan_lightning.evaluation.sources import load_sampler
 from gan_lightning.inference import LatentSampler
+from gan_lightning.latent.command import sample
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
-from toys import StyledGenerator
+from models.test_cgan import cgan
+from toys import StyledGenerator, trainer
 
 
 @pytest.mark.parametrize(
@@ -67,3 +73,21 @@ def test_images_of_many_seeds_are_those_of_each() -> None:
     torch.testing.assert_close(super(LatentSampler, sampler).make(names), alone)  # by runs of one seed
     labels = torch.tensor([2, 1, 0, 0, 1])
     torch.testing.assert_close(sampler.make(names, labels, 0.5)[:1], sampler.sample(1, labels[:1], 0.5, 5, 3))
+
+
+def test_a_checkpoint_knows_the_names_of_its_classes(tmp_path: Path) -> None:
+    for number, name in enumerate(("bird", "cat", "dog")):
+        for copy in range(2):
+            write_png(torch.full((1, 16, 16), 40 * number, dtype=torch.uint8), tmp_path / f"data/{name}/{copy}.png")
+    data = ImageFolder(tmp_path / "data", labelled=True, holdout=0, image_size=16, channels=1, batch_size=4)
+    fitted = trainer(tmp_path, max_steps=1, limit_val_batches=0)
+    fitted.fit(cgan(), data)
+    fitted.save_checkpoint(tmp_path / "named.ckpt")
+    loaded = load_sampler(tmp_path / "named.ckpt").sampler
+    assert loaded.class_names == ("bird", "cat", "dog")
+    sample(tmp_path / "named.ckpt", tmp_path / "images", n=1, classes="dog,cat", device="cpu")
+    assert {path.parent.name for path in (tmp_path / "images").rglob("*.png")} == {"cat", "dog"}
+    again = trainer(tmp_path, max_steps=2, limit_val_batches=0)
+    again.fit(resumed := cgan(), data, ckpt_path=tmp_path / "named.ckpt")
+    assert resumed.class_names == ("bird", "cat", "dog")
+    assert MNIST(tmp_path, name="FashionMNIST").classes[1] == "Trouser"
