@@ -92,12 +92,14 @@ class ImageDraws(_Draws):
     Args:
         seed: the seed of all images, 0 or more; or several such numbers, which together form one seed.
         numbers: the numbers of the images that are computed together, in their order. Image k of a seed always draws
-            the same.
+            the same. Images of several seeds have a tuple of numbers each, and the seed () in common.
     """
 
-    def __init__(self, seed: int | tuple[int, ...], numbers: Iterable[int]) -> None:
+    def __init__(self, seed: int | tuple[int, ...], numbers: Iterable[int | tuple[int, ...]]) -> None:
         seeds = seed if isinstance(seed, tuple) else (seed,)
-        self.streams = [_stream((*seeds, int(number))) for number in numbers]
+        self.streams = [
+            _stream((*seeds, *(number if isinstance(number, tuple) else (int(number),)))) for number in numbers
+        ]
         super().__init__(max(1, len(self.streams)))
 
     def draw(self, like: Tensor, fill: Fill) -> Tensor:
