@@ -50,7 +50,7 @@ def sample(
     stopped command goes on.
 
     Args:
-        checkpoint: Checkpoint (.ckpt) of the model.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
         out: Folder, archive (.zip) or picture (.png) to write.
         seeds: Images to make. 7 is image 0 of seed 7, and 7:12 its image 12. Several: 0-15 or 3,7,12 or 0:0-63. Null:
             seed 0.
@@ -123,7 +123,7 @@ def interpolate(
     image.
 
     Args:
-        checkpoint: Checkpoint (.ckpt) of the model.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
         out: Picture (.png) or video (.mp4 or .gif) to write.
         seeds: Two images or more, named as in `sample`: 3,7 or 0-3 or 0:4,0:9. Null: seed 0 if there are several
             classes, else seeds 0 to 3.
@@ -181,7 +181,7 @@ def arithmetic(
     In z, means and results get the mean length of the latents that they are made of.
 
     Args:
-        checkpoint: Checkpoint (.ckpt) of the model.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
         formula: Groups of images, added and subtracted: "smiling: 3,17,40 - neutral: 0-2 + man: 8,9". Images are named
             as in `sample`; the names of groups may be left out; signs stand between spaces.
         out: Picture (.png) to write.
@@ -233,7 +233,7 @@ def directions(
     direction.
 
     Args:
-        checkpoint: Checkpoint (.ckpt) of the model.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
         out: File of the directions (.safetensors) to write.
         method: sefa factorises the layers that the latents enter first. pca finds the principal components of styles w,
             or, without styles, of the first layer's activations.
