@@ -1,8 +1,9 @@
-"""Finding the weights of feature extractors. Nothing is downloaded unless requested: cluster nodes are often offline.
+"""Finding and reading files of weights: of exported models, and of feature extractors.
 
-The argument `weights` names the file; else an environment variable, named after the extractor
-(`GAN_LIGHTNING_INCEPTION` for "inception", `GAN_LIGHTNING_TORCHVISION_RESNET50` for "torchvision/resnet50"); else the
-file is in the download folder that other packages use too. A named file is never replaced by a download.
+For extractors, nothing is downloaded unless requested: cluster nodes are often offline. The argument `weights` names
+the file; else an environment variable, named after the extractor (`GAN_LIGHTNING_INCEPTION` for "inception",
+`GAN_LIGHTNING_TORCHVISION_RESNET50` for "torchvision/resnet50"); else the file is in the download folder that other
+packages use too. A named file is never replaced by a download.
 """
 
 import os
@@ -17,6 +18,16 @@ from torch import Tensor
 
 from gan_lightning import archives
 from gan_lightning.errors import one_line
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+"""The two files of an exported model, in its folder; see `gan_lightning.export.files`."""
+
+
+def exported_weights(path: str | Path) -> Path | None:
+    """Return the file of weights of an exported model, if a path names its folder or one of its two files."""
+    place = Path(path)
+    file = (place.parent if place.name in (WEIGHTS, CONFIG) else place) / WEIGHTS
+    return file if file.is_file() else None
 
 
 def find_weights(name: str, url: str, weights: Path | None, download: bool) -> Path:

@@ -43,7 +43,7 @@ def train_seeds(words: Sequence[str], config: Any, text: str) -> int:
     if config.ckpt_path not in (None, "last"):
         raise ValueError(
             f"seeds={config.seeds} starts runs of their own, and --ckpt_path {config.ckpt_path} is one checkpoint: "
-            "give --ckpt_path last to go on with each, or --init_from to start each from those weights"
+            "give --ckpt_path last to go on with each, or --start_from to start each from those weights"
         )
     folders = {seed: root / f"seed-{seed}" for seed in range(first, first + config.seeds)}
     _refuse_what_is_there(root, folders, resumed=config.ckpt_path == "last")

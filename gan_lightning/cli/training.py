@@ -161,11 +161,13 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             help="fit: write checkpoints/last.ckpt so often within an epoch, too. 0 = after each epoch only.",
         )
         parser.add_argument(
-            "--init_from",
+            "--start_from",
+            "--init_from",  # its name up to 0.2
             type=Path | dict[str, Path] | None,
             default=None,
-            help="fit: start a new run from the weights of this checkpoint, with all counters at 0; or from those for "
-            "parts of the model, {generator: a.ckpt, encoder: b.ckpt}.",
+            help="fit: start a new run from the weights of this checkpoint or exported model, with all counters at 0; "
+            "or from those for parts of the model, {generator: a.ckpt, encoder: b.ckpt}, averaged ones where the other "
+            "run kept an average. Layers of other shapes are named, and start anew.",
         )
         parser.add_argument(
             "--recipe",
@@ -331,8 +333,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         if self.model.growth is not None:  # an interval in batches would not be one in images
             self.model.evaluate_every_images = config.evaluate_every_images
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
-        if config.init_from is not None and not resumes:
-            self.model.load_weights(config.init_from)
+        if config.start_from is not None and not resumes:
+            self.model.load_weights(config.start_from)
         for listener in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(listener, StopOnSignal):  # between the evaluations and the training, too
                 listener.goes_on = True
@@ -454,8 +456,8 @@ def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
     Raises:
         ValueError: there is such a setting.
     """
-    if config.init_from is not None:
-        raise ValueError(f"--init_from is for fit: give {command} its weights by --ckpt_path")
+    if config.start_from is not None:
+        raise ValueError(f"--start_from is for fit: give {command} its weights by --ckpt_path")
     limit = f"limit_{'val' if command == 'validate' else command}_batches"
     if config.trainer[limit] == 0:
         raise ValueError(f"trainer.{limit}=0 leaves nothing to {command}: make it 1 or more, or leave it out")

@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gan_lightning.building import limited_building
 from gan_lightning.inference import LatentSampler, Sampler, Translator
 from gan_lightning.networks.growing import Growing
 from gan_lightning.recording import TRUSTED, describe, rebuild, unrecorded
+from gan_lightning.weights import CONFIG, WEIGHTS, exported_weights, read_weights
 
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-FILES = (CONFIG, WEIGHTS)
+CARD = "README.md"
 FORMAT_VERSION = 1
 LARGEST_CONFIG = 2**20  # bytes; the largest model of the library has 2 KB
 ADVICE = "give a folder that `gan-lightning export` wrote"
@@ -75,8 +74,7 @@ def networks_of(maker: Maker) -> dict[str, nn.Module]:
 
 def is_export(path: str | Path) -> bool:
     """Return whether a path names an exported model: its folder, or one of the two files."""
-    place = Path(path)
-    return place.name in FILES or (place / WEIGHTS).is_file()
+    return exported_weights(path) is not None
 
 
 def write(trained: Trained, place: Path, beside: Callable[[Path], object]) -> None:
@@ -146,7 +144,7 @@ def read(path: str | Path, device: torch.device | str = "cpu", trusted: str | Se
     """
     place = Path(path)
     folder = place if place.is_dir() else place.parent
-    for name in FILES:
+    for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"there is no {folder / name}, a part of an exported model: {ADVICE}")
     config = _read_config(folder / CONFIG)
@@ -156,9 +154,9 @@ def read(path: str | Path, device: torch.device | str = "cpu", trusted: str | Se
             "make the export again, or copy both files anew"
         )
     try:
-        weights = load_file(folder / WEIGHTS)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{folder / WEIGHTS} is not a safetensors file ({error}): {ADVICE}") from error
+        weights = read_weights(folder / WEIGHTS)
+    except ValueError as error:
+        raise ExportError(f"{folder / WEIGHTS} does not hold weights, since {error}: {ADVICE}") from error
     packages = [*TRUSTED, *([trusted] if isinstance(trusted, str) else trusted)]
     try:
         with limited_building(folder / CONFIG, weights, ADVICE, ExportError):

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gan_lightning.errors import one_line
-from gan_lightning.export.files import CONFIG, WEIGHTS, is_export
+from gan_lightning.export.files import is_export
+from gan_lightning.weights import CONFIG, WEIGHTS
 
 ADDRESS = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")  # a pathlib.Path has one slash of two
 

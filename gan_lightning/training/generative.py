@@ -55,8 +55,9 @@ from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.layouts import is_faster_in_channels_last
 from gan_lightning.training.loggers import RunCSVLogger, cut_back
 from gan_lightning.training.migrations import migrate
-from gan_lightning.training.pretrained import load_part
+from gan_lightning.training.pretrained import AVERAGED, fitted, layers_of, listed, load_part, read_export
 from gan_lightning.training.states import Counters, FiniteGuard, stateful_parts
+from gan_lightning.weights import exported_weights
 
 TRIED = 2  # number of images of the first batch that the networks are tried on
 
@@ -598,7 +599,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             raise ValueError(
                 f"nothing is left to train: {trainer.ckpt_path} has had {where['epoch']} epochs and {steps} batches, "
                 f"and {limit}. Raise that to go on, or start a new run, in a folder of its own, from these weights: "
-                "--init_from instead of --ckpt_path"
+                "--start_from instead of --ckpt_path"
             )
 
     def check_checkpoint(self, checkpoint: dict[str, Any], path: Any = None) -> None:
@@ -670,49 +671,76 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def load_weights(self, source: str | Path | Mapping[str, str | Path]) -> None:
         """Start from weights that other runs have trained; counters and optimizers do not change.
 
+        Layers whose shapes differ start anew, and a warning names them.
+
         Args:
-            source: a checkpoint of a model of this class, whose weights are all loaded; or a checkpoint for each part
-                of this
-                model: {"generator": ..., "encoder": ...}, of any model with such a part. The other parts do not change.
-                    For
-                a generator its moving average is loaded, if the other run kept one.
+            source: a checkpoint of a model of this class, whose networks are all loaded; an exported model, which is a
+                generator; or such a file for each part of this model: {"generator": ..., "encoder": ...}, of any model
+                with such a part. The other parts do not change. The generator of an export has averaged weights, and so
+                has that of a checkpoint for a part, if the other run kept an average; a generator and its average then
+                both start from them.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: it is not a checkpoint, is of another model, or one of the models has no such part.
+            ValueError: it is no such file, is of another model or other networks, or one of the models has no such
+                part.
         """
         if not isinstance(source, Mapping):
+            if (file := exported_weights(source)) is not None:
+                self.begin_from(read_export(file, self.state_dict()), source)
+                return
             checkpoint = read_checkpoint(source)
             self.check_checkpoint(checkpoint, source)
-            self.begin_from(checkpoint["state_dict"])
+            self.begin_from(checkpoint["state_dict"], source)
             return
         parts = {name: part for name, part in self.named_children() if part is not self.average}
         for name, path in source.items():
             if name not in parts:
                 raise ValueError(f"{type(self).__name__} has no part {name!r}: choose {', '.join(parts)}")
-            load_part(parts[name], Path(path), name)
+            anew = load_part(parts[name], Path(path), name, exactly=False)
+            _warn_of_new_layers([f"{name}.{layer}" for layer in anew], path)
         if "generator" in source and self.average is not None:
             self.average.network.load_state_dict(self.generator.state_dict())
 
-    def begin_from(self, state_dict: Mapping[str, Any]) -> None:
+    def begin_from(self, state_dict: Mapping[str, Any], source: str | Path | None = None) -> None:
         """Load the weights that a new run begins with from the networks of another run's `state_dict`.
 
-        Augmentation and regularizers start from the beginning. The moving average starts with the generator's weights
-        if the other run had none.
+        Augmentation and regularizers start anew, and so do layers whose shapes differ, which a warning names. The
+        moving average starts with the generator's weights if the other run had none.
+
+        Args:
+            state_dict: weights by their names in a model. Parts of the model without any start anew.
+            source: where they come from, for the messages.
 
         Raises:
-            CheckpointError: the weights are of other networks.
+            CheckpointError: no layer of a part fits those of that part in `state_dict`.
         """
-        fresh = ("augmentation.", "regularizers.")
-        given = {name: value for name, value in state_dict.items() if not name.startswith(fresh)}
-        own = {name: value for name, value in self.state_dict().items() if name.startswith(fresh)}
-        average = {name: value for name, value in given.items() if name.startswith("average.")}
-        for name in average if self.average is None else ():
-            del given[name]
-        if self.average is not None and not average:
-            generator = {name: value for name, value in given.items() if name.startswith("generator.")}
-            given |= {f"average.network.{name.removeprefix('generator.')}": value for name, value in generator.items()}
-        self.load_state_dict(given | own)
+        networks = {
+            name: value
+            for name, value in self.state_dict().items()
+            if not name.startswith(("augmentation.", "regularizers.", AVERAGED))
+        }
+        state, differing = fitted(networks, state_dict)
+        learning = layers_of(name for name, parameter in self.named_parameters() if parameter.requires_grad)
+        anew = [layer for layer in differing if layer in learning]
+        for part in dict.fromkeys(layer.partition(".")[0] for layer in learning):
+            layers = {layer for layer in learning if layer.partition(".")[0] == part}
+            if not layers <= {*anew}:
+                continue
+            if any(name.startswith(f"{part}.") for name in state_dict):
+                raise CheckpointError(
+                    f"the weights{'' if source is None else f' in {source}'} are of other networks than those of this "
+                    f"{type(self).__name__}: no layer of its {part} has the same name and shape; give the config that "
+                    "they were trained with"
+                )
+            anew = [part, *(layer for layer in anew if layer not in layers)]
+        _warn_of_new_layers(anew, source)
+        if self.average is not None:
+            generator = {name: value for name, value in state.items() if name.startswith("generator.")}
+            state |= {f"{AVERAGED}{name.removeprefix('generator.')}": value for name, value in generator.items()}
+            averaged, _ = fitted({n: v for n, v in state.items() if n.startswith(AVERAGED)}, state_dict)
+            state |= averaged
+        self.load_state_dict(self.state_dict() | state)
 
     def resume_state(self) -> dict[str, Any]:
         """Return the states of this model's `stateful_parts`, by their names: the random state, pools, and so on."""
@@ -892,6 +920,15 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 def rendered(module: L.LightningModule, outputs: Tensor) -> Tensor:
     """Return a module's outputs as pictures, by its `render` if it has one."""
     return module.render(outputs) if isinstance(module, GenerativeModule) else outputs
+
+
+def _warn_of_new_layers(layers: list[str], source: str | Path | None) -> None:
+    """Name the layers that do not start from the weights of another model, if there are any."""
+    if layers:
+        rank_zero_warn(
+            f"these layers start anew, since {'the other model' if source is None else source} has none of their names "
+            f"and shapes: {listed(layers)}"
+        )
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool]:

@@ -12,7 +12,7 @@ from evaluation.test_sources import checkpoint
 from gan_lightning.cli.commands import main
 from gan_lightning.data.files import image_files, read_image
 from gan_lightning.data.images import write_png
-from gan_lightning.export.files import CONFIG, WEIGHTS
+from gan_lightning.weights import CONFIG, WEIGHTS
 from models.test_cgan import cgan
 from models.test_cyclegan import cyclegan
 from models.test_dann import dann

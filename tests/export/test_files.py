@@ -16,10 +16,11 @@ import gan_lightning
 from every_model import KINDS, builder_of
 from gan_lightning.data.growth import Growth
 from gan_lightning.export import save
-from gan_lightning.export.files import CONFIG, WEIGHTS, Maker, read
+from gan_lightning.export.files import Maker, read
 from gan_lightning.inference import LatentSampler, NormalPrior, Translator, UniformPrior
 from gan_lightning.networks import DCGANGenerator
 from gan_lightning.recording import path_of
+from gan_lightning.weights import CONFIG, WEIGHTS
 from growing import GROWTH, GrowingGenerator
 from tiny import SMALL
 from toys import ToyGenerator

@@ -15,9 +15,10 @@ import torch
 import gan_lightning
 from gan_lightning.cli.commands import main
 from gan_lightning.export import push, save
-from gan_lightning.export.files import CARD, CONFIG, WEIGHTS
+from gan_lightning.export.files import CARD
 from gan_lightning.inference import LatentSampler
 from gan_lightning.networks import DCGANGenerator
+from gan_lightning.weights import CONFIG, WEIGHTS
 from tiny import SMALL
 
 COMMIT = "1" * 40

@@ -85,7 +85,7 @@ def test_parts_start_from_other_runs(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="VAEGAN has no part 'decoder': choose generator, discriminator"):
         model.load_weights({"decoder": files["encoder"]})
-    with pytest.raises(ValueError, match=r"the discriminator in .* is another network than"):
-        pix2pix().load_weights({"discriminator": files["encoder"]})
+    with pytest.raises(ValueError, match=r"the generator in .* is another network than"):
+        pix2pix().load_weights({"generator": files["encoder"]})
     with pytest.raises(FileNotFoundError, match="to take the encoder from"):
         model.load_weights({"encoder": tmp_path / "absent.ckpt"})

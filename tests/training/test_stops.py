@@ -210,5 +210,5 @@ def test_a_run_at_its_end_is_not_resumed_for_nothing(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"enable_checkpointing": True, "max_epochs": 1}
     trainer(tmp_path, callbacks=[keeper], **settings).fit(model, datamodule=Stored(model))
     again = trainer(tmp_path, callbacks=[LastCheckpoint(dirpath=tmp_path)], **settings)
-    with pytest.raises(ValueError, match=r"nothing is left to train: .* max_epochs=1.*--init_from"):
+    with pytest.raises(ValueError, match=r"nothing is left to train: .* max_epochs=1.*--start_from"):
         again.fit(dcgan(), datamodule=Stored(model), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
