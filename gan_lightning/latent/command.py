@@ -91,10 +91,7 @@ def sample(
     with ImageStore(out, settings) as store:
         files = {_file(sampler, *job): job for job in jobs}
         missing = {file: job for file, job in files.items() if file not in store}
-        left = iter(missing)
-        for batch in _images(sampler, list(missing.values()), truncation, psi, batch_size):
-            for image in batch.cpu():
-                store.write(next(left), image)
+        store.fill(missing, _images(sampler, list(missing.values()), truncation, psi, batch_size))
     already = f", {len(files) - len(missing):,} were there already" if len(missing) < len(files) else ""
     print(f"{len(missing):,} images written into {shown(out)}{already}")
 
