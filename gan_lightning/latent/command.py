@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,9 +20,11 @@ from gan_lightning.latent.output import ImageStore, tiled
 from gan_lightning.latent.sampling import make_images
 from gan_lightning.latent.spaces import LatentSpace
 from gan_lightning.latent.video import check_video, write_video
-from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, checked
+from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, Range, checked
 from gan_lightning.recording import describe
 
+Steps = Annotated[int, Range(1, 256)]
+"""Number of images in a row."""
 Job = tuple[ImageName, int]
 """An image to make, and the number of its class."""
 GRID = 64
@@ -103,7 +105,7 @@ def interpolate(
     seeds: str | None = None,
     classes: str | None = None,
     layout: Literal["strip", "grid"] = "strip",
-    steps: PositiveInt = 8,
+    steps: Steps = 8,
     seconds: PositiveFloat = 6.0,
     fps: PositiveFloat = 25.0,
     space: Space | None = None,
@@ -156,8 +158,7 @@ def interpolate(
         path = stops.strip(steps) if layout == "strip" else stops.corners(steps)
         write_png(tiled(path.images(names[0]), len(path), steps), out)
         return
-    path = stops.loop(max(1, round(seconds * fps)))
-    write_video((frame for batch in path.images(names[0], "frames") for frame in batch), out, fps)
+    write_video(stops.loop(max(1, round(seconds * fps)), names[0]), out, fps)
 
 
 @checked
@@ -216,7 +217,7 @@ def directions(
     classes: str | None = None,
     show: PositiveInt = 8,
     reach: PositiveFloat = 3.0,
-    steps: PositiveInt = 7,
+    steps: Steps = 7,
     truncation: PositiveFloat | None = None,
     psi: Finite = 1.0,
     batch_size: PositiveInt = 64,
