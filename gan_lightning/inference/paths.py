@@ -26,7 +26,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Interpolate spherically between latents (White, "Sampling Generative Networks", 2016, arXiv 1609.04468).
 
     A normal latent has nearly the length √d, and points on a straight line between two of them are shorter, down to
-    1/√2 of it: a generator has not learnt from such points. On the sphere, lengths are kept.
+    1/√2 of it: a generator has not learnt from such points. On the sphere, lengths are kept. Of a prior with bounds,
+    points between may lie outside.
 
     NOTE: the paper's formula fits ends of equal length; here the length goes linearly from that of a to that of b, at a
     constant angular speed.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,9 +20,11 @@ from gan_lightning.latent.output import ImageStore, tiled
 from gan_lightning.latent.sampling import make_images
 from gan_lightning.latent.spaces import LatentSpace
 from gan_lightning.latent.video import check_video, write_video
-from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, checked
+from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, Range, checked
 from gan_lightning.recording import describe
 
+Steps = Annotated[int, Range(1, 256)]
+"""Number of images in a row."""
 Job = tuple[ImageName, int]
 """An image to make, and the number of its class."""
 GRID = 64
@@ -91,10 +93,7 @@ def sample(
     with ImageStore(out, settings) as store:
         files = {_file(sampler, *job): job for job in jobs}
         missing = {file: job for file, job in files.items() if file not in store}
-        left = iter(missing)
-        for batch in _images(sampler, list(missing.values()), truncation, psi, batch_size):
-            for image in batch.cpu():
-                store.write(next(left), image)
+        store.fill(missing, _images(sampler, list(missing.values()), truncation, psi, batch_size))
     already = f", {len(files) - len(missing):,} were there already" if len(missing) < len(files) else ""
     print(f"{len(missing):,} images written into {shown(out)}{already}")
 
@@ -106,7 +105,7 @@ def interpolate(
     seeds: str | None = None,
     classes: str | None = None,
     layout: Literal["strip", "grid"] = "strip",
-    steps: PositiveInt = 8,
+    steps: Steps = 8,
     seconds: PositiveFloat = 6.0,
     fps: PositiveFloat = 25.0,
     space: Space | None = None,
@@ -159,8 +158,7 @@ def interpolate(
         path = stops.strip(steps) if layout == "strip" else stops.corners(steps)
         write_png(tiled(path.images(names[0]), len(path), steps), out)
         return
-    path = stops.loop(max(1, round(seconds * fps)))
-    write_video((frame for batch in path.images(names[0], "frames") for frame in batch), out, fps)
+    write_video(stops.loop(max(1, round(seconds * fps)), names[0]), out, fps)
 
 
 @checked
@@ -219,7 +217,7 @@ def directions(
     classes: str | None = None,
     show: PositiveInt = 8,
     reach: PositiveFloat = 3.0,
-    steps: PositiveInt = 7,
+    steps: Steps = 7,
     truncation: PositiveFloat | None = None,
     psi: Finite = 1.0,
     batch_size: PositiveInt = 64,

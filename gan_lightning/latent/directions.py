@@ -31,7 +31,8 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.data.files import shown, write_whole
 from gan_lightning.inference import ImageName, LatentSampler, Space
-from gan_lightning.latent.sheets import sheet
+from gan_lightning.latent.output import check_size
+from gan_lightning.latent.sheets import SMALLEST, sheet
 from gan_lightning.latent.spaces import LatentSpace
 
 KIND = "gan_lightning directions"
@@ -447,6 +448,7 @@ def walk_sheet(
         steps: images of a strip.
         truncation: in z, see `gan_lightning.inference.Prior.draw`.
     """
+    check_size(len(numbers) * len(names) * SMALLEST, steps * SMALLEST)
     labels = space.sampler.classes_of(names) if labels is None else labels
     walked = torch.linspace(-reach, reach, steps)
     points = space.points(names, labels, truncation).repeat_interleave(steps, 0)

@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.inference import ImageName
 from gan_lightning.latent.spaces import LatentSpace
@@ -73,12 +74,12 @@ class LatentPath:
         rows = list(places)
         return LatentPath(self.space, self.points[rows], None if self.weights is None else self.weights[rows])
 
-    def images(self, noise: ImageName, title: str = "images") -> Iterator[Tensor]:
+    def images(self, noise: ImageName, title: str | None = "images") -> Iterator[Tensor]:
         """Make the images of all points, and yield them in batches, uint8 (n, C, H, W).
 
         Args:
             noise: the image whose noise a generator with noise of its own uses for all.
-            title: name of the progress bar.
+            title: name of the progress bar. None = there is none.
         """
         return self.space.images(self.points, [noise] * len(self), self.weights, title)
 
@@ -107,11 +108,27 @@ class LatentPath:
         left_edge, right_edge = (self[[a] * steps**2].towards(self[[b] * steps**2], down) for a, b in ((0, 2), (1, 3)))
         return left_edge.towards(right_edge, right)
 
-    def loop(self, steps: int) -> "LatentPath":
-        """Return `steps` points on the way through all points and back to the first, evenly spaced.
+    def around(self, places: Tensor) -> "LatentPath":
+        """Return points on the way through all points and back to the first.
 
-        The way from the last to the first point of the loop is as long as any other, so that it can be repeated.
+        Args:
+            places: float64 (N,): 0 is the first point, 1 the second, and len(self) the first again.
         """
-        place = torch.arange(steps, dtype=torch.float64) * len(self) / steps
-        legs = place.long().tolist()
-        return self[legs].towards(self[[(leg + 1) % len(self) for leg in legs]], place % 1)
+        legs = places.long().tolist()
+        count = len(self)
+        return self[[leg % count for leg in legs]].towards(self[[(leg + 1) % count for leg in legs]], places % 1)
+
+    def loop(self, steps: int, noise: ImageName) -> Iterator[Tensor]:
+        """Yield `steps` images, uint8 (C, H, W), on the way through all points and back to the first, evenly spaced.
+
+        From the last to the first it is as far as between any others, so that the loop can be repeated.
+
+        Args:
+            steps: number of images; those of a batch are in memory.
+            noise: see `images`.
+        """
+        with tqdm(total=steps, desc="frames", unit="frame", disable=None) as bar:
+            for places in (torch.arange(steps, dtype=torch.float64) * len(self) / steps).split(self.space.batch_size):
+                for batch in self.around(places).images(noise, None):
+                    yield from batch
+                    bar.update(len(batch))

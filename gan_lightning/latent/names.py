@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gan_lightning.inference import ImageName, Sampler
 
-MOST = 10_000_000  # images that a list of names may have
+MOST = 1_000_000  # images that a list of names may have
 _ITEM = re.compile(r"(?:(\d{1,18}):)?(\d{1,18})(?:-(\d{1,18}))?")
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
@@ -21,7 +21,7 @@ def image_names(text: str, count: int = 1) -> list[ImageName]:
         count: number of images of each seed that is given without a number of an image.
 
     Raises:
-        ValueError: the text is none such, or names more than ten million images.
+        ValueError: the text is none such, or names more than a million images.
     """
     names: list[ImageName] = []
     for word in text.strip().strip("[]").split(","):

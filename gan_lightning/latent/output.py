@@ -1,9 +1,11 @@
 """Images as files in a folder or a zip archive, each whole or not at all; and as one picture."""
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -55,9 +57,20 @@ class ImageStore:
             write_whole(record, lambda part: part.write_text(json.dumps(self.settings, indent=2) + "\n"))
         return self
 
-    def write(self, name: str, image: Tensor) -> None:
-        """Write an image, uint8 (C, H, W), under a relative path that ends in .png."""
-        write_png(image, self.folder / name)
+    def fill(self, names: Iterable[str], batches: Iterable[Tensor]) -> None:
+        """Write images, those of a batch while the next one is made.
+
+        Args:
+            names: relative paths that end in .png, one for each image.
+            batches: uint8 (n, C, H, W).
+        """
+        left = iter(names)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow encodes outside of Python's lock
+            written: list[Future[None]] = []
+            for batch in batches:
+                _finish(written)
+                written = [pool.submit(write_png, image, self.folder / next(left)) for image in batch.cpu()]
+            _finish(written)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.archived and kind is None:
@@ -112,6 +125,12 @@ class ImageStore:
                 f"{shown(where)} holds images made with other settings ({', '.join(changed)}; see {RECORD} there): go "
                 "on with the same, or give a new or an empty place"
             )
+
+
+def _finish(written: Iterable[Future[None]]) -> None:
+    """Wait for files, and raise the error of the first that could not be written."""
+    for file in written:
+        file.result()
 
 
 def tiled(images: Iterable[Tensor], count: int, columns: int, gap: int = 2) -> Tensor:

@@ -74,8 +74,7 @@ class LatentSpace:
             labels: class of each image, int64 (N,). None = as in `LatentSampler.classes_of`.
             truncation: in z, see `Prior.draw`.
         """
-        if labels is None:
-            labels = self.sampler.classes_of(names)
+        labels = self.sampler.classes_of(names) if labels is None else labels.to(self.sampler.device)
         parts = []
         for rows in self._batches(len(names)):
             z = self.sampler.latents_of(names[rows], truncation)
@@ -106,7 +105,7 @@ class LatentSpace:
 
     @torch.no_grad()
     def images(
-        self, points: Tensor, names: Sequence[ImageName], classes: Tensor | None = None, title: str = "images"
+        self, points: Tensor, names: Sequence[ImageName], classes: Tensor | None = None, title: str | None = "images"
     ) -> Iterator[Tensor]:
         """Make the images of points, and yield them in batches, uint8 (n, C, H, W).
 
@@ -115,14 +114,14 @@ class LatentSpace:
             names: the images whose noise is used, one for each point, by generators with noise of their own.
             classes: class of each image, int64 (N,), or a mixture of classes for each, float (N, num_classes). None =
                 as in `LatentSampler.classes_of`. Styles w include the class already.
-            title: name of the progress bar.
+            title: name of the progress bar. None = there is none.
 
         Raises:
             ValueError: pixels are NaN or infinite, or the generator cannot mix classes.
         """
         if classes is None:
             classes = self.sampler.classes_of(names)
-        with tqdm(total=len(points), desc=title, unit="image", disable=None) as bar:
+        with tqdm(total=len(points), desc=title, unit="image", disable=True if title is None else None) as bar:
             for rows in self._batches(len(points)):
                 part = None if classes is None else classes[rows].to(self.sampler.device)
                 if part is not None and part.is_floating_point():

@@ -55,11 +55,13 @@ def test_a_grid_has_the_four_images_at_its_corners() -> None:
 
 def test_a_loop_closes_without_a_pause() -> None:
     stops = path("w")
-    loop = stops.loop(40).points
+    loop = stops.around(torch.arange(40, dtype=torch.float64) / 10).points
     torch.testing.assert_close(loop[::10], stops.points)
     steps = (loop.roll(-1, 0) - loop).norm(dim=1).unflatten(0, (4, 10))
     torch.testing.assert_close(steps, steps[:, :1].expand(-1, 10))  # also from the last frame to the first
-    assert len(stops.loop(3)) == 3
+    images = list(stops.loop(7, NAMES[0]))
+    assert len(images) == 7
+    torch.testing.assert_close(images[0], next(iter(stops.images(NAMES[0])))[0], atol=1, rtol=0)
 
 
 @pytest.mark.parametrize("build", FROM_NOISE, ids=lambda build: build.__name__)
