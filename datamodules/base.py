@@ -1,6 +1,7 @@
 """The base class of all datamodules: loaders, their position in a checkpoint, and the work on batches on the device."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import lightning as L
@@ -131,6 +132,11 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         """Number of classes of the labels, or of class maps; None if there are none."""
         return None
 
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes in the order of their numbers; empty if they have none."""
+        return ()
+
     def describe(self) -> DataDescription:
         """Describe the items of this stage, by one of them."""
         training = self._training is not None and self.trainer is not None and self.trainer.training
@@ -139,7 +145,8 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         item = self.on_after_batch_transfer(storage.batch(storage.order()[:1]), 0)
         named = zip(fields_of(type(item)), item, strict=True)
         shapes = {name: tuple(values.shape[1:]) for name, values in named if values is not None}
-        return DataDescription(type(item), len(storage), self.num_classes, shapes)
+        names = () if self.num_classes is None else tuple(self.classes)
+        return DataDescription(type(item), len(storage), self.num_classes, shapes, names)
 
     def setup(self, stage: str) -> None:
         """Load the sets that the stage ("fit", "validate", "test" or "predict") needs.

@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -43,11 +44,17 @@ class CIFAR(ImageDataModule):
         self.dataset = name
         self.reference = reference
         self.download = download
+        self._classes: Sequence[str] = ()
 
     @property
     def num_classes(self) -> int:
         """Number of classes: 10 or 100."""
         return 10 if self.dataset == "CIFAR10" else 100
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes, after `setup`."""
+        return self._classes
 
     def prepare_data(self) -> None:
         """Download the missing files; raise FileNotFoundError, with their names and place, if that fails."""
@@ -63,6 +70,7 @@ class CIFAR(ImageDataModule):
 
     def _load(self, split: str) -> ImageStorage:
         data = self._obtain(split, download=False)
+        self._classes = data.classes
         images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
         return ImageStorage(Pixels(resized(images, self.image_size)), torch.tensor(data.targets))
 

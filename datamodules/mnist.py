@@ -1,5 +1,6 @@
 """MNIST and the data sets in its format."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +60,11 @@ class MNIST(ImageDataModule):
     def num_classes(self) -> int:
         """Number of classes: 10, or that of the EMNIST split."""
         return EMNIST_CLASSES[self.emnist_split] if self.dataset == "EMNIST" else 10
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes of FashionMNIST and KMNIST; those of the others are digits and letters."""
+        return getattr(datasets, self.dataset).classes if self.dataset in ("FashionMNIST", "KMNIST") else ()
 
     def prepare_data(self) -> None:
         """Download the missing files; raise FileNotFoundError, with their names and place, if that fails."""

@@ -13,7 +13,7 @@ one with a first dimension that is not a multiple of the number of images.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -92,13 +92,18 @@ class ImageDraws(_Draws):
     Args:
         seed: the seed of all images, 0 or more; or several such numbers, which together form one seed.
         numbers: the numbers of the images that are computed together, in their order. Image k of a seed always draws
-            the same.
+            the same. Images of several seeds have a tuple of numbers each, and the seed () in common.
     """
 
-    def __init__(self, seed: int | tuple[int, ...], numbers: Iterable[int]) -> None:
+    def __init__(self, seed: int | tuple[int, ...], numbers: Iterable[int | tuple[int, ...]]) -> None:
         seeds = seed if isinstance(seed, tuple) else (seed,)
-        self.streams = [_stream((*seeds, int(number))) for number in numbers]
-        super().__init__(max(1, len(self.streams)))
+        self._names = [(*seeds, *(number if isinstance(number, tuple) else (int(number),))) for number in numbers]
+        super().__init__(max(1, len(self._names)))
+
+    @cached_property
+    def streams(self) -> list[torch.Generator]:
+        """The stream of each image, made at the first draw: most generators draw no noise."""
+        return [_stream(name) for name in self._names]
 
     def draw(self, like: Tensor, fill: Fill) -> Tensor:
         """Draw a row from each stream; with several rows for an image, from all streams in turn."""

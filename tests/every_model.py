@@ -11,6 +11,7 @@ from typing import Any
 from gan_lightning import models
 from gan_lightning.data.batches import DomainBatch, ImageBatch
 from gan_lightning.training.adversarial import AdversarialModule
+from gan_lightning.training.generative import GenerativeModule
 from tiny import images
 
 
@@ -42,3 +43,5 @@ BUILDERS = [
     if issubclass(kind, AdversarialModule) and getattr(kind, "batch_type", None) is not DomainBatch
 ]
 """Builders of those with a game that makes images."""
+FROM_NOISE = [builder_of(kind) for kind in KINDS if kind.sampler is not GenerativeModule.sampler]
+"""Builders of those that make images from noise."""

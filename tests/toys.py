@@ -12,6 +12,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
+from gan_lightning.layers import append_labels
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.recording import Network
 
@@ -26,6 +27,26 @@ class ToyGenerator(Network):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.net(z).view(-1, 1, 4, 4)
+
+
+class StyledGenerator(Network):
+    """3 latents to 4 styles by a layer of tanh, and these to a grey 4x4 image, with a little noise of its own."""
+
+    def __init__(self, num_classes: int = 0, noise: float = 0.1) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes, self.noise = 3, num_classes, noise
+        self.styles = nn.Sequential(nn.Linear(3 + num_classes, 4), nn.Tanh())
+        self.net = nn.Sequential(nn.Linear(4, 16), nn.Tanh())
+
+    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.styles(append_labels(z, labels, self.num_classes))
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        images = self.net(w).view(-1, 1, 4, 4)
+        return images + self.noise * torch.randn_like(images)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.synthesis(self.mapping(z, labels))
 
 
 class ToyDiscriminator(Network):
@@ -104,6 +125,14 @@ def trainer(folder: Any = None, **settings: Any) -> L.Trainer:
         "default_root_dir": folder,
     }
     return L.Trainer(**quiet | settings)
+
+
+def checkpoint(model: L.LightningModule, path: Path) -> Path:
+    """Write the checkpoint of a model that has not been trained."""
+    fit = trainer()
+    fit.strategy.connect(model)
+    fit.save_checkpoint(path, weights_only=True)
+    return path
 
 
 def weights(module: nn.Module) -> dict[str, Tensor]:

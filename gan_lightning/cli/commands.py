@@ -52,6 +52,7 @@ class Group(NamedTuple):
 
 EVALUATION = "gan_lightning.evaluation.command"
 PICTURES = "gan_lightning.evaluation.pictures"
+LATENT = "gan_lightning.latent.command"
 HYPE = "gan_lightning.evaluation.hype.command"
 
 COMMANDS = Group(
@@ -63,6 +64,10 @@ COMMANDS = Group(
         "translate": Command(
             "gan_lightning.prediction.command", "translate", "translate a folder of images by a checkpoint"
         ),
+        "sample": Command(LATENT, "sample", "make images by a checkpoint: files in a folder or a .zip, or a grid"),
+        "interpolate": Command(LATENT, "interpolate", "go through latents from image to image: a picture or a video"),
+        "arithmetic": Command(LATENT, "arithmetic", "add and subtract the mean latents of groups of images"),
+        "directions": Command(LATENT, "directions", "find directions of the latents along which images change"),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "export": Command("gan_lightning.export.command", "export", "write a model as safetensors, ONNX or .pt2"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),

@@ -16,12 +16,14 @@ class DataDescription:
         count: number of items that are served at this stage: the training set in a fit, else the reference set.
         num_classes: number of classes of the labels or class maps, whether or not all occur. None = there are none.
         shapes: shape of one item of each field as a model sees it: (C, H, W) of an image, () of a label.
+        class_names: names of the classes in the order of their numbers. Empty = they are not known.
     """
 
     batch_type: type[Batch]
     count: int
     num_classes: int | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -59,8 +59,8 @@ def evaluate(
 
     Args:
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
-        fake: Folder of generated images, or a model that makes images from noise: its checkpoint (.ckpt), or the folder
-            that `gan-lightning export` wrote.
+        fake: Folder of generated images, or a model that makes images from noise: a checkpoint (.ckpt), a run's folder
+            (its best checkpoint), or an export.
         recipe: METRICS NUMBER [_SPLIT] [@EXTRACTOR], such as fid50k_train or suite2000@digits (`gan-lightning
             recipes` lists them). From a folder with more images than NUMBER, a random subset is taken; `full` takes
             all. For a checkpoint, `full` generates as many images as REAL has. SPLIT only states which split REAL is.

@@ -34,7 +34,8 @@ def export(
     the largest difference is printed. Nothing that exists is replaced.
 
     Args:
-        checkpoint: Checkpoint (.ckpt), a folder that this command wrote, or hf://owner/name.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), a folder that this command
+            wrote, or hf://owner/name.
         out: The new folder (safetensors) or file (onnx, pt2).
         format: Safetensors is for this library and needs neither Lightning nor a config; onnx is for onnxruntime and
             others; pt2 is torch.export's, for PyTorch alone. Null: onnx or pt2 by the suffix of OUT, else safetensors.

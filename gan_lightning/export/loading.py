@@ -1,4 +1,4 @@
-"""Loading of whatever holds a trained model: a checkpoint, an exported folder, a repository of the Hugging Face Hub."""
+"""Loading of trained models: from a checkpoint, a run's folder, an exported folder, or the Hugging Face Hub."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,6 @@ import torch
 
 from gan_lightning.export.files import Maker, Trained, is_export, read
 from gan_lightning.export.hub import ADDRESS, fetch
-from gan_lightning.weights import WEIGHTS
 
 
 def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Trained:
@@ -15,7 +14,8 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
 
     Args:
         path: a folder that `gan_lightning.export.save` wrote, the address of one on the Hugging Face Hub
-            ("hf://owner/name"), or a checkpoint (.ckpt). Only a checkpoint needs Lightning.
+            ("hf://owner/name"), a checkpoint (.ckpt), or the folder of a run: its best checkpoint, or the last one if
+            there is no best. Only checkpoints need Lightning.
         device: the device to load to.
         trusted: further packages whose classes the file may name.
 
@@ -29,10 +29,11 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
         path = fetch(str(path))
     if is_export(path):
         return read(path, device, trusted)
+    path = _checkpoint_of_run(Path(path)) or path
     if Path(path).is_dir():
         raise ValueError(
-            f"{path} is a folder without {WEIGHTS}: name a checkpoint (.ckpt), or a folder that `gan-lightning export` "
-            "wrote"
+            f"{path} is neither a run's folder with a checkpoint nor an export: name a checkpoint (.ckpt), the folder "
+            "of a run, or one that `gan-lightning export` wrote"
         )
     from gan_lightning.recording import path_of  # noqa: PLC0415
     from gan_lightning.training.generative import GenerativeModule  # noqa: PLC0415 (imports Lightning)
@@ -45,15 +46,24 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
 
 
 def folder_of(path: Path) -> Path:
-    """Return the folder of the run that a checkpoint is of, or in which an export lies; for hf:// this one."""
+    """Return the folder of a checkpoint's run, or the folder in which an export lies; for hf:// the current one."""
     if ADDRESS.fullmatch(str(path)):
         return Path()
+    if _checkpoint_of_run(path) is not None:
+        return path
     return path.parent.parent if path.parent.name == "checkpoints" else path.parent
 
 
 def is_trained(path: Path) -> bool:
-    """Return whether a path names a trained model, and not a folder of images: a file, an export, an hf:// address."""
-    return path.is_file() or is_export(path) or ADDRESS.fullmatch(str(path)) is not None
+    """Return whether a path names a trained model, as `load_trained` takes it, and not a folder of images."""
+    holds_one = path.is_file() or is_export(path) or _checkpoint_of_run(path) is not None
+    return holds_one or ADDRESS.fullmatch(str(path)) is not None
+
+
+def _checkpoint_of_run(folder: Path) -> Path | None:
+    """Return the best checkpoint in a run's folder, else the last one. None = there is none."""
+    files = [folder / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+    return next((file for file in files if file.is_file()), None)
 
 
 def load(path: str | Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Maker:

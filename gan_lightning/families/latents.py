@@ -41,7 +41,8 @@ class FromLatents(GenerativeModule):
     @property
     def sampler(self) -> LatentSampler:
         """A sampler with the averaged weights."""
-        return LatentSampler(self.averaged_generator, self.prior, self.clamps)
+        names = self.class_names if len(self.class_names) == getattr(self.generator, "num_classes", 0) else ()
+        return LatentSampler(self.averaged_generator, self.prior, self.clamps, names)
 
     def latents(self, count: int) -> Tensor:
         """Draw latent vectors (count, latent_dim) from the prior, on this module's device."""

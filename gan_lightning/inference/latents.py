@@ -1,9 +1,10 @@
 """Images from the latents of a trained generator."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from typing import Any, Literal
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,25 @@ Space = Literal["z", "w"]
 _NOISE = 1  # the stream of a generator's own noise
 
 
+class ImageName(NamedTuple):
+    """The name of a picture that a model makes: image `number` of `seed`. It is the same picture in every command."""
+
+    seed: int
+    number: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.seed}:{self.number}" if self.number else f"{self.seed}"
+
+
 class Sampler(ABC):
     """A source of numbered images: image k of a seed does not depend on the images that are made with it."""
 
+    network: Any
+    """The network that makes the images."""
     num_classes: int = 0
     """Number of classes that images can be requested of by label. 0 = labels are refused."""
+    class_names: Sequence[str] = ()
+    """Names of the classes in the order of their numbers. Empty = they are not known."""
 
     @abstractmethod
     def sample(
@@ -49,6 +64,26 @@ class Sampler(ABC):
             ValueError: labels are given to a generator without classes, or lie outside its classes.
         """
 
+    def make(self, names: Sequence[ImageName], labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        """Make the images of these names, without gradient: image k of seed s is that of `sample`.
+
+        Args:
+            names: of the images, in any order.
+            labels: class of each image, int64 (N,). None = for a conditional generator, image k has class k modulo
+                the number of classes.
+            truncation: see `Prior.draw`.
+
+        Returns:
+            float32 (N, C, H, W) in [-1, 1].
+        """
+        images = []
+        # consecutive images of a seed are made together
+        for _, run in groupby(enumerate(names), lambda item: (item[1].seed, item[1].number - item[0])):
+            places, (first, *others) = zip(*run, strict=True)
+            part = None if labels is None else labels[list(places)]
+            images.append(self.sample(1 + len(others), part, truncation, first.seed, first.number))
+        return torch.cat(images)
+
 
 class LatentSampler(Recorded, Sampler):
     """Makes images from latents, and from class labels for a conditional generator.
@@ -64,15 +99,19 @@ class LatentSampler(Recorded, Sampler):
             int64 (N,). It states both as int attributes (`num_classes` may be absent for 0).
         prior: the distribution of latents. None = a standard normal.
         clamp: limit images to [-1, 1], for generators whose output may exceed this range.
+        class_names: names of the classes in the order of their numbers. Empty = they are not known.
 
     Raises:
         TypeError: the network does not state its `latent_dim` or `num_classes` as an int.
     """
 
-    def __init__(self, network: nn.Module, prior: Prior | None = None, clamp: bool = False) -> None:
-        self.network: Any = network
+    def __init__(
+        self, network: nn.Module, prior: Prior | None = None, clamp: bool = False, class_names: Sequence[str] = ()
+    ) -> None:
+        self.network = network
         self.prior = prior or NormalPrior()
         self.clamp = clamp
+        self.class_names = tuple(class_names)
         self.latent_dim = _stated(network, "latent_dim", None, 1)
         self.num_classes = _stated(network, "num_classes", 0, 0)
 
@@ -98,6 +137,20 @@ class LatentSampler(Recorded, Sampler):
         with ImageDraws(seed, numbers):
             return self.draw(len(numbers), truncation)
 
+    def latents_of(self, names: Iterable[ImageName], truncation: float | None = None) -> Tensor:
+        """Return the latents z float32 (N, latent_dim) of images by their names."""
+        names = list(names)
+        with ImageDraws((), names):
+            return self.draw(len(names), truncation)
+
+    def classes_of(self, names: Iterable[ImageName]) -> Tensor | None:
+        """Return the classes that images have by default, int64 (N,): image k has class k modulo the number of classes.
+
+        None = there are no classes.
+        """
+        numbers = torch.tensor([name.number for name in names], device=self.device)
+        return numbers % self.num_classes if self.num_classes else None
+
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
         """Return the network's arguments beside latents: the labels of a conditional generator, else none."""
         return [] if self.num_classes == 0 or labels is None else [labels]
@@ -116,7 +169,14 @@ class LatentSampler(Recorded, Sampler):
         with evaluating(self.network), torch.autocast(z.device.type, enabled=False):
             return self.network.mapping(z, *self.conditions(labels))
 
-    def synthesize(self, w: Tensor, labels: Tensor | None = None, seed: Any = None, first: int = 0) -> Tensor:
+    def synthesize(
+        self,
+        w: Tensor,
+        labels: Tensor | None = None,
+        seed: Any = None,
+        first: int = 0,
+        names: Sequence[ImageName] | None = None,
+    ) -> Tensor:
         """Make images float32 (N, C, H, W) in [-1, 1] from the output of `map`; differentiable.
 
         Args:
@@ -125,9 +185,14 @@ class LatentSampler(Recorded, Sampler):
             seed: seed of the generator's own noise, an int or a tuple of ints; image k of a seed always has the same
                 noise. None = draw from the global random state.
             first: number of the first image, if there is a seed.
+            names: the images whose noise is used, in place of seed and first; equal names have equal noise.
         """
         name = (*seed, _NOISE) if isinstance(seed, tuple) else (seed, _NOISE)
-        noise = nullcontext() if seed is None else ImageDraws(name, range(first, first + len(w)))
+        noise: Any = nullcontext()
+        if names is not None:
+            noise = ImageDraws((), [(image.seed, _NOISE, image.number) for image in names])
+        elif seed is not None:
+            noise = ImageDraws(name, range(first, first + len(w)))
         with evaluating(self.network), torch.autocast(w.device.type, enabled=False), noise:
             styled = "w" in self.spaces
             images = self.network.synthesis(w) if styled else self.network(w, *self.conditions(labels))
@@ -152,6 +217,12 @@ class LatentSampler(Recorded, Sampler):
         labels = self.classes(n, first) if labels is None else labels
         z = self.draw(n, truncation) if seed is None else self.latents(range(first, first + n), seed, truncation)
         return self.images(z, labels, seed, first)
+
+    def make(self, names: Sequence[ImageName], labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        """Make the images of these names; see `Sampler.make`."""
+        labels = self.classes_of(names) if labels is None else labels.to(self.device)
+        with torch.no_grad():
+            return self.synthesize(self.map(self.latents_of(names, truncation), labels), labels, names=names)
 
 
 def _stated(network: nn.Module, name: str, absent: int | None, least: int) -> int:

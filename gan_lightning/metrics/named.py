@@ -94,6 +94,7 @@ def _best_extractor(weights: Path | None, download: bool) -> FeatureExtractor:
             return found
     rank_zero_warn(
         "no extractor of features is available, so that FID and all other metrics of features are left out: "
-        f"{missing[1]}, or {missing[0]}"
+        f"{missing[1]}, or {missing[0]}",
+        stacklevel=3,  # this line, and not one of torchmetrics
     )
     return NoFeatures()

@@ -10,6 +10,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from gan_lightning.draws import ImageDraws
 from gan_lightning.inference import LatentSampler
+from gan_lightning.inference.paths import lerp, unit_slerp
 from gan_lightning.metrics.base import GeneratorMetric
 from gan_lightning.metrics.perceptual import LPIPS, PairDistance
 from gan_lightning.metrics.progress import progress, rank_and_world
@@ -114,9 +115,9 @@ class PerceptualPathLength(GeneratorMetric):
 
         def images(t: Tensor) -> Tensor:
             if styles is None:
-                w = sampler.map((a.shape[1] ** 0.5 * slerp(a, b, t)).float(), labels)
+                w = sampler.map((a.shape[1] ** 0.5 * unit_slerp(a, b, t)).float(), labels)
             else:
-                w = _lerp(styles[0], styles[1], t).float()
+                w = lerp(styles[0], styles[1], t).float()
             noise = (self.seed, int(self.update_count))  # the same at both ends of a step
             return sampler.synthesize(w, labels, noise, paths.start)
 
@@ -145,25 +146,3 @@ class PerceptualPathLength(GeneratorMetric):
         high = distances.quantile(OUTLIERS[1], interpolation="higher")
         distances = distances[(distances >= low) & (distances <= high)]
         return {"ppl": distances.mean(), "ppl_std": distances.std(correction=0)}
-
-
-def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Return points on the unit sphere, float64 (N, d), at t (N,) on the great circle from a to b, both (N, d).
-
-    a and b need not have unit length. t = 0 is at a, and t = 1 at b; other t are allowed. Between opposite ends, the
-    circle is one of those possible.
-    """
-    a, b = (F.normalize(end.double(), dim=1) for end in (a, b))
-    # by the tangent of half the angle, which is exact near 0 and π, unlike acos(a·b)
-    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
-    across = b - (a * b).sum(dim=1, keepdim=True) * a
-    collinear = across.norm(dim=1, keepdim=True) < 1e-8
-    axis = F.one_hot(a.abs().argmin(dim=1), a.shape[1]).to(a)  # the axis furthest from a
-    across = torch.where(collinear, axis - (a * axis).sum(dim=1, keepdim=True) * a, across)
-    turned = (angle * t)[:, None]
-    return a * turned.cos() + F.normalize(across, dim=1) * turned.sin()
-
-
-def _lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Return points at t (N,) on straight lines from a to b, both (N, ...), float64."""
-    return torch.lerp(a.double(), b.double(), t.view(-1, *[1] * (a.ndim - 1)))

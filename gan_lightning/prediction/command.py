@@ -33,7 +33,7 @@ def translate(
     file that cannot be read is skipped, and named at the end (exit code 1).
 
     Args:
-        checkpoint: The model: its checkpoint (.ckpt), or the folder that `gan-lightning export` wrote.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
         input: Folder of images, or one image file.
         output: Folder of the translations. Null: predictions/<name of the input> in the folder of the checkpoint's run,
             or beside the export.

@@ -1,6 +1,5 @@
 """Translation of a folder of images."""
 
-import hashlib
 import json
 import os
 import zlib
@@ -26,6 +25,7 @@ from gan_lightning.data.files import (
     write_whole,
 )
 from gan_lightning.inference import Translator
+from gan_lightning.inference.identity import fingerprint
 from gan_lightning.inference.stored import TILE, ImageTranslation
 from gan_lightning.recording import path_of
 from gan_lightning.training.generative import GenerativeModule
@@ -227,7 +227,7 @@ class FolderTranslation(L.LightningModule):
         return {
             "model": self.name,
             "policy": {"dropout": policy.dropout, "batch_norm": policy.batch_norm},
-            "weights": _fingerprint(translation.network),
+            "weights": fingerprint(translation.network),
             "direction": translation.direction,
             "tile": translation.tile,
             "overlap": translation.overlap,
@@ -299,11 +299,3 @@ def no_translator(name: str) -> ValueError:
 def _one_file(job: Job, source: Path, target: Path) -> ValueError:
     names = f"{shown(job.pages[0].file)} and {shown(source)}"
     return ValueError(f"{names} would both become {shown(target)}: rename one of them")
-
-
-def _fingerprint(network: nn.Module) -> str:
-    content = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        content.update(name.encode())
-        content.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return content.hexdigest()

@@ -201,6 +201,12 @@ def _check_run(run: Any) -> None:
         "gan_lightning",
         "its counts contradict each other",
     )
+    names = run.get("class_names", [])
+    _need(
+        isinstance(names, list) and all(isinstance(name, str) for name in names),
+        "gan_lightning",
+        "its class_names are not text",
+    )
     if "standing" in run:
         _check_standing(run)
     turns = run.get("turns", {})

@@ -92,6 +92,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     """Growth of image and batch sizes with the images seen, set by a growing model's constructor. None = no growth."""
     evaluate_every_images: int | None = None
     """For a growing model: evaluate each time this number of images was seen. None = as the trainer's settings say."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes of the training data, in the order of their numbers. Empty = they are not known (yet)."""
     clipping: ClassVar[str]
     """The arguments that clip gradients, for the message about a loss that is not finite."""
 
@@ -529,6 +531,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             )
         checkpoint["gan_lightning"] = {
             **self.counters.state_dict(),
+            "class_names": list(self.class_names),
             "resume_state": self.resume_state() if self._resume_state is None else self._resume_state,
         }
         checkpoint["gan_lightning"] |= self._place_in_run()
@@ -571,6 +574,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             )
         state = checkpoint["gan_lightning"]
         self.counters.load_state_dict(state)
+        self.class_names = tuple(state.get("class_names", ()))
         self._grow()
         self._loaded_at = self.batches_seen
         self._resume_state = state["resume_state"]
@@ -761,7 +765,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 self.check_batch(batch)
                 data = getattr(self.trainer, "datamodule", None)
                 if isinstance(data, Described):
-                    self.check_data(data.describe())
+                    description = data.describe()
+                    self.check_data(description)
+                    self.class_names = description.class_names or self.class_names
             self._checked_batch = True
 
     def _check_training(self, batch: Any) -> None:

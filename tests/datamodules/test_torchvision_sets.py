@@ -155,6 +155,7 @@ def test_cifar_is_read_from_torchvisions_layout(tmp_path, monkeypatch, name):
     assert reference.labels.tolist() == [0, 1, 2, 3, 4, 9]
     assert len(module.train_dataloader()) == (7 if name == "CIFAR10" else 1)
     assert module.num_classes == int(name[5:])
+    assert module.describe().class_names == ("name",)
     _, small = first_batch(CIFAR(tmp_path, name=name, batch_size=4, image_size=16))
     assert small.images.shape == (6, 3, 16, 16)
 

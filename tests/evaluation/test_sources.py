@@ -12,7 +12,7 @@ from gan_lightning.data.images import to_uint8
 from gan_lightning.evaluation import sources
 from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, load_sampler
 from gan_lightning.models import CycleGAN
-from toys import ToyGAN, ToyGenerator, trainer
+from toys import ToyGAN, ToyGenerator, checkpoint
 
 
 def write(path, *shape, level=0):
@@ -203,13 +203,6 @@ def test_a_diverged_generator_is_reported():
     nn.init.constant_(model.generator.net[0].bias, torch.nan)
     with pytest.raises(ValueError, match="the model generated NaN or infinite pixels"):
         next(iter(GeneratedImages(model.sampler, 2)))
-
-
-def checkpoint(model, path):
-    fit = trainer()
-    fit.strategy.connect(model)
-    fit.save_checkpoint(path, weights_only=True)
-    return path
 
 
 def test_a_checkpoint_gives_its_model_back(tmp_path):

@@ -104,7 +104,7 @@ def test_translate_goes_on_with_an_export_for_its_checkpoint(
     ("arguments", "words"),
     [
         (["dann.ckpt", "out"], "makes no images"),
-        (["photos", "out"], "is a folder without model.safetensors"),
+        (["photos", "out"], "is neither a run's folder with a checkpoint nor an export"),
         (["absent.ckpt", "out"], "there is no checkpoint"),
         (["cgan.ckpt", "photos"], "there is already"),
         (["cgan.ckpt", "out.safetensors"], "a folder of several files"),

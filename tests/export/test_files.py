@@ -121,7 +121,7 @@ def other_weights(weights: dict[str, Tensor]) -> Callable[[Path], None]:
         (lambda f: (f / CONFIG).write_text("[]"), "does not describe an exported model"),
         (lambda f: (f / CONFIG).write_text(" " * 2**20 + "{}"), "larger than the description of any model"),
         (lambda f: (f / WEIGHTS).write_bytes(b"1234567890"), "is damaged"),
-        (lambda f: (f / WEIGHTS).unlink(), "is a folder without model.safetensors"),
+        (lambda f: (f / WEIGHTS).unlink(), "is neither a run's folder with a checkpoint nor an export"),
         (lambda f: (f / CONFIG).unlink(), "there is no .*config.json, a part of an exported model"),
         (described(lambda c: c.update(format=2)), "of format 2, .* install a newer one"),
         (described(lambda c: c.update(images_seen="many")), "key 'images_seen'"),

@@ -241,5 +241,5 @@ def test_directions_by_name() -> None:
 
 
 def test_nothing_here_needs_lightning() -> None:
-    script = "import sys, gan_lightning.inference; sys.exit('lightning' in sys.modules)"
+    script = "import sys, gan_lightning.inference, gan_lightning.latent; sys.exit('lightning' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -5,7 +5,7 @@ from torch import nn
 
 from gan_lightning.inference import LatentSampler
 from gan_lightning.metrics.base import TooFewSamplesError
-from gan_lightning.metrics.path_length import PerceptualPathLength, slerp
+from gan_lightning.metrics.path_length import PerceptualPathLength
 from models.test_cyclegan import cyclegan
 from toys import ToyGAN
 
@@ -215,30 +215,3 @@ def test_what_it_cannot_walk_through_is_refused(tmp_path, monkeypatch):
     monkeypatch.delenv("GAN_LIGHTNING_VGG16", raising=False)
     with pytest.raises(FileNotFoundError, match=r"vgg16-397923af\.pth"):
         PerceptualPathLength()
-
-
-def test_slerp_goes_from_end_to_end_at_constant_speed():
-    a, b = torch.randn(2, 30, WIDTH, generator=torch.Generator().manual_seed(0))
-    units = [nn.functional.normalize(end.double(), dim=1) for end in (a, b)]
-    angle = (units[0] * units[1]).sum(dim=1).acos()
-    assert torch.allclose(slerp(a, b, torch.zeros(30)), units[0])
-    assert torch.allclose(slerp(a, b, torch.ones(30)), units[1])
-    for t in -0.5, 0.3, 0.7:
-        expected = ((1 - t) * angle).sin()[:, None] * units[0] + (t * angle).sin()[:, None] * units[1]
-        assert torch.allclose(slerp(a, b, torch.full((30,), t)), expected / angle.sin()[:, None])
-
-
-def test_slerp_between_equal_opposite_and_nearly_such_ends():
-    a = torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(0)).double()
-    a[3] = torch.eye(WIDTH)[0]
-    unit = nn.functional.normalize(a, dim=1)
-    t = torch.tensor([0.0, 0.25, 0.5, 1.0])
-    assert torch.allclose(slerp(a, 3 * a, t), unit)
-    across = slerp(a, -a, t)
-    assert torch.allclose(across.norm(dim=1), torch.ones(4).double())
-    assert torch.allclose((across * unit).sum(dim=1), (torch.pi * t.double()).cos(), atol=1e-7)
-    for b in a + 1e-6, -a + 1e-6:
-        near = slerp(a, b, t)
-        assert near.isfinite().all()
-        assert torch.allclose(near.norm(dim=1), torch.ones(4).double())
-        assert torch.allclose(near[3], nn.functional.normalize(b, dim=1)[3])

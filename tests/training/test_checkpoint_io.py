@@ -296,6 +296,7 @@ def test_what_would_grow_beyond_its_file_is_refused(value: Any, reason: str, wri
         (("state_dict", "generator.net.0.weight"), [1.0]),
         (("hyper_parameters",), {"latent_dim": 3}),
         (("gan_lightning", "batches_seen"), -1),
+        (("gan_lightning", "class_names"), ["cat", 3]),
         (("gan_lightning", "images_seen"), "many"),
         (("gan_lightning", "images_at_last_update"), 10**9),
         (("pytorch-lightning_version",), "0.9.0"),

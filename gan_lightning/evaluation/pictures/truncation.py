@@ -81,7 +81,8 @@ def plot_truncation(
 
     Args:
         real: Folder of real images, in sub-folders of any depth; sizes may differ.
-        checkpoint: Checkpoint (.ckpt), or exported folder, of a model that makes images from noise.
+        checkpoint: A model that makes images from noise: a checkpoint (.ckpt), a run's folder (its best checkpoint), or
+            an export.
         out: The picture: .png, .pdf or .svg. The numbers go into the file of the same name that ends in .jsonl.
         truncations: Largest magnitudes of a latent's component, each in turn; then no truncation.
         extractor: Name of the feature extractor (`gan-lightning recipes` lists them).

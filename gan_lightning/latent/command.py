@@ -1,0 +1,318 @@
+"""`gan-lightning sample`, `interpolate`, `arithmetic` and `directions`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from gan_lightning.data.files import SUFFIXES, shown
+from gan_lightning.data.images import write_png
+from gan_lightning.evaluation.sources import Device, find_device, load_sampler
+from gan_lightning.inference import ImageName, Sampler, Space
+from gan_lightning.inference.identity import fingerprint
+from gan_lightning.latent.arithmetic import add, groups, sum_sheet
+from gan_lightning.latent.directions import factorise, principal, walk_sheet
+from gan_lightning.latent.interpolation import LatentPath
+from gan_lightning.latent.names import class_folder, class_numbers, image_names
+from gan_lightning.latent.output import ImageStore, tiled
+from gan_lightning.latent.sampling import make_images
+from gan_lightning.latent.spaces import LatentSpace
+from gan_lightning.latent.video import check_video, write_video
+from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, Range, checked
+from gan_lightning.recording import describe
+
+Steps = Annotated[int, Range(1, 256)]
+"""Number of images in a row."""
+Job = tuple[ImageName, int]
+"""An image to make, and the number of its class."""
+GRID = 64
+"""Number of images where neither seeds nor a number are given."""
+
+
+@checked
+def sample(
+    checkpoint: Path,
+    out: Path,
+    seeds: str | None = None,
+    n: PositiveInt | None = None,
+    classes: str | None = None,
+    truncation: PositiveFloat | None = None,
+    psi: Finite = 1.0,
+    columns: PositiveInt | None = None,
+    batch_size: PositiveInt = 64,
+    device: Device = "auto",
+    trusted: list[str] | str | None = None,
+) -> None:
+    """Make images by a model that makes them from noise: as files in a folder or an archive, or as one picture.
+
+    Image k of a seed is the same picture in every command, whatever else is made with it. Files are named SEED-K.png,
+    in a sub-folder for each class, if the model has classes; those that are there already are not made again, so that a
+    stopped command goes on.
+
+    Args:
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
+        out: Folder, archive (.zip) or picture (.png) to write.
+        seeds: Images to make. 7 is image 0 of seed 7, and 7:12 its image 12. Several: 0-15 or 3,7,12 or 0:0-63. Null:
+            seed 0.
+        n: Number of images of each seed that is given without the number of an image. Null: 1, or 64 without seeds.
+        classes: Classes, each of which every image is made of: numbers, ranges, names, or all, such as 3,7 or 0-9 or
+            cat. Null: image k of a seed has class k modulo the number of classes.
+        truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
+        psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
+            truncation.
+        columns: Images side by side in a picture. Null: the classes, or else as many as there are rows.
+        batch_size: Number of images that pass through the network at a time.
+        device: Device of the network. Auto: the GPU if there is one.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+
+    Raises:
+        ValueError: the checkpoint's model makes no images from noise, or cannot make these.
+        OSError: a file is missing, cannot be written, or holds something else.
+    """
+    is_picture = _is_picture(out)
+    names = image_names("0" if seeds is None else seeds, n or (GRID if seeds is None else 1))
+    sampler = _load(checkpoint, device, trusted)
+    chosen = None if classes is None else class_numbers(classes, sampler)
+    jobs = [(name, number) for name in names for number in _classes(sampler, name, chosen)]
+    if is_picture:
+        if columns is None and chosen is not None:
+            columns = len(chosen) if len(chosen) > 1 else None
+        elif columns is None and seeds is None:
+            columns = sampler.num_classes or None
+        images = _images(sampler, jobs, truncation, psi, batch_size)
+        write_png(tiled(images, len(jobs), columns or round(len(jobs) ** 0.5)), out)
+        return
+    settings = {
+        "weights": fingerprint(sampler.network),
+        "prior": describe(getattr(sampler, "prior", None)),
+        "truncation": truncation,
+        "psi": psi,
+    }
+    with ImageStore(out, settings) as store:
+        files = {_file(sampler, *job): job for job in jobs}
+        missing = {file: job for file, job in files.items() if file not in store}
+        store.fill(missing, _images(sampler, list(missing.values()), truncation, psi, batch_size))
+    already = f", {len(files) - len(missing):,} were there already" if len(missing) < len(files) else ""
+    print(f"{len(missing):,} images written into {shown(out)}{already}")
+
+
+@checked
+def interpolate(
+    checkpoint: Path,
+    out: Path,
+    seeds: str | None = None,
+    classes: str | None = None,
+    layout: Literal["strip", "grid"] = "strip",
+    steps: Steps = 8,
+    seconds: PositiveFloat = 6.0,
+    fps: PositiveFloat = 25.0,
+    space: Space | None = None,
+    truncation: PositiveFloat | None = None,
+    psi: Finite = 1.0,
+    batch_size: PositiveInt = 64,
+    device: Device = "auto",
+    trusted: list[str] | str | None = None,
+) -> None:
+    """Go from image to image through the latents: a strip, a grid over four corners, or a video in a loop.
+
+    Ways are arcs in z, on which latents keep their length, and straight lines in w. A video goes through all images and
+    back to the first, and is enlarged to 256 pixels at least. Noise of the generator's own stays that of the first
+    image.
+
+    Args:
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
+        out: Picture (.png) or video (.mp4 or .gif) to write.
+        seeds: Two images or more, named as in `sample`: 3,7 or 0-3 or 0:4,0:9. Null: seed 0 if there are several
+            classes, else seeds 0 to 3.
+        classes: Class of each image, or one for all. With one image, the way leads from class to class. Null: image k
+            of a seed has class k modulo the number of classes.
+        layout: Form of a picture. strip: a row for each way from one image to the next. grid: the four images are the
+            corners.
+        steps: Images of each way in a picture, with both ends.
+        seconds: Length of a video.
+        fps: Frames a second of a video.
+        space: z or w. Null: w for models with styles, else z.
+        truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
+        psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
+            truncation.
+        batch_size: Number of images that pass through the network at a time.
+        device: Device of the network. Auto: the GPU if there is one.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+
+    Raises:
+        ValueError: the checkpoint's model makes no images from latents, or the images, classes and space do not fit.
+        OSError: a file is missing or cannot be written.
+        ModuleNotFoundError: an .mp4 needs a package that is not there.
+    """
+    is_picture = out.suffix.lower() == ".png"
+    if not is_picture:
+        check_video(out)
+    names = None if seeds is None else image_names(seeds)
+    sampler = _load(checkpoint, device, trusted)
+    chosen = None if classes is None else class_numbers(classes, sampler)
+    names = names or image_names("0" if chosen is not None and len(chosen) > 1 else "0-3")
+    stops = LatentPath.through(LatentSpace(sampler, space, psi, batch_size), names, chosen, truncation)
+    if is_picture:
+        path = stops.strip(steps) if layout == "strip" else stops.corners(steps)
+        write_png(tiled(path.images(names[0]), len(path), steps), out)
+        return
+    write_video(stops.loop(max(1, round(seconds * fps)), names[0]), out, fps)
+
+
+@checked
+def arithmetic(
+    checkpoint: Path,
+    formula: str,
+    out: Path,
+    classes: str | None = None,
+    space: Space | None = None,
+    truncation: PositiveFloat | None = None,
+    psi: Finite = 1.0,
+    batch_size: PositiveInt = 64,
+    device: Device = "auto",
+    trusted: list[str] | str | None = None,
+) -> None:
+    """Add and subtract the mean latents of groups of images: a picture of the groups, their means and the result.
+
+    In z, means and results get the mean length of the latents that they are made of.
+
+    Args:
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
+        formula: Groups of images, added and subtracted: "smiling: 3,17,40 - neutral: 0-2 + man: 8,9". Images are named
+            as in `sample`; the names of groups may be left out; signs stand between spaces.
+        out: Picture (.png) to write.
+        classes: One class for all images. Null: image k of a seed has class k modulo the number of classes, and the
+            classes of z are averaged, added and subtracted too.
+        space: z or w. Null: w for models with styles, else z.
+        truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
+        psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
+            truncation.
+        batch_size: Number of images that pass through the network at a time.
+        device: Device of the network. Auto: the GPU if there is one.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+
+    Raises:
+        ValueError: the formula cannot be read, or does not fit the checkpoint's model.
+        OSError: a file is missing or cannot be written.
+    """
+    _check_picture(out)
+    terms = groups(formula)
+    sampler = _load(checkpoint, device, trusted)
+    label = _one_class(classes, sampler)
+    where = LatentSpace(sampler, space, psi, batch_size)
+    write_png(sum_sheet(where, terms, add(where, terms, label, truncation)), out)
+
+
+@checked
+def directions(
+    checkpoint: Path,
+    out: Path,
+    method: Literal["sefa", "pca"] = "sefa",
+    count: PositiveInt = 20,
+    space: Space | None = None,
+    samples: PositiveInt = 10_000,
+    seeds: str = "0-1",
+    classes: str | None = None,
+    show: PositiveInt = 8,
+    reach: PositiveFloat = 3.0,
+    steps: Steps = 7,
+    truncation: PositiveFloat | None = None,
+    psi: Finite = 1.0,
+    batch_size: PositiveInt = 64,
+    device: Device = "auto",
+    trusted: list[str] | str | None = None,
+) -> None:
+    """Find the directions of the latents along which images change most, and draw images moved along them.
+
+    Two files are written: the directions, and beside them, under the same name with .png, a strip for each of the
+    strongest, numbered with its share of the variance. One step is a standard deviation of the latents along the
+    direction.
+
+    Args:
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
+        out: File of the directions (.safetensors) to write.
+        method: sefa factorises the layers that the latents enter first. pca finds the principal components of styles w,
+            or, without styles, of the first layer's activations.
+        count: Number of directions at most.
+        space: z or w. Null: w for models with styles, else z.
+        samples: Number of latents from which principal components are found.
+        seeds: Images to move, named as in `sample`.
+        classes: One class for all images. Null: image k of a seed has class k modulo the number of classes.
+        show: Number of directions in the picture.
+        reach: Steps from the middle of a strip to its ends.
+        steps: Images of a strip.
+        truncation: Largest magnitude of a latent's component of the images, as if larger ones were drawn again. Null:
+            no limit.
+        psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
+            truncation.
+        batch_size: Number of images that pass through the network at a time.
+        device: Device of the network. Auto: the GPU if there is one.
+        trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
+
+    Raises:
+        ValueError: the checkpoint's model makes no images from latents, or no layer is affine in them.
+        OSError: a file is missing or cannot be written.
+    """
+    if out.suffix.lower() != ".safetensors":
+        raise ValueError(f"{shown(out)} cannot be written: name a file that ends in .safetensors")
+    names = image_names(seeds)
+    sampler = _load(checkpoint, device, trusted)
+    number = _one_class(classes, sampler)
+    labels = None if number is None else torch.full((len(names),), number, device=find_device(device))
+    where = LatentSpace(sampler, space, psi, batch_size)
+    found = factorise(where, count) if method == "sefa" else principal(where, count, samples)
+    numbers = range(min(show, len(found)))
+    picture = walk_sheet(where, found, names, labels, numbers, reach, steps, truncation)
+    found.save(out)
+    write_png(picture, out.with_suffix(".png"))
+    print(f"{len(found)} directions of {found.space} by {found.method}, with these shares of the variance:")
+    print(", ".join(f"{i + 1}: {100 * share:.1f} %" for i, share in enumerate(found.shares.tolist())))
+
+
+def _one_class(classes: str | None, sampler: Sampler) -> int | None:
+    """Return the number of the class that all images are of, or None if none is named."""
+    if classes is None:
+        return None
+    numbers = class_numbers(classes, sampler)
+    if len(numbers) > 1:
+        raise ValueError(f"--classes {classes} names {len(numbers)} classes, and all images are of one: name one")
+    return numbers[0]
+
+
+def _check_picture(out: Path) -> None:
+    if out.suffix.lower() != ".png":
+        raise ValueError(f"{shown(out)} cannot be written: name a picture that ends in .png")
+
+
+def _load(checkpoint: Path, device: Device, trusted: list[str] | str | None) -> Sampler:
+    if not checkpoint.exists():
+        raise FileNotFoundError(f"there is no checkpoint {shown(checkpoint)}")
+    return load_sampler(checkpoint, find_device(device), trusted or ()).sampler
+
+
+def _is_picture(out: Path) -> bool:
+    """Return whether a path names a picture, rather than a folder or an archive."""
+    suffix = out.suffix.lower()
+    if suffix in SUFFIXES - {".png"}:
+        raise ValueError(
+            f"{shown(out)} cannot be written: name a picture that ends in .png, an archive .zip or a folder"
+        )
+    return suffix == ".png"
+
+
+def _classes(sampler: Sampler, name: ImageName, chosen: Sequence[int] | None) -> Sequence[int]:
+    """Return the classes that an image is made of: 0 alone, which is not used, for a model without classes."""
+    return chosen or [name.number % max(1, sampler.num_classes)]
+
+
+def _images(sampler: Sampler, jobs: Sequence[Job], *settings: Any) -> Iterator[Tensor]:
+    classes = [number for _, number in jobs] if sampler.num_classes else None
+    return make_images(sampler, [name for name, _ in jobs], classes, *settings)
+
+
+def _file(sampler: Sampler, name: ImageName, number: int) -> str:
+    """Return the path of an image in a folder or archive."""
+    folder = f"{class_folder(sampler, number)}/" if sampler.num_classes else ""
+    return f"{folder}{name.seed}-{name.number:06d}.png"

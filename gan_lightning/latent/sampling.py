@@ -1,0 +1,48 @@
+"""Images by their names, in batches."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from gan_lightning.inference import ImageName, Sampler
+from gan_lightning.latent.spaces import LatentSpace, checked_pixels
+
+
+def make_images(
+    sampler: Sampler,
+    names: Sequence[ImageName],
+    classes: Sequence[int] | None = None,
+    truncation: float | None = None,
+    psi: float = 1.0,
+    batch_size: int = 64,
+) -> Iterator[Tensor]:
+    """Make images by their names, and yield them in batches, uint8 (n, C, H, W).
+
+    Image k of seed s is the same in any list and batch, up to the rounding of sums.
+
+    Args:
+        sampler: the model's sampler.
+        names: of the images.
+        classes: class of each image. None = image k of a conditional model has class k modulo the number of classes.
+        truncation: largest magnitude of a component of z, see `gan_lightning.inference.Prior.draw`.
+        psi: truncation of styles, see `LatentSpace`.
+        batch_size: number of images that pass through the network at a time.
+
+    Raises:
+        ValueError: the model has no classes, or no styles for psi; or it makes NaN or infinite pixels.
+    """
+    if classes is not None and not sampler.num_classes:
+        raise ValueError("classes are given, and this model makes images without classes: leave them out")
+    space = None if psi == 1 else LatentSpace(sampler, psi=psi, batch_size=batch_size)
+    with tqdm(total=len(names), desc="images", unit="image", disable=None) as bar:
+        for start in range(0, len(names), batch_size):
+            part = names[start : start + batch_size]
+            labels = None if classes is None else torch.tensor(classes[start : start + batch_size])
+            if space is not None:
+                images = space.make(part, labels, truncation)
+            else:
+                images = sampler.make(part, labels, truncation)
+            yield checked_pixels(images)
+            bar.update(len(part))
