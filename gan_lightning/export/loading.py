@@ -7,7 +7,6 @@ import torch
 
 from gan_lightning.export.files import Maker, Trained, is_export, read
 from gan_lightning.export.hub import ADDRESS, fetch
-from gan_lightning.weights import WEIGHTS
 
 
 def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: str | Sequence[str] = ()) -> Trained:
