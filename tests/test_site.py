@@ -34,13 +34,13 @@ def test_a_model_that_lacks_something_ends_the_build_with_a_sentence(monkeypatch
         assert place in said
 
 
-def test_the_quickstart_is_the_first_config_and_overlays_are_none() -> None:
+def test_the_quickstart_is_the_first_config_and_overlays_and_sweeps_are_none() -> None:
     (dcgan,) = (model for model in site_pages.models() if model.name == "DCGAN")
     assert dcgan.configs[0] == "quickstart"
     every = {
         path.relative_to(site_pages.ROOT / "configs").with_suffix("").as_posix()
         for path in (site_pages.ROOT / "configs").rglob("*.yaml")
-        if path.parent.name != "overlays"
+        if path.parent.name not in ("overlays", "sweeps")
     }
     assert {config for model in site_pages.models() for config in model.configs} == every
 

@@ -471,7 +471,7 @@ def _place(logger: Namespace, root: Path) -> None:
         kept = root / "wandb-id.txt"
         if not kept.exists() and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             root.mkdir(parents=True, exist_ok=True)
-            kept.write_text(secrets.token_hex(4))
+            kept.write_text(os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))  # a sweep's agent names its runs
         logger.init_args.id = kept.read_text() if kept.exists() else None
 
 

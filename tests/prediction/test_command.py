@@ -69,7 +69,7 @@ def test_a_folder_is_translated_into_the_runs_without_its_data(place: Path, caps
     out = place / "run" / "predictions" / "photos-b_to_a"
     said = capsys.readouterr()
     assert f"3 images translated into {out}\n" in said.out
-    assert "3/3" in said.out + said.err  # the bar
+    assert "3 images translated" in said.out
     model = GenerativeModule.load_from_checkpoint(place / "run" / "checkpoints" / "last.ckpt")
     assert isinstance(model, CycleGAN)
     for file in image_files(place / "photos"):
