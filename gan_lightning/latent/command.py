@@ -150,7 +150,7 @@ def interpolate(
     """
     is_picture = out.suffix.lower() == ".png"
     if not is_picture:
-        check_video(out)
+        check_video(out, fps)
     names = None if seeds is None else image_names(seeds)
     sampler = _load(checkpoint, device, trusted)
     chosen = None if classes is None else class_numbers(classes, sampler)
