@@ -19,7 +19,7 @@ from gan_lightning.latent.names import class_folder, class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
 from gan_lightning.latent.sampling import make_images
 from gan_lightning.latent.spaces import LatentSpace
-from gan_lightning.latent.video import check_video, write_video
+from gan_lightning.latent.video import VIDEOS, check_video, write_video
 from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, Range, checked
 from gan_lightning.recording import describe
 
@@ -149,6 +149,8 @@ def interpolate(
         ModuleNotFoundError: an .mp4 needs a package that is not there.
     """
     is_picture = out.suffix.lower() == ".png"
+    if not is_picture and out.suffix.lower() not in VIDEOS:
+        raise ValueError(f"{shown(out)} cannot be written: name a picture (.png) or a video ({' or '.join(VIDEOS)})")
     if not is_picture:
         check_video(out, fps)
     names = None if seeds is None else image_names(seeds)
