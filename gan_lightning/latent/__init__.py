@@ -1,6 +1,6 @@
 """Tools on the latent spaces of models that make images from noise. Nothing here needs Lightning.
 
-`load_sampler` in `gan_lightning.evaluation.sources` gives the sampler of a checkpoint, and a model has it as `sampler`.
+`gan_lightning.load` gives the sampler of a checkpoint or an export, and a model has it as `sampler`.
 """
 
 from gan_lightning.inference import ImageName

@@ -19,7 +19,7 @@ from gan_lightning.latent.names import class_folder, class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
 from gan_lightning.latent.sampling import make_images
 from gan_lightning.latent.spaces import LatentSpace
-from gan_lightning.latent.video import check_video, write_video
+from gan_lightning.latent.video import VIDEOS, check_video, write_video
 from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, Range, checked
 from gan_lightning.recording import describe
 
@@ -52,7 +52,8 @@ def sample(
     stopped command goes on.
 
     Args:
-        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), an export, or
+            hf://owner/name.
         out: Folder, archive (.zip) or picture (.png) to write.
         seeds: Images to make. 7 is image 0 of seed 7, and 7:12 its image 12. Several: 0-15 or 3,7,12 or 0:0-63. Null:
             seed 0.
@@ -68,7 +69,7 @@ def sample(
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
 
     Raises:
-        ValueError: the checkpoint's model makes no images from noise, or cannot make these.
+        ValueError: the model makes no images from noise, or cannot make these.
         OSError: a file is missing, cannot be written, or holds something else.
     """
     is_picture = _is_picture(out)
@@ -122,7 +123,8 @@ def interpolate(
     image.
 
     Args:
-        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), an export, or
+            hf://owner/name.
         out: Picture (.png) or video (.mp4 or .gif) to write.
         seeds: Two images or more, named as in `sample`: 3,7 or 0-3 or 0:4,0:9. Null: seed 0 if there are several
             classes, else seeds 0 to 3.
@@ -142,13 +144,15 @@ def interpolate(
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
 
     Raises:
-        ValueError: the checkpoint's model makes no images from latents, or the images, classes and space do not fit.
+        ValueError: the model makes no images from latents, or the images, classes and space do not fit.
         OSError: a file is missing or cannot be written.
         ModuleNotFoundError: an .mp4 needs a package that is not there.
     """
     is_picture = out.suffix.lower() == ".png"
+    if not is_picture and out.suffix.lower() not in VIDEOS:
+        raise ValueError(f"{shown(out)} cannot be written: name a picture (.png) or a video ({' or '.join(VIDEOS)})")
     if not is_picture:
-        check_video(out)
+        check_video(out, fps)
     names = None if seeds is None else image_names(seeds)
     sampler = _load(checkpoint, device, trusted)
     chosen = None if classes is None else class_numbers(classes, sampler)
@@ -179,7 +183,8 @@ def arithmetic(
     In z, means and results get the mean length of the latents that they are made of.
 
     Args:
-        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), an export, or
+            hf://owner/name.
         formula: Groups of images, added and subtracted: "smiling: 3,17,40 - neutral: 0-2 + man: 8,9". Images are named
             as in `sample`; the names of groups may be left out; signs stand between spaces.
         out: Picture (.png) to write.
@@ -194,7 +199,7 @@ def arithmetic(
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
 
     Raises:
-        ValueError: the formula cannot be read, or does not fit the checkpoint's model.
+        ValueError: the formula cannot be read, or does not fit the model.
         OSError: a file is missing or cannot be written.
     """
     _check_picture(out)
@@ -231,7 +236,8 @@ def directions(
     direction.
 
     Args:
-        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), or an export.
+        checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), an export, or
+            hf://owner/name.
         out: File of the directions (.safetensors) to write.
         method: sefa factorises the layers that the latents enter first. pca finds the principal components of styles w,
             or, without styles, of the first layer's activations.
@@ -252,7 +258,7 @@ def directions(
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
 
     Raises:
-        ValueError: the checkpoint's model makes no images from latents, or no layer is affine in them.
+        ValueError: the model makes no images from latents, or no layer is affine in them.
         OSError: a file is missing or cannot be written.
     """
     if out.suffix.lower() != ".safetensors":
@@ -287,8 +293,6 @@ def _check_picture(out: Path) -> None:
 
 
 def _load(checkpoint: Path, device: Device, trusted: list[str] | str | None) -> Sampler:
-    if not checkpoint.exists():
-        raise FileNotFoundError(f"there is no checkpoint {shown(checkpoint)}")
     return load_sampler(checkpoint, find_device(device), trusted or ()).sampler
 
 

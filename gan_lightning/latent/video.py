@@ -17,15 +17,18 @@ SMALLEST = 256
 """Pixels of a video's shorter side at least: smaller images are repeated pixel for pixel."""
 
 
-def check_video(out: Path) -> None:
+def check_video(out: Path, fps: float) -> None:
     """Check that a video can be written, before the work.
 
     Raises:
-        ValueError: the name ends in neither .mp4 nor .gif.
+        ValueError: the name ends in neither .mp4 nor .gif, or a .gif has more than 50 frames a second, which players
+            do not show.
         ModuleNotFoundError: .mp4 needs a package that is not there.
     """
     if out.suffix.lower() not in VIDEOS:
         raise ValueError(f"{shown(out)} cannot be written: name a video that ends in {' or '.join(VIDEOS)}")
+    if out.suffix.lower() == ".gif" and fps > 50:
+        raise ValueError(f"a .gif has 50 frames a second at most, not {fps:g}: make fps smaller, or write an .mp4")
     if out.suffix.lower() == ".mp4":
         try:
             import imageio_ffmpeg  # noqa: F401, PLC0415
@@ -45,16 +48,13 @@ def write_video(frames: Iterable[Tensor], out: Path, fps: float) -> None:
             has its length.
 
     Raises:
-        ValueError: as in `check_video`, or a .gif has more than 50 frames a second, which players do not show.
-        ModuleNotFoundError: as in `check_video`.
+        ValueError, ModuleNotFoundError: as in `check_video`.
     """
-    check_video(out)
+    check_video(out, fps)
     pictures = map(_enlarged, frames)
     first = next(pictures)
     every = chain([first], pictures)
     if out.suffix.lower() == ".gif":
-        if fps > 50:
-            raise ValueError(f"a .gif has 50 frames a second at most, not {fps:g}: make fps smaller, or write an .mp4")
         write_whole(out, lambda part: _write_gif(every, part, fps))
     else:
         write_whole(out, lambda part: _write_mp4(every, part, fps))

@@ -142,7 +142,7 @@ def test_an_mp4_has_its_length_rate_and_even_sides(tmp_path: Path) -> None:
         ({"seeds": "0-2", "layout": "grid"}, "four corners, and 3 images"),
         ({"seeds": "0-2", "classes": "0,1"}, "3 images and 2 classes do not fit together"),
         ({"classes": "3"}, "no class '3': its classes are 0 to 2"),
-        ({"out": "path.avi"}, r"path\.avi cannot be written: name a video that ends in \.mp4 or \.gif"),
+        ({"out": "path.avi"}, r"path\.avi cannot be written: name a picture \(\.png\) or a video \(\.mp4 or \.gif\)"),
         ({"out": "path.gif", "fps": 60.0}, "50 frames a second at most, not 60"),
         ({"out": "path.gif", "fps": 0.0}, r"fps=0\.0 is out of range"),
         ({"steps": 0}, "steps=0 is out of range"),

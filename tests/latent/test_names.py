@@ -9,6 +9,7 @@ import torch
 from datamodules import MNIST, ImageFolder
 from gan_lightning.data.images import write_png
 from gan_lightning.evaluation.sources import load_sampler
+from gan_lightning.export import save
 from gan_lightning.inference import LatentSampler
 from gan_lightning.latent.command import sample
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
@@ -90,4 +91,7 @@ def test_a_checkpoint_knows_the_names_of_its_classes(tmp_path: Path) -> None:
     again = trainer(tmp_path, max_steps=2, limit_val_batches=0)
     again.fit(resumed := cgan(), data, ckpt_path=tmp_path / "named.ckpt")
     assert resumed.class_names == ("bird", "cat", "dog")
+    save(loaded, tmp_path / "export")
+    sample(tmp_path / "export", tmp_path / "images", n=1, classes="dog,bird", device="cpu")
+    assert {path.parent.name for path in (tmp_path / "images").rglob("*.png")} == {"bird", "cat", "dog"}
     assert MNIST(tmp_path, name="FashionMNIST").classes[1] == "Trouser"

@@ -105,7 +105,7 @@ def test_a_grid_has_a_row_an_image_and_a_column_a_class(styled: Path, plain: Pat
         ({"seeds": "all"}, "'all' names no image"),
         ({"n": 0}, "n=0 is out of range"),
         ({"out": "picture.jpg"}, r"picture\.jpg cannot be written"),
-        ({"checkpoint": Path("absent.ckpt")}, r"there is no checkpoint absent\.ckpt"),
+        ({"checkpoint": Path("absent.ckpt")}, r"absent\.ckpt"),
         ({"out": "large.png"}, "too large: show fewer images"),
         ({"device": "cuda"}, "torch finds no GPU"),
     ],
