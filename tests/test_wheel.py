@@ -1,8 +1,10 @@
 """The wheel, installed into an environment of its own and used outside the clone."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +19,28 @@ def run(*command: str | Path, folder: Path, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[Path]:
+    """A virtual environment, which takes gigabytes and is therefore not kept."""
+    run(sys.executable, "-m", "venv", tmp_path / "venv", folder=tmp_path)
+    yield tmp_path / "venv"
+    shutil.rmtree(tmp_path / "venv")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_an_installed_wheel_trains_and_finds_its_configs_and_the_users_own_classes(tmp_path: Path) -> None:
+def test_an_installed_wheel_trains_and_finds_its_configs_and_the_users_own_classes(
+    tmp_path: Path, environment: Path
+) -> None:
     run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT, folder=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
-    run(sys.executable, "-m", "venv", tmp_path / "venv", folder=tmp_path)
-    programs = tmp_path / "venv" / "bin"
+    programs = environment / "bin"
     run(programs / "python", "-m", "pip", "install", "-q", wheel, folder=tmp_path)
 
     work = tmp_path / "work"
     work.mkdir()
     place = run(programs / "python", "-c", "import gan_lightning; print(gan_lightning.__file__)", folder=work)
-    assert Path(place.strip()).is_relative_to(tmp_path / "venv")
+    assert Path(place.strip()).is_relative_to(environment)
     ours = programs / "gan-lightning"
     assert "CycleGAN" in run(ours, "models", folder=work)
 
