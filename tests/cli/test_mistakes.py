@@ -346,4 +346,5 @@ def test_ctrl_c_while_packages_are_imported_is_quiet(program: str, tmp_path: Pat
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_all_mistakes_end_in_one_sentence(place: Path) -> None:
-    assert wrongs(commands(), place) == {}
+    found = wrongs(commands(), place)
+    assert not found, "\n".join(f"{name}: {end}" for name, end in found.items())
