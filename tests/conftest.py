@@ -14,9 +14,11 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind() -> Iterator[None]:
-    """Put the environment back, where Lightning notes its processes, and end the run of Weights & Biases, if any."""
+    """End the process group and the run of Weights & Biases, if any, and put the environment back."""
     before = dict(os.environ)
     yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
     if "wandb" in sys.modules and sys.modules["wandb"].run is not None:
         sys.modules["wandb"].finish()
     for name in os.environ.keys() - before.keys():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
@@ -189,6 +190,7 @@ def test_the_agent_of_weights_and_biases_starts_the_same_fit(tmp_path: Path, mon
     assert commands.main([*words[1:], *SMALL[1:], "--trainer.max_epochs=1", "--trainer.limit_val_batches=0"]) == 0
     run = tmp_path / "runs" / "quickstart" / "r1"
     assert (run / "checkpoints" / "last.ckpt").is_file()
+    wandb.finish()  # as the end of a process does: it writes the file
     assert [*run.glob("wandb/offline-run-*/run-r1.wandb")]
 
 
