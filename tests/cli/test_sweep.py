@@ -184,6 +184,7 @@ def test_the_agent_of_weights_and_biases_starts_the_same_fit(tmp_path: Path, mon
     words = [word for given in content["command"] for word in (chosen["args"] if given == "${args}" else [given])]
     assert words[:2] == ["${program}", "fit"]
     assert content["program"] == "gan-lightning"
+    wandb.teardown()  # of earlier tests: its service stays in the folder in which it was started
     monkeypatch.chdir(tmp_path)
     for name, value in {"WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "r1", "WANDB_MODE": "offline"}.items():
         monkeypatch.setenv(name, value)
