@@ -25,7 +25,10 @@ STANDARD_CALLBACKS: dict[str, tuple[type[L.Callback], dict[str, Any]]] = {
 
 
 def add_standard_callbacks(config: Namespace, defaults: Namespace) -> None:
-    """Put the standard callbacks before the config's own; a callback of the same class in the config replaces one.
+    """Put the standard callbacks before the config's own.
+
+    A callback of the same class in the config replaces a standard one. Of ModelCheckpoint there can be several: the one
+    with the same file name replaces it.
 
     Raises:
         ValueError: a setting of a standard callback would have no effect, since it is replaced.
@@ -41,7 +44,8 @@ def add_standard_callbacks(config: Namespace, defaults: Namespace) -> None:
             # FID is of an evaluation; a model may log another metric itself
             "best": settings.get("monitor") and (evaluates or settings.monitor != FID),
         }[group]
-        if any(each.class_path.endswith(f".{callback.__name__}") for each in given):
+        same = [each.init_args for each in given if each.class_path.endswith(f".{callback.__name__}")]
+        if any(each.get("filename") == settings.get("filename") for each in same):
             changed = [name for name, value in vars(settings).items() if value != defaults[group].get(name)]
             if changed:
                 raise ValueError(
@@ -77,23 +81,28 @@ def follow_recipe(config: Namespace) -> None:
             config.data.init_args.num_reference = recipe.num_real
 
 
-def without_an_unmeasured_best(callbacks: Sequence[L.Callback], monitor: str | None) -> list[L.Callback]:
+def without_an_unmeasured_best(callbacks: Sequence[L.Callback], settings: Namespace) -> list[L.Callback]:
     """Leave out the standard ModelCheckpoint if it would monitor FID and the evaluation measures none.
 
     Args:
         callbacks: all callbacks of the run.
-        monitor: the metric that the standard ModelCheckpoint monitors.
+        settings: of the standard ModelCheckpoint.
     """
     evaluations = [each for each in callbacks if isinstance(each, Evaluation)]
     metrics = [metric for each in evaluations for metric in each.evaluator.metrics]
-    if monitor != FID or any(isinstance(metric, FrechetInceptionDistance) for metric in metrics):
+    standard = [
+        each
+        for each in callbacks
+        if isinstance(each, ModelCheckpoint) and (each.monitor, each.filename) == (FID, settings.filename)
+    ]
+    if not standard or any(isinstance(metric, FrechetInceptionDistance) for metric in metrics):
         return list(callbacks)
     if metrics:
         rank_zero_info(
             f"no best.ckpt is kept: the recipe {evaluations[0].recipe.name} has no FID; name one of its metrics, "
             "such as --best.monitor val/kid (and --best.mode max where more is better)"
         )
-    return [each for each in callbacks if getattr(each, "monitor", None) != monitor]
+    return [each for each in callbacks if each not in standard]
 
 
 def listed(value: Any) -> list[Any]:

@@ -287,7 +287,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         folder = str(Path(root).absolute() / "checkpoints")
         callbacks = listed(trainer.callbacks)
         if self.subcommand == "fit":
-            callbacks = without_an_unmeasured_best(callbacks, self.config.fit.best.monitor)
+            callbacks = without_an_unmeasured_best(callbacks, self.config.fit.best)
         for callback in callbacks:
             if isinstance(callback, lightning_callbacks.ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = folder
@@ -345,21 +345,23 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             self._refuse_unmeasured_monitors()
 
     def _refuse_unmeasured_monitors(self) -> None:
-        """Check, after an evaluation, that it measured the metrics by which checkpoints are kept.
+        """Check, after an evaluation, that it measured the metrics by which callbacks keep checkpoints or stop.
 
         Raises:
             ValueError: one of them was not measured; it is raised before training, and not at its first evaluation.
         """
         measured = self.trainer.callback_metrics
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            if not (measured and isinstance(callback, ModelCheckpoint) and str(callback.monitor).startswith("val/")):
+            monitor = str(getattr(callback, "monitor", None))
+            if not measured or not monitor.startswith("val/") or monitor in measured:
                 continue
-            # a metric that was left out, as a warning said, is no mistake
-            if callback.monitor not in measured and callback.is_measured(self.trainer, measured):
-                raise ValueError(
-                    f"best.monitor={callback.monitor} is not measured by the evaluation: give one of "
-                    f"{', '.join(sorted(name for name in measured if name.startswith('val/')))}"
-                )
+            if isinstance(callback, ModelCheckpoint) and not callback.is_measured(self.trainer, measured):
+                continue  # a metric that was left out, as a warning said, is no mistake
+            known = ", ".join(sorted(name for name in measured if name.startswith("val/")))
+            raise ValueError(
+                f"{type(callback).__name__} monitors {monitor}, which the evaluation does not measure: give its "
+                f"monitor (--best.monitor for best.ckpt) one of {known}"
+            )
 
     def _refuse_the_trainers_optimization(self) -> None:
         """Refuse arguments of the trainer whose place is in the model, since two players take turns.

@@ -326,3 +326,13 @@ def test_a_warning_of_ours_is_a_sentence_without_its_place() -> None:
         shown = _plainly(UserWarning("something is left out"), UserWarning, file, 7)
         assert shown.startswith("warning: something is left out\n") == (file == errors.__file__)
         assert ("py:7" in shown) == (file != errors.__file__)
+
+
+def test_another_checkpoint_or_stop_goes_with_the_standard_ones(tmp_path: Path) -> None:
+    own = "gan_lightning.callbacks.ModelCheckpoint"
+    each = f"{{class_path: {own}, init_args: {{filename: each, every_n_epochs: 1}}}}"
+    fit(tmp_path / "a", "--trainer.max_epochs=1", f"--trainer.callbacks+={each}")
+    assert {"best.ckpt", "each.ckpt", "last.ckpt"} == {file.name for file in (tmp_path / "a/checkpoints").iterdir()}
+    stop = "{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: val/fid}}"
+    with pytest.raises(ValueError, match="EarlyStopping monitors val/fid, which the evaluation does not measure"):
+        fit(tmp_path / "b", "--recipe=kid_all100@digits", f"--trainer.callbacks+={stop}")
