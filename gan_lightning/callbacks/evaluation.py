@@ -37,9 +37,8 @@ from gan_lightning.evaluation.recipes import SUITE
 from gan_lightning.metrics import FeatureExtractor, Features, NoFeatures, TooFewSamplesError, make_extractor
 from gan_lightning.metrics.base import EvaluationMetric
 from gan_lightning.ranges import Checked, NonNegativeInt
+from gan_lightning.run_files import REPORTS
 from gan_lightning.training.generative import rendered
-
-REPORTS = "evaluations.jsonl"
 
 
 @runtime_checkable

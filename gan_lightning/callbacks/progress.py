@@ -21,7 +21,7 @@ _UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
 
 def in_words(seconds: float) -> str:
-    """A time by its two largest units: `1 min 12 s`, `3 h`."""
+    """Return a time in its two largest units: `1 min 12 s`, `3 h`."""
     left = max(0, round(seconds))
     if left >= 3600:
         left = round(left / 60) * 60
@@ -34,12 +34,12 @@ def in_words(seconds: float) -> str:
 
 
 def rounded(number: float) -> str:
-    """A positive number with three digits or more: `1,830`, `7.32`."""
+    """Return a positive number with at least three digits: `1,830`, `7.32`."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 class Pace(L.Callback):
-    """Measures how fast this process's run learns, evaluations left out: the base of all that tells it."""
+    """Measure the speed of training in this process, without evaluations. Callbacks that report it derive from this."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Pace(L.Callback):
         self._evaluation_began = time.monotonic()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Go on after it, and note how long it took."""
+        """Start the clock again, and note the time that the evaluation took."""
         assert isinstance(pl_module, GenerativeModule)
         now = time.monotonic()
         self._evaluation = now - self._evaluation_began
@@ -123,7 +123,7 @@ class Bar(Pace, TQDMProgressBar):
         self._marks: deque[tuple[float, int]] = deque(maxlen=WINDOW + 1)  # seconds and images at the last refreshes
         self._last = (0, 0, 0)  # epoch and number of the last batch, and its images over all processes
         self._shown = self._began = self._next_line = 0.0  # on the clock, and seconds after that
-        self._told = ""  # the last line
+        self._last_line = ""  # the last line
 
     @property
     def is_disabled(self) -> bool:
@@ -133,7 +133,7 @@ class Bar(Pace, TQDMProgressBar):
     # ------------------------------------------------------------------ the training
 
     def init_train_tqdm(self) -> Tqdm:
-        """A bar with all text behind it: of a line that is too long, the end is cut off."""
+        """Return a bar with all text behind it. The end of a line that is too long is cut off."""
         settings = {"disable": self.is_disabled, "dynamic_ncols": True, "file": sys.stdout}
         return Tqdm(desc="training", bar_format="|{bar:10}| {desc}", **settings)
 
@@ -162,7 +162,7 @@ class Bar(Pace, TQDMProgressBar):
             self._show(trainer, pl_module)
 
     def _show(self, trainer: L.Trainer, pl_module: L.LightningModule, tell: bool = False) -> None:
-        """Show where the training is, with the newest scores.
+        """Show the state of the training, with the newest scores.
 
         Args:
             trainer: the run's.
@@ -296,8 +296,8 @@ class Bar(Pace, TQDMProgressBar):
     def _tell(self, text: str, now: bool = False) -> None:
         """Write a line, if it is time for one, or `now`; none twice in a row."""
         passed = time.monotonic() - self._began
-        if text != self._told and (now or passed >= self._next_line):
-            self._told, self._next_line = text, passed + min(RAREST, max(SOONEST, passed / 10))
+        if text != self._last_line and (now or passed >= self._next_line):
+            self._last_line, self._next_line = text, passed + min(RAREST, max(SOONEST, passed / 10))
             print(text, flush=True)
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:

@@ -26,10 +26,10 @@ import torch
 from filelock import FileLock, Timeout
 
 from gan_lightning.data.files import write_whole
+from gan_lightning.run_files import CONFIG, METRICS, RECORD, REPORTS
 
-RECORD, CONFIG = "run.json", "config.yaml"
-_LOGS = ("metrics.csv", "evaluations.jsonl")
-_SIGNS = (RECORD, CONFIG, "metrics.csv")  # of a run, beside its checkpoints
+_LOGS = (METRICS, REPORTS)
+_SIGNS = (RECORD, CONFIG, METRICS)  # of a run, beside its checkpoints
 _PACKAGES = ("gan_lightning", "torchvision", "lightning")
 LIMITS = ("max_epochs", "max_steps", "max_time")
 _UNITS = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "amx_int8")

@@ -11,7 +11,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from gan_lightning.cli.children import Children
 from gan_lightning.cli.commands import PROGRAM
 from gan_lightning.cli.run_folder import RunFolder, limits_of
-from gan_lightning.evaluation.runs import METRICS_FILE, RECORD, as_text, chosen_metrics, grouped, is_finished, read_runs
+from gan_lightning.evaluation.runs import as_text, chosen_metrics, grouped, is_finished, read_runs
+from gan_lightning.run_files import METRICS, RECORD
 
 
 def train_seeds(words: Sequence[str], config: Any, text: str) -> int:
@@ -78,7 +79,7 @@ def _say(what: str) -> None:
 
 
 def _refuse_what_is_there(root: Path, folders: dict[int, Path], resumed: bool) -> None:
-    for name in (RECORD, METRICS_FILE):
+    for name in (RECORD, METRICS):
         if (root / name).exists():
             raise FileExistsError(
                 f"{root} holds a single run ({name}), and the runs of several seeds would mix with it: give them a "

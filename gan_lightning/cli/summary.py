@@ -11,11 +11,11 @@ from lightning.pytorch import callbacks
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gan_lightning.callbacks import Evaluation, LastCheckpoint, Stopped
-from gan_lightning.callbacks.evaluation import REPORTS
 from gan_lightning.callbacks.progress import Pace, in_words, rounded
 from gan_lightning.cli.commands import PROGRAM
-from gan_lightning.cli.run_folder import CONFIG, RunFolder
+from gan_lightning.cli.run_folder import RunFolder
 from gan_lightning.recording import unrecorded
+from gan_lightning.run_files import CONFIG, METRICS, REPORTS
 from gan_lightning.training.generative import TRUSTED, GenerativeModule
 
 
@@ -74,7 +74,7 @@ def _files(folder: Path, ended: bool) -> Iterator[tuple[str, str]]:
     pictures = sorted(folder.glob("samples/images-*.png"))
     if pictures:
         yield "pictures", f"{folder / 'samples'}, the newest {pictures[-1].name}"
-    numbers = [name for name in ("metrics.csv", REPORTS) if (folder / name).is_file()]
+    numbers = [name for name in (METRICS, REPORTS) if (folder / name).is_file()]
     if ended and numbers:
         yield "numbers", " and ".join(str(folder / name) for name in numbers)
 

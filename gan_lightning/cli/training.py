@@ -25,7 +25,7 @@ from gan_lightning.cli.commands import PROGRAM
 from gan_lightning.cli.listing import list_of_models
 from gan_lightning.cli.own_modules import find_own_modules
 from gan_lightning.cli.parsing import Parser, config_files, help_of, settings_of, under_key
-from gan_lightning.cli.run_folder import CONFIG, RunFolder, describe_device, limits_of
+from gan_lightning.cli.run_folder import RunFolder, describe_device, limits_of
 from gan_lightning.cli.seeds import train_seeds
 from gan_lightning.cli.standard import (
     STANDARD_CALLBACKS,
@@ -41,6 +41,7 @@ from gan_lightning.inference.stored import TILE
 from gan_lightning.prediction import FolderTranslation
 from gan_lightning.prediction.command import default_output, run
 from gan_lightning.private import KeepsItsConfig
+from gan_lightning.run_files import CONFIG
 from gan_lightning.training.adversarial import AdversarialModule
 from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.generative import GenerativeModule

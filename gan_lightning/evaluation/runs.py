@@ -20,16 +20,14 @@ import yaml
 
 from gan_lightning.data.files import shown
 from gan_lightning.evaluation.pictures.curves import (
-    METRICS_FILE,
-    REPORTS_FILE,
     Curve,
     choose_columns,
     direction_of,
     names_of,
     read_curves,
 )
+from gan_lightning.run_files import CONFIG, METRICS, RECORD, REPORTS
 
-CONFIG, RECORD = "config.yaml", "run.json"
 DEPTH = 2  # levels of sub-folders that are looked through for runs
 MOST_SETTINGS, MOST_COLUMNS, MOST_WARNINGS = 10_000, 4, 3
 SEED, FOLDER = "seed_everything", "trainer.default_root_dir"
@@ -132,7 +130,7 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
         runs = [*_runs_in(folder, DEPTH)]
         if not runs:
             raise FileNotFoundError(
-                f"{shown(folder)} is no run, and its sub-folders are none: a run has {METRICS_FILE}, {REPORTS_FILE}, "
+                f"{shown(folder)} is no run, and its sub-folders are none: a run has {METRICS}, {REPORTS}, "
                 f"{CONFIG} or {RECORD}, so name its trainer.default_root_dir"
             )
         for run in runs:
@@ -141,12 +139,12 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
 
 
 def _runs_in(folder: Path, depth: int) -> Iterator[Path]:
-    if (folder / METRICS_FILE).is_file() or (folder / RECORD).is_file():
+    if (folder / METRICS).is_file() or (folder / RECORD).is_file():
         yield folder
         return
     subfolders = [path for path in folder.iterdir() if path.is_dir()] if depth else []
     runs = [run for path in sorted(subfolders, key=_by_numbers) for run in _runs_in(path, depth - 1)]
-    if not runs and any((folder / name).is_file() for name in (REPORTS_FILE, CONFIG)):
+    if not runs and any((folder / name).is_file() for name in (REPORTS, CONFIG)):
         runs = [folder]
     yield from runs
 
@@ -178,7 +176,7 @@ def _read(path: Path, name: str) -> Run:
         if not any(curve.evaluated for curve in curves.values()):
             notes.append("no evaluation has been made yet")
     except FileNotFoundError:
-        notes.append(f"it has neither {METRICS_FILE} nor {REPORTS_FILE}: no score is known")
+        notes.append(f"it has neither {METRICS} nor {REPORTS}: no score is known")
     except (OSError, ValueError) as error:
         notes.append(f"no score can be read: {error}")
     settings: dict[str, Any] | None = None

@@ -16,9 +16,9 @@ import yaml
 from gan_lightning.data import lines
 from gan_lightning.export.files import CARD, Trained
 from gan_lightning.inference import LatentSampler, Translator
+from gan_lightning.run_files import CONFIG, REPORTS
 
 PICTURE = "samples.png"
-REPORTS = "evaluations.jsonl"
 SHOWN = 16  # samples in the picture
 _MODELS = Path(__file__).parents[1] / "models"
 
@@ -122,7 +122,7 @@ def _training(trained: Trained, run: Path | None) -> str:
         f"It has seen {trained.images_seen:,} images." if trained.images_seen else "The images seen are not recorded."
     )
     try:
-        config = None if run is None else yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        config = None if run is None else yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
         data = config["data"]  # type: ignore[index]
         name = str(data["class_path"]).rpartition(".")[2]
         settings = {k: v for k, v in (data.get("init_args") or {}).items() if isinstance(v, bool | int | float)}

@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
 
-from gan_lightning.callbacks.evaluation import REPORTS, Evaluation
+from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.data.images import to_uint8
 from gan_lightning.draws import ImageDraws
@@ -37,6 +37,7 @@ from gan_lightning.metrics import (
     KernelInceptionDistance,
     PrecisionRecall,
 )
+from gan_lightning.run_files import REPORTS
 
 METRICS = [FrechetInceptionDistance, InceptionScore, PrecisionRecall]
 

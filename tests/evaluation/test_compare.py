@@ -12,10 +12,10 @@ import yaml
 from PIL import Image
 
 from gan_lightning.__main__ import main
-from gan_lightning.cli.run_folder import CONFIG, RECORD
 from gan_lightning.evaluation import runs as module
 from gan_lightning.evaluation.pictures.compare import compare
 from gan_lightning.evaluation.runs import grouped, measured, read_runs
+from gan_lightning.run_files import CONFIG, RECORD
 
 
 def make_run(folder: Path, fid: list[float] | None = None, seed: int = 0, **settings: Any) -> Path:

@@ -20,8 +20,8 @@ from matplotlib.ticker import EngFormatter, LogFormatter
 from scipy.interpolate import make_interp_spline
 
 from gan_lightning.evaluation.pictures.canvas import check_suffix, write_figure
+from gan_lightning.run_files import METRICS, REPORTS
 
-METRICS_FILE, REPORTS_FILE = "metrics.csv", "evaluations.jsonl"
 STAGES = ("val/", "test/")
 SPREAD = "_std"
 UNNAMED = "custom"  # recipe of evaluations whose config names none
@@ -62,11 +62,10 @@ def read_curves(run: Path) -> dict[str, Curve]:
         FileNotFoundError: the folder has neither file.
         ValueError: metrics.csv does not say how many images were seen, and there is no evaluations.jsonl to go by.
     """
-    table, reports = run / METRICS_FILE, run / REPORTS_FILE
+    table, reports = run / METRICS, run / REPORTS
     if not table.is_file() and not reports.is_file():
         raise FileNotFoundError(
-            f"{run} holds neither {METRICS_FILE} nor {REPORTS_FILE}: name the folder of a run, its "
-            "trainer.default_root_dir"
+            f"{run} holds neither {METRICS} nor {REPORTS}: name the folder of a run, its trainer.default_root_dir"
         )
     evaluated = _from_reports(reports) if reports.is_file() else {}
     try:
@@ -75,7 +74,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
         if not evaluated:
             raise
         logged = {}
-        warnings.warn(f"{error}; only the evaluations of {REPORTS_FILE} are shown", stacklevel=2)
+        warnings.warn(f"{error}; only the evaluations of {REPORTS} are shown", stacklevel=2)
     in_stages = {name for name in logged if name.startswith(STAGES)}
     if evaluated:
         logged = {name: points for name, points in logged.items() if name not in in_stages}

@@ -1,0 +1,10 @@
+"""The names of the files in a run's folder, which training writes and the tools read."""
+
+CONFIG = "config.yaml"
+"""The settings of the newest start."""
+RECORD = "run.json"
+"""How, when and on which machine each start was made."""
+METRICS = "metrics.csv"
+"""Losses and scores of the training."""
+REPORTS = "evaluations.jsonl"
+"""Each evaluation with how it was made, a line of JSON each."""
