@@ -1,7 +1,7 @@
 """Hook of MkDocs that adds the pages of the documentation that come from other files or are generated.
 
 The README is the home page; other documents of the repository, docs/*.md, each model's page and the reference of all
-packages follow. Links between these files work on the site as in the repository. Nothing is imported.
+packages follow. Links between these files work on the site as in the repository. No model is imported.
 """
 
 import ast
@@ -19,6 +19,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+from gan_lightning.cli.listing import list_of_models
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
@@ -68,17 +70,9 @@ class Model:
 def models() -> list[Model]:
     """Return all models, in the order of their names."""
     package = ROOT / "gan_lightning" / "models"
-    tree = ast.parse((package / "__init__.py").read_text())
-    modules = {
-        alias.name: node.module.rpartition(".")[2]
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-    }
-    configs = configs_by_model()
     return [
-        describe(name, modules[name], package / f"{modules[name]}.py", tuple(configs.get(name, ())))
-        for name in exports(package / "__init__.py")
+        describe(each.name, each.module, package / f"{each.module}.py", tuple(each.configs))
+        for each in list_of_models()
     ]
 
 
@@ -96,20 +90,6 @@ def describe(name: str, module: str, file: Path, configs: tuple[str, ...]) -> Mo
     paper = re.search(r"arXiv\s+(\d{4}\.\d{4,5})", docstring)
     members = (name, *(each for each in public if each != name))
     return Model(name, module, title, year[1] if year else "", paper[1] if paper else "", members, configs)
-
-
-def configs_by_model() -> dict[str, list[str]]:
-    """Return the configs of each model by the name of its class, those for the embedded digits first."""
-    found: dict[str, list[str]] = {}
-    for path in sorted((ROOT / "configs").rglob("*.yaml")):
-        model = (yaml.safe_load(path.read_text()) or {}).get("model")
-        if model:
-            class_path = model if isinstance(model, str) else model.get("class_path", "")
-            name = path.relative_to(ROOT / "configs").with_suffix("").as_posix()
-            found.setdefault(class_path.rpartition(".")[2], []).append(name)
-    return {
-        name: sorted(paths, key=lambda path: ("/" in path, "digits" not in path, path)) for name, paths in found.items()
-    }
 
 
 def captions() -> dict[str, str]:

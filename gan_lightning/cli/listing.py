@@ -15,11 +15,13 @@ class Model(NamedTuple):
 
     Args:
         name: of its class in `gan_lightning.models`.
+        module: name of its file there.
         title: short name and title of its paper, the first line of its module.
-        configs: names of the configs that train it.
+        configs: names of the configs that train it, those for the embedded digits first.
     """
 
     name: str
+    module: str
     title: str
     configs: list[str]
 
@@ -35,8 +37,9 @@ def list_of_models() -> list[Model]:
     models = [
         Model(
             alias.name,
-            _title(folder / f"{(statement.module or '').rpartition('.')[2]}.py"),
-            trained_by.get(alias.name, []),
+            module := (statement.module or "").rpartition(".")[2],
+            _title(folder / f"{module}.py"),
+            sorted(trained_by.get(alias.name, []), key=lambda name: ("/" in name, "digits" not in name, name)),
         )
         for statement in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
         if isinstance(statement, ast.ImportFrom)
@@ -51,7 +54,7 @@ def _title(module: Path) -> str:
 
 def models() -> None:
     """List the models with the titles of their papers, and the configs that train them."""
-    for name, title, trained_by in list_of_models():
-        print(f"{name}\n  {title}\n  --config {', '.join(trained_by)}")
+    for model in list_of_models():
+        print(f"{model.name}\n  {model.title}\n  --config {', '.join(model.configs)}")
     overlays = [name for name in configs.names() if name.startswith(f"{configs.OVERLAYS}/")]
     print(f"stacked on any config by a second --config\n  --config {', '.join(overlays)}")
