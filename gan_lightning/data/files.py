@@ -4,6 +4,7 @@ Seven formats are read. The format is detected by the file's content, whatever i
 used.
 """
 
+import json
 import os
 import secrets
 import stat
@@ -594,3 +595,38 @@ def write_whole(out: Path, write: Callable[[Path], object]) -> None:
         unfinished.replace(out)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def unlike(place: Path, record: str, content: bytes | None, settings: Mapping[str, Any]) -> str | None:
+    """Return why files must not be added to those in a place, which may have been made in another way.
+
+    Args:
+        place: a folder or an archive that is not empty.
+        record: name of the file in it that says how its files were made.
+        content: of that file, JSON. None = it is missing.
+        settings: the way in which files are to be added.
+
+    Returns:
+        A sentence without its full stop. None = all settings are the same.
+    """
+    if content is None:
+        return (
+            f"{shown(place)} is not empty, and has no {record} that says how its files were made: give a new or an "
+            "empty place"
+        )
+    try:
+        then = json.loads(content)
+    except (ValueError, RecursionError):
+        then = None
+    if not isinstance(then, dict):
+        return (
+            f"{shown(place / record)} is damaged, and the settings of {shown(place)} are unknown: give a new or an "
+            "empty place"
+        )
+    changed = [name for name, value in settings.items() if then.get(name) != value]
+    if not changed:
+        return None
+    return (
+        f"{shown(place)} holds images made with other settings ({', '.join(changed)}; see {record} there): go on with "
+        "the same, or give a new or an empty place"
+    )

@@ -19,9 +19,10 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.data.files import Page, open_file, pages, read_image, reason, shown
-from gan_lightning.data.images import as_uint8, to_channels, to_uint8
+from gan_lightning.data.images import as_uint8, to_channels
 from gan_lightning.export import load_trained
 from gan_lightning.inference import Sampler
+from gan_lightning.inference.pixels import checked_pixels
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -191,12 +192,7 @@ class GeneratedImages:
             images = self.sampler.sample(length, truncation=self.truncation, seed=self.seed, first=start)
             classes = self.sampler.num_classes
             labels = torch.arange(start, start + length, device=images.device) % classes if classes else None
-            if not images.isfinite().all():
-                raise ValueError(
-                    "the model generated NaN or infinite pixels: its training had diverged; evaluate an earlier "
-                    "checkpoint"
-                )
-            yield ImageBatch(to_uint8(images), labels)
+            yield ImageBatch(checked_pixels(images), labels)
 
 
 Images = FolderImages | GeneratedImages

@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from gan_lightning.data.files import shown, write_whole
+from gan_lightning.data.files import shown, unlike, write_whole
 from gan_lightning.data.images import write_png
 
 RECORD = "samples.json"
@@ -110,21 +110,8 @@ class ImageStore:
             self._compare(self.folder, None)
 
     def _compare(self, where: Path, then: bytes | None) -> None:
-        try:
-            recorded = None if then is None else json.loads(then)
-        except (ValueError, RecursionError):
-            recorded = None
-        if not isinstance(recorded, dict):
-            raise FileExistsError(
-                f"{shown(where)} is not empty, and has no {RECORD} that tells how its images were made: give a new or "
-                "an empty place"
-            )
-        changed = [key for key in self.settings if recorded.get(key) != self.settings[key]]
-        if changed:
-            raise FileExistsError(
-                f"{shown(where)} holds images made with other settings ({', '.join(changed)}; see {RECORD} there): go "
-                "on with the same, or give a new or an empty place"
-            )
+        if (reason := unlike(where, RECORD, then, self.settings)) is not None:
+            raise FileExistsError(reason)
 
 
 def _finish(written: Iterable[Future[None]]) -> None:

@@ -7,7 +7,8 @@ from torch import Tensor
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.inference import ImageName, Sampler
-from gan_lightning.latent.spaces import LatentSpace, checked_pixels
+from gan_lightning.inference.pixels import checked_pixels
+from gan_lightning.latent.spaces import LatentSpace
 
 
 def make_images(

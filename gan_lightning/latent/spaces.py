@@ -8,27 +8,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from gan_lightning.data.images import to_uint8
 from gan_lightning.inference import ImageName, LatentSampler, Sampler, Space
 from gan_lightning.inference.mixing import ClassMixture
 from gan_lightning.inference.paths import lerp, slerp
+from gan_lightning.inference.pixels import checked_pixels
 
 AVERAGED = 10_000
 """Number of latents whose styles give the mean style, as in StyleGAN2's projector."""
 _BLOCK = 4096  # latents that are drawn at a time
-
-
-def checked_pixels(images: Tensor) -> Tensor:
-    """Convert float images to uint8.
-
-    Raises:
-        ValueError: there are NaN or infinite pixels.
-    """
-    if not images.isfinite().all():
-        raise ValueError(
-            "the model makes NaN or infinite pixels: its training had diverged; take an earlier checkpoint"
-        )
-    return to_uint8(images)
 
 
 class LatentSpace:

@@ -21,6 +21,7 @@ from gan_lightning.data.files import (
     pages_of,
     read_image,
     shown,
+    unlike,
     write_pages,
     write_whole,
 )
@@ -187,27 +188,12 @@ class FolderTranslation(L.LightningModule):
         """Return why the output cannot be used; or claim it, record the settings there, and return None."""
         now = self._settings()
         record = self.output / RECORD
-        name = shown(self.output)
-        if not record.exists():
-            if self.output.exists() and any(self.output.iterdir()):
-                return (
-                    f"{name} is not empty, and has no {RECORD} that records how its files were made: give a new or "
-                    "an empty folder"
-                )
+        if record.exists() or (self.output.exists() and any(self.output.iterdir())):
+            content = record.read_bytes() if record.exists() else None
+            if (reason := unlike(self.output, RECORD, content, now)) is not None:
+                return reason
+        else:
             write_whole(record, lambda part: part.write_text(json.dumps(now, indent=2) + "\n"))
-            return self._clash()
-        try:
-            then = json.loads(record.read_bytes())
-        except (ValueError, RecursionError):
-            then = None
-        if not isinstance(then, dict):
-            return f"{shown(record)} is damaged, and the settings of {name} are unknown: give a new or an empty folder"
-        changed = [key for key in now if then.get(key) != now[key]]
-        if changed:
-            return (
-                f"{name} holds translations made with other settings ({', '.join(changed)}; see {RECORD} there):"
-                " go on with the same, or give a new or an empty folder"
-            )
         return self._clash()
 
     def _clash(self) -> str | None:
