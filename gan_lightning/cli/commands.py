@@ -52,7 +52,7 @@ class Group(NamedTuple):
 
 EVALUATION = "gan_lightning.evaluation.command"
 PICTURES = "gan_lightning.evaluation.pictures"
-LATENT = "gan_lightning.latent.command"
+LATENT = "gan_lightning.latent.commands.images"
 HYPE = "gan_lightning.evaluation.hype.command"
 
 COMMANDS = Group(

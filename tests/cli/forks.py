@@ -28,7 +28,7 @@ EVERYTHING = [
     "gan_lightning.evaluation.pictures.pairs",
     "gan_lightning.evaluation.pictures.truncation",
     "gan_lightning.evaluation.hype.command",
-    "gan_lightning.latent.command",
+    "gan_lightning.latent.commands.images",
 ]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from gan_lightning.inference import LatentSampler
 from gan_lightning.latent import LatentSpace, add, groups
-from gan_lightning.latent.command import arithmetic
+from gan_lightning.latent.commands.images import arithmetic
 from gan_lightning.latent.sheets import sheet
 from models.test_cgan import cgan
 from toys import StyledGenerator, ToyGenerator, read_png

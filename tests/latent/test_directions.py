@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from every_model import FROM_NOISE
 from gan_lightning.inference import LatentSampler
 from gan_lightning.latent import Directions, LatentSpace, directions, factorise, image_names, principal
-from gan_lightning.latent.command import directions as command
+from gan_lightning.latent.commands.images import directions as command
 from gan_lightning.latent.directions import FirstLayers
 from gan_lightning.networks import ACGANGenerator
 from models.test_dcgan import dcgan

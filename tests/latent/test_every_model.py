@@ -10,7 +10,7 @@ import torch
 from every_model import FROM_NOISE
 from gan_lightning.data.images import to_uint8
 from gan_lightning.latent import Directions
-from gan_lightning.latent.command import arithmetic, directions, interpolate, sample
+from gan_lightning.latent.commands.images import arithmetic, directions, interpolate, sample
 from toys import checkpoint, read_png
 
 

@@ -15,7 +15,7 @@ from gan_lightning.inference import LatentSampler
 from gan_lightning.inference.mixing import ClassMixture
 from gan_lightning.inference.paths import slerp
 from gan_lightning.latent import LatentPath, LatentSpace, image_names, write_video
-from gan_lightning.latent.command import interpolate
+from gan_lightning.latent.commands.images import interpolate
 from toys import StyledGenerator, read_png
 
 NAMES = image_names("0-3")

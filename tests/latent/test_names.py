@@ -11,7 +11,7 @@ from gan_lightning.data.images import write_png
 from gan_lightning.evaluation.sources import load_sampler
 from gan_lightning.export import save
 from gan_lightning.inference import LatentSampler
-from gan_lightning.latent.command import sample
+from gan_lightning.latent.commands.images import sample
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
 from models.test_cgan import cgan
 from toys import StyledGenerator, trainer

@@ -13,7 +13,7 @@ from gan_lightning.data.images import to_uint8
 from gan_lightning.evaluation.sources import load_sampler
 from gan_lightning.inference import LatentSampler
 from gan_lightning.latent import LatentSpace, image_names, make_images, output
-from gan_lightning.latent.command import sample
+from gan_lightning.latent.commands.images import sample
 from toys import StyledGenerator, read_png
 
 TRUSTED = ["toys"]

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from gan_lightning.data.files import SUFFIXES, shown
 from gan_lightning.data.images import write_png
-from gan_lightning.evaluation.sources import Device, find_device, load_sampler
+from gan_lightning.evaluation.sources import Device, find_device
 from gan_lightning.inference import ImageName, Sampler, Space
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.latent.arithmetic import add, groups, sum_sheet
+from gan_lightning.latent.commands.common import Steps, check_picture, load, one_class
 from gan_lightning.latent.directions import factorise, principal, walk_sheet
 from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
@@ -20,11 +21,9 @@ from gan_lightning.latent.output import ImageStore, tiled
 from gan_lightning.latent.sampling import make_images
 from gan_lightning.latent.spaces import LatentSpace
 from gan_lightning.latent.video import VIDEOS, check_video, write_video
-from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, Range, checked
+from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, checked
 from gan_lightning.recording import describe
 
-Steps = Annotated[int, Range(1, 256)]
-"""Number of images in a row."""
 Job = tuple[ImageName, int]
 """An image to make, and the number of its class."""
 GRID = 64
@@ -74,7 +73,7 @@ def sample(
     """
     is_picture = _is_picture(out)
     names = image_names("0" if seeds is None else seeds, n or (GRID if seeds is None else 1))
-    sampler = _load(checkpoint, device, trusted)
+    sampler = load(checkpoint, device, trusted)
     chosen = None if classes is None else class_numbers(classes, sampler)
     jobs = [(name, number) for name in names for number in _classes(sampler, name, chosen)]
     if is_picture:
@@ -154,7 +153,7 @@ def interpolate(
     if not is_picture:
         check_video(out, fps)
     names = None if seeds is None else image_names(seeds)
-    sampler = _load(checkpoint, device, trusted)
+    sampler = load(checkpoint, device, trusted)
     chosen = None if classes is None else class_numbers(classes, sampler)
     names = names or image_names("0" if chosen is not None and len(chosen) > 1 else "0-3")
     stops = LatentPath.through(LatentSpace(sampler, space, psi, batch_size), names, chosen, truncation)
@@ -202,10 +201,10 @@ def arithmetic(
         ValueError: the formula cannot be read, or does not fit the model.
         OSError: a file is missing or cannot be written.
     """
-    _check_picture(out)
+    check_picture(out)
     terms = groups(formula)
-    sampler = _load(checkpoint, device, trusted)
-    label = _one_class(classes, sampler)
+    sampler = load(checkpoint, device, trusted)
+    label = one_class(classes, sampler)
     where = LatentSpace(sampler, space, psi, batch_size)
     write_png(sum_sheet(where, terms, add(where, terms, label, truncation)), out)
 
@@ -264,8 +263,8 @@ def directions(
     if out.suffix.lower() != ".safetensors":
         raise ValueError(f"{shown(out)} cannot be written: name a file that ends in .safetensors")
     names = image_names(seeds)
-    sampler = _load(checkpoint, device, trusted)
-    number = _one_class(classes, sampler)
+    sampler = load(checkpoint, device, trusted)
+    number = one_class(classes, sampler)
     labels = None if number is None else torch.full((len(names),), number, device=find_device(device))
     where = LatentSpace(sampler, space, psi, batch_size)
     found = factorise(where, count) if method == "sefa" else principal(where, count, samples)
@@ -275,25 +274,6 @@ def directions(
     write_png(picture, out.with_suffix(".png"))
     print(f"{len(found)} directions of {found.space} by {found.method}, with these shares of the variance:")
     print(", ".join(f"{i + 1}: {100 * share:.1f} %" for i, share in enumerate(found.shares.tolist())))
-
-
-def _one_class(classes: str | None, sampler: Sampler) -> int | None:
-    """Return the number of the class that all images are of, or None if none is named."""
-    if classes is None:
-        return None
-    numbers = class_numbers(classes, sampler)
-    if len(numbers) > 1:
-        raise ValueError(f"--classes {classes} names {len(numbers)} classes, and all images are of one: name one")
-    return numbers[0]
-
-
-def _check_picture(out: Path) -> None:
-    if out.suffix.lower() != ".png":
-        raise ValueError(f"{shown(out)} cannot be written: name a picture that ends in .png")
-
-
-def _load(checkpoint: Path, device: Device, trusted: list[str] | str | None) -> Sampler:
-    return load_sampler(checkpoint, find_device(device), trusted or ()).sampler
 
 
 def _is_picture(out: Path) -> bool:
