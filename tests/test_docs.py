@@ -35,6 +35,9 @@ ELSEWHERE = {
 
 QUICK = ["--trainer.limit_train_batches=2", "--trainer.check_val_every_n_epoch=1", "--trainer.accelerator=cpu"]
 
+SHORTER = {"digits": ["--n=200"], "train-classifier": ["--epochs=1"], "correlate": ["--n=8", "--samples=32"]}
+"""Arguments that shorten other commands."""
+
 
 class Block(NamedTuple):
     """A fenced block: its language, "" for commands, and its text."""
@@ -59,7 +62,7 @@ def shortened(command: str) -> list[str]:
     beginning = next(known for known in OURS if command.startswith(known))
     arguments = shlex.split(command.removeprefix(beginning))
     if arguments[0] not in ("fit", "sweep"):
-        return arguments
+        return [*arguments, *SHORTER.get(arguments[0], [])]
     for flag, number in {"--trials": "1", "--seeds": "2"}.items():
         if flag in arguments:
             arguments[arguments.index(flag) + 1] = number

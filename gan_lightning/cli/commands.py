@@ -53,6 +53,7 @@ class Group(NamedTuple):
 EVALUATION = "gan_lightning.evaluation.command"
 PICTURES = "gan_lightning.evaluation.pictures"
 LATENT = "gan_lightning.latent.commands.images"
+ATTRIBUTES = "gan_lightning.latent.commands.attributes"
 HYPE = "gan_lightning.evaluation.hype.command"
 
 COMMANDS = Group(
@@ -68,6 +69,22 @@ COMMANDS = Group(
         "interpolate": Command(LATENT, "interpolate", "go through latents from image to image: a picture or a video"),
         "arithmetic": Command(LATENT, "arithmetic", "add and subtract the mean latents of groups of images"),
         "directions": Command(LATENT, "directions", "find directions of the latents along which images change"),
+        "disentangle": Command(
+            "gan_lightning.latent.commands.disentangle",
+            "disentangle",
+            "measure how far single latents control single factors of images",
+        ),
+        "augment": Command(
+            "gan_lightning.classifiers.augmentation_command",
+            "augment",
+            "measure how much generated images help to train a classifier",
+        ),
+        "edit": Command(ATTRIBUTES, "edit", "change an attribute of images by a classifier, or go along a direction"),
+        "correlate": Command(ATTRIBUTES, "correlate", "measure which attributes change with one"),
+        "train-classifier": Command(
+            "gan_lightning.classifiers.command", "train_classifier", "train a classifier, to edit images by"
+        ),
+        "digits": Command("gan_lightning.cli.digits", "digits", "write the digits of the package, with attributes"),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "export": Command("gan_lightning.export.command", "export", "write a model as safetensors, ONNX or .pt2"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),

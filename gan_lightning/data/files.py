@@ -593,8 +593,9 @@ def write_whole(out: Path, write: Callable[[Path], object]) -> None:
                 error.filename = str(out)
             raise
         unfinished.replace(out)
-    finally:
+    except BaseException:
         unfinished.unlink(missing_ok=True)
+        raise
 
 
 def unlike(place: Path, record: str, content: bytes | None, settings: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from PIL import Image, ImageOps
@@ -91,10 +91,17 @@ class FolderImages:
 
     def only(self, files: list[Page]) -> "FolderImages":
         """Return a copy that holds these images of the folder, in this order."""
-        chosen = copy.copy(self)
-        chosen.files = files
-        vars(chosen).pop("fingerprint", None)  # the cached value of the original
-        return chosen
+        return self._changed(files=files)
+
+    def resized(self, size: tuple[int, int]) -> "FolderImages":
+        """Return a copy whose images have this height and width."""
+        return self._changed(size=size)
+
+    def _changed(self, **attributes: Any) -> "FolderImages":
+        changed = copy.copy(self)
+        vars(changed).update(attributes)
+        vars(changed).pop("fingerprint", None)  # the cached value of the original
+        return changed
 
     @cached_property
     def fingerprint(self) -> str:

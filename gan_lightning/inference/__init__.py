@@ -1,7 +1,7 @@
 """Images from a trained network: from latents, and from images. Nothing here needs Lightning."""
 
 from gan_lightning.inference.latents import ImageName, LatentSampler, Sampler, Space
-from gan_lightning.inference.modes import evaluating
+from gan_lightning.inference.modes import evaluating, frozen
 from gan_lightning.inference.priors import CodesPrior, NormalPrior, Prior, UniformPrior
 from gan_lightning.inference.translation import Policy, Segmenter, Translator
 
@@ -18,4 +18,5 @@ __all__ = [
     "Translator",
     "UniformPrior",
     "evaluating",
+    "frozen",
 ]

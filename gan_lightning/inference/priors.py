@@ -34,6 +34,14 @@ class Prior(Recorded, ABC):
             generator: the random number generator, on the device. None = the global one.
         """
 
+    def length(self, latent_dim: int) -> float:
+        """Return the root mean square length of a latent vector; √latent_dim for components of variance 1."""
+        return latent_dim**0.5
+
+    def one_hot(self, latent_dim: int) -> tuple[slice, ...]:
+        """Return the runs of components that hold one discrete variable each, as a one-hot vector."""
+        return ()
+
 
 class NormalPrior(Prior):
     """The standard normal distribution."""
@@ -78,6 +86,10 @@ class UniformPrior(Prior):
         bound = self.bound if truncation is None else min(truncation, self.bound)
         return torch.empty(count, latent_dim, device=device).uniform_(-bound, bound, generator=generator)
 
+    def length(self, latent_dim: int) -> float:
+        """Return the root mean square length of a latent vector."""
+        return self.bound * (latent_dim / 3) ** 0.5
+
 
 class CodesPrior(Prior):
     """Latents with codes among them: noise | one-hot category | continuous codes, all uniform.
@@ -112,6 +124,15 @@ class CodesPrior(Prior):
             drawn = torch.randint(self.categories, (count,), device=device, generator=generator)
             category = F.one_hot(drawn, self.categories).float()
         return torch.cat([noise, category, continuous], dim=1)
+
+    def length(self, latent_dim: int) -> float:
+        """Return the root mean square length of a latent vector."""
+        return ((latent_dim - self.categories) / 3 + (self.categories > 0)) ** 0.5
+
+    def one_hot(self, latent_dim: int) -> tuple[slice, ...]:
+        """Return the categorical code, if there is one."""
+        end = latent_dim - self.continuous
+        return (slice(end - self.categories, end),) if self.categories else ()
 
     def parts(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Split latents (N, latent_dim) into noise, one-hot categories (N, categories) and codes (N, continuous)."""

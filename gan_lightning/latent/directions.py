@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.data.files import shown, write_whole
-from gan_lightning.inference import ImageName, LatentSampler, Space
+from gan_lightning.inference import ImageName, LatentSampler, Space, frozen
 from gan_lightning.latent.output import check_size
 from gan_lightning.latent.sheets import SMALLEST, sheet
 from gan_lightning.latent.spaces import LatentSpace
@@ -392,16 +392,12 @@ class FirstLayers:
         names = [ImageName(0)] * len(points)
         handles = [part.register_forward_pre_hook(before, with_kwargs=True) for part in watched]
         handles += [part.register_forward_hook(after, with_kwargs=True) for part in watched]
-        learning = [parameter for parameter in sampler.network.parameters() if parameter.requires_grad]
         try:
-            for parameter in learning:
-                parameter.requires_grad_(False)
-            self.space.synthesize(points, names, sampler.classes_of(names) if labels is None else labels)
+            with frozen(sampler.network):
+                self.space.synthesize(points, names, sampler.classes_of(names) if labels is None else labels)
         except _FoundError:
             pass
         finally:
-            for parameter in learning:
-                parameter.requires_grad_()
             for handle in handles:
                 handle.remove()
 

@@ -7,27 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lightning.data.images import to_float
-from gan_lightning.metrics.image_sets import ImageSet, PooledImageMetric, own_random_state
-from gan_lightning.metrics.progress import progress
+from gan_lightning.metrics.classifier_training import fit, repeatable
+from gan_lightning.metrics.image_sets import ImageSet, PooledImageMetric
+from gan_lightning.networks.classifier import SmallClassifier
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
-LEARNING_RATE = 5e-3
-WEIGHT_DECAY = 0.05
 EVALUATED = 500  # number of images at a time in the test of the classifier
-
-
-class SmallClassifier(nn.Sequential):
-    """Four 3x3 convolutions with batch norm, the last three of stride 2, and a linear layer on averages over quarters.
-
-    Maps images (N, `channels`, H, W) with sides of at least 8 pixels, best up to 64, to logits (N, `classes`).
-    """
-
-    def __init__(self, channels: int, classes: int) -> None:
-        blocks: list[nn.Module] = []
-        for width, stride in ((32, 1), (64, 2), (128, 2), (256, 2)):
-            blocks += [nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-            channels = width
-        super().__init__(*blocks, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * channels, classes))
 
 
 class ClassificationAccuracy(PooledImageMetric):
@@ -96,27 +81,9 @@ class ClassificationAccuracy(PooledImageMetric):
 
     def _predict(self, images: Tensor, labels: Tensor, tested: Tensor, classes: int) -> Tensor:
         """Return the classes of the tested images as predicted by a classifier trained on the images and labels."""
-        size = min(self.batch_size, len(images))
-        steps = len(images) // size
-        with (
-            torch.inference_mode(False),  # training needs ordinary tensors: those indexed below are copies
-            torch.enable_grad(),
-            torch.autocast(images.device.type, enabled=False),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-            own_random_state(self.seed, images.device),
-        ):
-            network = self.network(images.shape[1], classes).to(images.device).train()
-            optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, self.epochs * steps)
-            for _ in progress("classification accuracy", range(self.epochs)):
-                order = torch.randperm(len(images)).to(images.device)
-                for batch in order[: steps * size].split(size):
-                    loss = F.cross_entropy(network(to_float(images[batch])), labels[batch])
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    schedule.step()
-            network.eval()
+        with repeatable(self.seed, images.device):
+            network = self.network(images.shape[1], classes).to(images.device)
+            fit(network, images, labels, F.cross_entropy, self.epochs, self.batch_size, "classification accuracy")
             with torch.no_grad():
                 logits = torch.cat([network(to_float(part)) for part in tested.split(EVALUATED)])
         if not logits.isfinite().all():

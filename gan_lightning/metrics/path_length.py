@@ -28,10 +28,10 @@ class PerceptualPathLength(GeneratorMetric):
     space, since most generators have no w. Distances below the 1st and above the 99th percentile do not count.
 
     In z, paths are great circles (slerp). NOTE: the published code uses the unit sphere, which makes no difference for
-    its networks, since they normalise z; here latents have the prior's length √d, which other networks expect. In w,
-    paths are straight lines. Both ends of a step share their class, drawn uniformly, and the generator's own noise. The
-    generator is the averaged one, in evaluation mode and float32. Images larger than 256 pixels are averaged down by an
-    integer factor.
+    its networks, since they normalise z; here latents have the prior's mean length (√d of a normal one), which other
+    networks expect. In w, paths are straight lines. Both ends of a step share their class, drawn uniformly, and the
+    generator's own noise. The generator is the averaged one, in evaluation mode and float32. Images larger than 256
+    pixels are averaged down by an integer factor.
 
     Args:
         space: "z" or "w"; "w" needs a generator with styles, see `gan_lightning.inference.LatentSampler`.
@@ -115,7 +115,7 @@ class PerceptualPathLength(GeneratorMetric):
 
         def images(t: Tensor) -> Tensor:
             if styles is None:
-                w = sampler.map((a.shape[1] ** 0.5 * unit_slerp(a, b, t)).float(), labels)
+                w = sampler.map((sampler.prior.length(a.shape[1]) * unit_slerp(a, b, t)).float(), labels)
             else:
                 w = lerp(styles[0], styles[1], t).float()
             noise = (self.seed, int(self.update_count))  # the same at both ends of a step

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.data.images import to_float
+from gan_lightning.extractors.digits import DigitClassifier
 from gan_lightning.extractors.features import LayerFeatures, pretrained_convolutions
 from gan_lightning.metrics.image_sets import PooledImageMetric, disjoint_pairs, over_pairs
 from gan_lightning.ranges import Finite, NonNegativeInt, PositiveFloat, PositiveInt
@@ -138,6 +139,22 @@ def _linear_weights(net: str, layers: int) -> list[Tensor]:
     with resources.as_file(resources.files("torchmetrics.functional.image") / "lpips_models" / f"{net}.pth") as path:
         state = read_weights(path)
     return [state[f"lin{layer}.model.1.weight"].flatten() for layer in range(layers)]
+
+
+def digit_distance() -> PerceptualDistance:
+    """Return the distance in the convolutions of the digit classifier that ships with the package.
+
+    Colours are averaged. It needs no download; its numbers compare only among themselves.
+    """
+    network = nn.Sequential()
+    network.add_module("grey", _Grey())
+    network.add_module("digits", DigitClassifier().network)
+    return PerceptualDistance(network, ["digits.relu", "digits.relu_1"], mean=(-1.0,), std=(2.0,), smallest=16)
+
+
+class _Grey(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=1, keepdim=True)
 
 
 class LPIPSDiversity(PooledImageMetric):

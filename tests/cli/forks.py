@@ -29,6 +29,9 @@ EVERYTHING = [
     "gan_lightning.evaluation.pictures.truncation",
     "gan_lightning.evaluation.hype.command",
     "gan_lightning.latent.commands.images",
+    "gan_lightning.latent.commands.attributes",
+    "gan_lightning.classifiers.command",
+    "gan_lightning.cli.digits",
 ]
 
 

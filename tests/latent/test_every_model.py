@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from every_model import FROM_NOISE
+from gan_lightning.classifiers import Classifier
 from gan_lightning.data.images import to_uint8
 from gan_lightning.latent import Directions
+from gan_lightning.latent.commands.attributes import correlate, edit
 from gan_lightning.latent.commands.images import arithmetic, directions, interpolate, sample
 from toys import checkpoint, read_png
 
@@ -28,8 +30,16 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
     assert read_png(tmp_path / "strip.png").float().std() > 0
     arithmetic(path, "a: 0,1 - 2 + b: 0:4,5", tmp_path / "sum.png", device="cpu")
     assert read_png(tmp_path / "sum.png").float().std() > 0
+    judge, out = tmp_path / "judge.safetensors", tmp_path / "edit.png"
+    classifier = Classifier(("a", "b"), "attributes", (8, 8), 1)
+    torch.nn.init.normal_(list(classifier.parameters())[-2], std=1000)  # models that have not learnt vary little
+    classifier.save(judge)
+    edit(path, judge, out, "a", seeds="2:0-2", target=0.99, steps=2, device="cpu")
+    correlate(path, judge, tmp_path / "bias.png", "a", n=2, steps=1, samples=2, device="cpu")
+    assert read_png(out).float().std() > 0
     for method in ("sefa", "pca"):
         out = tmp_path / f"{method}.safetensors"
         directions(path, out, method, samples=64, count=4, seeds="0", show=2, device="cpu")
         assert len(Directions.load(out)) in (3, 4)
+        edit(path, out, tmp_path / "along.png", direction=1, seeds="2:0-2", device="cpu")
         assert read_png(out.with_suffix(".png")).float().std() > 0

@@ -5,7 +5,8 @@ from torch import nn
 from datamodules import Digits
 from gan_lightning.data.images import to_float
 from gan_lightning.metrics.base import TooFewSamplesError
-from gan_lightning.metrics.classification_accuracy import ClassificationAccuracy, SmallClassifier
+from gan_lightning.metrics.classification_accuracy import ClassificationAccuracy
+from gan_lightning.networks.classifier import SmallClassifier
 
 
 @pytest.fixture(scope="module")
