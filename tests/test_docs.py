@@ -120,6 +120,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         images(tmp_path / name, 12, 3, 64, 48)
     images(tmp_path / "small", 12, 3, 32, 32)
     images(tmp_path / "large", 12, 3, 128, 128)
+    images(tmp_path, 1, 4, 64, 64)
+    (tmp_path / "0.png").rename(tmp_path / "strokes.png")
     for name in ("REAL", "FAKE"):
         images(tmp_path / name, 40, 1, 32, 32)
     return tmp_path

@@ -54,6 +54,7 @@ EVALUATION = "gan_lightning.evaluation.command"
 PICTURES = "gan_lightning.evaluation.pictures"
 LATENT = "gan_lightning.latent.commands.images"
 ATTRIBUTES = "gan_lightning.latent.commands.attributes"
+INVERSION = "gan_lightning.latent.commands.inversion"
 HYPE = "gan_lightning.evaluation.hype.command"
 
 COMMANDS = Group(
@@ -85,6 +86,11 @@ COMMANDS = Group(
             "gan_lightning.classifiers.command", "train_classifier", "train a classifier, to edit images by"
         ),
         "digits": Command("gan_lightning.cli.digits", "digits", "write the digits of the package, with attributes"),
+        "invert": Command(INVERSION, "invert", "find the latents that a model makes images of yours from"),
+        "train-encoder": Command(INVERSION, "train_encoder", "train a network that estimates the latents of images"),
+        "paint": Command(
+            "gan_lightning.latent.commands.painting", "paint", "move an image until it follows your strokes and lines"
+        ),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "export": Command("gan_lightning.export.command", "export", "write a model as safetensors, ONNX or .pt2"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),

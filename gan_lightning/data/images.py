@@ -4,10 +4,13 @@ Networks see float32 NCHW in [-1, 1]. Storage, metrics and files see uint8 (or u
 back returns each of the 256 (65,536) levels unchanged.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 
 from gan_lightning.data.files import write_image
@@ -94,6 +97,36 @@ def as_channels(images: Tensor, channels: int) -> Tensor:
         images[:, -1:] if images.shape[1] in (2, 4) else torch.full_like(images[:, :1], torch.iinfo(images.dtype).max)
     )
     return torch.cat([to_channels(colours, 3), alpha], dim=1)
+
+
+def cover(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Scale a uint8 image (1 or 3 or 4, H, W) until it covers a height and width in pixels, and keep its middle.
+
+    The resize is bicubic and antialiased, by Pillow.
+    """
+    return pil_to_tensor(ImageOps.fit(to_pil_image(image), (size[1], size[0]), Image.Resampling.BICUBIC))
+
+
+def fit_image(image: Tensor, shape: Sequence[int]) -> Tensor:
+    """Fit a stored image to the channels, height and width of a model's images.
+
+    16 bits become 8; transparency is laid over white, unless the model makes it; grey is repeated, and RGB becomes grey
+    by its luma; then the image is scaled until it covers the size, and its middle is kept.
+
+    Args:
+        image: uint8 or uint16 (C, H, W), C from 1 to 4.
+        shape: of the model's images, (C', H', W').
+
+    Returns:
+        uint8 (C', H', W').
+
+    Raises:
+        ValueError: the model's images have neither 1 nor 3 nor 4 channels.
+    """
+    channels, *size = shape
+    if channels not in (1, 3, 4):
+        raise ValueError(f"the model makes images of {channels} channels, which no image file is fitted to")
+    return cover(as_channels(as_uint8(image)[None], channels)[0], size)
 
 
 def _over_white(colours: Tensor, alpha: Tensor) -> Tensor:

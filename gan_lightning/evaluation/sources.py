@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.data.files import Page, open_file, pages, read_image, reason, shown
-from gan_lightning.data.images import as_uint8, to_channels
+from gan_lightning.data.images import as_uint8, cover, to_channels
 from gan_lightning.export import load_trained
 from gan_lightning.inference import Sampler
 from gan_lightning.inference.pixels import checked_pixels
@@ -245,5 +243,4 @@ def _fit(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a uint8 image (C, H, W) without alpha, resized and cropped to that height and width."""
     if image.shape[0] in (2, 4):
         image = to_channels(image[None], image.shape[0] - 1)[0]
-    fitted = ImageOps.fit(to_pil_image(image), size[::-1], Image.Resampling.BICUBIC)
-    return pil_to_tensor(fitted)
+    return cover(image, size)

@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import override
 
 from gan_lightning.ranges import NonNegativeInt, PositiveFloat
 from gan_lightning.recording import Recorded
+
+_INNER = 0.99  # of a bound: the coordinates of the bound itself are infinite
 
 
 class Prior(Recorded, ABC):
@@ -41,6 +44,17 @@ class Prior(Recorded, ABC):
     def one_hot(self, latent_dim: int) -> tuple[slice, ...]:
         """Return the runs of components that hold one discrete variable each, as a one-hot vector."""
         return ()
+
+    def free(self, z: Tensor) -> Tensor:
+        """Return coordinates without bounds (N, latent_dim), for optimisers, from which `bounded` makes these latents.
+
+        Latents at a bound, or beyond it, become those a hundredth of the way within. Without bounds: the latents.
+        """
+        return z
+
+    def bounded(self, coordinates: Tensor) -> Tensor:
+        """Return latents z (N, latent_dim) within the prior's bounds, from coordinates of any size; differentiable."""
+        return coordinates
 
 
 class NormalPrior(Prior):
@@ -90,6 +104,14 @@ class UniformPrior(Prior):
         """Return the root mean square length of a latent vector."""
         return self.bound * (latent_dim / 3) ** 0.5
 
+    @override
+    def free(self, z: Tensor) -> Tensor:
+        return _atanh(z / self.bound)
+
+    @override
+    def bounded(self, coordinates: Tensor) -> Tensor:
+        return self.bound * coordinates.tanh()
+
 
 class CodesPrior(Prior):
     """Latents with codes among them: noise | one-hot category | continuous codes, all uniform.
@@ -134,6 +156,16 @@ class CodesPrior(Prior):
         end = latent_dim - self.continuous
         return (slice(end - self.categories, end),) if self.categories else ()
 
+    def free(self, z: Tensor) -> Tensor:
+        """Return coordinates (N, latent_dim); those of a category are the logarithms of its one-hot vector."""
+        noise, category, continuous = self.parts(z)
+        return torch.cat([_atanh(noise), category.clamp(1 - _INNER, _INNER).log(), _atanh(continuous)], dim=1)
+
+    def bounded(self, coordinates: Tensor) -> Tensor:
+        """Return latents z (N, latent_dim); categories are mixtures, of shares that are positive and have the sum 1."""
+        noise, category, continuous = self.parts(coordinates)
+        return torch.cat([noise.tanh(), category.softmax(dim=1), continuous.tanh()], dim=1)
+
     def parts(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Split latents (N, latent_dim) into noise, one-hot categories (N, categories) and codes (N, continuous)."""
         coded = self.categories + self.continuous
@@ -167,3 +199,7 @@ class CodesPrior(Prior):
             category = None if not self.categories else column if code is None else row % self.categories
             swept.append(self.replace(latents, category, continuous))
         return swept
+
+
+def _atanh(shares: Tensor) -> Tensor:
+    return shares.clamp(-_INNER, _INNER).atanh()

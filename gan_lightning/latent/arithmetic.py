@@ -13,17 +13,16 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from gan_lightning.inference import ImageName
-from gan_lightning.latent.names import image_names
+from gan_lightning.latent.ends import End, Inverter, place, read_ends
 from gan_lightning.latent.sheets import sheet
 from gan_lightning.latent.spaces import LatentSpace
 
 SHOWN = 8
 """Images of a group that the picture shows at most; all count."""
 _SIGN = re.compile(r"(?:^\s*|\s+)([+-])\s+")
-_NAMED = re.compile(r"(?P<name>.*?)\s*:\s*(?P<images>\d[\d\s,:-]*)", re.DOTALL)
+_NAMED = re.compile(r"(?P<name>[^@]*?)\s*:\s*(?P<images>\d[\d\s,:-]*|(?:\d[\d\s,:-]*)?@.*)", re.DOTALL)
 
 
 class Group(NamedTuple):
@@ -31,7 +30,7 @@ class Group(NamedTuple):
 
     sign: int  # 1 or -1
     name: str
-    images: list[ImageName]
+    images: list[End]
 
     def caption(self, first: bool) -> str:
         """Return its sign and name."""
@@ -43,13 +42,14 @@ class Latents(NamedTuple):
 
     points: Tensor  # (N, ...)
     weights: Tensor | None  # (N, num_classes)
+    noise: list[ImageName]  # the image whose noise each has
 
 
 def groups(formula: str) -> list[Group]:
     """Read a formula such as `smiling: 3,17 - neutral: 0-2 + man: 8,9`.
 
-    Terms are separated by + or - between spaces. Each has its images, named as in `image_names`, and before them, if it
-    is to have a name, that and a colon.
+    Terms are separated by + or - between spaces. Each has its images, named as in `gan_lightning.latent.ends` (images
+    of one's own as in `me: @me.jpg`), and before them, if it is to have a name, that and a colon.
 
     Raises:
         ValueError: the formula is none such, or has one term only.
@@ -58,10 +58,10 @@ def groups(formula: str) -> list[Group]:
     pieces = ["+", start, *parts] if start.strip() else parts
     terms = []
     for sign, piece in zip(pieces[::2], map(str.strip, pieces[1::2]), strict=True):
-        named = None if piece[:1].isdigit() else _NAMED.fullmatch(piece)
+        named = None if piece[:1].isdigit() or piece[:1] == "@" else _NAMED.fullmatch(piece)
         name, images = (piece, piece) if named is None else (named["name"], named["images"])
         try:
-            terms.append(Group(1 if sign == "+" else -1, name, image_names(images)))
+            terms.append(Group(1 if sign == "+" else -1, name, read_ends(images)))
         except ValueError as error:
             raise ValueError(
                 f"the term {piece!r} cannot be read ({error}): give a formula such as "
@@ -82,7 +82,13 @@ class Sum(NamedTuple):
     result: Latents  # one point
 
 
-def add(space: LatentSpace, terms: Sequence[Group], label: int | None = None, truncation: float | None = None) -> Sum:
+def add(
+    space: LatentSpace,
+    terms: Sequence[Group],
+    label: int | None = None,
+    truncation: float | None = None,
+    inverter: Inverter | None = None,
+) -> Sum:
     """Add and subtract the mean latents of groups of images.
 
     Classes of z are averaged, added and subtracted as latents are; styles include their class.
@@ -92,19 +98,16 @@ def add(space: LatentSpace, terms: Sequence[Group], label: int | None = None, tr
         terms: the groups.
         label: the class of all images. None = image k has class k modulo the number of classes.
         truncation: in z, see `gan_lightning.inference.Prior.draw`.
+        inverter: finds the points of images of one's own. None = `invert`.
     """
-    sampler = space.sampler
     members, means = [], []
     for term in terms:
-        labels = sampler.classes_of(term.images)
-        if labels is not None and label is not None:
-            labels = torch.full_like(labels, label)
-        mixed = labels is not None and space.name == "z"
-        weights = F.one_hot(labels, sampler.num_classes).double() if mixed and labels is not None else None
-        points = space.points(term.images, labels, truncation)
-        members.append(Latents(points, weights))
-        mean = points.double().mean(dim=0, keepdim=True)
-        means.append(Latents(mean, None if weights is None else weights.mean(dim=0, keepdim=True)))
+        placed = place(space, term.images, label, truncation, inverter)
+        classes = placed.weights(space)
+        weights = None if classes is None else classes.double()
+        members.append(Latents(placed.points, weights, placed.noise))
+        mean = placed.points.double().mean(dim=0, keepdim=True)
+        means.append(Latents(mean, None if weights is None else weights.mean(dim=0, keepdim=True), placed.noise[:1]))
     signed = [(term.sign, mean) for term, mean in zip(terms, means, strict=True)]
     total = torch.stack([sign * mean.points for sign, mean in signed]).sum(dim=0)
     mixture = [sign * mean.weights for sign, mean in signed if mean.weights is not None]
@@ -112,10 +115,10 @@ def add(space: LatentSpace, terms: Sequence[Group], label: int | None = None, tr
     return Sum(
         members,
         [
-            Latents(space.rescaled(mean.points, own.points), mean.weights)
+            Latents(space.rescaled(mean.points, own.points), mean.weights, mean.noise)
             for mean, own in zip(means, members, strict=True)
         ],
-        Latents(space.rescaled(total, every), torch.stack(mixture).sum(dim=0) if mixture else None),
+        Latents(space.rescaled(total, every), torch.stack(mixture).sum(dim=0) if mixture else None, means[0].noise),
     )
 
 
@@ -123,11 +126,11 @@ def sum_sheet(space: LatentSpace, terms: Sequence[Group], total: Sum) -> Tensor:
     """Draw the images of each group in a column, with that of its mean below, and the result, uint8 (3, H, W)."""
     shown = [latents.points[:SHOWN] for latents in total.members]
     parts = [
-        *(Latents(latents.points[:SHOWN], latents.weights) for latents in total.members),
+        *(Latents(latents.points[:SHOWN], latents.weights, latents.noise[:SHOWN]) for latents in total.members),
         *total.means,
         total.result,
     ]
-    noise = [name for term in terms for name in term.images[:SHOWN]] + [term.images[0] for term in (*terms, terms[0])]
+    noise = [name for part in parts for name in part.noise]
     points = torch.cat([part.points for part in parts])
     weights = [part.weights[: len(part.points)] for part in parts if part.weights is not None]
     images = torch.cat(list(space.images(points, noise, torch.cat(weights).float() if weights else None)))

@@ -23,23 +23,20 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from gan_lightning.data.files import shown, write_whole
+from gan_lightning.data.files import shown
 from gan_lightning.inference import ImageName, LatentSampler, Space, frozen
 from gan_lightning.latent.output import check_size
 from gan_lightning.latent.sheets import SMALLEST, sheet
 from gan_lightning.latent.spaces import LatentSpace
+from gan_lightning.latent.stored import read_tensors, readable, sound, write_tensors
 
-KIND = "gan_lightning directions"
 MOST_FEATURES = 1024
 """Number of activations up to which their whole covariance is decomposed; of more, the largest components are found by
 repeated multiplication."""
-_LARGEST = 100_000_000  # bytes of a file of directions
 _MEASURED = 4096  # latents whose standard deviation along a direction is measured
 _ITERATIONS = 6
 _METHODS = ("factorisation", "principal components")
@@ -90,15 +87,8 @@ class Directions:
     def save(self, path: Path) -> None:
         """Write them as a safetensors file, whole or not at all."""
         tensors = {"vectors": self.vectors, "scales": self.scales, "shares": self.shares}
-        facts = {
-            "kind": KIND,
-            "version": "1",
-            "space": self.space,
-            "method": self.method,
-            "about": json.dumps(self.about),
-        }
-        content = {name: tensor.float().contiguous().cpu() for name, tensor in tensors.items()}
-        write_whole(path, lambda part: part.write_bytes(save(content, facts)))
+        facts = {"space": self.space, "method": self.method, "about": json.dumps(self.about)}
+        write_tensors(path, "directions", {name: tensor.float() for name, tensor in tensors.items()}, facts)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -108,26 +98,14 @@ class Directions:
             FileNotFoundError: there is no such file.
             ValueError: it holds anything else.
         """
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no file of directions {shown(path)}")
-        try:
-            if path.stat().st_size > _LARGEST:
-                raise ValueError(f"it has more than {_LARGEST:,} bytes")
-            with safe_open(path, "pt") as file:
-                facts = file.metadata() or {}
-                if facts.get("kind") != KIND or facts.get("version") != "1":
-                    raise ValueError("its metadata do not say so")
-                vectors, scales, shares = (file.get_tensor(name) for name in ("vectors", "scales", "shares"))
+        tensors, facts = read_tensors(path, "directions", "directions")
+        with readable(path, "directions", "directions"):
+            vectors, scales, shares = (tensors[name] for name in ("vectors", "scales", "shares"))
             about = json.loads(facts["about"])
-        except (SafetensorError, ValueError, KeyError, RecursionError) as error:
-            raise ValueError(
-                f"{shown(path)} holds no directions ({error}): give a file that `gan-lightning directions` wrote"
-            ) from error
         count = vectors.shape[:1]
         whole = vectors.ndim == 2 and vectors.numel() > 0 and scales.shape == shares.shape == count
-        sound = all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in (vectors, scales, shares))
-        named = facts["space"] in ("z", "w") and facts["method"] in _METHODS and isinstance(about, dict)
-        if not (whole and sound and named):
+        named = facts.get("space") in ("z", "w") and facts.get("method") in _METHODS and isinstance(about, dict)
+        if not (whole and named and sound(vectors, scales, shares)):
             raise ValueError(f"{shown(path)} holds directions that are damaged: write the file again")
         space = cast(Space, facts["space"])
         return cls(vectors, scales, shares, space, facts["method"], {str(key): str(about[key]) for key in about})

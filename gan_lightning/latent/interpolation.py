@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.inference import ImageName
+from gan_lightning.latent.ends import Placed
 from gan_lightning.latent.spaces import LatentSpace
 
 
@@ -64,6 +65,17 @@ class LatentPath:
         mixed = labels is not None and space.name == "z"
         weights = F.one_hot(labels, sampler.num_classes).float() if mixed and labels is not None else None
         return cls(space, space.points(names, labels, truncation), weights)
+
+    @classmethod
+    def over(cls, space: LatentSpace, placed: Placed) -> Self:
+        """Return the path that consists of points, such as those of images that were inverted.
+
+        Raises:
+            ValueError: there are fewer than two points.
+        """
+        if len(placed.points) < 2:
+            raise ValueError("a path leads from one image to another: name two images or more")
+        return cls(space, placed.points, placed.weights(space))
 
     def __len__(self) -> int:
         """Number of points."""

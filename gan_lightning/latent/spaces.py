@@ -1,6 +1,7 @@
 """The latent spaces of a model: points in them, ways between points, and the images of points."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ class LatentSpace:
         self.psi = psi
         self.batch_size = batch_size
         self._means: dict[int | None, Tensor] = {}
+        self._spreads: dict[int | None, float] = {}
 
     # ------------------------------------------------------------------ points
 
@@ -82,7 +84,56 @@ class LatentSpace:
             points = points * (like.double().norm(dim=1).mean() / points.norm(dim=1, keepdim=True).clamp_min(1e-12))
         return points.float()
 
+    # ------------------------------------------------------------------ coordinates for optimisers
+
+    @cached_property
+    def point_shape(self) -> torch.Size:
+        """Shape of one point."""
+        return self.points([ImageName(0)]).shape[1:]
+
+    def flat(self, points: Tensor) -> Tensor:
+        """Return points (N, ...) as (N, d): z themselves; of styles that each layer has its own of, the mean."""
+        return points.flatten(1, -2).mean(dim=1) if points.ndim > 2 else points
+
+    def free(self, points: Tensor) -> Tensor:
+        """Return coordinates without bounds (N, d), of any size, from which `at` makes these points (N, ...).
+
+        In w, layers share their coordinates: those of styles that differ between layers are the mean over layers.
+        """
+        return self.sampler.prior.free(points) if self.name == "z" else self.flat(points)
+
+    def at(self, coordinates: Tensor) -> Tensor:
+        """Return the points (N, ...) at coordinates (N, d); see `free`. Differentiable."""
+        if self.name == "z":
+            return self.sampler.prior.bounded(coordinates)
+        between = [1] * (len(self.point_shape) - 1)
+        return coordinates.view(len(coordinates), *between, -1).expand(-1, *self.point_shape)
+
+    @torch.no_grad()
+    def spread(self, label: int | None = None) -> float:
+        """Return √(E‖p - p̄‖²) over the flat points p of random images.
+
+        Args:
+            label: in w, the class of the images, and p̄ is its mean style. None = of a model without classes. In z, p̄
+                is 0, and classes do not matter.
+        """
+        key = None if self.name == "z" else label
+        if key not in self._spreads:
+            mean = 0 if self.name == "z" else self.flat(self.mean_style(key)[None]).double()
+            total: Any = 0
+            for z, labels in self.draws(AVERAGED, key):
+                points = z if self.name == "z" else self.flat(self.sampler.map(z, labels))
+                total = total + (points.double() - mean).square().sum()
+            self._spreads[key] = float(total / AVERAGED) ** 0.5
+        return self._spreads[key]
+
     # ------------------------------------------------------------------ images
+
+    @cached_property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the model's images."""
+        _, channels, height, width = self.make([ImageName(0)]).shape
+        return channels, height, width
 
     @torch.no_grad()
     def make(self, names: Sequence[ImageName], labels: Tensor | None = None, truncation: float | None = None) -> Tensor:

@@ -32,6 +32,8 @@ EVERYTHING = [
     "gan_lightning.latent.commands.attributes",
     "gan_lightning.classifiers.command",
     "gan_lightning.cli.digits",
+    "gan_lightning.latent.commands.inversion",
+    "gan_lightning.latent.commands.painting",
 ]
 
 

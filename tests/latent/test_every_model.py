@@ -9,10 +9,12 @@ import torch
 
 from every_model import FROM_NOISE
 from gan_lightning.classifiers import Classifier
-from gan_lightning.data.images import to_uint8
-from gan_lightning.latent import Directions
+from gan_lightning.data.images import to_uint8, write_png
+from gan_lightning.latent import Directions, SavedPoints
 from gan_lightning.latent.commands.attributes import correlate, edit
 from gan_lightning.latent.commands.images import arithmetic, directions, interpolate, sample
+from gan_lightning.latent.commands.inversion import invert, train_encoder
+from gan_lightning.latent.commands.painting import paint
 from toys import checkpoint, read_png
 
 
@@ -43,3 +45,20 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
         assert len(Directions.load(out)) in (3, 4)
         edit(path, out, tmp_path / "along.png", direction=1, seeds="2:0-2", device="cpu")
         assert read_png(out.with_suffix(".png")).float().std() > 0
+
+
+@pytest.mark.parametrize("build", FROM_NOISE, ids=lambda build: build.__name__)
+def test_every_model_inverts_and_is_painted_on(build: Callable[[], Any], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = checkpoint(build(), tmp_path / "model.ckpt")
+    few: dict[str, Any] = {"steps": 2, "device": "cpu"}
+    sample(path, tmp_path / "images", n=2, device="cpu")
+    train_encoder(path, tmp_path / "encoder.safetensors", batch_size=4, width=4, **few)
+    latents = tmp_path / "latents.safetensors"
+    invert(path, tmp_path / "images", latents, tmp_path / "encoder.safetensors", starts=2, perceptual="none", **few)
+    assert len(SavedPoints.load(latents)) == 2
+    canvas = torch.full((4, 16, 16), 255, dtype=torch.uint8)
+    canvas[3, 8:] = 0
+    write_png(canvas, tmp_path / "canvas.png")
+    paint(path, tmp_path / "painted.png", f"@{latents}:0", tmp_path / "canvas.png", candidates=2, **few)
+    assert read_png(tmp_path / "painted-best.png").float().std() > 0

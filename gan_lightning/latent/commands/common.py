@@ -3,10 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
+from torch import Tensor
+
 from gan_lightning.data.files import shown
 from gan_lightning.evaluation.sources import Device, find_device, load_sampler
 from gan_lightning.inference import Sampler
+from gan_lightning.latent.ends import Inverter
+from gan_lightning.latent.inversion import Inversion, invert
 from gan_lightning.latent.names import class_numbers
+from gan_lightning.latent.spaces import LatentSpace
+from gan_lightning.metrics.perceptual import PerceptualDistance
+from gan_lightning.metrics.perceptual_named import DistanceName, make_distance
 from gan_lightning.ranges import Range
 
 Steps = Annotated[int, Range(1, 256)]
@@ -37,3 +44,26 @@ def load(checkpoint: Path, device: Device, trusted: list[str] | str | None) -> S
         OSError: it cannot be read.
     """
     return load_sampler(checkpoint, find_device(device), trusted or ()).sampler
+
+
+def inverter(space: LatentSpace) -> Inverter:
+    """Return a function that finds the points of a user's images, and prints how near their images are."""
+
+    def inverted(images: Tensor, labels: Tensor | None) -> Inversion:
+        found = invert(space, images, labels, distance_of("auto", space))
+        print(f"{len(images)} images inverted, PSNR {float(found.psnr.mean()):.1f} dB")
+        return found
+
+    return inverted
+
+
+def distance_of(name: DistanceName, space: LatentSpace) -> PerceptualDistance | None:
+    """Make a perceptual distance for a model's images, on the model's device; see `make_distance`."""
+    distance = make_distance(name, min(space.image_shape[1:]))
+    return None if distance is None else distance.to(space.sampler.device)
+
+
+def check_tensors(out: Path) -> None:
+    """Raise ValueError unless a path names a file that ends in .safetensors."""
+    if out.suffix.lower() != ".safetensors":
+        raise ValueError(f"{shown(out)} cannot be written: name a file that ends in .safetensors")

@@ -13,8 +13,9 @@ from gan_lightning.evaluation.sources import Device, find_device
 from gan_lightning.inference import ImageName, Sampler, Space
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.latent.arithmetic import add, groups, sum_sheet
-from gan_lightning.latent.commands.common import Steps, check_picture, load, one_class
+from gan_lightning.latent.commands.common import Steps, check_picture, check_tensors, inverter, load, one_class
 from gan_lightning.latent.directions import factorise, principal, walk_sheet
+from gan_lightning.latent.ends import are_own, place, read_ends
 from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
@@ -125,10 +126,12 @@ def interpolate(
         checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), an export, or
             hf://owner/name.
         out: Picture (.png) or video (.mp4 or .gif) to write.
-        seeds: Two images or more, named as in `sample`: 3,7 or 0-3 or 0:4,0:9. Null: seed 0 if there are several
-            classes, else seeds 0 to 3.
-        classes: Class of each image, or one for all. With one image, the way leads from class to class. Null: image k
-            of a seed has class k modulo the number of classes.
+        seeds: Two images or more, named as in `sample`: 3,7 or 0-3 or 0:4,0:9. Images of your own, which are inverted
+            first, are paths behind an @: 3,@me.jpg or @photos or, of a file that `invert` wrote, @me.safetensors:0-2.
+            Null: seed 0 if there are several classes, else seeds 0 to 3.
+        classes: Class of each image, or one for all. With one image, the way leads from class to class. With images of
+            your own: one for all. Null: image k of a seed has class k modulo the number of classes, and images of your
+            own the class that they are inverted best with.
         layout: Form of a picture. strip: a row for each way from one image to the next. grid: the four images are the
             corners.
         steps: Images of each way in a picture, with both ends.
@@ -152,16 +155,21 @@ def interpolate(
         raise ValueError(f"{shown(out)} cannot be written: name a picture (.png) or a video ({' or '.join(VIDEOS)})")
     if not is_picture:
         check_video(out, fps)
-    names = None if seeds is None else image_names(seeds)
+    ends = None if seeds is None else read_ends(seeds)
     sampler = load(checkpoint, device, trusted)
-    chosen = None if classes is None else class_numbers(classes, sampler)
-    names = names or image_names("0" if chosen is not None and len(chosen) > 1 else "0-3")
-    stops = LatentPath.through(LatentSpace(sampler, space, psi, batch_size), names, chosen, truncation)
+    where = LatentSpace(sampler, space, psi, batch_size)
+    if ends is not None and are_own(ends):
+        placed = place(where, ends, one_class(classes, sampler), truncation, inverter(where))
+        stops, noise = LatentPath.over(where, placed), placed.noise[0]
+    else:
+        chosen = None if classes is None else class_numbers(classes, sampler)
+        names = image_names(seeds or ("0" if chosen is not None and len(chosen) > 1 else "0-3"))
+        stops, noise = LatentPath.through(where, names, chosen, truncation), names[0]
     if is_picture:
         path = stops.strip(steps) if layout == "strip" else stops.corners(steps)
-        write_png(tiled(path.images(names[0]), len(path), steps), out)
+        write_png(tiled(path.images(noise), len(path), steps), out)
         return
-    write_video(stops.loop(max(1, round(seconds * fps)), names[0]), out, fps)
+    write_video(stops.loop(max(1, round(seconds * fps)), noise), out, fps)
 
 
 @checked
@@ -185,7 +193,8 @@ def arithmetic(
         checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), an export, or
             hf://owner/name.
         formula: Groups of images, added and subtracted: "smiling: 3,17,40 - neutral: 0-2 + man: 8,9". Images are named
-            as in `sample`; the names of groups may be left out; signs stand between spaces.
+            as in `sample`, or, of your own, as in `interpolate`; the names of groups may be left out; signs stand
+            between spaces.
         out: Picture (.png) to write.
         classes: One class for all images. Null: image k of a seed has class k modulo the number of classes, and the
             classes of z are averaged, added and subtracted too.
@@ -206,7 +215,7 @@ def arithmetic(
     sampler = load(checkpoint, device, trusted)
     label = one_class(classes, sampler)
     where = LatentSpace(sampler, space, psi, batch_size)
-    write_png(sum_sheet(where, terms, add(where, terms, label, truncation)), out)
+    write_png(sum_sheet(where, terms, add(where, terms, label, truncation, inverter(where))), out)
 
 
 @checked
@@ -260,8 +269,7 @@ def directions(
         ValueError: the model makes no images from latents, or no layer is affine in them.
         OSError: a file is missing or cannot be written.
     """
-    if out.suffix.lower() != ".safetensors":
-        raise ValueError(f"{shown(out)} cannot be written: name a file that ends in .safetensors")
+    check_tensors(out)
     names = image_names(seeds)
     sampler = load(checkpoint, device, trusted)
     number = one_class(classes, sampler)
