@@ -28,6 +28,7 @@ ELSEWHERE = {
     "ruff check": "CI itself",
     "python -m benchmarks.": "takes hours: tests/benchmarks shortens it",
     "gan-lightning export --push": "uploads to the Hugging Face Hub: tests/export/test_hub.py",
+    "gan-lightning demo": "serves a page until it is stopped: tests/demo",
     "gan-lightning hype": "serves a page until it is stopped: tests/evaluation/hype",
     "torchrun": "starts one process a GPU on several machines: tests/training runs two processes",
 }
@@ -35,7 +36,16 @@ ELSEWHERE = {
 
 QUICK = ["--trainer.limit_train_batches=2", "--trainer.check_val_every_n_epoch=1", "--trainer.accelerator=cpu"]
 
-SHORTER = {"digits": ["--n=200"], "train-classifier": ["--epochs=1"], "correlate": ["--n=8", "--samples=32"]}
+SHORTER = {
+    "digits": ["--n=200"],
+    "train-classifier": ["--epochs=1"],
+    "correlate": ["--n=8", "--samples=32"],
+    "train-encoder": ["--steps=20"],
+    "invert": ["--steps=20", "--starts=1"],
+    "paint": ["--steps=5", "--candidates=4"],
+    "disentangle": ["--n=200", "--paths=20"],
+    "augment": ["--p_real=[0,1]", "--seeds=1", "--steps=4", "--generated=100"],
+}
 """Arguments that shorten other commands."""
 
 

@@ -21,9 +21,10 @@ from gan_lightning.classifiers.training import held_back_images
 from gan_lightning.data.files import shown, write_whole
 from gan_lightning.data.images import as_channels
 from gan_lightning.evaluation.pictures.canvas import write_figure
-from gan_lightning.evaluation.sources import Device, GeneratedImages, find_device, load_sampler
+from gan_lightning.evaluation.sources import GeneratedImages, load_sampler
 from gan_lightning.extractors.base import FeatureExtractor, NoFeatures
 from gan_lightning.inference import Sampler
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.metrics.memorisation import Authenticity
 from gan_lightning.metrics.named import make_extractor

@@ -9,7 +9,7 @@ from gan_lightning.classifiers.classifier import SMALL, Classifier, check_backbo
 from gan_lightning.classifiers.labelled import Labelled, attributes_of, classes_of
 from gan_lightning.classifiers.training import held_back_images, train
 from gan_lightning.data.files import shown
-from gan_lightning.evaluation.sources import Device, find_device
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt, ShareBelowOne, checked
 
 HELD_BACK = 0.2

@@ -91,6 +91,7 @@ COMMANDS = Group(
         "paint": Command(
             "gan_lightning.latent.commands.painting", "paint", "move an image until it follows your strokes and lines"
         ),
+        "demo": Command("gan_lightning.demo.command", "demo", "use a model on a web page that is served from here"),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "export": Command("gan_lightning.export.command", "export", "write a model as safetensors, ONNX or .pt2"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),

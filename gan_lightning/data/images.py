@@ -10,8 +10,6 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor, to_pil_image
-from torchvision.utils import make_grid
 
 from gan_lightning.data.files import write_image
 
@@ -104,6 +102,8 @@ def cover(image: Tensor, size: Sequence[int]) -> Tensor:
 
     The resize is bicubic and antialiased, by Pillow.
     """
+    from torchvision.transforms.functional import pil_to_tensor, to_pil_image  # noqa: PLC0415 (as in `image_grid`)
+
     return pil_to_tensor(ImageOps.fit(to_pil_image(image), (size[1], size[0]), Image.Resampling.BICUBIC))
 
 
@@ -156,6 +156,8 @@ def _without_range(dtype: torch.dtype) -> TypeError:
 
 def image_grid(images: Tensor, columns: int) -> Tensor:
     """Return float images (N, C, H, W) in [-1, 1] as one uint8 RGB picture (3, H', W') with `columns` side by side."""
+    from torchvision.utils import make_grid  # noqa: PLC0415 (imports all of torchvision, which takes a second)
+
     return make_grid(to_channels(to_uint8(images), 3), nrow=columns, padding=2)
 
 

@@ -15,16 +15,9 @@ from gan_lightning.evaluation.cache import CACHE_VERSION, FeatureCache
 from gan_lightning.evaluation.evaluator import Evaluator, MetricChoice
 from gan_lightning.evaluation.recipes import FAMILIES, Recipe, find_recipe
 from gan_lightning.evaluation.report import Report
-from gan_lightning.evaluation.sources import (
-    Device,
-    FolderImages,
-    GeneratedImages,
-    Images,
-    Loaded,
-    find_device,
-    load_sampler,
-)
+from gan_lightning.evaluation.sources import FolderImages, GeneratedImages, Images, Loaded, load_sampler
 from gan_lightning.export import is_trained
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 from gan_lightning.ranges import PositiveFloat, PositiveInt, checked

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,19 +21,6 @@ from gan_lightning.data.images import as_uint8, cover, to_channels
 from gan_lightning.export import load_trained
 from gan_lightning.inference import Sampler
 from gan_lightning.inference.pixels import checked_pixels
-
-Device = Literal["auto", "cpu", "cuda"]
-
-
-def find_device(name: Device) -> torch.device:
-    """Return the device of that name; "auto" is the GPU if there is one.
-
-    Raises:
-        ValueError: the name is "cuda" and there is no GPU.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch finds no GPU here; leave it out")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 class FolderImages:

@@ -14,12 +14,13 @@ from typing import Any
 import yaml
 
 from gan_lightning.data import lines
-from gan_lightning.export.files import CARD, Trained
+from gan_lightning.export.files import CARD, Trained, is_export
 from gan_lightning.inference import LatentSampler, Translator
 from gan_lightning.run_files import CONFIG, REPORTS
 
 PICTURE = "samples.png"
 SHOWN = 16  # samples in the picture
+LARGEST_CARD = 1_000_000  # bytes of a card that is read
 _MODELS = Path(__file__).parents[1] / "models"
 
 
@@ -81,6 +82,19 @@ def paper_of(model: str) -> list[str]:
         return []
     docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
     return [" ".join(paragraph.split()) for paragraph in docstring.split("\n\n")[:2]]
+
+
+def license_of(path: Path) -> str | None:
+    """Return the licence that the model card of an export states. None = there is no card, or it states none."""
+    file = (path if path.is_dir() else path.parent) / CARD
+    if not is_export(path) or not file.is_file() or file.stat().st_size > LARGEST_CARD:
+        return None
+    try:
+        _, front, _ = file.read_text(encoding="utf-8").split("---", 2)
+        stated = yaml.safe_load(front)["license"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError):
+        return None  # a card that somebody wrote in another form
+    return " ".join(stated.split()) if isinstance(stated, str) and stated not in ("", "unknown") else None
 
 
 def scores_of(run: Path, images_seen: int) -> Iterator[dict[str, Any]]:

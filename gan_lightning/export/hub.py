@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gan_lightning.errors import one_line
-from gan_lightning.export.files import is_export
+from gan_lightning.export.files import CARD, is_export
 from gan_lightning.weights import CONFIG, WEIGHTS
 
 ADDRESS = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")  # a pathlib.Path has one slash of two
@@ -48,11 +48,12 @@ def push(folder: str | Path, repository: str, private: bool = False, message: st
     return f"hf://{repository}"
 
 
-def fetch(address: str) -> Path:
+def fetch(address: str, card: bool = False) -> Path:
     """Download an exported model into the cache of huggingface_hub, if it is not there yet, and return its folder.
 
     Args:
         address: "hf://owner/name", or "hf://owner/name@revision" for a branch, tag or commit.
+        card: with its model card, if there is one.
 
     Raises:
         ValueError: it is not such an address.
@@ -68,7 +69,7 @@ def fetch(address: str) -> Path:
         folder = snapshot_download(
             found[1],
             revision=found[2],
-            allow_patterns=[WEIGHTS, CONFIG],
+            allow_patterns=[WEIGHTS, CONFIG, *([CARD] if card else [])],
             endpoint=os.environ.get("HF_ENDPOINT"),
             library_name="gan_lightning",
         )

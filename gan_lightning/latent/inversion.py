@@ -126,7 +126,7 @@ def invert(
     streams = [(seed, _NOISE, number) for number in range(tried.shape[1] * starts)] * len(images)
     ends = descend(space, places.flatten(0, 2), cost, noise, classes, steps, rate, shake, sizes, streams, title)
     costs = costs_at(space, ends, cost, noise, classes).view(len(images), -1)
-    best = costs.argmin(dim=1).cpu() + torch.arange(len(images)) * costs.shape[1]
+    best = costs.nan_to_num(nan=math.inf).argmin(dim=1).cpu() + torch.arange(len(images)) * costs.shape[1]
     return _measured(
         space, targets, ends[best], None if classes is None else classes[best], noise[: len(images)], distance
     )

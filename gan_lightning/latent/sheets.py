@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from gan_lightning.data.images import to_channels
 from gan_lightning.latent.output import check_size
@@ -56,4 +57,4 @@ def sheet(cells: Sequence[Sequence[Tensor | None]], columns: Sequence[str], rows
                 pixels = to_channels(image[None], 3)[0].repeat_interleave(factor, 1).repeat_interleave(factor, 2)
                 place = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
                 picture.paste(place, ((left + right - _GAP - width) // 2, above))
-    return pil_to_tensor(picture)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)

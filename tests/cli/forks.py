@@ -34,6 +34,7 @@ EVERYTHING = [
     "gan_lightning.cli.digits",
     "gan_lightning.latent.commands.inversion",
     "gan_lightning.latent.commands.painting",
+    "gan_lightning.demo.command",
 ]
 
 

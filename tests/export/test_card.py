@@ -11,7 +11,7 @@ from PIL import Image
 
 from gan_lightning.data.images import write_png
 from gan_lightning.export import save
-from gan_lightning.export.card import PICTURE
+from gan_lightning.export.card import PICTURE, license_of
 from gan_lightning.export.files import CARD
 from gan_lightning.inference import LatentSampler, Translator
 from gan_lightning.networks import DCGANGenerator, ResNetGenerator
@@ -93,3 +93,15 @@ def test_the_use_on_a_card_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         made: dict[str, Any] = {"images": torch.zeros(16, 3, 16, 16)}
         exec(code.replace("FOLDER", name), made)
         assert made["images"].shape[0] == 16
+
+
+def test_the_licence_is_read_from_a_card(tmp_path: Path) -> None:
+    sampler = LatentSampler(DCGANGenerator(**SMALL))
+    save(sampler, tmp_path / "stated", license="cc-by-4.0")
+    save(sampler, tmp_path / "unknown")
+    assert license_of(tmp_path / "stated") == license_of(tmp_path / "stated" / "model.safetensors") == "cc-by-4.0"
+    assert license_of(tmp_path / "unknown") is None
+    assert license_of(tmp_path / "absent") is None
+    for text in ("", "no front matter", "---\n[\n---\n", "---\n5\n---\n", "---\nlicense: [mit]\n---\n", "\0"):
+        (tmp_path / "stated" / CARD).write_text(text)
+        assert license_of(tmp_path / "stated") is None

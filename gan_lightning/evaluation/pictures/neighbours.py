@@ -13,7 +13,8 @@ from torch import Tensor
 from gan_lightning.data.images import to_channels
 from gan_lightning.evaluation.pictures.canvas import check_suffix, show_image, write_figure
 from gan_lightning.evaluation.pictures.sets import open_images, with_features
-from gan_lightning.evaluation.sources import Device, FolderImages, find_device
+from gan_lightning.evaluation.sources import FolderImages
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.metrics.named import make_extractor
 from gan_lightning.metrics.neighbours import nearest_neighbours
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, checked

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_lightning.evaluation.pictures.canvas import FAKE_COLOUR, REAL_COLOUR, check_suffix, write_figure
 from gan_lightning.evaluation.pictures.sets import open_images, pooled_features
-from gan_lightning.evaluation.sources import Device, find_device
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.metrics.named import make_extractor
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, checked
 

@@ -14,7 +14,8 @@ from gan_lightning.evaluation.evaluator import Evaluator
 from gan_lightning.evaluation.pictures.canvas import check_suffix, write_figure
 from gan_lightning.evaluation.pictures.sets import open_images, with_features
 from gan_lightning.evaluation.report import Report
-from gan_lightning.evaluation.sources import Device, GeneratedImages, Images, find_device, load_sampler
+from gan_lightning.evaluation.sources import GeneratedImages, Images, load_sampler
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.metrics import FrechetInceptionDistance, PrecisionRecall
 from gan_lightning.metrics.named import make_extractor
 from gan_lightning.ranges import NonNegativeInt, PositiveFloat, PositiveInt, checked

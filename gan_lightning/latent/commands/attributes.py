@@ -15,8 +15,9 @@ from gan_lightning.classifiers.labelled import Labelled, attributes_of
 from gan_lightning.data.files import shown, write_whole
 from gan_lightning.data.images import to_float, write_png
 from gan_lightning.evaluation.pictures.canvas import write_figure
-from gan_lightning.evaluation.sources import Device, FolderImages, find_device
+from gan_lightning.evaluation.sources import FolderImages
 from gan_lightning.inference import ImageName, Space
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.latent.commands.common import check_picture, load, one_class
 from gan_lightning.latent.correlation import (
     Relations,
@@ -128,6 +129,7 @@ def edit(
     if labels is not None and label is not None:
         labels = torch.full_like(labels, label)
     before = where.points(names, labels, truncation)
+    said: list[str] = []
     first = None
     if isinstance(guide, Directions):
         guide.check(where)
@@ -144,16 +146,18 @@ def edit(
         )
         after = found.points
         how = f"{first} to {target:g}, holding {', '.join(guide.names[each] for each in held) or 'nothing'}"
-        print(_outcome(found, number, names, target))
-        print(report(guide, found.path[0], found.path[-1], first, f"by {shown(by)}"))
+        said.append(_outcome(found, number, names, target))
+        said.append(report(guide, found.path[0], found.path[-1], first, f"by {shown(by)}"))
     if second is not None:
         odds, moved = (log_odds(where, second, points, names, labels) for points in (before, after))
-        print(report(second, odds, moved, first, f"by the judge {shown(judge or by)}"))
+        said.append(report(second, odds, moved, first, f"by the judge {shown(judge or by)}"))
     picture = before_and_after(where, before, after, names, labels)
     save_latents(out.with_name(f"{out.stem}-latents.safetensors"), where, after, names, labels, how)
     if not isinstance(guide, Directions):
         write_figure(path_figure(guide, number, found, target), out.with_name(f"{out.stem}-path.png"))
     write_png(picture, out)
+    if said:
+        print(*said, sep="\n")
 
 
 def _guide(by: Path, device: torch.device) -> Classifier | Directions:
@@ -275,7 +279,6 @@ def correlate(
         if len(real.names):
             groups["data, true"] = _true_shares(real)
     across = {name: relate(each[None], judge.names, moved, seed) for name, each in odds.items()}
-    print(_table(relations, across, groups))
     facts = {
         "moved": judge.names[moved],
         "images": n,
@@ -297,6 +300,7 @@ def correlate(
     if real is not None:
         write_figure(share_figure(groups), out.with_name(f"{out.stem}-shares.png"))
     write_whole(out.with_suffix(".json"), lambda part: part.write_text(json.dumps(facts, indent=2) + "\n"))
+    print(_table(relations, across, groups))
 
 
 def _real(judge: Classifier, folder: Path, table: Path | None) -> Labelled:

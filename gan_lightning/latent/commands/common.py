@@ -6,8 +6,9 @@ from typing import Annotated
 from torch import Tensor
 
 from gan_lightning.data.files import shown
-from gan_lightning.evaluation.sources import Device, find_device, load_sampler
+from gan_lightning.evaluation.sources import load_sampler
 from gan_lightning.inference import Sampler
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.latent.ends import Inverter
 from gan_lightning.latent.inversion import Inversion, invert
 from gan_lightning.latent.names import class_numbers

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from gan_lightning.classifiers import Classifier
 from gan_lightning.data.files import shown, write_whole
 from gan_lightning.evaluation.pictures.canvas import write_figure
-from gan_lightning.evaluation.sources import Device, find_device
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.latent.commands.common import load
 from gan_lightning.latent.disentanglement import (

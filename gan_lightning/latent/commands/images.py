@@ -9,8 +9,8 @@ from torch import Tensor
 
 from gan_lightning.data.files import SUFFIXES, shown
 from gan_lightning.data.images import write_png
-from gan_lightning.evaluation.sources import Device, find_device
 from gan_lightning.inference import ImageName, Sampler, Space
+from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.latent.arithmetic import add, groups, sum_sheet
 from gan_lightning.latent.commands.common import Steps, check_picture, check_tensors, inverter, load, one_class

@@ -7,8 +7,8 @@ import torch
 
 from gan_lightning.data.files import shown
 from gan_lightning.data.images import write_png
-from gan_lightning.evaluation.sources import Device
 from gan_lightning.inference import Space
+from gan_lightning.inference.devices import Device
 from gan_lightning.latent import encoder as encoders
 from gan_lightning.latent import inversion
 from gan_lightning.latent.commands.common import check_tensors, distance_of, load, one_class

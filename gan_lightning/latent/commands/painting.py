@@ -6,8 +6,8 @@ from torch import Tensor
 
 from gan_lightning.data.files import read_image, shown
 from gan_lightning.data.images import to_uint8, write_png
-from gan_lightning.evaluation.sources import Device
 from gan_lightning.inference import Space
+from gan_lightning.inference.devices import Device
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.latent import painting
 from gan_lightning.latent.commands.common import Steps, check_picture, inverter, load, one_class
