@@ -8,7 +8,7 @@ packages use too. A named file is never replaced by a download.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gan_lightning import archives
+from gan_lightning import archives, shipped
 from gan_lightning.errors import one_line
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -24,8 +24,11 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 def exported_weights(path: str | Path) -> Path | None:
-    """Return the file of weights of an exported model, if a path names its folder or one of its two files."""
-    place = Path(path)
+    """Return the file of weights of an exported model, if a path names its folder or one of its two files.
+
+    A path that does not exist may be the name of a model that comes with the package.
+    """
+    place = shipped.find(path) or Path(path)
     file = (place.parent if place.name in (WEIGHTS, CONFIG) else place) / WEIGHTS
     return file if file.is_file() else None
 
@@ -91,10 +94,15 @@ def absent(name: str, where: str, advice: str) -> FileNotFoundError:
     )
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, inside: Sequence[str] = ()) -> dict[str, Tensor]:
     """Read the tensors in a file of PyTorch's or of safetensors. No code in it is run.
 
     A file of PyTorch's is checked first: its checksums are compared, and content that would fill the memory is refused.
+
+    Args:
+        path: the file.
+        inside: names under which the file may hold the dictionary of tensors, beside other content; the first that it
+            has counts.
 
     Raises:
         ValueError: the file holds anything else, or is damaged.
@@ -112,9 +120,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # torch and safetensors raise many kinds of errors for forged files
         raise ValueError(f"it cannot be read, {type(error).__name__}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if isinstance(state, dict):
+        state = next((state[name] for name in inside if isinstance(state.get(name), dict)), state)
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise ValueError("it is not a dictionary of tensors")
+    for name, value in state.items():
+        if value.layout is not torch.strided or value.is_meta or value.is_quantized or _larger_than_its_data(value):
+            raise ValueError(f"it holds a tensor {name!r} of shape {tuple(value.shape)} without the numbers for it")
     return state
+
+
+def _larger_than_its_data(value: Tensor) -> bool:
+    return value.numel() * value.element_size() > value.untyped_storage().nbytes()
 
 
 @contextmanager

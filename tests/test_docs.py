@@ -14,6 +14,7 @@ import torch
 import wandb
 import yaml
 
+from export import published_networks
 from gan_lightning.cli import configs
 from gan_lightning.cli.children import Children
 from gan_lightning.data.images import write_png
@@ -134,6 +135,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "0.png").rename(tmp_path / "strokes.png")
     for name in ("REAL", "FAKE"):
         images(tmp_path / name, 40, 1, 32, 32)
+    torch.save(published_networks.ResNet().state_dict(), tmp_path / "latest_net_G.pth")
+    torch.save(published_networks.DCGAN().state_dict(), tmp_path / "netG.pth")
     return tmp_path
 
 

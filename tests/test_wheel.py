@@ -43,6 +43,9 @@ def test_an_installed_wheel_trains_and_finds_its_configs_and_the_users_own_class
     assert Path(place.strip()).is_relative_to(environment)
     ours = programs / "gan-lightning"
     assert "CycleGAN" in run(ours, "models", folder=work)
+    run(ours, "sample", "digits", "grid.png", folder=work)
+    run(ours, "sample", "faces", "images", "--n", "2", folder=work)
+    assert (work / "grid.png").is_file()
 
     brief = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.accelerator=cpu"]
     run(ours, "fit", "--config", "quickstart", *brief, folder=work)

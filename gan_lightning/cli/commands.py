@@ -94,6 +94,7 @@ COMMANDS = Group(
         "demo": Command("gan_lightning.demo.command", "demo", "use a model on a web page that is served from here"),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "export": Command("gan_lightning.export.command", "export", "write a model as safetensors, ONNX or .pt2"),
+        "import": Command("gan_lightning.export.command", "import_published", "take over weights of other projects"),
         "compare": Command(f"{PICTURES}.compare", "compare", "compare runs: scores, settings, curves and samples"),
         "sweep": Program(
             "gan_lightning.cli.sweep", "sweep", "search settings: train with one after another of a space"

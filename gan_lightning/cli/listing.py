@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from gan_lightning import shipped
 from gan_lightning.cli import configs
 
 _CLASS = re.compile(r"^model:\s*(?:\n\s+class_path:)?\s*gan_lightning\.models\.(\w+)", re.MULTILINE)
@@ -56,5 +57,6 @@ def models() -> None:
     """List the models with the titles of their papers, and the configs that train them."""
     for model in list_of_models():
         print(f"{model.name}\n  {model.title}\n  --config {', '.join(model.configs)}")
+    print(f"trained models that come with the package, for all commands on models\n  {', '.join(shipped.names())}")
     overlays = [name for name in configs.names() if name.startswith(f"{configs.OVERLAYS}/")]
     print(f"stacked on any config by a second --config\n  --config {', '.join(overlays)}")

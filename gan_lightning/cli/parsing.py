@@ -103,6 +103,16 @@ class Parser(ArgumentParser):
         self.start = Path.cwd()  # jsonargparse goes into the folder of a config file while it reads it
         self.commands: Mapping[str, ArgumentParser] = {}
 
+    def add_argument(self, *args: Any, **kwargs: Any) -> Any:
+        """Add an argument. A word of Python, which a function's parameter cannot be, has no underscore as a flag."""
+        flag = args[0].removesuffix("_") if args else ""
+        if not flag.startswith("--") or flag == args[0]:
+            return super().add_argument(*args, **kwargs)
+        action = super().add_argument(args[0], flag, *args[1:], **kwargs)
+        action.option_strings = [flag]
+        action.metavar = flag[2:].upper()
+        return action
+
     def add_subcommands(self, *args: Any, **kwargs: Any) -> Any:
         """Remember the commands that are added, by name, as `commands`."""
         action = super().add_subcommands(*args, **kwargs)
@@ -420,7 +430,7 @@ def _leaves(nodes: list[Any], within: _Reason) -> Iterator[_Reason]:
 
 def _say(reason: _Reason, texts: list[str], parser: ArgumentParser | None) -> str:  # noqa: PLR0911, PLR0912 (one for each kind)
     """Return the sentence for a reason; `texts` has its text and those of the other types of the argument."""
-    key = ".".join(reason.keys)
+    key = ".".join(reason.keys).removesuffix("_")  # see `Parser.add_argument`
     where = f"{key}: " if key else ""
     if (match := _UNKNOWN.match(reason.text)) is not None:
         if reason.owner is None:

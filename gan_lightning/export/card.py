@@ -24,7 +24,7 @@ LARGEST_CARD = 1_000_000  # bytes of a card that is read
 _MODELS = Path(__file__).parents[1] / "models"
 
 
-def write_card(folder: Path, trained: Trained, license: str, run: Path | None) -> None:
+def write_card(folder: Path, trained: Trained, license: str, run: Path | None, note: str = "") -> None:
     """Write the card and its picture into a folder.
 
     Args:
@@ -33,12 +33,13 @@ def write_card(folder: Path, trained: Trained, license: str, run: Path | None) -
         license: name of a licence, as the Hub knows it: mit, cc-by-4.0, ...
         run: the folder of the run that trained it, with its config.yaml, evaluations.jsonl and samples. None = it
             is not known.
+        note: sentences on the origin of the weights.
     """
     pictured = _write_picture(folder / PICTURE, trained, run)
-    (folder / CARD).write_text(card(trained, license, run, pictured), encoding="utf-8")
+    (folder / CARD).write_text(card(trained, license, run, pictured, note), encoding="utf-8")
 
 
-def card(trained: Trained, license: str, run: Path | None, pictured: bool = False) -> str:
+def card(trained: Trained, license: str, run: Path | None, pictured: bool = False, note: str = "") -> str:
     """Return the text of a card; see `write_card`."""
     translates = isinstance(trained.maker, Translator)
     task = "image-to-image" if translates else "unconditional-image-generation"
@@ -68,7 +69,7 @@ def card(trained: Trained, license: str, run: Path | None, pictured: bool = Fals
         *paper_of(trained.model),
         *([f"![samples]({PICTURE})"] if pictured else []),
         f"## Use\n\n```python\nimport gan_lightning\n\n{_usage(trained)}\n```",
-        f"## Training\n\n{_training(trained, run)}",
+        f"## Training\n\n{' '.join(filter(None, (note.strip(), _training(trained, run))))}",
         f"## Scores\n\n{_table(scores)}",
     ]
     return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""`gan-lightning export CHECKPOINT OUT`."""
+"""`gan-lightning export CHECKPOINT OUT` and `gan-lightning import FILE OUT`."""
 
 import shutil
 from collections.abc import Sequence
@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from gan_lightning.data.files import shown
-from gan_lightning.export.files import Maker, Trained, is_export, read
+from gan_lightning.export.files import Maker, Trained, is_export, networks_of, read, refuse_existing
 from gan_lightning.export.graphs import FORMATS, OPSET, TOLERANCE, export_graph, graph_of
 from gan_lightning.export.hub import push as upload
 from gan_lightning.export.loading import folder_of, load_trained
+from gan_lightning.export.published import LAYOUTS, LayoutName, read_published
 from gan_lightning.export.saving import save
 from gan_lightning.inference import Policy, Translator
 from gan_lightning.ranges import checked
@@ -25,6 +26,7 @@ def export(
     direction: str | None = None,
     dropout: bool | None = None,
     license: str = "unknown",
+    note: str = "",
     push: str | None = None,
     trusted: list[str] | str | None = None,
 ) -> None:
@@ -45,6 +47,7 @@ def export(
             which onnx cannot hold. Null: as the policy says.
         license: Licence of the weights, for the model card (README.md) of a safetensors export, as the Hugging Face Hub
             names it: mit, cc-by-4.0, ...
+        note: Sentences for the model card on the training: its command, its duration.
         push: Repository of the Hugging Face Hub, owner/name, to which a safetensors export is uploaded as well.
         trusted: Further packages whose classes the checkpoint may name: my_gan for those of a file my_gan.py.
 
@@ -61,7 +64,7 @@ def export(
     trained = trained._replace(maker=_chosen(trained, direction, dropout))
     if chosen == "safetensors":
         source = checkpoint if is_export(checkpoint) else folder_of(checkpoint)
-        difference = _save(trained, out, trusted or (), license, source)
+        difference = _save(trained, out, trusted or (), license, source, note)
         what = "weights and description"
     else:
         graph, difference = export_graph(trained, out, chosen)
@@ -70,6 +73,38 @@ def export(
     if push is not None:
         print(f"uploaded to {upload(out, push)}")
     print(f"largest difference from PyTorch on random inputs: {difference:.1e} (allowed: {TOLERANCE:g})")
+
+
+@checked
+def import_published(file: Path, out: Path, as_: LayoutName | None = None, license: str = "unknown") -> None:
+    """Write published weights of another project as an exported folder, which every command takes for a checkpoint.
+
+    Each layer's name is translated by a table; a layer that is missing, left over or of another shape is an error. The
+    network's sizes are read off the shapes. The model makes images as the project's own test script does. Nothing that
+    exists is replaced, and no code from the file is run.
+
+    Args:
+        file: The weights of a generator, as the project saves them (.pth, .pt, .safetensors).
+        out: The new folder.
+        as_: Layout of the file: cyclegan (pytorch-CycleGAN-and-pix2pix's ResNet), cut
+            (contrastive-unpaired-translation's), pix2pix (its U-Net), esrgan (RRDBNet, also BasicSR's and
+            Real-ESRGAN's), srresnet (SRGAN-PyTorch's), dcgan (PyTorch's example). Null: it is recognised.
+        license: Licence of the weights, for the model card, as the Hugging Face Hub names it: mit, cc-by-4.0, ...
+
+    Raises:
+        FileExistsError: there is something at OUT already.
+        ValueError: the file holds no generator of that layout.
+        OSError: a file cannot be read or written.
+    """
+    refuse_existing(out)
+    trained, layout = read_published(file, as_)
+    source = LAYOUTS[layout].source
+    _save(trained, out, (), license, None, f"The weights were imported from {source}.")
+    (network,) = networks_of(trained.maker).values()
+    count = sum(parameter.numel() for parameter in network.parameters())
+    print(
+        f"{trained.name} written to {shown(out)} ({type(network).__name__}, {count:,} parameters; {layout}: {source})"
+    )
 
 
 def _format_of(out: Path) -> FormatName:
@@ -96,9 +131,9 @@ def _chosen(trained: Trained, direction: str | None, dropout: bool | None) -> Ma
     return type(maker)(networks, policy, maker.clamp)
 
 
-def _save(trained: Trained, out: Path, trusted: Sequence[str], license: str, source: Path) -> float:
+def _save(trained: Trained, out: Path, trusted: Sequence[str], license: str, source: Path | None, note: str) -> float:
     """Write a folder, and return the largest difference of its images; remove it again if it is too large."""
-    save(trained.maker, out, trained.model, trained.images_seen, license, source)
+    save(trained.maker, out, trained.model, trained.images_seen, license, source, note)
     try:
         back = read(out, trusted=trusted)
         graphs = [(graph_of(trained, way), graph_of(back, way)) for way in _directions(trained.maker)]

@@ -74,7 +74,7 @@ def networks_of(maker: Maker) -> dict[str, nn.Module]:
 
 
 def is_export(path: str | Path) -> bool:
-    """Return whether a path names an exported model: its folder, or one of the two files."""
+    """Return whether a path names an exported model: its folder, one of the two files, or one of the package."""
     return exported_weights(path) is not None
 
 
@@ -133,7 +133,7 @@ def read(path: str | Path, device: torch.device | str = "cpu", trusted: str | Se
     Sizes are checked before memory is allocated, and classes come only from trusted packages.
 
     Args:
-        path: the folder, or one of its two files.
+        path: the folder, one of its two files, or the name of a model that comes with the package.
         device: the device to load to.
         trusted: further packages whose classes the file may name: "my_gan" for classes in a file my_gan.py. Always
             trusted are this project's own package, torch.nn, torch.optim, torchvision.models and .ops.
@@ -143,8 +143,8 @@ def read(path: str | Path, device: torch.device | str = "cpu", trusted: str | Se
         ExportError: it is not an exported model, is damaged, or of a newer version.
         PermissionError: it names a class outside the trusted packages.
     """
-    place = Path(path)
-    folder = place if place.is_dir() else place.parent
+    place, found = Path(path), exported_weights(path)
+    folder = found.parent if found is not None else place if place.is_dir() else place.parent
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"there is no {folder / name}, a part of an exported model: {ADVICE}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from gan_lightning import shipped
 from gan_lightning.export.files import Maker, Trained, is_export, read
 from gan_lightning.export.hub import ADDRESS, fetch
 
@@ -14,8 +15,9 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
 
     Args:
         path: a folder that `gan_lightning.export.save` wrote, the address of one on the Hugging Face Hub
-            ("hf://owner/name"), a checkpoint (.ckpt), or the folder of a run: its best checkpoint, or the last one if
-            there is no best. Only checkpoints need Lightning.
+            ("hf://owner/name"), a checkpoint (.ckpt), the folder of a run: its best checkpoint, or the last one if
+            there is no best; or, where there is no such file, the name of a model that comes with the package:
+            "digits". Only checkpoints need Lightning.
         device: the device to load to.
         trusted: further packages whose classes the file may name.
 
@@ -30,10 +32,12 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
     if is_export(path):
         return read(path, device, trusted)
     path = _checkpoint_of_run(Path(path)) or path
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no checkpoint {path}: name another, or a model ({shipped.hint(path)})")
     if Path(path).is_dir():
         raise ValueError(
             f"{path} is neither a run's folder with a checkpoint nor an export: name a checkpoint (.ckpt), the folder "
-            "of a run, or one that `gan-lightning export` wrote"
+            f"of a run, or one that `gan-lightning export` wrote ({shipped.hint(path)})"
         )
     from gan_lightning.recording import path_of  # noqa: PLC0415
     from gan_lightning.training.generative import GenerativeModule  # noqa: PLC0415 (imports Lightning)
@@ -46,8 +50,11 @@ def load_trained(path: str | Path, device: torch.device | str = "cpu", trusted: 
 
 
 def folder_of(path: Path) -> Path:
-    """Return the folder of a checkpoint's run, or the folder in which an export lies; for hf:// the current one."""
-    if ADDRESS.fullmatch(str(path)):
+    """Return the folder of a checkpoint's run, or the folder in which an export lies.
+
+    For hf:// and for a model that comes with the package, it is the current one.
+    """
+    if ADDRESS.fullmatch(str(path)) or shipped.find(path) is not None:
         return Path()
     if _checkpoint_of_run(path) is not None:
         return path

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 from gan_lightning.export.card import PICTURE, write_card
-from gan_lightning.export.files import CARD, Maker, Trained, is_export, write
+from gan_lightning.export.files import CARD, Maker, Trained, write
+from gan_lightning.weights import exported_weights
 
 
 def save(
@@ -14,6 +15,7 @@ def save(
     images_seen: int = 0,
     license: str = "unknown",
     source: str | Path | None = None,
+    note: str = "",
 ) -> Path:
     """Write a sampler or translator, with its model card, into a new folder that appears whole or not at all.
 
@@ -26,6 +28,7 @@ def save(
         license: name of the licence of the weights, as the Hugging Face Hub knows it: mit, cc-by-4.0, ...
         source: where the model comes from: the folder of the run that trained it, whose data and scores come on the
             card, or an exported folder, whose card is kept. None = neither is known.
+        note: sentences for a new card on the origin of the weights.
 
     Returns:
         The folder.
@@ -40,12 +43,13 @@ def save(
     origin = None if source is None else Path(source)
 
     def beside(folder: Path) -> None:
-        if origin is not None and is_export(origin):
+        exported = None if origin is None else exported_weights(origin)
+        if exported is not None:
             for name in (CARD, PICTURE):
-                if (origin / name).is_file():
-                    shutil.copyfile(origin / name, folder / name)
+                if exported.with_name(name).is_file():
+                    shutil.copyfile(exported.with_name(name), folder / name)
         else:
-            write_card(folder, trained, license, origin)
+            write_card(folder, trained, license, origin, note)
 
     write(trained, Path(path), beside)
     return Path(path)

@@ -16,7 +16,7 @@ from gan_lightning.layers.antialiasing import BlurDownsample
 from gan_lightning.layers.initialisation import Initialisation, initialise
 from gan_lightning.layers.winograd import ReflectedConv2d
 from gan_lightning.networks.base import TranslationNetwork
-from gan_lightning.ranges import PositiveInt
+from gan_lightning.ranges import PositiveInt, Share
 
 
 class ResidualBlock(nn.Module):
@@ -24,14 +24,16 @@ class ResidualBlock(nn.Module):
 
     Args:
         channels: channels of input and output.
+        dropout: probability that a value between the convolutions is dropped in training.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.net = nn.Sequential(
             ReflectedConv2d(channels, channels),
             InstanceNorm2d(channels),
             nn.ReLU(inplace=True),
+            *([nn.Dropout(dropout)] if dropout else []),
             ReflectedConv2d(channels, channels),
             InstanceNorm2d(channels),
         )
@@ -61,6 +63,8 @@ class ResNetGenerator(TranslationNetwork):
             convolution (CUT). False = strided and transposed convolutions (CycleGAN). The number of parameters is the
             same.
         init: initialisation of the weights, see `initialise`.
+        dropout: probability that a value in the middle of a residual block is dropped in training; 0 (the paper) turns
+            it off. The authors' code has 0.5 as an option.
     """
 
     architecture = "resnet"
@@ -75,6 +79,7 @@ class ResNetGenerator(TranslationNetwork):
         blocks: PositiveInt = 9,
         antialias: bool = False,
         init: Initialisation = "normal",
+        dropout: Share = 0.0,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -87,7 +92,7 @@ class ResNetGenerator(TranslationNetwork):
             layers += [nn.Conv2d(channels, 2 * channels, 3, stride=1 if antialias else 2, padding=1)]
             layers += [InstanceNorm2d(2 * channels), nn.ReLU(inplace=True)]
             layers += [BlurDownsample()] if antialias else []
-        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
+        layers += [ResidualBlock(4 * width, dropout) for _ in range(blocks)]
         for channels in (2 * width, width):
             if antialias:
                 layers += [

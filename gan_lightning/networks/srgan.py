@@ -7,7 +7,8 @@ arXiv 1809.00219, figures 3 and 4, and the authors' code.
 Generators work at the size of the source and enlarge last. They take sources of any size, and state their `scale`.
 
 NOTE: sources and outputs are in [-1, 1]. SRGAN's authors have sources in [0, 1], ESRGAN's both; the difference is an
-    affine map that the first and the last convolution learn.
+    affine map that the first and the last convolution learn. Only black borders, which convolutions add, become grey.
+    `pixels: unit` keeps [0, 1] within a generator, for weights that other projects have trained.
 NOTE: generators end in a convolution and may exceed [-1, 1], as published; samplers and translators clamp images.
 """
 
@@ -22,6 +23,19 @@ from gan_lightning.layers import Norm, check_sides, norm2d
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import PositiveInt
+
+Pixels = Literal["signed", "unit"]
+"""The range of values with which a generator's layers compute: [-1, 1] or [0, 1]."""
+
+
+def _to_layers(images: Tensor, pixels: Pixels) -> Tensor:
+    """Convert images in [-1, 1] to the range of the layers."""
+    return (images + 1) / 2 if pixels == "unit" else images
+
+
+def _from_layers(images: Tensor, pixels: Pixels) -> Tensor:
+    """Convert images in the range of the layers to [-1, 1]."""
+    return 2 * images - 1 if pixels == "unit" else images
 
 
 def _doublings(scale: int) -> int:
@@ -65,6 +79,7 @@ class SRResNetGenerator(TranslationNetwork):
         norm: "batch" (the paper, with fixed running statistics when images are made) or "none".
         skip: added to the output of the last convolution: "none" (the paper), or the source enlarged by "bicubic"
             interpolation. The untrained network is then this interpolation, which suits short trainings.
+        pixels: range of values with which the layers compute: "signed", [-1, 1], or "unit", [0, 1].
     """
 
     architecture = "super_resolution"
@@ -78,9 +93,10 @@ class SRResNetGenerator(TranslationNetwork):
         scale: PositiveInt = 4,
         norm: Norm = "batch",
         skip: Literal["none", "bicubic"] = "none",
+        pixels: Pixels = "signed",
     ) -> None:
         super().__init__()
-        self.in_channels, self.scale = channels, scale
+        self.in_channels, self.scale, self.pixels = channels, scale, pixels
         self.first = nn.Sequential(nn.Conv2d(channels, width, 9, padding=4), nn.PReLU())
         self.body = nn.Sequential(
             *(SRResNetBlock(width, norm) for _ in range(blocks)),
@@ -99,8 +115,8 @@ class SRResNetGenerator(TranslationNetwork):
     def forward(self, source: Tensor) -> Tensor:
         """Map source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
         check_sides(source, self.in_channels, minimum=self.minimum)
-        x = self.first(source)
-        output = self.last(x + self.body(x))
+        x = self.first(_to_layers(source, self.pixels))
+        output = _from_layers(self.last(x + self.body(x)), self.pixels)
         return output if self.skip is None else output + self.skip(source)
 
 
@@ -159,6 +175,7 @@ class RRDBGenerator(TranslationNetwork):
         growth: channels that each convolution of a dense block adds.
         blocks: residual-in-residual dense blocks.
         scale: ratio of the image's sides to those of the source: 2, 4 or 8.
+        pixels: range of values with which the layers compute: "signed", [-1, 1], or "unit", [0, 1].
     """
 
     architecture = "super_resolution"
@@ -171,9 +188,10 @@ class RRDBGenerator(TranslationNetwork):
         growth: PositiveInt = 32,
         blocks: PositiveInt = 23,
         scale: PositiveInt = 4,
+        pixels: Pixels = "signed",
     ) -> None:
         super().__init__()
-        self.in_channels, self.scale = channels, scale
+        self.in_channels, self.scale, self.pixels = channels, scale, pixels
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         self.body = nn.Sequential(
             *(RRDB(width, growth) for _ in range(blocks)),
@@ -191,8 +209,8 @@ class RRDBGenerator(TranslationNetwork):
     def forward(self, source: Tensor) -> Tensor:
         """Map source images (N, C, H, W) in [-1, 1] to images (N, C, scale · H, scale · W), about in [-1, 1]."""
         check_sides(source, self.in_channels, minimum=self.minimum)
-        x = self.first(source)
-        return self.last(x + self.body(x))
+        x = self.first(_to_layers(source, self.pixels))
+        return _from_layers(self.last(x + self.body(x)), self.pixels)
 
 
 class Bicubic(TranslationNetwork):

@@ -5,6 +5,7 @@ section 6.1 and the authors' Torch code.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from gan_lightning.layers import Norm, check_sides, halvings, init_normal, norm2d
 from gan_lightning.networks.base import TranslationNetwork
-from gan_lightning.ranges import PositiveInt, Share
+from gan_lightning.ranges import NonNegativeInt, PositiveInt, Share
 
 _SMALL = 32 * 32  # number of pixels of a map
 
@@ -66,15 +67,17 @@ class UNetGenerator(TranslationNetwork):
     Dropout is the paper's only noise; the model decides whether it stays on after training.
 
     NOTE: dropout follows the decoder's first three layers, as in the paper and in the authors' Torch code. In their
-        PyTorch code it follows the second to the fourth, or at image_size 128 the second and the third.
+        PyTorch code it follows the second to the fourth, or at image_size 128 the second and the third:
+        `dropout_layers` (1, 2, 3), or (1, 2).
 
     Args:
         in_channels: channels of the source image.
         out_channels: channels of the output image.
         image_size: height and width that are halved down to 1×1, in pixels; a power of two from 16 to 8192.
         width: channels after the first layer; doubled at each smaller size, up to 8 times this.
-        dropout: probability that a value is dropped in the decoder's first three layers; 0 turns it off.
+        dropout: probability that a value is dropped in some of the decoder's layers; 0 turns it off.
         norm: "batch" (pix2pix), after convolutions without biases; "instance" (CycleGAN); "layer" or "none".
+        dropout_layers: those layers, by their numbers: 0 is the decoder's first, at the smallest size.
     """
 
     architecture = "unet"
@@ -87,6 +90,7 @@ class UNetGenerator(TranslationNetwork):
         width: PositiveInt = 64,
         dropout: Share = 0.5,
         norm: Norm = "batch",
+        dropout_layers: Sequence[NonNegativeInt] = (0, 1, 2),
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -108,7 +112,7 @@ class UNetGenerator(TranslationNetwork):
         for level, outputs in enumerate(widths[-2::-1]):
             conv_up = Double(inputs, outputs, bias)
             up = nn.Sequential(nn.ReLU(inplace=True), conv_up, norm2d(norm, outputs))
-            if level < 3:
+            if level in dropout_layers:
                 up.append(nn.Dropout(dropout))
             self.ups.append(up)
             inputs = 2 * outputs  # the decoder's own channels and the encoder's

@@ -31,7 +31,7 @@ def load_part(network: nn.Module, source: Path, part: str = "generator", exactly
         FileNotFoundError: there is no such file.
         ValueError: it is no such file, has no such part, or the part is another network.
     """
-    if not source.exists():
+    if not source.exists() and exported_weights(source) is None:
         raise FileNotFoundError(
             f"there is no checkpoint {source} to take the {part} from: train it first, or name another; to load or "
             "resume a trained model, leave `pretrained` out"

@@ -35,6 +35,7 @@ EVERYTHING = [
     "gan_lightning.latent.commands.inversion",
     "gan_lightning.latent.commands.painting",
     "gan_lightning.demo.command",
+    "gan_lightning.export.command",
 ]
 
 
