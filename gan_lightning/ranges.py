@@ -139,13 +139,7 @@ def check_value(owner: str, name: str, value: Any, kind: Any) -> None:
             if isinstance(limits, Range):
                 _check_number(owner, name, value, parts[0], limits)
     elif origin in (typing.Union, types.UnionType):
-        numbers = [part for part in parts if typing.get_origin(part) is Annotated]
-        several = [part for part in parts if typing.get_origin(part) in (list, tuple, Sequence)]
-        if isinstance(value, Real):
-            chosen = numbers if not any(part in (int, float) for part in parts) else []
-        else:
-            chosen = several if isinstance(value, list | tuple) else []
-        for part in chosen[:1]:
+        for part in _parts_for(value, parts)[:1]:
             check_value(owner, name, value, part)
     elif origin is collections.abc.Mapping and isinstance(value, Mapping):
         for key, item in value.items():
@@ -155,6 +149,17 @@ def check_value(owner: str, name: str, value: Any, kind: Any) -> None:
             same = origin is not tuple or (len(parts) == 2 and parts[1] is Ellipsis)
             if same or i < len(parts):
                 check_value(owner, f"{name}[{i}]", item, parts[0 if same else i])
+
+
+def _parts_for(value: Any, parts: Sequence[Any]) -> list[Any]:
+    """Return those parts of a union that state ranges for a value of this kind."""
+    if isinstance(value, Real):
+        kinds: tuple[Any, ...] = () if any(part in (int, float) for part in parts) else (Annotated,)
+    elif isinstance(value, Mapping):
+        kinds = (collections.abc.Mapping,)
+    else:
+        kinds = (list, tuple, Sequence) if isinstance(value, list | tuple) else ()
+    return [part for part in parts if typing.get_origin(part) in kinds]
 
 
 def _check_number(owner: str, name: str, value: Any, kind: type, limits: Range) -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from gan_lightning.cli.training import STANDARD_CALLBACKS, main
 from gan_lightning.data.images import write_png
+from gan_lightning.layers import sides
 from gan_lightning.recording import import_class
 from gan_lightning.training.adversarial import AdversarialModule
 
@@ -83,8 +84,13 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
 
 
 def narrow(model: dict[str, Any]) -> list[str]:
-    """Arguments that make every network of a model that has a width, or a growth of it, a narrow one."""
-    return [
+    """Arguments that make every network of a model that has a width, or a growth of it, a narrow one.
+
+    Batches of a model whose images grow are of four.
+    """
+    growth = model["init_args"].get("growth")
+    batches = [] if growth is None else [f"--model.growth.batch_sizes={{{sides(growth['start_size'])[0]}: 4}}"]
+    return batches + [
         f"--model.{part}.{argument}=4"
         for part, network in model["init_args"].items()
         for argument in ("width", "growth")
@@ -114,7 +120,7 @@ def test_every_experiment_trains_and_evaluates(
             *small_data(config["data"]),
             *narrow(config["model"]),
             *alone(config["model"]),
-            f"--data.batch_size={min(4, config['data']['init_args']['batch_size'])}",
+            f"--data.batch_size={min(4, config['data']['init_args'].get('batch_size', 4))}",
             "--data.eval_batch_size=2",
             "--trainer.fast_dev_run=2",
             "--trainer.accelerator=cpu",

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from gan_lightning.networks.growing import Growing
+
 SIZE = 16
 CLASSES = 3
 SMALL: dict[str, Any] = {"image_size": SIZE, "channels": 1, "width": 4}
@@ -57,3 +59,16 @@ def data_for(model: Any, batches: int = 1, count: int = 4) -> Batches:
 def networks(model: Any, player: str) -> torch.nn.Module:
     """Return all networks of one player as one module."""
     return {"generator": model.generator, "discriminator": model.discriminator}[player]
+
+
+def resting(network: torch.nn.Module) -> set[str]:
+    """Return the names of parameters that are not in use at the level of a growing network: to and from other sizes."""
+    return {
+        f"{name}.{layers}.{level}.{kind}".removeprefix(".")
+        for name, part in network.named_modules()
+        if isinstance(part, Growing)
+        for layers in ("to_image", "from_image")
+        for level in range(len(part.sizes))
+        if level != part.level
+        for kind in ("weight", "bias")
+    }

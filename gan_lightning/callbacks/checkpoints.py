@@ -24,7 +24,12 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
     A run's folder can therefore be moved, and its best checkpoint stays the best. The callback restores only plain
     files in its own folder whose names follow its own pattern, so it never removes any other file. Two of these
     callbacks may monitor the same metric if their file names differ.
+
+    The best checkpoint of a growing model is the best at the newest size, since scores of smaller images do not compare
+    with it.
     """
+
+    _level = 0  # of a growing model, at which the kept checkpoints were measured
 
     @property
     def state_key(self) -> str:
@@ -39,6 +44,7 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
             "newest": Path(self.best_model_path).name,
             "last": Path(self.last_model_path).name,
             "current_score": None if self.current_score is None else float(self.current_score),
+            "level": self._level,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -61,8 +67,21 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
             self.best_model_path = self._own_file(newest, self._pattern()) or ""
         last = state_dict.get("last", state_dict.get("last_model_path"))
         self.last_model_path = self._own_file(last, re.escape(self.CHECKPOINT_NAME_LAST)) or ""
+        level = state_dict.get("level")
+        self._level = level if isinstance(level, int) else 0
         current: Any = state_dict.get("current_score")
         self.current_score = _exact(current) if _is_number(current) else None
+
+    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
+        """Return whether the weights are to be kept: at a new size of a growing model, rather than any before."""
+        growth = getattr(trainer.lightning_module, "growth", None)
+        level = 0 if growth is None else growth.level(trainer.lightning_module.images_seen)
+        if level > self._level and self.best_k_models:
+            worst = _exact("inf" if self.mode == "min" else "-inf")
+            self.best_k_models = dict.fromkeys(self.best_k_models, worst)
+            self.best_model_score = self.kth_value = worst
+        self._level = level
+        return super().check_monitor_top_k(trainer, current)
 
     def is_measured(self, trainer: L.Trainer, metrics: Mapping[str, Tensor]) -> bool:
         """Return False where the evaluation left the monitored metric out, and True otherwise.

@@ -36,6 +36,7 @@ from gan_lightning.evaluation.cache import CACHE_VERSION
 from gan_lightning.evaluation.recipes import SUITE
 from gan_lightning.metrics import FeatureExtractor, Features, NoFeatures, TooFewSamplesError, make_extractor
 from gan_lightning.metrics.base import EvaluationMetric
+from gan_lightning.networks.growing import resolution
 from gan_lightning.ranges import Checked, NonNegativeInt
 from gan_lightning.run_files import REPORTS
 from gan_lightning.training.generative import rendered
@@ -413,6 +414,7 @@ class Evaluation(Checked, L.Callback):
                 "within_fit": fitting,
                 "images_seen": getattr(pl_module, "images_seen", None),
                 "batches_seen": getattr(pl_module, "batches_seen", None),
+                "resolution": resolution(pl_module),
                 "precision": str(trainer.precision),
                 "complete": not self._is_short(trainer),
                 "processes": trainer.world_size,

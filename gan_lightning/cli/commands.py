@@ -92,6 +92,9 @@ COMMANDS = Group(
             "gan_lightning.latent.commands.painting", "paint", "move an image until it follows your strokes and lines"
         ),
         "demo": Command("gan_lightning.demo.command", "demo", "use a model on a web page that is served from here"),
+        "mix": Command(
+            "gan_lightning.latent.commands.mixing", "mix", "mix the styles of images: rows coarse, columns fine"
+        ),
         "evaluate": Command(EVALUATION, "evaluate", "compare a folder of images or a checkpoint with real images"),
         "export": Command("gan_lightning.export.command", "export", "write a model as safetensors, ONNX or .pt2"),
         "import": Command("gan_lightning.export.command", "import_published", "take over weights of other projects"),

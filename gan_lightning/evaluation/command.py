@@ -20,6 +20,7 @@ from gan_lightning.export import is_trained
 from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.metrics import FeatureMetric, Features, GeneratorMetric, TooFewSamplesError
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
+from gan_lightning.networks.growing import resolution
 from gan_lightning.ranges import PositiveFloat, PositiveInt, checked
 from gan_lightning.recording import describe
 
@@ -147,6 +148,7 @@ def evaluate(
             "size": size,
             "truncation": truncation,
             "images_seen": None if isinstance(fakes, FolderImages) else fakes.images_seen,
+            "resolution": None if isinstance(fakes, FolderImages) else resolution(fakes.sampler.network),
             "batch_size": batch_size,
             "precision": "32-true",
             "device": str(place),

@@ -82,10 +82,17 @@ class Run:
         return max(self.path.glob("samples/images-*.png"), default=None)
 
     def best(self, metric: str) -> float | None:
-        """The best value of a metric. None = there is none, or it is not known whether low or high is good."""
+        """The best value of a metric; of a run that grows, at its last size alone.
+
+        None = there is none, or it is not known whether low or high is good.
+        """
         sign, _ = direction_of(metric)
-        curve = self.curves.get(metric)
-        values = [value for value in curve.values if math.isfinite(value)] if curve else []
+        curve, sizes = self.curves.get(metric), self.curves.get("growth/size")
+        pairs = zip(curve.images, curve.values, strict=True) if curve else ()
+        begin = 0.0
+        if sizes is not None and sizes.values:
+            begin = next(x for x, size in zip(sizes.images, sizes.values, strict=True) if size == max(sizes.values))
+        values = [value for images, value in pairs if math.isfinite(value) and images >= begin]
         return max(values, key=lambda value: sign * value) if values and sign else None
 
     def last(self, metric: str) -> float | None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gan_lightning.data.batches import ImageBatch, batch_length, class_labels
 from gan_lightning.data.description import DataDescription
 from gan_lightning.inference import LatentSampler, NormalPrior, Prior
+from gan_lightning.layers.fading import at_level
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.training.adversarial import AdversarialModule
 from gan_lightning.training.generative import GenerativeModule
@@ -68,8 +69,10 @@ class FromLatents(GenerativeModule):
         return self.sample(batch_length(batch), class_labels(batch) if self.num_classes else None)
 
     def reference(self, batch: ImageBatch) -> Tensor:
-        """Return the batch's images."""
-        return batch.images
+        """Return the batch's images; of a growing model, with the details of the size that it has reached."""
+        if self.growth is None:
+            return batch.images
+        return at_level(batch.images, self.growth.behind(self.images_seen), self.growth.alpha(self.images_seen))
 
     def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
         """Return `count` samples from fixed latents; a conditional model shows one class in each column."""
@@ -130,3 +133,11 @@ class NoiseToImage(FromLatents, AdversarialModule):
     def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
         """Return the discriminator's output, given the labels of a conditional model."""
         return self.discriminate(images, *self.conditions(class_labels(batch)), **asked)
+
+    def eager_logits(self, batch: Any, images: Tensor) -> Tensor:
+        """Return logits of augmented images, given the labels of a conditional model, for penalties on gradients.
+
+        They never pass a compiled module, which is not differentiable twice.
+        """
+        output = self.discriminator.forward(self.augmentation(images), *self.conditions(class_labels(batch)))
+        return DiscriminatorOutput.of(output).logits[0]

@@ -92,7 +92,9 @@ class LatentSampler(Recorded, Sampler):
     and precision.
 
     A generator with a space of styles w between latents and images has two methods (or modules): `mapping(z, *labels)`
-    and `synthesis(w)`. Any other generator has z as its only space, and `map` is the identity.
+    and `synthesis(w)`. If its layers can have different styles, it states their number as `num_styles`, and `synthesis`
+    takes one style for all, (N, d), or one for each, (N, num_styles, d). Any other generator has z as its only space,
+    and `map` is the identity.
 
     Args:
         network: the generator, called with latents (N, latent_dim) and, if its `num_classes` is above 0, labels
@@ -102,7 +104,7 @@ class LatentSampler(Recorded, Sampler):
         class_names: names of the classes in the order of their numbers. Empty = they are not known.
 
     Raises:
-        TypeError: the network does not state its `latent_dim` or `num_classes` as an int.
+        TypeError: the network does not state its `latent_dim`, `num_classes` or `num_styles` as an int.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class LatentSampler(Recorded, Sampler):
         self.class_names = tuple(class_names)
         self.latent_dim = _stated(network, "latent_dim", None, 1)
         self.num_classes = _stated(network, "num_classes", 0, 0)
+        self.num_styles = _stated(network, "num_styles", 1, 1)
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -169,6 +172,10 @@ class LatentSampler(Recorded, Sampler):
         with evaluating(self.network), torch.autocast(z.device.type, enabled=False):
             return self.network.mapping(z, *self.conditions(labels))
 
+    def each_layer(self, w: Tensor) -> Tensor:
+        """Return styles (N, d) as one for each layer, (N, num_styles, d); styles (N, L, d) are returned as they are."""
+        return w if w.dim() > 2 else w.unsqueeze(1).expand(-1, self.num_styles, -1)
+
     def synthesize(
         self,
         w: Tensor,
@@ -180,7 +187,7 @@ class LatentSampler(Recorded, Sampler):
         """Make images float32 (N, C, H, W) in [-1, 1] from the output of `map`; differentiable.
 
         Args:
-            w: (N, ...), in the last of `spaces`.
+            w: (N, ...), in the last of `spaces`: styles are those of `map` or `each_layer`.
             labels: int64 (N,), for a conditional generator without w; styles w include the class already.
             seed: seed of the generator's own noise, an int or a tuple of ints; image k of a seed always has the same
                 noise. None = draw from the global random state.

@@ -12,6 +12,7 @@ from gan_lightning.latent.encoder import Encoder, train_encoder
 from gan_lightning.latent.ends import OwnImages, Placed, place, read_ends
 from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.inversion import Inversion, invert
+from gan_lightning.latent.mixing import mixed, mixing_sheet
 from gan_lightning.latent.names import class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
 from gan_lightning.latent.painting import Painting, Warp, paint
@@ -45,6 +46,8 @@ __all__ = [
     "image_names",
     "invert",
     "make_images",
+    "mixed",
+    "mixing_sheet",
     "paint",
     "place",
     "principal",

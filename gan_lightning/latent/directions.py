@@ -284,6 +284,7 @@ class FirstLayers:
     """The layers of a generator that meet the points of a latent space first, and are affine in them.
 
     Any part with a matrix or kernels counts as a layer. They are found by a pass in which no gradient leaves a layer.
+    A norm of the points in front of a layer is passed over, as SeFa's code does for ProGAN: the layer gets the points.
 
     Args:
         space: the latent space.
@@ -324,10 +325,12 @@ class FirstLayers:
         found: dict[nn.Module, Tensor] = {}
         met: set[nn.Module] = set()
 
-        def before(part: nn.Module, args: Any, kwargs: Any) -> None:
+        def before(part: nn.Module, args: Any, kwargs: Any) -> Any:
             met.discard(part)
-            if any(_is_traced(value) for value in (*args, *kwargs.values())):
-                met.add(part)
+            if not any(_is_traced(value) for value in (*args, *kwargs.values())):
+                return None
+            met.add(part)
+            return tuple(_without_norm(value, points) if _is_traced(value) else value for value in args), kwargs
 
         def after(part: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
             if part not in met or not _is_traced(output):  # the latter of a whole whose parts meet the points first
@@ -337,8 +340,9 @@ class FirstLayers:
             return output.detach().clone()  # what follows may change it in place
 
         watched = [part for part in self._layers if part not in ignored]
+        points = points.detach().requires_grad_()
         with torch.enable_grad():
-            self._pass(points.detach().requires_grad_(), None, watched, before, after)
+            self._pass(points, None, watched, before, after)
         return found
 
     def activations(self, points: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -385,6 +389,19 @@ def _has_matrix(part: nn.Module) -> bool:
     parametrised = getattr(part, "parametrizations", None)
     own += [] if parametrised is None else [*parametrised.parameters()]
     return any(tensor.dim() >= 2 for tensor in own)
+
+
+def _without_norm(value: Tensor, points: Tensor) -> Tensor:
+    """Return a layer's input with points in place of multiples of them, if these are its first columns."""
+    width = points.shape[-1]
+    if value.dim() != 2 or points.dim() != 2 or len(value) != len(points) or value.shape[1] < width:
+        return value
+    own, others = value[:, :width], value[:, width:]
+    with torch.no_grad():
+        expected = F.normalize(points, dim=1) * own.norm(dim=1, keepdim=True)
+        if not torch.allclose(own, expected, rtol=1e-4, atol=1e-4 * float(own.abs().max())):
+            return value
+    return torch.cat([points, others], dim=1)
 
 
 def _is_traced(value: Any) -> bool:

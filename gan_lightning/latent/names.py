@@ -71,6 +71,22 @@ def class_numbers(text: str, sampler: Sampler) -> list[int]:
     return numbers
 
 
+def whole_numbers(text: str) -> list[int]:
+    """Read numbers and ranges of numbers, separated by commas: `0-3,7`.
+
+    Raises:
+        ValueError: the text is none such.
+    """
+    numbers: list[int] = []
+    for word in map(str.strip, text.strip().strip("[]").split(",")):
+        found = _RANGE.fullmatch(word)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
+        if not first <= last < MOST:
+            raise ValueError(f"{word!r} is neither a number nor a range: give numbers such as 4, 0-3 or 0,2,5")
+        numbers += range(first, last + 1)
+    return numbers
+
+
 def class_folder(sampler: Sampler, number: int) -> str:
     """Return a name for the folder of a class: its own if a file may have it, or its number with leading zeros."""
     name = sampler.class_names[number] if sampler.class_names else ""

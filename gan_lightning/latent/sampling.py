@@ -18,6 +18,7 @@ def make_images(
     truncation: float | None = None,
     psi: float = 1.0,
     batch_size: int = 64,
+    cutoff: int | None = None,
 ) -> Iterator[Tensor]:
     """Make images by their names, and yield them in batches, uint8 (n, C, H, W).
 
@@ -30,13 +31,14 @@ def make_images(
         truncation: largest magnitude of a component of z, see `gan_lightning.inference.Prior.draw`.
         psi: truncation of styles, see `LatentSpace`.
         batch_size: number of images that pass through the network at a time.
+        cutoff: number of layers whose styles psi truncates, see `LatentSpace`.
 
     Raises:
         ValueError: the model has no classes, or no styles for psi; or it makes NaN or infinite pixels.
     """
     if classes is not None and not sampler.num_classes:
         raise ValueError("classes are given, and this model makes images without classes: leave them out")
-    space = None if psi == 1 else LatentSpace(sampler, psi=psi, batch_size=batch_size)
+    space = None if psi == 1 else LatentSpace(sampler, psi=psi, batch_size=batch_size, cutoff=cutoff)
     with tqdm(total=len(names), desc="images", unit="image", disable=None) as bar:
         for start in range(0, len(names), batch_size):
             part = names[start : start + batch_size]

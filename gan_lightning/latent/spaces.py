@@ -28,12 +28,22 @@ class LatentSpace:
         psi: truncation in w, for models with styles (Karras et al. 2019, arXiv 1812.04948): each style is w̄ + psi ·
             (w - w̄), w̄ the mean style of its class. 1 = none.
         batch_size: number of images that pass through the network at a time.
+        cutoff: number of layers that psi truncates the styles of, from the first on. None = all. Points of w are then
+            styles of each layer, (N, L, d).
 
     Raises:
-        ValueError: the model has no such space, or makes its images from no latents.
+        ValueError: the model has no such space, or fewer layers with styles of their own, or makes its images from no
+            latents.
     """
 
-    def __init__(self, sampler: Sampler, name: Space | None = None, psi: float = 1.0, batch_size: int = 64) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        name: Space | None = None,
+        psi: float = 1.0,
+        batch_size: int = 64,
+        cutoff: int | None = None,
+    ) -> None:
         if not isinstance(sampler, LatentSampler):
             raise ValueError(f"{type(sampler).__name__} makes images from no latents: give a model that does")
         network = type(sampler.network).__name__
@@ -43,9 +53,15 @@ class LatentSpace:
             raise ValueError(
                 f"psi={psi:g} truncates styles, and {network} has none: leave it out, or truncate z by truncation"
             )
+        if cutoff is not None and not 0 < cutoff < sampler.num_styles:
+            layers = f"{sampler.num_styles} layers" if sampler.num_styles > 1 else "one style for all of its layers"
+            fix = f"give 1 to {sampler.num_styles - 1}, or leave it out" if sampler.num_styles > 1 else "leave it out"
+            raise ValueError(
+                f"cutoff={cutoff} truncates the styles of the first layers, and {network} has {layers}: {fix}"
+            )
         self.sampler = sampler
         self.name: Space = name or sampler.spaces[-1]
-        self.psi = psi
+        self.psi, self.cutoff = psi, cutoff
         self.batch_size = batch_size
         self._means: dict[int | None, Tensor] = {}
         self._spreads: dict[int | None, float] = {}
@@ -197,11 +213,18 @@ class LatentSpace:
     # ------------------------------------------------------------------ styles
 
     def _truncated(self, w: Tensor, labels: Tensor | None) -> Tensor:
-        """Return styles w (N, ...) truncated by psi towards the mean of their classes."""
+        """Return styles w (N, ...) truncated by psi towards the mean of their classes, up to the cut-off."""
         if self.psi == 1:
             return w
         classes: list[int | None] = [None] * len(w) if labels is None else labels.tolist()
-        return torch.lerp(torch.stack([self.mean_style(each) for each in classes]), w, self.psi)
+        truncated = torch.lerp(torch.stack([self.mean_style(each) for each in classes]), w, self.psi)
+        if self.cutoff is None:
+            return truncated
+        first, others = (
+            self.sampler.each_layer(truncated)[:, : self.cutoff],
+            self.sampler.each_layer(w)[:, self.cutoff :],
+        )
+        return torch.cat([first, others], dim=1)
 
     @torch.no_grad()
     def mean_style(self, label: int | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from gan_lightning.layers.blocks import (
     ConditionalBatchNorm2d,
+    ImageSize,
     InstanceNorm2d,
     Maxout,
     Norm,
@@ -20,13 +21,21 @@ from gan_lightning.layers.blocks import (
     norm2d,
     normalise_spectrally,
     one_hot,
+    pyramid,
+    sides,
 )
+from gan_lightning.layers.equalised import EqualisedConv2d, EqualisedLinear, MinibatchStdDev, PixelNorm, pixel_norm
 
 __all__ = [
     "ConditionalBatchNorm2d",
+    "EqualisedConv2d",
+    "EqualisedLinear",
+    "ImageSize",
     "InstanceNorm2d",
     "Maxout",
+    "MinibatchStdDev",
     "Norm",
+    "PixelNorm",
     "ResidualDownBlock",
     "ResidualUpBlock",
     "append_labels",
@@ -42,4 +51,7 @@ __all__ = [
     "norm2d",
     "normalise_spectrally",
     "one_hot",
+    "pixel_norm",
+    "pyramid",
+    "sides",
 ]

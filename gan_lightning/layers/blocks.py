@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_lightning.ranges import PositiveInt
+
 Norm = Literal["batch", "instance", "layer", "none"]
 
 
@@ -110,6 +112,41 @@ def halvings(image_size: int, smallest: int) -> int:
             "pixels"
         )
     return int(math.log2(image_size // smallest))
+
+
+ImageSize = PositiveInt | tuple[PositiveInt, PositiveInt]
+"""Height and width of images, in pixels: one number for both, or a pair."""
+
+
+def sides(image_size: int | Sequence[int]) -> tuple[int, int]:
+    """Return height and width of images.
+
+    Raises:
+        ValueError: `image_size` is neither a number nor a pair.
+    """
+    both = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(both) != 2:
+        raise ValueError(f"image_size must be one number of pixels, or height and width, not {image_size!r}")
+    return both[0], both[1]
+
+
+def pyramid(image_size: int | Sequence[int]) -> list[tuple[int, int]]:
+    """Return heights and widths of a network's maps, from the smallest up to the image: each doubles the one before.
+
+    The shorter side of the smallest is 4 to 7 pixels: 32x32 begins at 4x4, 256x384 at 4x6, 96x112 at 6x7.
+
+    Raises:
+        ValueError: a side is below 4 pixels, or cannot be halved as often.
+    """
+    height, width = sides(image_size)
+    levels = (min(height, width) // 4).bit_length() - 1
+    if levels < 0 or height % (1 << levels) or width % (1 << levels):
+        wanted = "at least 4" if levels < 0 else f"multiples of {1 << levels}"
+        raise ValueError(
+            f"images of {height}x{width} cannot be halved down to a shorter side of 4 to 7 pixels: make both sides of "
+            f"image_size {wanted}"
+        )
+    return [(height >> level, width >> level) for level in range(levels, -1, -1)]
 
 
 def check_latent(z: Tensor, latent_dim: int) -> None:

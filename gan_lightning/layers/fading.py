@@ -4,17 +4,34 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def at_size(images: Tensor, size: int, alpha: float) -> Tensor:
-    """Resize real images for a growing discriminator (Karras et al. 2017, arXiv 1710.10196, section 2).
+def at_level(images: Tensor, behind: int, alpha: float) -> Tensor:
+    """Return real images as a growing discriminator looks at them (Karras et al. 2017, arXiv 1710.10196, section 2).
 
     Args:
         images: float (N, C, H, W), at the final size.
-        size: height and width of the newest level.
-        alpha: share of the newest level. Below 1 the images, like the networks, are a mixture of that size and of half
-            that size, enlarged without smoothing.
+        behind: how many times the newest level is to be doubled to the final size.
+        alpha: share of the newest level. Below 1 the images, like the networks, are a mixture of that level and of the
+            one before, enlarged without smoothing.
+
+    Returns:
+        the images with the details of the level, at their own size.
     """
-    whole = functional.adaptive_avg_pool2d(images, size)
-    return whole if alpha >= 1 else enlarged(functional.avg_pool2d(whole, 2)).lerp(whole, alpha)
+    whole = shrunk(images, behind)
+    if alpha < 1:
+        whole = faded(enlarged(shrunk(whole)), whole, alpha)
+    return enlarged(whole, 2**behind)
+
+
+def faded(before: Tensor, newest: Tensor, alpha: float) -> Tensor:
+    """Return (1 - alpha) · before + alpha · newest in the dtype of the latter; at 0 and 1 one of them, to the bit."""
+    return before.to(newest.dtype).lerp(newest, alpha)
+
+
+def shrunk(images: Tensor, times: int = 1) -> Tensor:
+    """Halve height and width of images some times, by means of 2x2 pixels: the inverse of `enlarged`, to the bit."""
+    for _ in range(times):
+        images = functional.avg_pool2d(images, 2)
+    return images
 
 
 def enlarged(images: Tensor, times: int = 2) -> Tensor:

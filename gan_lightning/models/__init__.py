@@ -15,6 +15,7 @@ from gan_lightning.models.invariance import ControllableInvariance
 from gan_lightning.models.lsgan import LSGAN
 from gan_lightning.models.mmd_gan import MMDGAN
 from gan_lightning.models.pix2pix import Pix2Pix
+from gan_lightning.models.progan import ProGAN
 from gan_lightning.models.projection import ProjectionGAN
 from gan_lightning.models.r3gan import R3GAN
 from gan_lightning.models.ragan import RaGAN
@@ -22,6 +23,7 @@ from gan_lightning.models.sngan import SNGAN
 from gan_lightning.models.srgan import SRGAN
 from gan_lightning.models.srresnet import SRResNet
 from gan_lightning.models.ssgan import SSGAN
+from gan_lightning.models.stylegan import StyleGAN
 from gan_lightning.models.unet import UNetSegmentation
 from gan_lightning.models.vae import VAE
 from gan_lightning.models.vae_gan import VAEGAN
@@ -52,8 +54,10 @@ __all__ = [
     "CycleGAN",
     "InfoGAN",
     "Pix2Pix",
+    "ProGAN",
     "ProjectionGAN",
     "RaGAN",
     "SRResNet",
+    "StyleGAN",
     "UNetSegmentation",
 ]

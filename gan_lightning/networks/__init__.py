@@ -13,6 +13,7 @@ from gan_lightning.networks.mlp import (
     MLPGenerator,
 )
 from gan_lightning.networks.patchgan import PatchGAN
+from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator
 from gan_lightning.networks.resnet import ResidualDiscriminator, ResidualGenerator
 from gan_lightning.networks.segmentation_unet import SegmentationUNet
 from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
@@ -22,6 +23,7 @@ from gan_lightning.networks.sngan import (
     SNResidualDiscriminator,
 )
 from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerator, VGGDiscriminator
+from gan_lightning.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from gan_lightning.networks.unet import UNetGenerator
 from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
 
@@ -45,6 +47,8 @@ __all__ = [
     "MLPGenerator",
     "NoisyDiscriminator",
     "PatchGAN",
+    "ProGANDiscriminator",
+    "ProGANGenerator",
     "RRDBGenerator",
     "ResNetGenerator",
     "ResidualDiscriminator",
@@ -54,6 +58,8 @@ __all__ = [
     "SRResNetGenerator",
     "SegmentationUNet",
     "SoftplusGenerator",
+    "StyleGANDiscriminator",
+    "StyleGANGenerator",
     "UNetGenerator",
     "VAEDecoder",
     "VAEEncoder",

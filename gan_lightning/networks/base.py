@@ -10,7 +10,8 @@ class Generator(Network):
     """Maps latents (N, latent_dim), and labels int64 (N,) if it takes any, to images (N, C, H, W) in [-1, 1].
 
     A constructor sets `latent_dim`, and `num_classes` unless it is 0. A generator with a space of styles w between
-    latents and images also has `mapping(z, *labels)` and `synthesis(w)` (see `gan_lightning.inference.LatentSampler`).
+    latents and images also has `mapping(z, *labels)` and `synthesis(w)` (see `gan_lightning.inference.LatentSampler`),
+    and `num_styles` if its layers can have different ones.
     """
 
     latent_dim: int

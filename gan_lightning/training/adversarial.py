@@ -172,8 +172,9 @@ class AdversarialModule(GenerativeModule):
         The default is the adversarial loss of the fakes, and of real images if it compares the two.
         """
         verdict = self.verdict(batch, self.fake_images(fake))
-        real = partial(self.verdict, batch, self.reference(batch))
-        return {"adversarial": self.generator_adversarial_loss(verdict, real)}
+        return {
+            "adversarial": self.generator_adversarial_loss(verdict, lambda: self.verdict(batch, self.reference(batch)))
+        }
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """Return the modules that each player trains, in the order of `PLAYERS`."""
@@ -251,7 +252,7 @@ class AdversarialModule(GenerativeModule):
         # before the step, while fp16 gradients are scaled on all processes alike
         self._average_over_processes([p.grad for p in self._parameters_of[player] if p.grad is not None])
         for group, rate in zip(optimizer.param_groups, self._learning_rates[player], strict=True):
-            group["lr"] = rate * self.at(self.schedules[player])
+            group["lr"] = rate * self.rate(self.schedules[player])
         if self._has_stepped:
             # `trainer.global_step` counts the steps of all optimizers, but is to count batches: only the first step
             # counts

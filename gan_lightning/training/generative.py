@@ -206,18 +206,29 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         return self.batches_seen > self._loaded_at
 
     def _count_batch(self, batch: Batch) -> None:
+        before = self.images_seen
         self.counters.batches_seen += 1
         self.counters.images_seen += batch_length(batch) * self.trainer.world_size
         self._grow()
+        growth = self.growth
+        if growth is not None and growth.reset_moments and growth.phase(before) != growth.phase(self.images_seen):
+            for optimizer in self.trainer.optimizers:
+                optimizer.state.clear()
 
     def _grow(self) -> None:
         """Set the level and alpha of growing networks by the images seen."""
         if self.growth is None:
             return
-        level, alpha = self.growth.level(self.images_seen), self.growth.alpha(self.images_seen)
+        behind, alpha = self.growth.behind(self.images_seen), self.growth.alpha(self.images_seen)
         for network in self.modules():
             if isinstance(network, Growing):
-                network.level, network.alpha = level, alpha
+                if network.sizes[-self.growth.levels - 1 :] != self.growth.sizes:
+                    raise ValueError(
+                        f"model.growth has the sizes {_from_to(self.growth.sizes)}, and {type(network).__name__} has "
+                        f"{_from_to(network.sizes)}: set its image_size to the final size, and let the growth start at "
+                        "one of its sizes"
+                    )
+                network.level, network.alpha = len(network.sizes) - 1 - behind, alpha
 
     def _update_average(self) -> None:
         """Update the moving average after a step of the generator."""
@@ -225,6 +236,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             images = self.images_seen - self.counters.images_at_last_update
             self.average.update(self.generator, images, self.images_seen, self.at(self.ema_schedule))
         self.counters.images_at_last_update = self.images_seen
+
+    def rate(self, schedule: Schedule) -> float:
+        """Return the present factor on a learning rate: that of its schedule, and that of the growth."""
+        return self.at(schedule) * (1.0 if self.growth is None else self.growth.rate(self.images_seen))
 
     def at(self, schedule: Schedule) -> float:
         """Return the present factor of a schedule."""
@@ -283,9 +298,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if self.growth is not None and (images := self.length("image", trainer)) < self.growth.ends:
+            height, width = self.growth.final_size
             rank_zero_warn(
-                f"model.growth comes to its final size of {self.growth.final_size} after {self.growth.ends:,} images, "
-                f"and this run ends after {images:,.0f}: train longer, or make fade_images and stable_images smaller"
+                f"model.growth comes to its final size of {height}x{width} after {self.growth.ends:,} images, and this "
+                f"run ends after {images:,.0f}: train longer, or make fade_images and stable_images smaller"
             )
         rates, idle = self.rate_schedules(), set()
         found: dict[str, list[str]] = {}  # names of schedules, by the sentence about them
@@ -339,11 +355,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self.log_dict(self.progress())
 
     def progress(self) -> dict[str, float | Tensor]:
-        """Return the values that are logged beside the losses: images seen, and size and alpha of a growing model."""
+        """Return the values that are logged beside the losses: images seen, and height and alpha of a growing model."""
         seen: dict[str, float | Tensor] = {"images_seen": float(self.images_seen)}
         if self.growth is not None:
             size, alpha = self.growth.size(self.images_seen), self.growth.alpha(self.images_seen)
-            seen |= {"growth/size": float(size), "growth/alpha": alpha}
+            seen |= {"growth/size": float(size[0]), "growth/alpha": alpha}
         return seen
 
     # ------------------------------------------------------------------ the guard
@@ -409,7 +425,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         for size, count in growth.batch_sizes.items():
             if count % parts:
                 raise ValueError(
-                    f"model.growth has batches of {count} images at size {size}, which cannot be cut into {parts} "
+                    f"model.growth has batches of {count} images at height {size}, which cannot be cut into {parts} "
                     f"equal parts (accumulate={self.accumulate}, processes: {self.trainer.world_size}): make each "
                     f"of its batch_sizes a multiple of {parts}"
                 )
@@ -929,6 +945,10 @@ def _warn_of_new_layers(layers: list[str], source: str | Path | None) -> None:
             f"these layers start anew, since {'the other model' if source is None else source} has none of their names "
             f"and shapes: {listed(layers)}"
         )
+
+
+def _from_to(sizes: Sequence[tuple[int, int]]) -> str:
+    return " to ".join(f"{height}x{width}" for height, width in (sizes[0], sizes[-1]))
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool]:

@@ -65,7 +65,7 @@ class SoloModule(GenerativeModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         for group, rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
-            group["lr"] = rate * self.at(self.schedule)
+            group["lr"] = rate * self.rate(self.schedule)
         terms = {f"loss/{name}": value for name, value in self.losses(batch).items()}
         self._guard(terms)
         loss = torch.stack([*terms.values()]).sum()

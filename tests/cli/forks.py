@@ -36,6 +36,7 @@ EVERYTHING = [
     "gan_lightning.latent.commands.painting",
     "gan_lightning.demo.command",
     "gan_lightning.export.command",
+    "gan_lightning.latent.commands.mixing",
 ]
 
 

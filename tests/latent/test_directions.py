@@ -16,7 +16,7 @@ from gan_lightning.inference import LatentSampler
 from gan_lightning.latent import Directions, LatentSpace, directions, factorise, image_names, principal
 from gan_lightning.latent.commands.images import directions as command
 from gan_lightning.latent.directions import FirstLayers
-from gan_lightning.networks import ACGANGenerator
+from gan_lightning.networks import ACGANGenerator, ProGANGenerator, StyleGANGenerator
 from models.test_dcgan import dcgan
 from toys import StyledGenerator, ToyGenerator, read_png
 
@@ -33,7 +33,7 @@ def space(network: nn.Module, name: Any = None, **how: Any) -> LatentSpace:
 
 
 class Layered(nn.Module):
-    """Styles of three layers, each of which modulates a convolution of its own, on normalised latents."""
+    """Styles of three layers, each of which modulates a convolution of its own, on squared latents."""
 
     latent_dim = 4
 
@@ -54,7 +54,7 @@ class Layered(nn.Module):
         self.to_image = nn.Conv2d(6, 1, 1)
 
     def mapping(self, z: Tensor) -> Tensor:
-        w = self.first(nn.functional.normalize(z, dim=1)).tanh()
+        w = self.first(z.square()).tanh()
         return w[:, None].repeat(1, 3, 1)
 
     def synthesis(self, w: Tensor) -> Tensor:
@@ -118,6 +118,19 @@ def test_all_layers_that_styles_enter_count() -> None:
     )
 
 
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_norm_of_latents_in_front_of_the_first_layer_is_passed_over(classes: int) -> None:
+    torch.manual_seed(0)
+    network = ProGANGenerator(6, image_size=16, channels=1, width=4, num_classes=classes)
+    found = factorise(space(network))
+    a = network.start.weight[:, :6].detach().double()
+    vectors = torch.linalg.eigh(a.T @ a).eigenvectors
+    torch.testing.assert_close(cosines(found.vectors, vectors.T.flip(0)), torch.ones(6).double())
+    styled = StyleGANGenerator(6, 5, image_size=16, channels=1, width=4)
+    assert FirstLayers(space(styled, "z")).names == ["mapping.layers.0"]
+    assert FirstLayers(space(styled, "w")).names == [f"layers.{i}.style" for i in range(6)]
+
+
 @pytest.mark.parametrize("build", FROM_NOISE, ids=lambda build: build.__name__)
 def test_every_model_has_a_first_layer_and_is_left_as_it_was(build: Callable[[], Any]) -> None:
     torch.manual_seed(0)
@@ -125,8 +138,9 @@ def test_every_model_has_a_first_layer_and_is_left_as_it_was(build: Callable[[],
     network = model.generator.train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     sampler = LatentSampler(network, model.prior)
-    layers = FirstLayers(LatentSpace(sampler))
-    z = sampler.draw(5)
+    where = LatentSpace(sampler)
+    layers = FirstLayers(where)
+    z = where.points(image_names("0-4"))
     direct = layers.outputs(z)
     torch.testing.assert_close(direct[0] - direct[1], layers.outputs((z[0] - z[1])[None] + z[2])[0] - direct[2])
     assert not layers.activations(z).requires_grad

@@ -17,6 +17,7 @@ from gan_lightning.data.batches import CaptionedBatch, ImageBatch, PairedBatch, 
 from gan_lightning.data.images import to_float, to_uint8
 from gan_lightning.draws import ImageDraws
 from gan_lightning.families import NoiseToImage
+from gan_lightning.layers import EqualisedConv2d, EqualisedLinear
 from gan_lightning.models import (
     ACGAN,
     CGAN,
@@ -59,7 +60,7 @@ from models.test_srgan import srgan
 from models.test_vae_gan import vae_gan
 from models.test_wgan import wgan
 from models.test_wgan_gp import wgan_gp
-from tiny import Batches, batch_for, data_for, networks
+from tiny import Batches, batch_for, data_for, networks, resting
 from toys import equal, trainer, weights
 
 Build = Callable[..., AdversarialModule]
@@ -158,7 +159,8 @@ def watch(model: AdversarialModule, seen: list[str], monkeypatch: pytest.MonkeyP
             assert old is None or torch.equal(old, p.grad), f"the {player}'s turn sent gradients to the {other}"
         after = {name: weights(networks(model, name)) for name in ("generator", "discriminator")}
         assert equal(before[other], after[other]), f"the {player}'s turn moved the {other}"
-        still = [name for name, p in after[player].items() if torch.equal(before[player][name], p)]
+        idle = resting(networks(model, player))
+        still = [name for name, p in after[player].items() if torch.equal(before[player][name], p) and name not in idle]
         assert not [name for name in still if name.endswith("weight")], (
             f"the {player}'s turn left {still} where they were"
         )
@@ -236,7 +238,7 @@ def test_mixed_precision_trains_with_losses_in_float32_and_makes_float32_images(
     model.n_critic = 1
     forward_dtypes, logit_dtypes = set(), set()
     for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | EqualisedLinear | EqualisedConv2d):
             module.register_forward_hook(lambda m, _, out: forward_dtypes.add(out.dtype) if m.training else None)
     for name in ("discriminator", "generator") if hasattr(model, "loss") else ():
         original = getattr(model.loss, name)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gan_lightning.layers.antialiasing import BlurDownsample
+from gan_lightning.layers.antialiasing import BlurDownsample, blur
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 10), (2, 3)])
@@ -33,3 +33,12 @@ def test_bilinear_doubling_is_the_authors_blur_of_1_3_3_1():
     kernel = weights.outer(weights).expand(3, 1, 4, 4)
     spread = F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, stride=2, padding=3, groups=3)
     torch.testing.assert_close(nn.Upsample(scale_factor=2, mode="bilinear")(x), spread)
+
+
+def test_the_blur_of_style_gans_keeps_the_size_and_borders_on_zeros():
+    x = torch.zeros(1, 2, 4, 5)
+    x[0, 0, 1, 1] = x[0, 1, 0, 0] = 16
+    out = blur(x)
+    assert out[0, 0, :3, :3].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    assert out[0, 1, :2, :2].tolist() == [[4, 2], [2, 1]]
+    assert out.shape == x.shape

@@ -8,6 +8,8 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 from gan_lightning import networks
+from gan_lightning.layers import sides
+from gan_lightning.networks.growing import Growing
 from gan_lightning.recording import Network, describe, rebuild
 
 # class, arguments, parameters that were published or counted on the authors' code
@@ -29,6 +31,10 @@ PUBLISHED = [
     ("SNDCGANDiscriminator", {}, 2_935_873),
     ("ACGANGenerator", {}, 2_993_763),  # counted by hand: none was published
     ("ACGANDiscriminator", {}, 1_581_953),
+    ("ProGANGenerator", {}, 23_079_115),  # printed by the authors' code, as the next three
+    ("ProGANDiscriminator", {}, 23_087_249),
+    ("StyleGANGenerator", {}, 26_219_627),
+    ("StyleGANDiscriminator", {}, 23_087_249),
     ("VAEEncoder", {}, 41_424),  # counted by hand: none was published
     ("VAEDecoder", {}, 674_113),
     ("VAEGANEncoder", {}, 18_071_360),
@@ -120,6 +126,34 @@ UNUSUAL = [
     ("SNDCGANDiscriminator", {"image_size": 16, "channels": 1, "width": 4}),
     ("ACGANGenerator", {"latent_dim": 7, "image_size": 16, "channels": 4, "width": 4, "num_classes": 5}),
     ("ACGANDiscriminator", {"image_size": 64, "channels": 1, "width": 4, "dropout": 0.1}),
+    (
+        "ProGANGenerator",
+        {"latent_dim": 7, "image_size": [16, 24], "channels": 2, "width": 4, "capacity": 12, "num_classes": 3},
+    ),
+    (
+        "ProGANDiscriminator",
+        {"image_size": [16, 24], "channels": 2, "width": 4, "capacity": 12, "group_size": 2},
+    ),
+    (
+        "StyleGANGenerator",
+        {
+            "latent_dim": 7,
+            "style_dim": 5,
+            "image_size": [16, 24],
+            "channels": 2,
+            "width": 4,
+            "capacity": 12,
+            "mapping_layers": 2,
+            "mapping_rate": 0.1,
+            "style_mixing": 0.5,
+            "mean_decay": 0.9,
+            "num_classes": 3,
+        },
+    ),
+    (
+        "StyleGANDiscriminator",
+        {"image_size": [16, 24], "channels": 2, "width": 4, "capacity": 12, "group_size": 2},
+    ),
     ("VAEEncoder", {"latent_dim": 7, "channels": 2, "width": 4}),
     ("VAEDecoder", {"latent_dim": 7, "channels": 2, "width": 4}),
     ("VAEGANEncoder", {"latent_dim": 7, "image_size": 24, "channels": 2, "width": 4, "hidden": 9}),
@@ -205,10 +239,14 @@ def test_all_parameters_learn(name, arguments):
     else:
         channels = arguments.get("in_channels", arguments.get("channels", 3))
         size = arguments.get("image_size", 32)
-        x = torch.randn(2, channels, size, size)
+        x = torch.randn(2, channels, *sides(size))
     x.requires_grad_()  # for a network with nothing to learn
-    out = net(x) if labels is None else net(x, labels)
-    out.square().sum().backward()
+    parts = [part for part in net.modules() if isinstance(part, Growing)]
+    for level in range(len(parts[0].sizes) if parts else 1):
+        for part in parts:
+            part.level, part.alpha = level, 1.0
+        out = net(x) if labels is None else net(x, labels)
+        out.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
 
 
@@ -222,6 +260,8 @@ def test_all_parameters_learn(name, arguments):
         ("SNResidualDiscriminator", (2, 1, 32, 32)),
         ("SNDCGANDiscriminator", (2, 3, 32, 16)),
         ("ACGANDiscriminator", (2, 1, 32, 32)),
+        ("ProGANDiscriminator", (2, 3, 512, 1024)),
+        ("StyleGANDiscriminator", (2, 1, 1024, 1024)),
         ("UNetGenerator", (2, 3, 256, 128)),
         ("SegmentationUNet", (2, 1, 512, 512)),
         ("SegmentationUNet", (2, 3, 572, 572)),
@@ -244,7 +284,16 @@ def test_images_that_a_network_cannot_take(name, images):
 
 
 @pytest.mark.parametrize(
-    "name", ["MLPGenerator", "ConditionalMLPGenerator", "DCGANGenerator", "ResidualGenerator", "ACGANGenerator"]
+    "name",
+    [
+        "MLPGenerator",
+        "ConditionalMLPGenerator",
+        "DCGANGenerator",
+        "ResidualGenerator",
+        "ACGANGenerator",
+        "ProGANGenerator",
+        "StyleGANGenerator",
+    ],
 )
 def test_latents_that_a_generator_cannot_take(name):
     with torch.device("meta"):
@@ -267,7 +316,7 @@ def test_conditional_networks_need_labels_and_depend_on_them(name, arguments):
     if "latent_dim" in arguments:
         x = torch.randn(1, arguments["latent_dim"])
     else:
-        x = torch.randn(1, arguments["channels"], arguments["image_size"], arguments["image_size"])
+        x = torch.randn(1, arguments["channels"], *sides(arguments["image_size"]))
     with pytest.raises(ValueError, match="no labels"):
         net(x)
     assert not torch.equal(net(x, torch.tensor([0])), net(x, torch.tensor([1])))
@@ -280,7 +329,7 @@ def test_unconditional_networks_take_no_labels(name, arguments):
         if "latent_dim" in arguments:
             x = torch.empty(2, arguments["latent_dim"])
         else:
-            x = torch.empty(2, arguments["channels"], arguments["image_size"], arguments["image_size"])
+            x = torch.empty(2, arguments["channels"], *sides(arguments["image_size"]))
         assert net(x, None).shape[0] == 2
         with pytest.raises(ValueError, match="unconditional"):
             net(x, torch.empty(2, dtype=torch.int64))
@@ -295,6 +344,8 @@ def test_unconditional_networks_take_no_labels(name, arguments):
         "SNResidualDiscriminator",
         "SNDCGANDiscriminator",
         "ACGANDiscriminator",
+        "ProGANDiscriminator",
+        "StyleGANDiscriminator",
         "VAEGANDiscriminator",
         "VGGDiscriminator",
     ],

@@ -40,6 +40,7 @@ def sample(
     classes: str | None = None,
     truncation: PositiveFloat | None = None,
     psi: Finite = 1.0,
+    cutoff: PositiveInt | None = None,
     columns: PositiveInt | None = None,
     batch_size: PositiveInt = 64,
     device: Device = "auto",
@@ -63,6 +64,7 @@ def sample(
         truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
         psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
             truncation.
+        cutoff: Number of first layers whose styles psi truncates. Null: all.
         columns: Images side by side in a picture. Null: the classes, or else as many as there are rows.
         batch_size: Number of images that pass through the network at a time.
         device: Device of the network. Auto: the GPU if there is one.
@@ -82,7 +84,7 @@ def sample(
             columns = len(chosen) if len(chosen) > 1 else None
         elif columns is None and seeds is None:
             columns = sampler.num_classes or None
-        images = _images(sampler, jobs, truncation, psi, batch_size)
+        images = _images(sampler, jobs, truncation, psi, batch_size, cutoff)
         write_png(tiled(images, len(jobs), columns or round(len(jobs) ** 0.5)), out)
         return
     settings = {
@@ -90,11 +92,12 @@ def sample(
         "prior": describe(getattr(sampler, "prior", None)),
         "truncation": truncation,
         "psi": psi,
+        "cutoff": cutoff,
     }
     with ImageStore(out, settings) as store:
         files = {_file(sampler, *job): job for job in jobs}
         missing = {file: job for file, job in files.items() if file not in store}
-        store.fill(missing, _images(sampler, list(missing.values()), truncation, psi, batch_size))
+        store.fill(missing, _images(sampler, list(missing.values()), truncation, psi, batch_size, cutoff))
     already = f", {len(files) - len(missing):,} were there already" if len(missing) < len(files) else ""
     print(f"{len(missing):,} images written into {shown(out)}{already}")
 
@@ -112,6 +115,7 @@ def interpolate(
     space: Space | None = None,
     truncation: PositiveFloat | None = None,
     psi: Finite = 1.0,
+    cutoff: PositiveInt | None = None,
     batch_size: PositiveInt = 64,
     device: Device = "auto",
     trusted: list[str] | str | None = None,
@@ -141,6 +145,7 @@ def interpolate(
         truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
         psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
             truncation.
+        cutoff: Number of first layers whose styles psi truncates. Null: all.
         batch_size: Number of images that pass through the network at a time.
         device: Device of the network. Auto: the GPU if there is one.
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
@@ -157,7 +162,7 @@ def interpolate(
         check_video(out, fps)
     ends = None if seeds is None else read_ends(seeds)
     sampler = load(checkpoint, device, trusted)
-    where = LatentSpace(sampler, space, psi, batch_size)
+    where = LatentSpace(sampler, space, psi, batch_size, cutoff)
     if ends is not None and are_own(ends):
         placed = place(where, ends, one_class(classes, sampler), truncation, inverter(where))
         stops, noise = LatentPath.over(where, placed), placed.noise[0]
@@ -181,6 +186,7 @@ def arithmetic(
     space: Space | None = None,
     truncation: PositiveFloat | None = None,
     psi: Finite = 1.0,
+    cutoff: PositiveInt | None = None,
     batch_size: PositiveInt = 64,
     device: Device = "auto",
     trusted: list[str] | str | None = None,
@@ -202,6 +208,7 @@ def arithmetic(
         truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
         psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
             truncation.
+        cutoff: Number of first layers whose styles psi truncates. Null: all.
         batch_size: Number of images that pass through the network at a time.
         device: Device of the network. Auto: the GPU if there is one.
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
@@ -214,7 +221,7 @@ def arithmetic(
     terms = groups(formula)
     sampler = load(checkpoint, device, trusted)
     label = one_class(classes, sampler)
-    where = LatentSpace(sampler, space, psi, batch_size)
+    where = LatentSpace(sampler, space, psi, batch_size, cutoff)
     write_png(sum_sheet(where, terms, add(where, terms, label, truncation, inverter(where))), out)
 
 
@@ -233,6 +240,7 @@ def directions(
     steps: Steps = 7,
     truncation: PositiveFloat | None = None,
     psi: Finite = 1.0,
+    cutoff: PositiveInt | None = None,
     batch_size: PositiveInt = 64,
     device: Device = "auto",
     trusted: list[str] | str | None = None,
@@ -261,6 +269,7 @@ def directions(
             no limit.
         psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
             truncation.
+        cutoff: Number of first layers whose styles psi truncates. Null: all.
         batch_size: Number of images that pass through the network at a time.
         device: Device of the network. Auto: the GPU if there is one.
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
@@ -274,7 +283,7 @@ def directions(
     sampler = load(checkpoint, device, trusted)
     number = one_class(classes, sampler)
     labels = None if number is None else torch.full((len(names),), number, device=find_device(device))
-    where = LatentSpace(sampler, space, psi, batch_size)
+    where = LatentSpace(sampler, space, psi, batch_size, cutoff)
     found = factorise(where, count) if method == "sefa" else principal(where, count, samples)
     numbers = range(min(show, len(found)))
     picture = walk_sheet(where, found, names, labels, numbers, reach, steps, truncation)
