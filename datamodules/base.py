@@ -72,7 +72,8 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
     Args:
         image_size: height and width of the images that networks see.
         batch_size: training images (or pairs) in a step, on all ranks together; the remainder of an epoch is left out.
-            A model that grows has batch sizes of its own (`gan_lightning.data.growth`).
+            A model that grows has batch sizes of its own (`gan_lightning.data.growth`). Null: the model's
+            `advised_batch_size`, for those that have one.
         eval_batch_size: reference images (or pairs) in a batch, on all ranks together.
         reference_split: the images that generated ones are compared with: "test" are images that are not trained on;
             "train" are the training images, as for many published scores. Neither is augmented.
@@ -100,7 +101,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         self,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt],
         *,
-        batch_size: PositiveInt = 64,
+        batch_size: PositiveInt | None = 64,
         eval_batch_size: PositiveInt = 256,
         reference_split: Literal["test", "train"] = "test",
         num_reference: PositiveInt | None = None,
@@ -164,7 +165,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
             if self.labels_per_class is not None and isinstance(training, ImageStorage):
                 training = partly_labelled(training, self.labels_per_class)
             growth = None if self.trainer is None else getattr(self.trainer.lightning_module, "growth", None)
-            self._training = TrainingLoader(training, self.batch_size, self.seed, growth=growth, **self._ranks())
+            self._training = TrainingLoader(training, self._batch_size(), self.seed, growth=growth, **self._ranks())
         if self._reference is None:
             reference = self.training_storage() if self.reference_split == "train" else self.reference_storage()
             self._reference = self._chosen(self._checked(reference, "reference"))
@@ -213,6 +214,21 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         """Continue the training stream where that of the checkpoint was, if this run trains."""
         if self._training is not None:
             self._training.load_state_dict(state_dict)
+
+    def _batch_size(self) -> int:
+        """Return the batch size: that of the model if none is given.
+
+        Raises:
+            ValueError: none is given, and the model advises none.
+        """
+        if self.batch_size is not None:
+            return self.batch_size
+        model = None if self.trainer is None else self.trainer.lightning_module
+        advised = getattr(model, "advised_batch_size", None)
+        if advised is None:
+            name = "there is no model" if model is None else f"{type(model).__name__} has no advice"
+            raise ValueError(f"data.batch_size is null, which leaves it to the model, and {name}: give a number")
+        return advised(*self.image_size, self._ranks()["world_size"])
 
     def _ranks(self) -> dict[str, int]:
         trainer = self.trainer

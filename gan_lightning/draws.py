@@ -12,7 +12,8 @@ one with a first dimension that is not a multiple of the number of images.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
@@ -26,6 +27,9 @@ Fill = Callable[[Tensor, torch.Generator | None], Any]
 """Fills a tensor with random numbers from a generator; None = the global one."""
 
 
+_active: list["_Draws"] = []  # the contexts that are open, in their order
+
+
 class _Draws(TorchFunctionMode):
     """Pass the random functions of torch to `draw`.
 
@@ -37,6 +41,14 @@ class _Draws(TorchFunctionMode):
     def __init__(self, images: int) -> None:
         super().__init__()
         self.images = images
+
+    def __enter__(self) -> Any:
+        _active.append(self)
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        _active.remove(self)
+        super().__exit__(*error)
 
     @abstractmethod
     def draw(self, like: Tensor, fill: Fill) -> Tensor:
@@ -59,6 +71,19 @@ class _Draws(TorchFunctionMode):
         """Call `draw`, or return None if `like` has no row for each image."""
         is_for_images = like.dim() > 0 and len(like) > 0 and len(like) % self.images == 0
         return self.draw(like, fill) if is_for_images else None
+
+
+@contextmanager
+def fewer_images(images: int) -> Iterator[None]:
+    """Let the contexts around this one draw for `images` images, a part of the batch that they were opened for."""
+    before = [(draws, draws.images) for draws in _active]
+    for draws in _active:
+        draws.images = images
+    try:
+        yield
+    finally:
+        for draws, count in before:
+            draws.images = count
 
 
 class SharedDraws(_Draws):

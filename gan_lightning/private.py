@@ -6,12 +6,12 @@ private names of other packages anywhere else. Nothing here imports Lightning, s
 can use this module too.
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -26,6 +26,25 @@ class DispatchMode(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         """Let torch.compile see the operators, so that the first one does not import all of it, for a second."""
         return False
+
+
+# ---------------------------------------------------------------------- torch: compiled modules
+
+
+@contextmanager
+def uncompiled(module: nn.Module) -> Iterator[None]:
+    """Let calls of a module, and of its parts, run uncompiled within the context.
+
+    It removes what `nn.Module.compile` has set, `_compiled_call_impl`, and sets it again. Nothing public undoes it.
+    """
+    compiled = [(part, part._compiled_call_impl) for part in module.modules()]
+    for part, _ in compiled:
+        part._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for part, implementation in compiled:
+            part._compiled_call_impl = implementation
 
 
 # ---------------------------------------------------------------------- Lightning: the trainer

@@ -2,15 +2,19 @@
 
 import inspect
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.draws import fewer_images
 from gan_lightning.losses.feature_matching import feature_matching
+from gan_lightning.losses.penalties import r1
 from gan_lightning.networks.discriminator import DiscriminatorOutput
-from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.private import uncompiled
+from gan_lightning.ranges import NonNegativeFloat, PositiveInt, Share
 from gan_lightning.recording import Recorded
 
 Terms = dict[str, Tensor]
@@ -19,6 +23,7 @@ Terms = dict[str, Tensor]
 class Game(Protocol):
     """The interface that regularizers need; `gan_lightning.training.adversarial.AdversarialModule` has it."""
 
+    generator: nn.Module
     discriminator: nn.Module
     batches_seen: int
 
@@ -36,6 +41,14 @@ class Game(Protocol):
 
     def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
         """Return the discriminator's output for real or fake images."""
+        ...
+
+    def draw_styles(self, batch: Any, count: int) -> Tensor:
+        """Draw styles of as many items of a batch; called only if the generator has styles."""
+        ...
+
+    def mean_over_processes(self, tensor: Tensor) -> Tensor:
+        """Return the mean of a tensor over all processes, the same on each."""
         ...
 
 
@@ -144,6 +157,111 @@ class HistoricalAveraging(Regularizer):
             self.mean = torch.zeros_like(theta)
         self.turns += 1
         self.mean += (theta - self.mean) / self.turns
+
+
+class LazyRegularizer(Regularizer):
+    """Terms that a player minimises in optimizer steps of their own, one after every `every`-th of its turns.
+
+    This is lazy regularisation (Karras et al. 2019, arXiv 1912.04958, appendix B). The terms are multiplied by `every`,
+    so that their strength does not depend on it. With c = every / (every + 1), the model multiplies the player's
+    learning rate by c and raises the betas of its optimizer to the power of c, so that as many images have the effect
+    of the optimizer's own settings.
+
+    Args:
+        player: the player whose parameters the terms are for.
+        every: number of the player's turns from one such step to the next; the first turn has one.
+    """
+
+    def __init__(self, player: Literal["generator", "discriminator"], every: PositiveInt) -> None:
+        super().__init__()
+        self.player, self.every = player, every
+
+    def terms(self, model: Game, batch: Any) -> Terms:
+        """Return named terms, not yet multiplied by `every`."""
+        raise NotImplementedError
+
+
+class R1(LazyRegularizer):
+    """The gradient penalty of real images: gamma / 2 · E ‖∇D(x)‖², with x before the model's augmentation.
+
+    Mescheder, Geiger, Nowozin, 2018, arXiv 1801.04406, equation 9. In float32, uncompiled.
+
+    Args:
+        gamma: weight γ, for gradients with respect to images in [-1, 1], summed over pixels.
+        every: number of the discriminator's turns from one penalty to the next.
+    """
+
+    def __init__(self, gamma: NonNegativeFloat = 10.0, every: PositiveInt = 16) -> None:
+        super().__init__("discriminator", every)
+        self.gamma = gamma
+
+    def terms(self, model: Game, batch: Any) -> Terms:
+        """Return the penalty."""
+
+        def logits(images: Tensor) -> Tensor:
+            return torch.cat([each.flatten() for each in model.verdict(batch, images).logits])
+
+        with uncompiled(model.discriminator):
+            return {"r1": self.gamma / 2 * r1(logits, model.reference(batch))}
+
+
+class PathLength(LazyRegularizer):
+    """Path length regularisation of a generator with styles: weight · E (‖J_wᵀ y‖ - a)².
+
+    Karras, Laine, Aittala, Hellsten, Lehtinen, Aila, 2019, arXiv 1912.04958, equation 4. J_w is the Jacobian of the
+    image by the styles w; y has independent normal pixels of standard deviation 1 / √(H W); a is the running mean of
+    the norms. With a style for each layer, a norm is the root of the mean square over layers. In float32, uncompiled.
+
+    NOTE: a is a constant for the gradient, as in the equation. In the authors' code 1 % of the gradient flows through
+        its last update.
+
+    Args:
+        weight: factor on the term.
+        every: number of the generator's turns from one penalty to the next.
+        shrink: the penalty is taken on the batch's size divided by this.
+        decay: share of the present norms in a.
+
+    Raises:
+        TypeError: before the first step, if the model's generator has no styles.
+    """
+
+    def __init__(
+        self, weight: NonNegativeFloat = 2.0, every: PositiveInt = 4, shrink: PositiveInt = 2, decay: Share = 0.01
+    ) -> None:
+        super().__init__("generator", every)
+        self.weight, self.shrink, self.decay = weight, shrink, decay
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(()))  # a
+
+    def check(self, model: Game) -> None:
+        """Raise a TypeError unless the generator has a mapping and a synthesis."""
+        if not all(callable(getattr(model.generator, part, None)) for part in ("mapping", "synthesis")):
+            raise TypeError(
+                f"PathLength measures how images change with the styles of a generator, and {type(model).__name__}'s "
+                f"{type(model.generator).__name__} has none (mapping and synthesis): take PathLength out of "
+                "model.regularizers, or choose a generator with styles (gan_lightning.networks.StyleGAN2Generator)"
+            )
+
+    def terms(self, model: Game, batch: Any) -> Terms:
+        """Return the penalty of new images; move a."""
+        count = max(len(model.reference(batch)) // self.shrink, 1)
+        lengths = self.lengths(model, batch, count)
+        mean = model.mean_over_processes(lengths.mean())
+        self.mean.lerp_(mean.to(self.mean.dtype), self.decay)
+        return {"path_length": self.weight * (lengths - self.mean.clone()).square().mean()}
+
+    def lengths(self, model: Game, batch: Any, count: int) -> Tensor:
+        """Return the norms ‖J_wᵀ y‖ of `count` new images, float32 (count,), differentiable in the generator."""
+        generator: Any = model.generator
+        device = next(generator.parameters()).device
+        with torch.autocast(device.type, enabled=False), uncompiled(generator), fewer_images(count):
+            w = model.draw_styles(batch, count)
+            w = w if w.requires_grad else w.detach().requires_grad_()
+            images = generator.synthesis(w)
+            y = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
+            (gradient,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
+        squares = gradient.square().sum(dim=-1)  # over the components of a style
+        return (squares.mean(dim=1) if squares.dim() > 1 else squares).sqrt()
 
 
 def _make_room(averaging: HistoricalAveraging, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:

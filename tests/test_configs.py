@@ -57,7 +57,8 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                     "--data.num_reference=null",
                 ]
             case "ImageFolder":
-                return [f"--data.train={images(folder, 20, size, size)}"]
+                height, width = (size, size) if isinstance(size, int) else size
+                return [f"--data.train={images(folder, 20, height, width)}"]
             case "PairedFolder" if "train_b" in data["init_args"]:
                 size = data["init_args"].get("load_size", size)
                 return [f"--data.{part}={images(tmp_path / part, 30, size, size)}" for part in ("train", "train_b")]
@@ -93,9 +94,22 @@ def narrow(model: dict[str, Any]) -> list[str]:
     return batches + [
         f"--model.{part}.{argument}=4"
         for part, network in model["init_args"].items()
-        for argument in ("width", "growth")
-        if isinstance(network, dict) and argument in network.get("init_args", {})
+        for stated, argument in (("width", "width"), ("growth", "growth"), ("channel_base", "channel_max"))
+        if isinstance(network, dict) and stated in network.get("init_args", {})
     ]
+
+
+def small(config: dict[str, Any]) -> list[str]:
+    """Arguments that make large images smaller, where networks state their size by one number of their own."""
+    stated = [
+        part
+        for part, network in config["model"]["init_args"].items()
+        if isinstance(network, dict) and "channel_base" in network.get("init_args", {})
+    ]
+    size = config["data"]["init_args"].get("image_size")
+    if not stated or not isinstance(size, int) or size <= 64:
+        return []
+    return ["--data.image_size=64", *(f"--model.{part}.image_size=64" for part in stated)]
 
 
 def alone(model: dict[str, Any]) -> list[str]:
@@ -120,7 +134,8 @@ def test_every_experiment_trains_and_evaluates(
             *small_data(config["data"]),
             *narrow(config["model"]),
             *alone(config["model"]),
-            f"--data.batch_size={min(4, config['data']['init_args'].get('batch_size', 4))}",
+            *small(config),
+            f"--data.batch_size={min(4, config['data']['init_args'].get('batch_size') or 4)}",
             "--data.eval_batch_size=2",
             "--trainer.fast_dev_run=2",
             "--trainer.accelerator=cpu",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Normal, Uniform
 
-from gan_lightning.draws import ImageDraws, SharedDraws
+from gan_lightning.draws import ImageDraws, SharedDraws, fewer_images
 
 DRAWS: dict[str, Callable[[int], Tensor]] = {
     "randn": lambda n: torch.randn(n, 5),
@@ -53,6 +53,19 @@ def test_ranks_share_out_what_one_process_draws(ranks: int) -> None:
         for name, drawn in whole.items():
             assert torch.equal(share[name], drawn.chunk(ranks)[rank]), name
         assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_ranks_share_out_draws_for_a_part_of_the_batch() -> None:
+    torch.manual_seed(0)
+    whole, after = torch.randn(4, 3), torch.rand(8)
+    for rank in range(2):
+        torch.manual_seed(0)
+        with SharedDraws(4, rank, 2):
+            with fewer_images(2):
+                part = torch.randn(2, 3)
+            rest = torch.rand(4)
+        assert torch.equal(part, whole.chunk(2)[rank])
+        assert torch.equal(rest, after.chunk(2)[rank])
 
 
 def test_an_image_draws_the_same_whatever_the_batch_and_not_from_the_global_state() -> None:

@@ -286,6 +286,18 @@ def test_dispatch_mode() -> None:
     assert torch.ops.aten.zeros not in called
 
 
+def test_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda call, *_, **__: lambda *given: call(*given) + 1)
+    module = nn.Sequential(nn.Identity())
+    module.compile()
+    module[0].compile()
+    one = torch.ones(1)
+    assert module(one) == 3
+    with private.uncompiled(module):
+        assert module(one) == 1
+    assert module(one) == 3
+
+
 def test_any_sizes() -> None:
     halves = nn.Sequential(nn.Conv2d(1, 2, 4, stride=2, padding=1), nn.Conv2d(2, 2, 1))
     free = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)

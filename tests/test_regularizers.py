@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from every_model import BUILDERS
@@ -13,13 +13,13 @@ from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.losses import NonSaturating, WeightedGenerator, feature_matching
 from gan_lightning.models import CGAN, DCGAN, Pix2Pix
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, PatchGAN, UNetGenerator
-from gan_lightning.regularizers import FeatureMatching, HistoricalAveraging
+from gan_lightning.regularizers import R1, FeatureMatching, HistoricalAveraging, LazyRegularizer, PathLength, Terms
 from gan_lightning.training.adversarial import AdversarialModule
 from models.test_cut import cut
 from models.test_cyclegan import cyclegan
 from models.test_pix2pix import pix2pix as pix2pix_
 from tiny import data_for
-from toys import ToyData, ToyGAN, equal, trainer, weights
+from toys import StyledGenerator, ToyData, ToyGAN, equal, trainer, weights
 
 SMALL: dict[str, Any] = {"image_size": 16, "channels": 1, "width": 4}
 
@@ -183,3 +183,108 @@ def test_any_of_them_beside_a_conditional_game_that_cuts_its_batches_up() -> Non
     assert not equal(before, weights(model))
     assert [int(r.turns) for r in model.regularizers if isinstance(r, HistoricalAveraging)] == [2, 4]
     assert {"feature_matching", "historical_averaging"} < {name.split("/")[-1] for name in model._terms}
+
+
+class Counted(LazyRegularizer):
+    """The sum of a player's parameters, and a count of the steps."""
+
+    def terms(self, model: Any, batch: Any) -> Terms:
+        self.steps = getattr(self, "steps", 0) + 1
+        return {"counted": sum(p.sum() for p in getattr(model, self.player).parameters())}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_lazy_term_has_its_own_steps_in_any_game(accumulate: int) -> None:
+    lazy = [Counted("generator", 2), Counted("discriminator", 3)]
+    rates = {"generator_optimizer": lambda p: torch.optim.SGD(p, lr=0.3)}
+    model = ToyGAN(regularizers=lazy, n_critic=2, accumulate=accumulate, **rates)  # type: ignore[arg-type]
+    trainer(max_epochs=3).fit(model, ToyData(batches=4))
+    assert [each.steps for each in lazy] == [3 * accumulate, 4 * accumulate]  # of 6 and 12 turns
+    assert model.counters.turns == {"discriminator": 12, "generator": 6}
+    rates_ = [group["lr"] for each in model.trainer.optimizers for group in each.param_groups]
+    assert rates_ == pytest.approx([2e-4 * 3 / 4, 0.3 * 2 / 3])
+
+
+def test_the_step_of_a_lazy_term_is_as_long_as_its_period() -> None:
+    sgd = {f"{player}_optimizer": lambda p: torch.optim.SGD(p, lr=0.5) for player in ("generator", "discriminator")}
+    model = ToyGAN(regularizers=[Counted("generator", 4)], loss=WeightedGenerator(NonSaturating(), 0.0), **sgd)  # type: ignore[arg-type]
+    before = weights(model.generator)
+    trainer(max_epochs=1).fit(model, ToyData(batches=1))
+    for name, p in model.generator.named_parameters():
+        torch.testing.assert_close(p.detach(), before[name] - 4 * 0.5 * 4 / 5)  # the gradient is 1
+
+
+def test_r1_of_a_linear_critic() -> None:
+    class Linear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(16, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.linear(images.flatten(1)).flatten()
+
+    critic = Linear()
+    model = ToyGAN(discriminator=critic, regularizers=[R1(gamma=3.0, every=1)])
+    (value,) = R1(gamma=3.0).terms(model, ImageBatch(torch.rand(4, 1, 4, 4))).values()
+    torch.testing.assert_close(value, 1.5 * critic.linear.weight.square().sum())
+
+
+class LinearStyles(StyledGenerator):
+    """Images that are linear in styles, which are latents: J is the matrix."""
+
+    def __init__(self) -> None:
+        super().__init__(noise=0.0)
+        self.net = nn.Linear(3, 16)  # type: ignore[assignment]
+
+    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return z
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        return self.net(w).view(-1, 1, 4, 4)
+
+
+def test_path_lengths_of_a_linear_generator_have_their_closed_form() -> None:
+    torch.manual_seed(0)
+    generator = LinearStyles()
+    model, batch = ToyGAN(generator), ImageBatch(torch.zeros(20_000, 1, 4, 4))
+    term = PathLength(weight=2.0, shrink=1, decay=0.25)
+    lengths = term.lengths(model, batch, 20_000)
+    j = generator.net.weight  # (16, 3): Jᵀy is normal, with covariance JᵀJ / (H W)
+    torch.testing.assert_close(lengths.square().mean(), j.square().sum() / 16, rtol=0.02, atol=0)
+
+    torch.manual_seed(1)
+    (value,) = term.terms(model, batch).values()
+    torch.manual_seed(1)
+    torch.randn(20_000, 3)
+    y = torch.randn(20_000, 16) / 4
+    expected = (y @ j).norm(dim=1)
+    torch.testing.assert_close(term.mean, 0.25 * expected.mean().detach())
+    torch.testing.assert_close(value, 2 * (expected - term.mean).square().mean())
+    gradients = [torch.autograd.grad(each, j)[0] for each in (value, 2 * (expected - term.mean).square().mean())]
+    torch.testing.assert_close(*gradients)
+
+
+def test_path_lengths_of_one_style_a_layer_are_a_mean_over_layers() -> None:
+    class Layers(LinearStyles):
+        def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+            return z[:, None].repeat(1, 4, 1)
+
+        def synthesis(self, w: Tensor) -> Tensor:
+            return self.net(w.sum(dim=1)).view(-1, 1, 4, 4)
+
+    one, several = LinearStyles(), Layers()
+    several.load_state_dict(one.state_dict())
+    found = []
+    for generator in (one, several):
+        torch.manual_seed(0)
+        found.append(PathLength().lengths(ToyGAN(generator), ImageBatch(torch.zeros(8, 1, 4, 4)), 8))
+    torch.testing.assert_close(*found)
+
+
+def test_path_length_needs_styles_and_trains_any_generator_that_has_some() -> None:
+    with pytest.raises(TypeError, match="ToyGAN's ToyGenerator has none"):
+        trainer(max_epochs=1).fit(ToyGAN(regularizers=[PathLength()]), ToyData())
+    model = ToyGAN(StyledGenerator(), regularizers=[PathLength(every=2), R1(every=1)])
+    trainer(max_epochs=1, precision="bf16-mixed").fit(model, ToyData(batches=2))
+    assert model.records["loss/generator/path_length"].dtype == torch.float32
+    assert float(model.regularizers[0].mean) > 0  # type: ignore[arg-type]

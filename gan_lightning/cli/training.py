@@ -226,7 +226,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
                 _place(logger, root)
         follow_recipe(config)
         if config.evaluate_every_images is not None:
-            batch_size = config.data.init_args.batch_size
+            batch_size = config.data.init_args.batch_size or 1  # none: `before_fit` has the model decide
             config.trainer.val_check_interval = max(1, round(config.evaluate_every_images / batch_size))
             config.trainer.check_val_every_n_epoch = None
 
@@ -331,7 +331,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             ranks = {"processes": trainer.world_size, "nodes": trainer.num_nodes}
             self.folder.note(precision=trainer.precision, **describe_device(trainer.strategy.root_device), **ranks)
         config = self.config[self.subcommand]
-        if self.model.growth is not None:  # an interval in batches would not be one in images
+        if self.model.growth is not None or getattr(self.datamodule, "batch_size", 1) is None:
+            # an interval in batches would not be one in images, or is not known yet
             self.model.evaluate_every_images = config.evaluate_every_images
         resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.start_from is not None and not resumes:

@@ -49,6 +49,13 @@ class FromLatents(GenerativeModule):
         """Draw latent vectors (count, latent_dim) from the prior, on this module's device."""
         return self.prior.draw(count, self.latent_dim, self.device)
 
+    def draw_styles(self, batch: Any, count: int) -> Tensor:
+        """Draw styles w (count, ...) of a generator that has some, for classes of the batch if it has classes."""
+        styles: Any = self.generator.styles if hasattr(self.generator, "num_styles") else self.generator.mapping
+        # of items at equal distances, so that the parts of a batch on several processes give those of the whole batch
+        some = [labels[:: len(labels) // count][:count] for labels in self.conditions(class_labels(batch))]
+        return styles(self.latents(count), *some)
+
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
         """Return the networks' further arguments: the labels of a conditional model, else none."""
         return [] if self.num_classes == 0 or labels is None else [labels]

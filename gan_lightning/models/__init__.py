@@ -24,6 +24,7 @@ from gan_lightning.models.srgan import SRGAN
 from gan_lightning.models.srresnet import SRResNet
 from gan_lightning.models.ssgan import SSGAN
 from gan_lightning.models.stylegan import StyleGAN
+from gan_lightning.models.stylegan2 import StyleGAN2
 from gan_lightning.models.unet import UNetSegmentation
 from gan_lightning.models.vae import VAE
 from gan_lightning.models.vae_gan import VAEGAN
@@ -59,5 +60,6 @@ __all__ = [
     "RaGAN",
     "SRResNet",
     "StyleGAN",
+    "StyleGAN2",
     "UNetSegmentation",
 ]

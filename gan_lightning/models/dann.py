@@ -71,5 +71,7 @@ class DANN(DomainInvariance):
         generators_turn = self.is_generators_turn()
         if generators_turn:
             self.minimize("generator", *map(partial(partial, self._generator_terms), parts, features))
+            self.regularize("generator", parts)
         self.minimize("discriminator", *map(partial(partial, self._discriminator_terms), parts, before))
+        self.regularize("discriminator", parts)
         self.finish_step(batch, averaged=generators_turn)

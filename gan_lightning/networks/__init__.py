@@ -24,6 +24,7 @@ from gan_lightning.networks.sngan import (
 )
 from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerator, VGGDiscriminator
 from gan_lightning.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
+from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from gan_lightning.networks.unet import UNetGenerator
 from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
 
@@ -58,6 +59,8 @@ __all__ = [
     "SRResNetGenerator",
     "SegmentationUNet",
     "SoftplusGenerator",
+    "StyleGAN2Discriminator",
+    "StyleGAN2Generator",
     "StyleGANDiscriminator",
     "StyleGANGenerator",
     "UNetGenerator",

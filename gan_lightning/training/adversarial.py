@@ -24,14 +24,14 @@ from gan_lightning.data.batches import Batch, batch_length, detach, split
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
-from gan_lightning.regularizers import Regularizer, Terms
+from gan_lightning.regularizers import LazyRegularizer, Regularizer, Terms
 from gan_lightning.schedules import Constant, Schedule
 from gan_lightning.training.generative import (
     TRUSTED,
     GenerativeModule,
     NonFiniteLossError,
 )
-from gan_lightning.training.optimizers import OptimizerFactory, learnable, make_optimizer
+from gan_lightning.training.optimizers import OptimizerFactory, learnable, make_optimizer, slow_down
 
 __all__ = [
     "PLAYERS",
@@ -204,6 +204,7 @@ class AdversarialModule(GenerativeModule):
             "discriminator",
             *[partial(self._discriminator_terms, part, detach(fake)) for part, fake in zip(parts, fakes, strict=True)],
         )
+        self.regularize("discriminator", parts)
         if generators_turn:
             self.minimize(
                 "generator",
@@ -212,6 +213,7 @@ class AdversarialModule(GenerativeModule):
                     for part, fake in zip(parts, fakes, strict=True)
                 ],
             )
+            self.regularize("generator", parts)
         self.finish_step(batch, averaged=generators_turn)
 
     def is_generators_turn(self) -> bool:
@@ -237,9 +239,28 @@ class AdversarialModule(GenerativeModule):
         return {f"{player}_schedule": schedule for player, schedule in self.schedules.items()}
 
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
-        """Make one optimizer step of a player on the mean of the losses, with the other player frozen."""
-        self.playing = player
+        """Make one optimizer step of a player on the mean of the losses, with the other player frozen: its turn."""
         self.counters.turns[player] += 1
+        parts = self._step(player, losses)
+        self.record(f"loss/{player}", torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts))
+
+    def regularize(self, player: Player, parts: Sequence[Batch]) -> None:
+        """After a player's turn, make a step for each lazy regularizer of its that is due.
+
+        The values are logged under their names, and are no part of the player's total.
+        """
+        for regularizer in self.lazy_regularizers(player):
+            if (self.counters.turns[player] - 1) % regularizer.every == 0:
+                terms = [partial(regularizer.terms, self, part) for part in parts]  # type: ignore[arg-type]
+                self._step(player, terms, regularizer.every)
+
+    def lazy_regularizers(self, player: Player) -> list[LazyRegularizer]:
+        """Return the regularizers that take optimizer steps of their own for a player."""
+        return [each for each in self.regularizers if isinstance(each, LazyRegularizer) and each.player == player]
+
+    def _step(self, player: Player, losses: Sequence[Callable[[], Terms]], factor: float = 1.0) -> list[Terms]:
+        """Make an optimizer step on `factor` times the mean of the losses; record and return their terms."""
+        self.playing = player
         optimizer = self.optimizer_of(player)
         optimizer.zero_grad()
         parts: list[Terms] = []
@@ -247,7 +268,7 @@ class AdversarialModule(GenerativeModule):
             for loss in losses:
                 terms = loss()
                 self._guard({f"loss/{player}/{name}": value for name, value in terms.items()})
-                self.manual_backward(torch.stack([*terms.values()]).sum() / len(losses))
+                self.manual_backward(torch.stack([*terms.values()]).sum() * (factor / len(losses)))
                 parts.append(detach(terms))
         # before the step, while fp16 gradients are scaled on all processes alike
         self._average_over_processes([p.grad for p in self._parameters_of[player] if p.grad is not None])
@@ -261,7 +282,7 @@ class AdversarialModule(GenerativeModule):
         optimizer.step()
         for name in parts[-1]:
             self.record(f"loss/{player}/{name}", torch.stack([terms[name] for terms in parts]).mean())
-        self.record(f"loss/{player}", torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts))
+        return parts
 
     def finish_step(self, batch: Batch, averaged: bool) -> None:
         """End a training step: count, adapt ADA, update the moving average, log.
@@ -374,6 +395,7 @@ class AdversarialModule(GenerativeModule):
         for player, modules in self.players().items():
             self._parameters_of[player] = parameters = learnable(modules)
             optimizer = make_optimizer(self.optimizer_factories[player], parameters, f"{player}_optimizer")
+            slow_down(optimizer, 1 + sum(1 / each.every for each in self.lazy_regularizers(player)))
             # Kept here and not read from the optimizer, since a resume overwrites its groups with those of the
             # checkpoint: the learning rate is the one of the present settings.
             self._learning_rates[player] = [group["lr"] for group in optimizer.param_groups]

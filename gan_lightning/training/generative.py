@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -248,6 +248,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def record(self, name: str, value: Tensor) -> None:
         """Record a scalar, to be logged under this name with the next losses."""
         self._terms[name] = value.detach()
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence about the run, on one process."""
+        rank_zero_info(sentence)
 
     @property
     def records(self) -> Mapping[str, Tensor]:

@@ -13,6 +13,7 @@ GAINS: dict[str, dict[str, float]] = {
     "residual": {"cpu, AVX2": 1.12, "cpu, AVX-512": 1.16},
     "resnet": {"cpu, AVX2": 0.72, "cpu, AVX-512": 1.15},
     "segmentation_unet": {"cpu, AVX2": 1.03, "cpu, AVX-512": 1.15},
+    "stylegan2": {"cpu, AVX2": 1.17, "cpu, AVX-512": 1.15},
     "super_resolution": {"cpu, AVX2": 1.32, "cpu, AVX-512": 1.21},
     "unet": {"cpu, AVX2": 0.78, "cpu, AVX-512": 0.81},
 }

@@ -35,6 +35,20 @@ def make_optimizer(factory: OptimizerFactory, parameters: list[nn.Parameter], na
     return optimizer
 
 
+def slow_down(optimizer: Optimizer, steps: float) -> None:
+    """Change an optimizer's settings so that `steps` steps have about the effect that one has by the present ones.
+
+    Learning rates are divided by `steps`, and betas become their powers of 1 / `steps` (Karras et al. 2019, arXiv
+    1912.04958, appendix B).
+    """
+    if steps == 1:
+        return
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] / steps
+        if "betas" in group:
+            group["betas"] = tuple(beta ** (1 / steps) for beta in group["betas"])
+
+
 def learnable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
     """Return the parameters that modules learn, each once, even if modules share it."""
     return list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))

@@ -40,6 +40,8 @@ PUBLISHED = [
     ("VAEGANEncoder", {}, 18_071_360),
     ("VAEGANDecoder", {}, 4_693_155),
     ("VAEGANDiscriminator", {}, 10_953_857),
+    ("StyleGAN2Generator", {"image_size": 1024}, 30_370_060),
+    ("StyleGAN2Discriminator", {"image_size": 1024}, 29_012_513),
     ("LeNetClassifier", {}, 128_890),
     ("DomainClassifier", {}, 77_001),
     ("UNetGenerator", {}, 54_413_955),
@@ -182,6 +184,33 @@ UNUSUAL = [
         "ResNetGenerator",
         {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2, "antialias": True, "init": "xavier"},
     ),
+    (
+        "StyleGAN2Generator",
+        {
+            "latent_dim": 7,
+            "style_dim": 5,
+            "image_size": 16,
+            "channels": 2,
+            "channel_base": 64,
+            "channel_max": 9,
+            "num_classes": 3,
+            "mapping_layers": 2,
+            "style_mixing": 0.5,
+        },
+    ),
+    (
+        "StyleGAN2Discriminator",
+        {
+            "image_size": 16,
+            "channels": 2,
+            "channel_base": 64,
+            "channel_max": 9,
+            "num_classes": 3,
+            "group_size": 2,
+            "residual": False,
+            "mapping_layers": 2,
+        },
+    ),
 ]
 
 # what the networks take that neither make images from z nor take images of the size among their arguments
@@ -262,6 +291,7 @@ def test_all_parameters_learn(name, arguments):
         ("ACGANDiscriminator", (2, 1, 32, 32)),
         ("ProGANDiscriminator", (2, 3, 512, 1024)),
         ("StyleGANDiscriminator", (2, 1, 1024, 1024)),
+        ("StyleGAN2Discriminator", (2, 3, 256, 128)),
         ("UNetGenerator", (2, 3, 256, 128)),
         ("SegmentationUNet", (2, 1, 512, 512)),
         ("SegmentationUNet", (2, 3, 572, 572)),
@@ -348,6 +378,7 @@ def test_unconditional_networks_take_no_labels(name, arguments):
         "StyleGANDiscriminator",
         "VAEGANDiscriminator",
         "VGGDiscriminator",
+        "StyleGAN2Discriminator",
     ],
 )
 def test_a_discriminator_is_a_head_on_features_and_any_head_can_be_given(name):
