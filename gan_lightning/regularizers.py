@@ -16,6 +16,7 @@ from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.private import uncompiled
 from gan_lightning.ranges import NonNegativeFloat, PositiveInt, Share
 from gan_lightning.recording import Recorded
+from gan_lightning.schedules import Schedule
 
 Terms = dict[str, Tensor]
 
@@ -26,6 +27,10 @@ class Game(Protocol):
     generator: nn.Module
     discriminator: nn.Module
     batches_seen: int
+
+    def at(self, schedule: Schedule) -> float:
+        """Return the present factor of a schedule."""
+        ...
 
     def players(self) -> Mapping[Any, Sequence[nn.Module]]:
         """Return the modules that each player trains."""
@@ -262,6 +267,82 @@ class PathLength(LazyRegularizer):
             (gradient,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
         squares = gradient.square().sum(dim=-1)  # over the components of a style
         return (squares.mean(dim=1) if squares.dim() > 1 else squares).sqrt()
+
+
+class OrthogonalRegularization(Regularizer):
+    """Pull the filters of each layer towards being orthogonal, of any length: β · sum over layers ‖WWᵀ ⊙ (1 - I)‖².
+
+    Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2018, arXiv
+    1809.11096, equation 3. W is a layer's weight as a matrix, outputs × others, before spectral norm divides it; the
+    norm is Frobenius's. Embeddings are left out, as in the authors' code.
+
+    NOTE: the gradient is that of the formula; the authors' code has half of it.
+
+    Args:
+        player: the player, "generator" (the paper) or "discriminator".
+        weight: factor β on the term.
+    """
+
+    def __init__(
+        self, player: Literal["generator", "discriminator"] = "generator", weight: NonNegativeFloat = 1e-4
+    ) -> None:
+        super().__init__()
+        self.player = player
+        self.weight = weight
+
+    def discriminator(self, model: Game, batch: Any, fake: Any) -> Terms:
+        """Return the term if the player is the discriminator."""
+        return self._term(model) if self.player == "discriminator" else {}
+
+    def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
+        """Return the term if the player is the generator."""
+        return self._term(model) if self.player == "generator" else {}
+
+    def _term(self, model: Game) -> Terms:
+        modules = model.players()[self.player]
+        embeddings = {
+            p for module in modules for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters()
+        }
+        learnt = dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad)
+        device = next(iter(learnt)).device
+        with torch.autocast(device.type, enabled=False):
+            terms = [_overlap(p.flatten(1)) for p in learnt if p.dim() >= 2 and p not in embeddings]
+        return {"orthogonal": self.weight * torch.stack(terms).sum()}
+
+
+def _overlap(matrix: Tensor) -> Tensor:
+    """Return the sum of the squared products of different rows."""
+    products = matrix @ matrix.T
+    return (products - products.diagonal().diag()).square().sum()
+
+
+class Scheduled(Regularizer):
+    """The terms of another regularizer, times a factor that changes over time.
+
+    Args:
+        regularizer: the other.
+        schedule: the factor, a pure function of the epochs, batches or images seen.
+    """
+
+    def __init__(self, regularizer: Regularizer, schedule: Schedule) -> None:
+        super().__init__()
+        self.regularizer = regularizer
+        self.schedule = schedule
+
+    def check(self, model: Game) -> None:
+        """Check the other regularizer."""
+        self.regularizer.check(model)
+
+    def discriminator(self, model: Game, batch: Any, fake: Any) -> Terms:
+        """Return the other's terms for the discriminator's turn, times the factor."""
+        return self._scale(model, self.regularizer.discriminator(model, batch, fake))
+
+    def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
+        """Return the other's terms for the generator's turn, times the factor."""
+        return self._scale(model, self.regularizer.generator(model, batch, fake))
+
+    def _scale(self, model: Game, terms: Terms) -> Terms:
+        return {name: term * model.at(self.schedule) for name, term in terms.items()}
 
 
 def _make_room(averaging: HistoricalAveraging, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:

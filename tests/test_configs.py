@@ -1,6 +1,7 @@
 """Every YAML file of configs/ through the real command line; a new file is tested at once."""
 
 import contextlib
+import inspect
 import io
 import re
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def images(folder: Path, count: int, height: int, width: int) -> Path:
 def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     """For each kind of datamodule, arguments that point it to a few small images."""
 
-    def arguments(data: dict[str, Any]) -> list[str]:  # noqa: PLR0911 (one for each kind)
+    def arguments(data: dict[str, Any]) -> list[str]:  # noqa: PLR0911, PLR0912 (one for each kind)
         kind, size = data["class_path"].split(".")[-1], data["init_args"].get("image_size", 32)
         folder = tmp_path / "images"
         match kind:
@@ -56,6 +57,11 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                     f"--data.image_size={size}",
                     "--data.num_reference=null",
                 ]
+            case "ImageFolder" if data["init_args"].get("labelled"):
+                for label in ("a", "b"):
+                    images(folder / label, 20, size, size)
+                fewer = [f"--model.{part}.num_classes=2" for part in ("generator", "discriminator")]
+                return [f"--data.train={folder}", *fewer]
             case "ImageFolder":
                 height, width = (size, size) if isinstance(size, int) else size
                 return [f"--data.train={images(folder, 20, height, width)}"]
@@ -120,6 +126,12 @@ def alone(model: dict[str, Any]) -> list[str]:
     return arguments
 
 
+def few(model: dict[str, Any]) -> list[str]:
+    """Arguments that measure standing statistics on few images, where a model does."""
+    measures = "standing_batches" in inspect.signature(import_class(model["class_path"], ["gan_lightning"])).parameters
+    return ["--model.standing_batches=2", "--model.standing_batch_size=2"] if measures else []
+
+
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
 def test_every_experiment_trains_and_evaluates(
     path: Path, small_data: Any, tmp_path: Path, inception_weights: Path, monkeypatch: pytest.MonkeyPatch
@@ -127,6 +139,8 @@ def test_every_experiment_trains_and_evaluates(
     monkeypatch.setenv("GAN_LIGHTNING_INCEPTION", str(inception_weights))
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     config = yaml.safe_load(path.read_text())
+    parts = config["model"]["init_args"].get("accumulate", 1)
+    batch_size = config["data"]["init_args"].get("batch_size")
     cli = main(
         [
             "fit",
@@ -135,7 +149,8 @@ def test_every_experiment_trains_and_evaluates(
             *narrow(config["model"]),
             *alone(config["model"]),
             *small(config),
-            f"--data.batch_size={min(4, config['data']['init_args'].get('batch_size') or 4)}",
+            *few(config["model"]),
+            f"--data.batch_size={2 * parts if parts > 1 else min(4, batch_size or 4)}",
             "--data.eval_batch_size=2",
             "--trainer.fast_dev_run=2",
             "--trainer.accelerator=cpu",

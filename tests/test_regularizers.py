@@ -13,7 +13,17 @@ from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.losses import NonSaturating, WeightedGenerator, feature_matching
 from gan_lightning.models import CGAN, DCGAN, Pix2Pix
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, PatchGAN, UNetGenerator
-from gan_lightning.regularizers import R1, FeatureMatching, HistoricalAveraging, LazyRegularizer, PathLength, Terms
+from gan_lightning.regularizers import (
+    R1,
+    FeatureMatching,
+    HistoricalAveraging,
+    LazyRegularizer,
+    OrthogonalRegularization,
+    PathLength,
+    Scheduled,
+    Terms,
+)
+from gan_lightning.schedules import Cosine, LinearToZero
 from gan_lightning.training.adversarial import AdversarialModule
 from models.test_cut import cut
 from models.test_cyclegan import cyclegan
@@ -288,3 +298,77 @@ def test_path_length_needs_styles_and_trains_any_generator_that_has_some() -> No
     trainer(max_epochs=1, precision="bf16-mixed").fit(model, ToyData(batches=2))
     assert model.records["loss/generator/path_length"].dtype == torch.float32
     assert float(model.regularizers[0].mean) > 0  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ orthogonality
+
+
+def test_orthogonality_by_its_formula_with_its_gradient() -> None:
+    torch.manual_seed(0)
+    model = dcgan()
+    batch = batch_for(model)
+    regularizer = OrthogonalRegularization(weight=0.5)
+    (term,) = regularizer.generator(model, batch, None).values()
+    assert regularizer.discriminator(model, batch, None) == {}
+    expected, gradients = 0.0, {}
+    for name, p in model.generator.named_parameters():
+        if p.dim() >= 2:
+            w = p.detach().double().flatten(1)
+            apart = w @ w.T * (1 - torch.eye(len(w)))
+            expected += 0.5 * float(apart.square().sum())
+            gradients[name] = 0.5 * 4 * apart @ w  # d/dW of the squared norm; the authors' code has 2
+    assert term.item() == pytest.approx(expected, rel=1e-5)
+    term.backward()
+    for name, p in model.generator.named_parameters():
+        if name in gradients:
+            torch.testing.assert_close(p.grad.double().flatten(1), gradients[name], rtol=1e-4, atol=1e-8)
+        else:
+            assert p.grad is None
+
+
+def test_orthogonality_of_the_other_player_and_not_of_embeddings() -> None:
+    class Embedded(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(3, 3)
+            self.linear = torch.nn.Linear(2, 2, bias=False)
+
+    model = dcgan()
+    model.discriminator = Embedded()
+    with torch.no_grad():
+        model.discriminator.linear.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    (term,) = OrthogonalRegularization("discriminator", 1.0).discriminator(model, None, None).values()
+    assert term.item() == 2 * 11**2
+    with torch.no_grad():
+        model.discriminator.linear.weight.copy_(torch.tensor([[5.0, 0.0], [0.0, 7.0]]))
+    assert not OrthogonalRegularization("discriminator").discriminator(model, None, None)["orthogonal"].item()
+
+
+def test_a_regularizer_follows_a_schedule() -> None:
+    model = dcgan()
+    batch = batch_for(model)
+    plain = OrthogonalRegularization().generator(model, batch, None)["orthogonal"]
+    scheduled = Scheduled(OrthogonalRegularization(), Cosine(100, final=0.5, unit="image"))
+    for model.counters.images_seen, factor in ((0, 1.0), (50, 0.75), (500, 0.5)):
+        torch.testing.assert_close(scheduled.generator(model, batch, None)["orthogonal"], factor * plain)
+    assert scheduled.discriminator(model, batch, None) == {}
+
+
+def test_the_schedule_of_a_regularizer_is_compared_with_the_run() -> None:
+    late = Scheduled(OrthogonalRegularization(), LinearToZero(start=50, end=60, unit="batch"))
+    with pytest.warns(UserWarning, match=r"model.regularizers.0.schedule: begins to fall after 50 batches"):
+        fit(dcgan(regularizers=[late]), batches=2)
+
+
+def test_a_scheduled_regularizer_resumes_exactly(tmp_path: Path) -> None:
+    def run(epochs: int, **how: Any) -> AdversarialModule:
+        torch.manual_seed(len(how))
+        schedule = Cosine(40, final=0.1, unit="image")
+        model = dcgan(regularizers=[Scheduled(OrthogonalRegularization(weight=1.0), schedule)])
+        fit(model, batches=3, folder=tmp_path, epochs=epochs, **how).save_checkpoint(tmp_path / "end.ckpt")
+        return model
+
+    whole = run(4)
+    run(2)
+    resumed = run(4, ckpt_path=tmp_path / "end.ckpt", weights_only=True)
+    assert equal(dict(whole.state_dict()), dict(resumed.state_dict()))

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import pytest
 import torch
+from torch.optim import SGD, Adam
 
 from gan_lightning.recording import describe, rebuild
 from gan_lightning.schedules import (
@@ -240,3 +242,55 @@ def test_a_longer_run_stretches_what_is_left_of_a_schedule_and_resumes_exactly(t
     resumed = learner(**schedules)
     trainer(tmp_path, max_epochs=3).fit(resumed, datamodule=ToyData(), ckpt_path=tmp_path / "0.ckpt")
     assert equal(weights(whole), weights(resumed))
+
+
+# ------------------------------------------------------------------ Adam's second beta
+
+ADAM = partial(Adam, lr=1e-3, betas=(0.0, 0.9))
+
+
+def scheduled(schedule: Schedule, optimizer: Any = ADAM) -> ToyGAN:
+    return ToyGAN(beta2_schedule=schedule, generator_optimizer=optimizer, discriminator_optimizer=ADAM)
+
+
+def test_beta2_is_a_function_of_the_images_seen(tmp_path: Path) -> None:
+    seen: list[list[tuple[float, float]]] = []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+            seen.append([optimizer.param_groups[0]["betas"] for optimizer in trainer.optimizers])
+
+    model = scheduled(Cosine(32, final=0.1, unit="image"))
+    trainer(tmp_path, max_epochs=2, callbacks=[Watch()]).fit(model, datamodule=ToyData(batches=3, size=8))
+    # the authors' cosine_decay: from 0.9 to 0.99 in 32 images, of which a batch has 8
+    expected = [0.99 + 0.5 * (0.9 - 0.99) * (1 + math.cos(math.pi * min(k / 4, 1))) for k in range(6)]
+    for player in (0, 1):
+        assert [betas[player][1] for betas in seen] == pytest.approx(expected)
+        assert {betas[player][0] for betas in seen} == {0.0}
+
+
+def test_a_run_with_a_scheduled_beta2_resumes_exactly_with_the_present_schedule(tmp_path: Path) -> None:
+    schedule = Cosine(48, final=0.1, unit="image")
+
+    class Save(L.Callback):
+        def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+            trainer.save_checkpoint(tmp_path / f"{trainer.current_epoch}.ckpt")
+
+    whole, resumed = scheduled(schedule), scheduled(schedule)
+    trainer(tmp_path, max_epochs=2, callbacks=[Save()]).fit(whole, datamodule=ToyData(batches=4, size=8))
+    trainer(tmp_path, max_epochs=2).fit(
+        resumed, datamodule=ToyData(batches=4, size=8), ckpt_path=tmp_path / "0.ckpt", weights_only=True
+    )
+    assert whole.batches_seen == resumed.batches_seen == 8
+    assert equal(weights(whole), weights(resumed))
+
+
+def test_a_beta2_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"second beta of both optimizers, and the generator's, SGD, has none"):
+        trainer(tmp_path, max_epochs=1).fit(scheduled(Constant(), partial(SGD, lr=0.1)), datamodule=ToyData())
+    with pytest.raises(ValueError, match=r"beta2_schedule is zero after 1 batches, .* a `final` above 0"):
+        trainer(tmp_path, max_epochs=1).fit(scheduled(Cosine(1, unit="batch")), datamodule=ToyData())
+    with pytest.raises(ValueError, match=r"makes the optimizers' second beta -1, .* above 0 and at most 10"):
+        trainer(tmp_path, max_epochs=1).fit(
+            scheduled(Cosine(4, initial=20.0, unit="batch", final=1)), datamodule=ToyData()
+        )

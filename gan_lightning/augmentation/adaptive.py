@@ -11,7 +11,7 @@ sets p (section 3). Every 4 batches p rises if r_t > 0.6 and falls if it is less
 500,000 images.
 
 The pipeline consists of the paper's pixel blitting, geometric and colour transforms (appendix B; "bgc" in the authors'
-code), with its strengths, which are the same for all data sets.
+code), with its strengths, which are the same for all data sets. Cutout (R3GAN has it) is off unless it is asked for.
 """
 
 import math
@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
+from gan_lightning.schedules import Schedule
 
 # The low-pass filter of the wavelet sym6 (Daubechies, 1992), of unit norm. It is orthogonal to its shifts by even
 # numbers, so that upsampling and then downsampling with it changes nothing.
@@ -48,6 +49,7 @@ SCALE = ANISOTROPY = 0.2  # standard deviations, in octaves
 BRIGHTNESS = 0.2  # standard deviation, where black to white is 2
 CONTRAST = 0.5  # standard deviation, in octaves
 SATURATION = 1.0  # standard deviation, in octaves
+CUTOUT = 0.5  # width and height of the rectangle, as a share of the image's
 
 
 class AdaptiveAugmentation(Augmentation):
@@ -71,6 +73,8 @@ class AdaptiveAugmentation(Augmentation):
         luma_flip: factor for an exchange of light and dark in the same hue.
         hue: factor for a rotation by any angle about the grey axis. Hue and saturation leave grey images unchanged.
         saturation: factor for a multiplication of the saturation by 2^N(0, 1).
+        cutout: factor for mid-grey in a rectangle of half the width and height, anywhere.
+        schedule: factor on a constant p over time. None = no change.
 
     Attributes:
         p: the present probability, a scalar tensor. It has no upper bound, as in the authors' code: above 1, every
@@ -104,14 +108,21 @@ class AdaptiveAugmentation(Augmentation):
         luma_flip: NonNegativeFloat = 1.0,
         hue: NonNegativeFloat = 1.0,
         saturation: NonNegativeFloat = 1.0,
+        cutout: NonNegativeFloat = 0.0,
+        schedule: Schedule | None = None,
     ) -> None:
         super().__init__()
+        if schedule is not None and target is not None:
+            raise ValueError(
+                "ADA's p follows either its target or a schedule: set target to null, or leave out schedule"
+            )
         self.target, self.interval, self.adjustment = target, interval, adjustment
         self.x_flip, self.rotation_90, self.integer_translation = x_flip, rotation_90, integer_translation
         self.scale, self.rotation, self.anisotropic_scale = scale, rotation, anisotropic_scale
         self.fractional_translation = fractional_translation
         self.brightness, self.contrast, self.luma_flip = brightness, contrast, luma_flip
-        self.hue, self.saturation = hue, saturation
+        self.hue, self.saturation, self.cutout = hue, saturation, cutout
+        self.schedule, self.start = schedule, float(p)
 
         adapts = target is not None
         self.register_buffer("p", torch.tensor(float(p)), persistent=adapts)
@@ -120,6 +131,10 @@ class AdaptiveAugmentation(Augmentation):
         self._observed: list[Tensor] = []  # in the current batch, on this process
 
     # ------------------------------------------------------------------ p
+
+    def follow(self, factor: float) -> None:
+        """Set p to its constant value times the present factor of its schedule. Called at the start of each batch."""
+        self.p.fill_(self.start * factor)
 
     def observe(self, real_logits: Tensor, threshold: float | None) -> None:
         """Record D's logits of real images, of any shape, and the threshold above which D takes an image for real.
@@ -179,7 +194,8 @@ class AdaptiveAugmentation(Augmentation):
         """Apply blitting and geometric transforms in one step, then colours."""
         count, channels, height, width = images.shape
         images = warp(images, self.draw_geometry(count, width, height, images.device))
-        return recolor(images, self.draw_colors(count, images.device)) if channels in (1, 3) else images
+        images = recolor(images, self.draw_colors(count, images.device)) if channels in (1, 3) else images
+        return images * self.draw_mask(count, width, height, images.device) if self.cutout else images
 
     def draw_geometry(self, count: int, width: int, height: int, device: torch.device) -> Tensor:
         """Draw for each of `count` images the matrix from a place in the result back to a place in the image.
@@ -227,6 +243,16 @@ class AdaptiveAugmentation(Augmentation):
         colors = (torch.lerp(grey, identity, angle.cos()) + angle.sin() * cross) @ colors
         factor = self._maybe(self.saturation * self.p, (SATURATION * randn(count, 1, 1)).exp2(), 1)
         return torch.lerp(grey, identity, factor) @ colors
+
+    def draw_mask(self, count: int, width: int, height: int, device: torch.device) -> Tensor:
+        """Draw for each of `count` images a mask (count, 1, height, width) that is 0 in the rectangle cut out."""
+        half = self._maybe(self.cutout * self.p, torch.full((count,), CUTOUT / 2, device=device), 0)
+        x, y = torch.rand(count, 2, device=device).unbind(1)  # the middle of the rectangle
+        columns = (torch.arange(width, device=device) + 0.5) / width
+        rows = (torch.arange(height, device=device) + 0.5) / height
+        kept_columns = (columns - x[:, None]).abs() >= half[:, None]
+        kept_rows = (rows - y[:, None]).abs() >= half[:, None]
+        return (kept_columns[:, None, None, :] | kept_rows[:, None, :, None]).float()
 
     @staticmethod
     def _maybe(probability: Tensor, drawn: Tensor, neutral: float) -> Tensor:

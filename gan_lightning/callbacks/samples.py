@@ -102,6 +102,7 @@ class SampleGrid(Checked, L.Callback):
         self._shown = pl_module.batches_seen
         with isolate_rng(), torch.no_grad():
             torch.manual_seed(self.seed)
+            pl_module.prepare()
             grid = image_grid(*pl_module.preview(self._batch, self.count)).cpu()
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return

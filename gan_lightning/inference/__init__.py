@@ -3,6 +3,7 @@
 from gan_lightning.inference.latents import ImageName, LatentSampler, Sampler, Space
 from gan_lightning.inference.modes import evaluating, frozen
 from gan_lightning.inference.priors import CodesPrior, NormalPrior, Prior, UniformPrior
+from gan_lightning.inference.standing import measure_standing_statistics
 from gan_lightning.inference.translation import Policy, Segmenter, Translator
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "UniformPrior",
     "evaluating",
     "frozen",
+    "measure_standing_statistics",
 ]

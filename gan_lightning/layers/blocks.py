@@ -83,12 +83,17 @@ def init_glorot(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def normalise_spectrally(module: nn.Module) -> None:
+def normalise_spectrally(module: nn.Module, eps: float = 1e-12, embeddings: bool = True) -> None:
     """Divide the weight of each convolution, linear layer and embedding in the module by its largest singular value.
 
     This is torch's spectral norm with one power iteration at each forward pass in training mode, in both players'
     turns, and none in evaluation (Miyato et al., 2018, arXiv 1802.05957, algorithm 1). Initialise weights before, since
     the singular vectors are estimated here. They are buffers, and so in every checkpoint.
+
+    Args:
+        module: the network or layer.
+        eps: the smallest length by which the singular vectors are divided.
+        embeddings: whether embeddings are normalised too. The generators of SAGAN and BigGAN leave theirs out.
 
     NOTE: torch makes 15 power iterations at the start; the authors start from a random vector.
     NOTE: with W the weight, torch updates u = Wv and then v = Wᵀu, both of length 1, and keeps v for the next pass; the
@@ -96,8 +101,8 @@ def normalise_spectrally(module: nn.Module) -> None:
         value. In evaluation torch uses u and v unchanged; the authors make an iteration that they do not keep.
     """
     for part in list(module.modules()):
-        if isinstance(part, nn.Conv2d | nn.Linear | nn.Embedding):
-            spectral_norm(part)
+        if isinstance(part, nn.Conv2d | nn.Linear) or (embeddings and isinstance(part, nn.Embedding)):
+            spectral_norm(part, eps=eps)
 
 
 def halvings(image_size: int, smallest: int) -> int:

@@ -1,12 +1,15 @@
-"""Initialisations of a translator's weights, by name."""
+"""Initialisations of weights, by name."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
-from gan_lightning.layers import init_normal
+from gan_lightning.layers import ConditionalBatchNorm2d, init_normal
 
 Initialisation = Literal["normal", "xavier"]
+Start = Literal["orthogonal", "normal", "xavier"]
 
 
 def initialise(module: nn.Module, kind: Initialisation) -> None:
@@ -25,3 +28,28 @@ def initialise(module: nn.Module, kind: Initialisation) -> None:
         for part in module.modules():
             if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 nn.init.xavier_normal_(part.weight, gain=0.02)
+
+
+def start_weights(module: nn.Module, kind: Start) -> None:
+    """Initialise convolutions, linear layers and embeddings as SAGAN and BigGAN do. Norms do not change; biases are 0.
+
+    "orthogonal": the rows of a weight as a matrix (outputs × others) are orthonormal, or its columns if they are fewer
+    (Saxe et al. 2014, arXiv 1312.6120). "normal": N(0, 0.02). "xavier": Glorot & Bengio, 2010, uniform.
+
+    Raises:
+        ValueError: `kind` is none of these.
+    """
+    starts: dict[str, Callable[[Tensor], object]] = {
+        "orthogonal": nn.init.orthogonal_,
+        "normal": partial(nn.init.normal_, std=0.02),
+        "xavier": nn.init.xavier_uniform_,
+    }
+    if kind not in starts:
+        raise ValueError(f'init must be "orthogonal", "normal" or "xavier", not {kind!r}')
+    norms = [part for part in module.modules() if isinstance(part, ConditionalBatchNorm2d)]
+    of_norms = {part for norm in norms for part in norm.modules()}
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear | nn.Embedding) and part not in of_norms:
+            starts[kind](part.weight)
+            if (bias := getattr(part, "bias", None)) is not None:
+                nn.init.zeros_(bias)

@@ -2,6 +2,7 @@
 
 from gan_lightning.models.acgan import ACGAN
 from gan_lightning.models.began import BEGAN
+from gan_lightning.models.biggan import BigGAN
 from gan_lightning.models.cgan import CGAN
 from gan_lightning.models.cut import CUT
 from gan_lightning.models.cyclegan import CycleGAN
@@ -19,6 +20,7 @@ from gan_lightning.models.progan import ProGAN
 from gan_lightning.models.projection import ProjectionGAN
 from gan_lightning.models.r3gan import R3GAN
 from gan_lightning.models.ragan import RaGAN
+from gan_lightning.models.sagan import SAGAN
 from gan_lightning.models.sngan import SNGAN
 from gan_lightning.models.srgan import SRGAN
 from gan_lightning.models.srresnet import SRResNet
@@ -44,6 +46,7 @@ __all__ = [
     "LSGAN",
     "MMDGAN",
     "R3GAN",
+    "SAGAN",
     "SNGAN",
     "SRGAN",
     "SSGAN",
@@ -51,6 +54,7 @@ __all__ = [
     "VAEGAN",
     "WGAN",
     "WGANGP",
+    "BigGAN",
     "ControllableInvariance",
     "CycleGAN",
     "InfoGAN",

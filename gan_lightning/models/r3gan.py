@@ -9,7 +9,11 @@ softplus ζ(t) = log(1 + e^t):
     L_G = E_{x,z}[ζ(D(x) - D(G(z)))]
 
 The first terms are the relativistic pairing loss. The others are the penalties R1 and R2, with which the game converges
-locally, without the tricks of earlier GANs.
+locally, without the tricks of earlier GANs. With classes y, both networks take them: D(x, y), G(z, y).
+
+Over the run, half a cosine lowers the learning rate to a quarter and γ to a tenth, raises Adam's β2 from 0.9 to 0.99,
+and raises the average's half-life from 0 (appendix, and the authors' code): `generator_schedule`, `gamma_schedule`,
+`beta2_schedule`, `ema_schedule`. All are functions of the images seen.
 """
 
 from functools import partial
@@ -21,7 +25,7 @@ from torch.optim import Adam
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.losses import AdversarialLoss, RelativisticPairing, r1, r2
-from gan_lightning.networks import ResidualDiscriminator, ResidualGenerator
+from gan_lightning.networks import R3GANDiscriminator, R3GANGenerator
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.schedules import Constant, Schedule
 from gan_lightning.training.adversarial import OptimizerFactory, Terms
@@ -31,24 +35,24 @@ class R3GAN(NoiseToImage):
     """Relativistic pairing GAN, regularised by R1 and R2.
 
     Args:
-        generator: G. None = WGAN-GP's ResNet for 32x32 RGB.
+        generator: G. None = the paper's for 32x32 RGB without classes.
         discriminator: D, returning logits, without batch norm, which would make an image's gradient depend on the
-            others. None = WGAN-GP's ResNet for 32x32 RGB.
+            others. None = the paper's for 32x32 RGB without classes.
         loss: the adversarial loss. None = `RelativisticPairing`.
         gamma: weight γ of both penalties, for gradients with respect to images in [-1, 1], summed over pixels. The
             default is the paper's start value for CIFAR-10; larger images need more (256x256: 150). 0 turns them off.
         gamma_schedule: factor on γ over time. None = constant.
         base: the other arguments of `AdversarialModule`.
 
-    NOTE: the paper's networks, ResNeXts without any norm, are not included: this is its objective, for any networks.
-    NOTE: the default optimizer is the paper's at the start. The paper lowers the learning rate to a quarter and γ to a
-        tenth, by half a cosine (`Cosine`, for both), and raises the average's half-life from 0 (`ema_schedule`). It
-        also raises β2 from 0.9 to 0.99; no schedule here does this.
+    NOTE: the default optimizer is the paper's at the start, and schedules are constant if none are given; the published
+        configs give them.
+    NOTE: images are limited to [-1, 1] after training; the authors' code limits them when it writes them.
     NOTE: G's turn pairs its fakes with the batch's real images again; the authors' code draws others. A second batch
         would double the loading, and no gradient reaches G through D(x) itself.
     """
 
     redraws: ClassVar[bool] = True
+    clamps: ClassVar[bool] = True
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.0, 0.9))
 
     def __init__(
@@ -60,7 +64,7 @@ class R3GAN(NoiseToImage):
         gamma_schedule: Schedule | None = None,
         **base: Any,
     ) -> None:
-        super().__init__(generator or ResidualGenerator(), discriminator or ResidualDiscriminator(), **base)
+        super().__init__(generator or R3GANGenerator(), discriminator or R3GANDiscriminator(), **base)
         self.loss = loss or RelativisticPairing()
         self.gamma = gamma
         self.gamma_schedule = gamma_schedule or Constant()
@@ -70,10 +74,11 @@ class R3GAN(NoiseToImage):
         terms = super().discriminator_loss(batch, fake)
         if self.gamma:
             half_gamma = self.gamma / 2 * self.at(self.gamma_schedule)
-            terms["r1"] = half_gamma * r1(self._eager_logits, batch.images)
-            terms["r2"] = half_gamma * r2(self._eager_logits, fake)
+            critic = partial(self._eager_logits, batch)
+            terms["r1"] = half_gamma * r1(critic, batch.images)
+            terms["r2"] = half_gamma * r2(critic, fake)
         return terms
 
-    def _eager_logits(self, images: Tensor) -> Tensor:
+    def _eager_logits(self, batch: ImageBatch, images: Tensor) -> Tensor:
         """Return logits of augmented images without a compiled module, which is not differentiable twice."""
-        return self.discriminator.forward(self.augmentation(images))
+        return self.discriminator.forward(self.augmentation(images), *self.conditions(batch.labels))

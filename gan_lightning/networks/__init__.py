@@ -2,6 +2,7 @@
 
 from gan_lightning.networks.acgan import ACGANDiscriminator, ACGANGenerator
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator, DCGANAutoencoder
+from gan_lightning.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_lightning.networks.cyclegan import ResNetGenerator
 from gan_lightning.networks.dann import DomainClassifier, LeNetClassifier
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -14,7 +15,9 @@ from gan_lightning.networks.mlp import (
 )
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator
+from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator, R3GANTranslator
 from gan_lightning.networks.resnet import ResidualDiscriminator, ResidualGenerator
+from gan_lightning.networks.sagan import SAGANDiscriminator, SAGANGenerator
 from gan_lightning.networks.segmentation_unet import SegmentationUNet
 from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
 from gan_lightning.networks.sngan import (
@@ -34,6 +37,8 @@ __all__ = [
     "BEGANAutoencoder",
     "BEGANGenerator",
     "Bicubic",
+    "BigGANDiscriminator",
+    "BigGANGenerator",
     "ConditionalMLPDiscriminator",
     "ConditionalMLPGenerator",
     "ConditionalResidualGenerator",
@@ -50,10 +55,15 @@ __all__ = [
     "PatchGAN",
     "ProGANDiscriminator",
     "ProGANGenerator",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
+    "R3GANTranslator",
     "RRDBGenerator",
     "ResNetGenerator",
     "ResidualDiscriminator",
     "ResidualGenerator",
+    "SAGANDiscriminator",
+    "SAGANGenerator",
     "SNDCGANDiscriminator",
     "SNResidualDiscriminator",
     "SRResNetGenerator",

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 from torch import Tensor, nn
 
+from gan_lightning.layers import check_labels, check_no_labels
 from gan_lightning.recording import Network
 
 HeadFactory = Callable[[int], nn.Module]
@@ -65,3 +66,21 @@ class Discriminator(Network):
         if not with_features:
             return self.judge(features, labels)
         return DiscriminatorOutput((self.judge(features, labels),) if with_logits else (), ((features,),))
+
+
+class ProjectingDiscriminator(Discriminator):
+    """D(x, y) = e_yᵀ φ(x) + ψ(φ(x)), with the features φ, the head ψ and an embedding e of the classes.
+
+    Miyato, Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637, equation 3. Without classes it is the
+    head on features. A subclass sets `embedding` too, and its `features` do not use labels.
+    """
+
+    embedding: nn.Embedding | None
+
+    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map φ (N, F), and labels int64 (N,) if there are classes, to logits (N,)."""
+        logits = super().judge(features)
+        if self.embedding is None:
+            check_no_labels(labels)
+            return logits
+        return logits + (self.embedding(check_labels(labels, self.num_classes)) * features).sum(dim=1)

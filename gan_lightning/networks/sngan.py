@@ -30,7 +30,7 @@ from gan_lightning.layers import (
     normalise_spectrally,
 )
 from gan_lightning.networks.base import Generator
-from gan_lightning.networks.discriminator import Discriminator, HeadFactory
+from gan_lightning.networks.discriminator import Discriminator, HeadFactory, ProjectingDiscriminator
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 
@@ -77,7 +77,7 @@ class ConditionalResidualGenerator(Generator):
         return self.output(F.relu(self.norm(x))).tanh()  # from (N, width, S, S)
 
 
-class SNResidualDiscriminator(Discriminator):
+class SNResidualDiscriminator(ProjectingDiscriminator):
     """Residual blocks that halve down to 8×8, two more at that size, the sum over positions, and a linear layer.
 
     Every layer is spectrally normalised. The defaults have SN-GAN's 1,053,824 parameters, and with ten classes the
@@ -114,7 +114,7 @@ class SNResidualDiscriminator(Discriminator):
             ResidualDownBlock(width, width, downsample=False),
         )
         normalise_spectrally(self.blocks)
-        self.embedding: nn.Embedding | None = None
+        self.embedding = None
         if num_classes:
             self.embedding = nn.Embedding(num_classes, width)
             nn.init.xavier_uniform_(self.embedding.weight)
@@ -130,14 +130,6 @@ class SNResidualDiscriminator(Discriminator):
         """Map images (N, C, S, S) in [-1, 1] to φ, sums over positions, (N, width); labels are not used."""
         check_images(images, self.image_shape)
         return F.relu(self.blocks(images)).sum(dim=(2, 3))  # over (N, width, 8, 8)
-
-    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map φ (N, width) and labels int64 (N,) to logits (N,)."""
-        logits = super().judge(features)
-        if self.embedding is None:
-            check_no_labels(labels)
-            return logits
-        return logits + (self.embedding(check_labels(labels, self.num_classes)) * features).sum(dim=1)
 
 
 class SNDCGANDiscriminator(Discriminator):

@@ -7,12 +7,14 @@ schedules, the moving average, counting, logging, the guard against NaN, exact r
 
 import functools
 import itertools
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+import lightning as L
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
@@ -60,6 +62,8 @@ class AdversarialModule(GenerativeModule):
         discriminator_optimizer: any torch optimizer class with its settings, for the discriminator. None = the paper's.
         generator_schedule: factor on the generator's learning rate over time. None = constant.
         discriminator_schedule: factor on the discriminator's learning rate over time. None = constant.
+        beta2_schedule: factor on 1 - β2 over time, for the second β of both optimizers: a factor that falls from 1 to
+            0.1 raises a β2 of 0.9 to 0.99. None = constant.
         generator_clip_norm: largest L2 norm of the generator's gradient; longer ones are scaled down. None = no limit.
         discriminator_clip_norm: largest L2 norm of the discriminator's gradient; longer ones are scaled down. None = no
             limit.
@@ -96,6 +100,7 @@ class AdversarialModule(GenerativeModule):
         discriminator_optimizer: OptimizerFactory | None = None,
         generator_schedule: Schedule | None = None,
         discriminator_schedule: Schedule | None = None,
+        beta2_schedule: Schedule | None = None,
         generator_clip_norm: PositiveFloat | None = None,
         discriminator_clip_norm: PositiveFloat | None = None,
         n_critic: PositiveInt = 1,
@@ -123,6 +128,7 @@ class AdversarialModule(GenerativeModule):
             "discriminator": discriminator_schedule or Constant(),
             "generator": generator_schedule or Constant(),
         }
+        self.beta2_schedule = beta2_schedule
         self.clip_norms: dict[Player, float | None] = {
             "discriminator": discriminator_clip_norm,
             "generator": generator_clip_norm,
@@ -132,6 +138,7 @@ class AdversarialModule(GenerativeModule):
 
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
         self._learning_rates: dict[Player, list[float]] = {}
+        self._betas: dict[Player, list[tuple[float, ...]]] = {}
         self.playing: Player = "discriminator"  # the player of the present or the last turn
         self.counters.turns = dict.fromkeys(PLAYERS, 0)
         self.listeners: list[Listener] = []  # called with the logits that `adversarial_loss` receives
@@ -192,6 +199,8 @@ class AdversarialModule(GenerativeModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Train on a batch: draw fakes; the discriminator's turn; every `n_critic`-th time, the generator's turn."""
+        if isinstance(self.augmentation, AdaptiveAugmentation) and self.augmentation.schedule is not None:
+            self.augmentation.follow(self.at(self.augmentation.schedule))
         parts = split(batch, self.accumulate)
         generators_turn = self.is_generators_turn()
         # A graph to the generator is kept only if its turn comes and uses these fakes. With several parts, all graphs
@@ -238,6 +247,22 @@ class AdversarialModule(GenerativeModule):
         """Return a schedule for each player."""
         return {f"{player}_schedule": schedule for player, schedule in self.schedules.items()}
 
+    def check_schedules(self, trainer: L.Trainer) -> None:
+        """Check that β2 stays below 1, and all schedules against the run's length.
+
+        Raises:
+            ValueError: β2 would be 1, or as in `GenerativeModule.check_schedules`.
+        """
+        super().check_schedules(trainer)
+        if self.beta2_schedule is None or math.isinf(length := self.length(self.beta2_schedule.unit, trainer)):
+            return
+        first = self.beta2_schedule.over(length).zero_from(length)
+        if first is not None:
+            raise ValueError(
+                f"model.beta2_schedule is zero after {first} {self.beta2_schedule.units}, where the optimizers' second "
+                "beta would be 1 and forget nothing: give it a `final` above 0"
+            )
+
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
         """Make one optimizer step of a player on the mean of the losses, with the other player frozen: its turn."""
         self.counters.turns[player] += 1
@@ -274,6 +299,9 @@ class AdversarialModule(GenerativeModule):
         self._average_over_processes([p.grad for p in self._parameters_of[player] if p.grad is not None])
         for group, rate in zip(optimizer.param_groups, self._learning_rates[player], strict=True):
             group["lr"] = rate * self.rate(self.schedules[player])
+        if self.beta2_schedule is not None:
+            for group, (first, second) in zip(optimizer.param_groups, self._betas[player], strict=True):
+                group["betas"] = (first, self._second_beta(second))
         if self._has_stepped:
             # `trainer.global_step` counts the steps of all optimizers, but is to count batches: only the first step
             # counts
@@ -283,6 +311,21 @@ class AdversarialModule(GenerativeModule):
         for name in parts[-1]:
             self.record(f"loss/{player}/{name}", torch.stack([terms[name] for terms in parts]).mean())
         return parts
+
+    def _second_beta(self, own: float) -> float:
+        """Return the present second β of an optimizer whose own is given.
+
+        Raises:
+            ValueError: it is not in [0, 1).
+        """
+        assert self.beta2_schedule is not None
+        beta = 1 - (1 - own) * self.at(self.beta2_schedule)
+        if not 0 <= beta < 1:
+            raise ValueError(
+                f"model.beta2_schedule makes the optimizers' second beta {beta:.3g}, which must be from 0 to below 1: "
+                f"let its factor on 1 - {own:g} stay above 0 and at most {1 / max(1 - own, 1e-12):.3g}"
+            )
+        return beta
 
     def finish_step(self, batch: Batch, averaged: bool) -> None:
         """End a training step: count, adapt ADA, update the moving average, log.
@@ -373,6 +416,8 @@ class AdversarialModule(GenerativeModule):
         """Return the logged values, with the players' learning rates and ADA's p."""
         rates = {f"learning_rate/{p}": self.optimizer_of(p).param_groups[0]["lr"] for p in PLAYERS}
         adaptive = isinstance(self.augmentation, AdaptiveAugmentation)
+        if self.beta2_schedule is not None:
+            rates |= {f"beta2/{p}": self.optimizer_of(p).param_groups[0]["betas"][1] for p in PLAYERS}
         return super().progress() | rates | ({"augmentation/p": self.augmentation.p} if adaptive else {})
 
     @contextmanager
@@ -399,6 +444,8 @@ class AdversarialModule(GenerativeModule):
             # Kept here and not read from the optimizer, since a resume overwrites its groups with those of the
             # checkpoint: the learning rate is the one of the present settings.
             self._learning_rates[player] = [group["lr"] for group in optimizer.param_groups]
+            if self.beta2_schedule is not None:
+                self._betas[player] = _betas(optimizer, player)
             optimizers.append(optimizer)
         return optimizers
 
@@ -438,6 +485,21 @@ class AdversarialModule(GenerativeModule):
     def _trains_in_turns(strategy: DDPStrategy) -> bool:
         model = strategy.model
         return not isinstance(model, nn.parallel.DistributedDataParallel) or model.find_unused_parameters
+
+
+def _betas(optimizer: Optimizer, player: Player) -> list[tuple[float, ...]]:
+    """Return the pair of β of each group of an optimizer.
+
+    Raises:
+        ValueError: it has none.
+    """
+    betas = [group.get("betas") for group in optimizer.param_groups]
+    if not all(isinstance(pair, Sequence) and len(pair) == 2 for pair in betas):
+        raise ValueError(
+            f"model.beta2_schedule changes the second beta of both optimizers, and the {player}'s, "
+            f"{type(optimizer).__name__}, has none: choose Adam, or leave the schedule out"
+        )
+    return [tuple(pair) for pair in betas if pair is not None]
 
 
 def _mean(losses: list[Tensor]) -> Tensor:

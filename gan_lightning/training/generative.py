@@ -6,7 +6,7 @@
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -145,6 +145,13 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Pictures are shown to people, written to files, and used by feature extractors. Images are pictures already.
         """
         return outputs
+
+    def prepare(self) -> None:
+        """Do what the averaged networks need before they make images, such as measuring statistics anew.
+
+        It is called before evaluations, predictions and previews, and before a checkpoint is written, on one process
+        or all. It draws nothing from the global random state, and changes nothing that training uses.
+        """
 
     @abstractmethod
     def preview(self, batch: Any, count: int) -> tuple[Tensor, int]:
@@ -309,9 +316,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             )
         rates, idle = self.rate_schedules(), set()
         found: dict[str, list[str]] = {}  # names of schedules, by the sentence about them
-        for name, schedule in self.init_args.items():
-            if not isinstance(schedule, Schedule):
-                continue
+        for name, schedule in _schedules(self.init_args):
             length = self.length(schedule.unit, trainer)
             if math.isinf(length):
                 if trainer.training and isinstance(schedule, EndingSchedule) and schedule.given_end is None:
@@ -506,9 +511,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         super().on_validation_model_train()
 
     def on_validation_start(self) -> None:
-        """Refuse to evaluate weights after a NaN; average the buffers over processes."""
+        """Refuse to evaluate weights after a NaN; average the buffers over processes, and prepare the networks."""
         self.check_finite()
         self._average_buffers()
+        self.prepare()
+
+    on_test_start = on_validation_start
 
     def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Check the first batch against the networks."""
@@ -528,8 +536,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     test_step = validation_step
 
     def on_predict_start(self) -> None:
-        """Number the images from 0."""
+        """Number the images from 0, and prepare the networks."""
         self._predicted = 0
+        self.prepare()
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Make images for a batch by the run's seed. Each is the same for any batch size and number of processes."""
@@ -543,6 +552,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """Add the counters and the random state; refuse to save weights that are not finite."""
         self.check_finite()
         self._average_buffers()
+        self.prepare()
         if not nn.utils.get_total_norm(self.parameters()).isfinite():
             raise NonFiniteLossError(
                 f"a weight is not finite at batch {self.batches_seen}: this checkpoint was not written, and "
@@ -935,6 +945,18 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             model.to(map_location)
         model.lay_out(model.device)
         return model
+
+
+def _schedules(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Schedule]]:
+    """Yield the schedules in a constructor's arguments, and in those of its parts, by their dotted names."""
+    for name, value in arguments.items():
+        if isinstance(value, Schedule):
+            yield name, value
+            continue
+        for place, part in enumerate(value) if isinstance(value, list) else [("", value)]:
+            if isinstance(part, Recorded):
+                inner = f"{name}.{place}" if isinstance(value, list) else name
+                yield from ((f"{inner}.{each}", schedule) for each, schedule in _schedules(part.init_args))
 
 
 def rendered(module: L.LightningModule, outputs: Tensor) -> Tensor:

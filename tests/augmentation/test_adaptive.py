@@ -19,6 +19,7 @@ from gan_lightning.data.batches import ImageBatch
 from gan_lightning.losses import AdversarialLoss, NonSaturating, Wasserstein, r1
 from gan_lightning.models import DCGAN
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.schedules import Cosine
 from gan_lightning.training.adversarial import AdversarialModule
 from toys import ToyData, ToyGAN, trainer
 from training.test_resume import Kill, KilledError, assert_same_end, data_of, fit
@@ -412,6 +413,41 @@ def test_a_fixed_p_stays_whatever_the_loss() -> None:
     trainer(max_epochs=2).fit(model, ToyData())
     assert float(model.augmentation.p) == pytest.approx(0.3)
     assert not [name for name in model.state_dict() if name.startswith("augmentation")]
+
+
+def test_a_scheduled_p_is_a_function_of_the_images_seen_and_resumes_with_them(tmp_path: Path) -> None:
+    def model() -> DCGAN:
+        pipeline = AdaptiveAugmentation(p=0.5, target=None, schedule=Cosine(40, initial=0.0, final=1.0, unit="image"))
+        return DCGAN(DCGANGenerator(**SMALL), DCGANDiscriminator(**SMALL), augmentation=pipeline)
+
+    played, data = Sure(augmentation=model().augmentation), ToyData(batches=5, size=8)
+    seen: list[float] = []
+    played.augmentation.register_forward_hook(lambda m, *_: seen.append(float(m.p)) if m.training else None)
+    trainer(max_epochs=1).fit(played, data)
+    expected = [0.25 * (1 - math.cos(math.pi * k / 5)) for k in range(5)]
+    assert list(dict.fromkeys(seen)) == pytest.approx(expected)
+    whole = fit(model, data_of(dcgan), tmp_path)
+    killed = {"trainer": {"callbacks": [Kill(7, tmp_path / "stop.ckpt")]}}
+    with pytest.raises(KilledError):
+        fit(model, data_of(dcgan), tmp_path, **killed)
+    assert_same_end(whole, fit(model, data_of(dcgan), tmp_path, ckpt_path=tmp_path / "stop.ckpt"))
+
+
+def test_a_schedule_beside_a_target_is_refused() -> None:
+    with pytest.raises(ValueError, match="either its target or a schedule"):
+        AdaptiveAugmentation(schedule=Cosine(10))
+
+
+def test_cutout_covers_a_rectangle_of_half_the_sides_with_grey() -> None:
+    pipeline = AdaptiveAugmentation(p=1.0, target=None, cutout=1.0, **dict.fromkeys((*GEOMETRY, *COLORS), 0.0))
+    torch.manual_seed(0)
+    cut = pipeline(torch.ones(2000, 1, 16, 32)) == 0
+    assert cut.any(dim=3).sum(dim=(1, 2)).max() == 8
+    assert cut.any(dim=2).sum(dim=(1, 2)).max() == 16
+    # the middle is anywhere, so that half a side, less 1/32 beyond either end, is covered on average
+    assert cut.float().mean().item() == pytest.approx((0.5 - 2 / 32) ** 2, abs=0.02)
+    pipeline.p.fill_(0.3)
+    assert (pipeline(torch.ones(2000, 1, 16, 32)) == 0).flatten(1).any(1).float().mean() == pytest.approx(0.3, abs=0.04)
 
 
 def test_a_loss_without_a_threshold_is_refused() -> None:

@@ -28,10 +28,12 @@ from gan_lightning.models import (
     LSGAN,
     MMDGAN,
     R3GAN,
+    SAGAN,
     SNGAN,
     SRGAN,
     WGAN,
     WGANGP,
+    BigGAN,
     CycleGAN,
     InfoGAN,
     Pix2Pix,
@@ -87,7 +89,9 @@ def parameters(module: nn.Module) -> int:
         (ProjectionGAN, 4_304_387, 1_055_104),
         (FGAN, 3_576_704, 2_765_568),
         (RaGAN, 1_183_616, 2_935_873),  # DCGAN's for 32x32, and SN-GAN's convolutions
-        (R3GAN, 1_204_483, 1_053_825),  # WGAN-GP's
+        (R3GAN, 20_732_160, 20_683_776),
+        (SAGAN, 42_078_852, 39_463_618),
+        (BigGAN, 70_433_988, 87_982_370),
         (Pix2Pix, 54_413_955, 2_768_705),
         (SRGAN, 1_549_462, 23_565_505),
         (CycleGAN, 2 * 11_378_179, 2 * 2_764_737),
@@ -376,6 +380,8 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         CGAN: (4, 3),
         ACGAN: (4, 3),
         ProjectionGAN: (4, 3),
+        SAGAN: (4, 3),
+        BigGAN: (4, 3),
         InfoGAN: (6, 3),
     }.get(type(model), (4, 2))
     assert (len(shown), columns) == expected

@@ -29,6 +29,44 @@ PUBLISHED = [
     ("SNResidualDiscriminator", {"num_classes": 10}, 1_055_104),
     ("ConditionalResidualGenerator", {"num_classes": 10}, 4_304_387),
     ("SNDCGANDiscriminator", {}, 2_935_873),
+    ("SAGANGenerator", {"num_classes": 1000}, 42_078_852),  # counted by hand: none was published
+    ("SAGANDiscriminator", {"num_classes": 1000}, 39_463_618),
+    ("SAGANGenerator", {"num_classes": 1000, "attention": [64]}, 42_017_412),  # BigGAN's code, as SAGAN
+    ("SAGANDiscriminator", {"num_classes": 1000, "attention": [64]}, 39_448_258),
+    ("BigGANGenerator", {"num_classes": 1000}, 70_433_988),
+    ("BigGANDiscriminator", {"num_classes": 1000}, 87_982_370),
+    ("BigGANDiscriminator", {"num_classes": 1000, "image_size": 256}, 99_225_890),
+    (
+        "BigGANGenerator",
+        {
+            "latent_dim": 128,
+            "image_size": 32,
+            "width": 64,
+            "num_classes": 10,
+            "shared_dim": 0,
+            "hierarchical": False,
+            "attention": [],
+        },
+        4_304_387,
+    ),
+    ("BigGANDiscriminator", {"image_size": 32, "width": 64, "num_classes": 10, "attention": []}, 4_207_361),
+    ("R3GANGenerator", {"num_classes": 10}, 20_781_952),
+    ("R3GANDiscriminator", {"num_classes": 10}, 21_280_512),
+    ("R3GANGenerator", {"image_size": 64}, 22_429_824),
+    ("R3GANDiscriminator", {"image_size": 64}, 22_381_440),
+    ("R3GANGenerator", {"image_size": 256}, 23_057_952),
+    ("R3GANDiscriminator", {"image_size": 256}, 23_009_568),
+    (
+        "R3GANGenerator",
+        {"image_size": 64, "width": 1536, "full_stages": 5, "group_width": 32, "num_classes": 1000},
+        103_570_432,
+    ),
+    (
+        "R3GANDiscriminator",
+        {"image_size": 64, "width": 1536, "full_stages": 5, "group_width": 32, "num_classes": 1000},
+        107_205_120,
+    ),
+    ("R3GANTranslator", {}, 1_981_824),  # ours
     ("ACGANGenerator", {}, 2_993_763),  # counted by hand: none was published
     ("ACGANDiscriminator", {}, 1_581_953),
     ("ProGANGenerator", {}, 23_079_115),  # printed by the authors' code, as the next three
@@ -126,6 +164,84 @@ UNUSUAL = [
     ),
     ("SNResidualDiscriminator", {"image_size": 64, "channels": 1, "width": 4, "num_classes": 5}),
     ("SNDCGANDiscriminator", {"image_size": 16, "channels": 1, "width": 4}),
+    (
+        "SAGANGenerator",
+        {"latent_dim": 7, "image_size": 16, "channels": 4, "width": 4, "num_classes": 5, "attention": [8]},
+    ),
+    (
+        "SAGANDiscriminator",
+        {"image_size": 64, "channels": 1, "width": 4, "num_classes": 5, "attention": [32, 8]},
+    ),
+    (
+        "BigGANGenerator",
+        {
+            "latent_dim": 6,
+            "image_size": 16,
+            "channels": 4,
+            "width": 4,
+            "num_classes": 5,
+            "shared_dim": 3,
+            "attention": [8],
+            "init": "normal",
+        },
+    ),
+    (
+        "BigGANGenerator",
+        {
+            "latent_dim": 7,
+            "image_size": 16,
+            "channels": 4,
+            "width": 4,
+            "num_classes": 5,
+            "shared_dim": 0,
+            "hierarchical": False,
+            "attention": [],
+            "init": "xavier",
+        },
+    ),
+    (
+        "BigGANDiscriminator",
+        {"image_size": 16, "channels": 1, "width": 4, "num_classes": 5, "attention": [8], "init": "normal"},
+    ),
+    (
+        "R3GANGenerator",
+        {
+            "latent_dim": 7,
+            "image_size": 16,
+            "channels": 4,
+            "width": 8,
+            "full_stages": 2,
+            "blocks": 1,
+            "expansion": 3,
+            "group_width": 4,
+            "num_classes": 5,
+        },
+    ),
+    (
+        "R3GANDiscriminator",
+        {
+            "image_size": 16,
+            "channels": 1,
+            "width": 8,
+            "full_stages": 2,
+            "blocks": 1,
+            "expansion": 3,
+            "group_width": 4,
+            "num_classes": 5,
+        },
+    ),
+    (
+        "R3GANTranslator",
+        {
+            "in_channels": 1,
+            "out_channels": 4,
+            "width": 4,
+            "depth": 1,
+            "blocks": 1,
+            "expansion": 3,
+            "group_width": 4,
+        },
+    ),
     ("ACGANGenerator", {"latent_dim": 7, "image_size": 16, "channels": 4, "width": 4, "num_classes": 5}),
     ("ACGANDiscriminator", {"image_size": 64, "channels": 1, "width": 4, "dropout": 0.1}),
     (
@@ -213,6 +329,13 @@ UNUSUAL = [
     ),
 ]
 
+# what 16x16 images need beside their size
+FOR_SMALL = {
+    "SAGANDiscriminator": {"attention": [8], "width": 8},
+    "BigGANDiscriminator": {"attention": [8], "width": 8},
+    "R3GANDiscriminator": {"width": 16},
+}
+
 # what the networks take that neither make images from z nor take images of the size among their arguments
 INPUTS = {"VAEEncoder": (2, 2, 28, 28), "VAEGANEncoder": (2, 2, 24, 24), "DomainClassifier": (2, 7)}
 
@@ -288,6 +411,10 @@ def test_all_parameters_learn(name, arguments):
         ("ResidualDiscriminator", (2, 1, 32, 32)),
         ("SNResidualDiscriminator", (2, 1, 32, 32)),
         ("SNDCGANDiscriminator", (2, 3, 32, 16)),
+        ("SAGANDiscriminator", (2, 3, 128, 64)),
+        ("BigGANDiscriminator", (2, 1, 128, 128)),
+        ("R3GANDiscriminator", (2, 3, 32, 16)),
+        ("R3GANTranslator", (2, 3, 32, 18)),
         ("ACGANDiscriminator", (2, 1, 32, 32)),
         ("ProGANDiscriminator", (2, 3, 512, 1024)),
         ("StyleGANDiscriminator", (2, 1, 1024, 1024)),
@@ -323,6 +450,8 @@ def test_images_that_a_network_cannot_take(name, images):
         "ACGANGenerator",
         "ProGANGenerator",
         "StyleGANGenerator",
+        "SAGANGenerator",
+        "R3GANGenerator",
     ],
 )
 def test_latents_that_a_generator_cannot_take(name):
@@ -379,10 +508,13 @@ def test_unconditional_networks_take_no_labels(name, arguments):
         "VAEGANDiscriminator",
         "VGGDiscriminator",
         "StyleGAN2Discriminator",
+        "SAGANDiscriminator",
+        "BigGANDiscriminator",
+        "R3GANDiscriminator",
     ],
 )
 def test_a_discriminator_is_a_head_on_features_and_any_head_can_be_given(name):
-    network = getattr(networks, name)
+    network = functools.partial(getattr(networks, name), **FOR_SMALL.get(name, {}))
     plain = network(image_size=16).eval()
     images = torch.randn(3, *plain.image_shape)
     features = plain.features(images)
@@ -395,7 +527,11 @@ def test_a_discriminator_is_a_head_on_features_and_any_head_can_be_given(name):
     assert count(again) == count(other)
     from_file = from_yaml(
         f"gan_lightning.networks.{name}",
-        {"image_size": 16, "head": {"class_path": "torch.nn.Linear", "init_args": {"out_features": 1, "bias": False}}},
+        {
+            "image_size": 16,
+            "head": {"class_path": "torch.nn.Linear", "init_args": {"out_features": 1, "bias": False}},
+            **FOR_SMALL.get(name, {}),
+        },
     )
     assert count(from_file) == count(other)
     assert describe(from_file) == describe(rebuild(describe(from_file), ("gan_lightning", "torch")))
