@@ -15,17 +15,24 @@ import torch
 from gan_lightning.training.devices import has_bfloat16_units
 
 
-def parser(description: str, batches: int) -> ArgumentParser:
-    """Make the arguments that all benchmarks have; `batches` is the default of --batches."""
-    data = os.environ.get("GAN_LIGHTNING_DATA")
+def parser(description: str, batches: int, data: bool = True) -> ArgumentParser:
+    """Make the arguments that all benchmarks have.
+
+    Args:
+        description: of the benchmark.
+        batches: the default of --batches.
+        data: it needs MNIST, whose folder --root names.
+    """
     arguments = ArgumentParser(description=description)
-    arguments.add_argument(
-        "--root",
-        type=Path,
-        default=data and Path(data, "mnist"),
-        required=data is None,
-        help="folder that contains MNIST/raw; default: mnist in the folder that GAN_LIGHTNING_DATA names",
-    )
+    if data:
+        place = os.environ.get("GAN_LIGHTNING_DATA")
+        arguments.add_argument(
+            "--root",
+            type=Path,
+            default=place and Path(place, "mnist"),
+            required=place is None,
+            help="folder that contains MNIST/raw; default: mnist in the folder that GAN_LIGHTNING_DATA names",
+        )
     arguments.add_argument("--rounds", type=int, default=5, help="measurements of each variant")
     arguments.add_argument(
         "--batches", type=int, default=batches, help="timed batches in a measurement, after a warm-up"

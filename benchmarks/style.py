@@ -266,12 +266,10 @@ def main(args: list[str] | None = None) -> None:
         rate = rate_of(variant, batches, count, width)
         print(json.dumps({"rate": rate, "peak": getrusage(RUSAGE_SELF).ru_maxrss / MEBIBYTE}))
         return
-    options = parser(__doc__, batches=16)
+    options = parser(__doc__, batches=16, data=False)
     options.add_argument("--width", type=int, default=64, help="channels of the smallest maps")
     options.add_argument("--parts", action="store_true", help="measure the parts of a step instead")
-    options.set_defaults(batch_size=16, root=None)
-    for action in options._actions:
-        action.required = False
+    options.set_defaults(batch_size=16)
     arguments = options.parse_args(args)
     torch.set_num_threads(arguments.threads)
     print(f"largest relative difference of outputs: {largest_difference(arguments.width):.1e}")

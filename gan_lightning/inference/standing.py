@@ -4,15 +4,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lightning.inference.latents import LatentSampler
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class _Measured:
     """Normalises a batch-norm layer's inputs by their own statistics, and keeps the means of these over batches."""
 
-    def __init__(self, layer: _BatchNorm) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         self.layer = layer
         self.batches = 0
         channels = next(layer.buffers())
@@ -49,7 +50,7 @@ def measure_standing_statistics(sampler: LatentSampler, batches: int, batch_size
         batch_size: number of images of each.
         seed: seed of the latents.
     """
-    layers = [part for part in sampler.network.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    layers = [part for part in sampler.network.modules() if isinstance(part, BATCH_NORMS) and part.track_running_stats]
     if not layers:
         return
     measured = [_Measured(layer) for layer in layers]

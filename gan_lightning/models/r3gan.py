@@ -74,11 +74,7 @@ class R3GAN(NoiseToImage):
         terms = super().discriminator_loss(batch, fake)
         if self.gamma:
             half_gamma = self.gamma / 2 * self.at(self.gamma_schedule)
-            critic = partial(self._eager_logits, batch)
+            critic = partial(self.eager_logits, batch)
             terms["r1"] = half_gamma * r1(critic, batch.images)
             terms["r2"] = half_gamma * r2(critic, fake)
         return terms
-
-    def _eager_logits(self, batch: ImageBatch, images: Tensor) -> Tensor:
-        """Return logits of augmented images without a compiled module, which is not differentiable twice."""
-        return self.discriminator.forward(self.augmentation(images), *self.conditions(batch.labels))

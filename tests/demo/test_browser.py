@@ -77,6 +77,10 @@ class Page:
         tabs = self.browser.find_elements("css selector", "button[role=tab]")
         return next((tab for tab in tabs if tab.text == name and tab.is_displayed()), None)
 
+    def says(self, selector: str, words: str) -> str:
+        """Wait until an element's text has these words, and return the text."""
+        return self.until(lambda: (element := self.found(selector)) and words in (text := element.text) and text)
+
     def value(self, selector: str) -> str:
         return self.until(lambda: self.found(selector)).get_attribute("value")
 
@@ -225,8 +229,7 @@ def test_a_mistake_is_told_on_the_page_and_changes_nothing(visit: Callable[[Any]
     page = visit(pictures)
     first = page.changed("")
     page.type("<b>x</b>")
-    page.until(lambda: page.found(".toast-body") and "names no image" in page.found(".toast-body").text)
-    assert "<b>x</b>" in page.found(".toast-body").text
+    assert "<b>x</b>" in page.says(".toast-body", "names no image")
     assert page.source() == first
     page.click("#undo")
     page.until(lambda: page.value(SEED) == "0")
@@ -267,7 +270,7 @@ def test_a_drawing_is_translated(visit: Callable[[Any], Page], translations: Any
     page.ready_to_draw("#editor")
     page.draw("#editor")
     page.click("#translate-drawing")
-    page.until(lambda: "a_to_b, 64x64 pixels" in page.found("#said").text)
+    page.says("#said", "a_to_b, 64x64 pixels")
     page.until(lambda: len(page.compared()) == 2)
     before, after = (pil_to_tensor(Image.open(BytesIO(page.fetched(each)))) for each in page.compared())
     assert before.shape == (3, 64, 64)
@@ -288,21 +291,21 @@ def test_uploads_go_both_ways_and_are_deleted(
     page = visit(translations)
     choose = "#upload input[type=file]"
     page.browser.find_element("css selector", choose).send_keys(str(tmp_path / "my photo.png"))
-    page.until(lambda: "a_to_b, 21x33 pixels" in page.found("#said").text)
+    page.says("#said", "a_to_b, 21x33 pixels")
     page.click("#way input[value=b_to_a]")
     page.click("#translate-upload")
-    page.until(lambda: "b_to_a" in page.found("#said").text)
+    page.says("#said", "b_to_a")
     page.until(lambda: len(page.compared()) == 2)
     before, after = (Image.open(BytesIO(page.fetched(each))) for each in page.compared())
     assert not before.getexif()
     wanted = translate_image(cast(Translator, load(translator)), noise.permute(2, 0, 1), "b_to_a")
     assert torch.equal(pil_to_tensor(after), wanted)
     page.click("#undo")
-    page.until(lambda: "a_to_b" in page.found("#said").text)
+    page.says("#said", "a_to_b")
 
     other = visit(translations)
     other.browser.find_element("css selector", choose).send_keys(str(tmp_path / "bad.png"))
-    other.until(lambda: other.found(".toast-body") and "damaged" in other.found(".toast-body").text)
+    other.says(".toast-body", "damaged")
     assert len(translations.files()) > len(at_first)
     for each in (page, other):
         each.browser.switch_to.window(each.window)

@@ -15,7 +15,9 @@ import torch
 import gan_lightning
 from gan_lightning.cli.commands import main
 from gan_lightning.export import push, save
+from gan_lightning.export.card import license_of
 from gan_lightning.export.files import CARD
+from gan_lightning.export.hub import fetch
 from gan_lightning.inference import LatentSampler
 from gan_lightning.networks import DCGANGenerator
 from gan_lightning.weights import CONFIG, WEIGHTS
@@ -107,6 +109,7 @@ def test_a_model_goes_to_the_hub_and_comes_back(hub: Hub, tmp_path: Path, monkey
     back = gan_lightning.load("hf://owner/name")
     assert torch.equal(back.sample(2, seed=1), sampler.sample(2, seed=1))
     assert not any(CARD in asked for asked in hub.asked if "resolve" in asked)  # only what is needed
+    assert license_of(fetch("hf://owner/name", card=True)) == "mit"
     assert main(["export", "hf://owner/name", str(tmp_path / "model.pt2")]) == 0
 
     hub.shutdown()  # a copy in the cache needs no network

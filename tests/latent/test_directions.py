@@ -272,7 +272,7 @@ def test_any_other_file_is_a_sentence(facts: dict[str, str] | None, tensors: dic
     path.write_bytes(b"text")
     with pytest.raises(ValueError, match="holds no directions"):
         Directions.load(path)
-    with pytest.raises(FileNotFoundError, match="no file of directions"):
+    with pytest.raises(FileNotFoundError, match="a file of directions that"):
         Directions.load(tmp_path / "absent.safetensors")
 
 
