@@ -214,11 +214,11 @@ METHODS = {
     ),
 }
 
-SHOWN = {method.model: name for name, method in METHODS.items() if method.model != "DCGAN"} | {
+SHOWN = {method.model: name for name, method in METHODS.items() if method.model not in ("DCGAN", "R3GAN")} | {
     "GAN": "minimax",
     "FGAN": "fgan_hellinger",
 }
-"""The method whose samples stand for a model. DCGAN's are the quickstart's."""
+"""The method whose samples stand for a model. DCGAN's are the quickstart's, and R3GAN's those of its own networks."""
 
 
 def command(method: Method, factor: float, seed: int, folder: Path) -> list[str]:
@@ -334,16 +334,16 @@ def table(folder: Path) -> str:
     )
 
 
-def write_between_marks(file: Path, text: str) -> None:
+def write_between_marks(file: Path, text: str, marks: tuple[str, str] = MARKS) -> None:
     """Replace the table in a file.
 
     Raises:
         ValueError: the file has no place for it.
     """
-    before, begin, rest = file.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
+    before, begin, rest = file.read_text().partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not end:
-        raise ValueError(f"{file} has no place for the table: write the two lines {MARKS[0]!r} and {MARKS[1]!r} there")
+        raise ValueError(f"{file} has no place for the table: write the two lines {marks[0]!r} and {marks[1]!r} there")
     file.write_text(before + begin + text + end + after)
 
 

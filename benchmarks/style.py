@@ -2,11 +2,15 @@
 
 python -m benchmarks.style --json style.json          # steps a second, and peak memory
 python -m benchmarks.style --parts                    # where the time goes, in milliseconds, with R1 and path length
+python -m benchmarks.style --model biggan             # or progan: the same for these, at 64x64
 
 The plain loop takes four phases, each with fakes and an optimizer step of its own: G, path length on half a batch every
 4th time, D, R1 every 16th. Its modulation is one grouped convolution with the weights of each image, and its resampling
 inserts zeros, pads and filters by a depthwise 4x4 convolution, as the authors' code does without its compiled kernels.
 Parameters and networks are the same; the outputs are compared before the clock starts. Each measurement is a process.
+
+BigGAN's and ProGAN's plain loops use the networks of this library, and a turn of D, then one of G, each with fakes of
+its own.
 """
 
 import json
@@ -33,10 +37,17 @@ from benchmarks.training import Stopwatch
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.layers.modulation import ModulatedConv2d
 from gan_lightning.layers.resampling import FILTER, Double, Halve, Smooth
-from gan_lightning.models import StyleGAN2
-from gan_lightning.networks import StyleGAN2Discriminator, StyleGAN2Generator
+from gan_lightning.models import BigGAN, ProGAN, StyleGAN2
+from gan_lightning.networks import (
+    BigGANDiscriminator,
+    BigGANGenerator,
+    ProGANDiscriminator,
+    ProGANGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+)
 
-SIZE, GAMMA = 64, 1.0
+SIZE, GAMMA, CLASSES = 64, 1.0, 10
 MEBIBYTE = 1024  # ru_maxrss counts KiB on Linux
 
 
@@ -44,6 +55,18 @@ def networks(width: int) -> tuple[StyleGAN2Generator, StyleGAN2Discriminator]:
     """Make both networks, with `width` channels at the smallest map and fewer than the published ones everywhere."""
     how: dict[str, Any] = {"image_size": SIZE, "channel_base": 16 * width, "channel_max": width, "mapping_layers": 2}
     return StyleGAN2Generator(128, 128, **how), StyleGAN2Discriminator(SIZE, 3, 16 * width, width)
+
+
+def biggan(width: int) -> tuple[BigGANGenerator, BigGANDiscriminator]:
+    """Make BigGAN's networks of a quarter of the width, with attention at 32x32."""
+    how: dict[str, Any] = {"image_size": SIZE, "width": max(width // 4, 1), "num_classes": CLASSES, "attention": [32]}
+    return BigGANGenerator(latent_dim=120, shared_dim=32, **how), BigGANDiscriminator(**how)
+
+
+def progan(width: int) -> tuple[ProGANGenerator, ProGANDiscriminator]:
+    """Make ProGAN's networks, with `width` channels at the smallest maps."""
+    how: dict[str, Any] = {"image_size": SIZE, "width": width, "capacity": 8 * width}
+    return ProGANGenerator(latent_dim=128, **how), ProGANDiscriminator(**how)
 
 
 # ---------------------------------------------------------------------- the authors' fallback
@@ -87,19 +110,24 @@ def as_the_authors(network: nn.Module) -> nn.Module:
     return network
 
 
-class PlainLoop:
-    """The four phases, in the authors' order."""
+class Loop:
+    """A plain loop over both players.
 
-    def __init__(self, width: int, count: int) -> None:
-        G, D = networks(width)
-        self.G, self.D = as_the_authors(G).train(), as_the_authors(D).train()
-        self.count, self.step, self.mean = count, 0, torch.zeros(())
-        self.g_optimizer = Adam(G.parameters(), lr=2e-3 * 4 / 5, betas=(0.0, 0.99 ** (4 / 5)))
-        self.d_optimizer = Adam(D.parameters(), lr=2e-3 * 16 / 17, betas=(0.0, 0.99 ** (16 / 17)))
+    Args:
+        G: the generator.
+        D: the discriminator.
+        count: number of images in a batch.
+        g_optimizer: of G.
+        d_optimizer: of D.
+    """
+
+    def __init__(self, G: Any, D: Any, count: int, g_optimizer: Adam, d_optimizer: Adam) -> None:
+        self.G, self.D, self.count = G.train(), D.train(), count
+        self.g_optimizer, self.d_optimizer = g_optimizer, d_optimizer
 
     def z(self, count: int) -> Tensor:
         """Draw latents."""
-        return torch.randn(count, 128)
+        return torch.randn(count, self.G.latent_dim)
 
     def minimise(self, player: nn.Module, optimizer: Adam, loss: Callable[[], Tensor]) -> None:
         """Take a step of one player; the other one's parameters need no gradient."""
@@ -109,10 +137,78 @@ class PlainLoop:
         loss().backward()
         optimizer.step()
 
+
+class PlainBigGAN(Loop):
+    """Hinge losses with labels, a step of each player, and the orthogonal regularisation of G's weights."""
+
+    def __init__(self, width: int, count: int) -> None:
+        G, D = biggan(width)
+        super().__init__(G, D, count, Adam(G.parameters(), 5e-5, (0.0, 0.999)), Adam(D.parameters(), 2e-4, (0.0, 0.999)))
+
+    def orthogonality(self) -> Tensor:
+        """Return the term of all weight matrices: squared products of different rows."""
+        terms = []
+        for p in self.G.parameters():
+            if p.dim() > 1:
+                gram = p.flatten(1) @ p.flatten(1).T
+                terms.append((gram - torch.diag(gram.diagonal())).square().sum())
+        return 1e-4 * torch.stack(terms).sum()
+
+    def __call__(self, batch: ImageBatch) -> None:
+        """Train on a batch."""
+        G, D, labels = self.G, self.D, batch.labels
+
+        def d_loss() -> Tensor:
+            fake, real = D(G(self.z(self.count), labels).detach(), labels), D(batch.images, labels)
+            return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+        self.minimise(D, self.d_optimizer, d_loss)
+        self.minimise(
+            G, self.g_optimizer, lambda: self.orthogonality() - D(G(self.z(self.count), labels), labels).mean()
+        )
+
+
+class PlainProGAN(Loop):
+    """The Wasserstein losses with gradient penalty and drift, a step of each player."""
+
+    def __init__(self, width: int, count: int) -> None:
+        G, D = progan(width)
+        super().__init__(G, D, count, *(Adam(network.parameters(), 1e-3, (0.0, 0.99)) for network in (G, D)))
+
+    def __call__(self, batch: ImageBatch) -> None:
+        """Train on a batch."""
+        G, D, real = self.G, self.D, batch.images
+
+        def d_loss() -> Tensor:
+            fake = G(self.z(self.count)).detach()
+            for_real, for_fake = D(real), D(fake)
+            between = torch.lerp(real, fake, torch.rand(self.count, 1, 1, 1)).requires_grad_()
+            (gradient,) = torch.autograd.grad(D(between).sum(), between, create_graph=True)
+            penalty = 10 * (gradient.square().sum(dim=(1, 2, 3)).sqrt() - 1).square().mean()
+            return for_fake.mean() - for_real.mean() + penalty + 1e-3 * for_real.square().mean()
+
+        self.minimise(D, self.d_optimizer, d_loss)
+        self.minimise(G, self.g_optimizer, lambda: -D(G(self.z(self.count))).mean())
+
+
+class PlainLoop(Loop):
+    """StyleGAN2's four phases, in the authors' order."""
+
+    def __init__(self, width: int, count: int) -> None:
+        G, D = map(as_the_authors, networks(width))
+        super().__init__(
+            G,
+            D,
+            count,
+            Adam(G.parameters(), lr=2e-3 * 4 / 5, betas=(0.0, 0.99 ** (4 / 5))),
+            Adam(D.parameters(), lr=2e-3 * 16 / 17, betas=(0.0, 0.99 ** (16 / 17))),
+        )
+        self.step, self.mean = 0, torch.zeros(())
+
     def path_length(self) -> Tensor:
         """Return the term of a path length step."""
-        w = self.G.styles(self.z(self.count // 2))  # type: ignore[operator]
-        made = self.G.synthesis(w)  # type: ignore[operator]
+        w = self.G.styles(self.z(self.count // 2))
+        made = self.G.synthesis(w)
         y = torch.randn_like(made) / math.sqrt(SIZE * SIZE)
         (gradient,) = torch.autograd.grad((made * y).sum(), w, create_graph=True)
         lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
@@ -125,9 +221,9 @@ class PlainLoop:
         (gradient,) = torch.autograd.grad(self.D(real).sum(), real, create_graph=True)
         return 16 * GAMMA / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()
 
-    def __call__(self, real: Tensor) -> None:
+    def __call__(self, batch: ImageBatch) -> None:
         """Train on a batch."""
-        G, D = self.G, self.D
+        G, D, real = self.G, self.D, batch.images
         self.minimise(G, self.g_optimizer, lambda: F.softplus(-D(G(self.z(self.count)))).mean())
         if self.step % 4 == 0:
             self.minimise(G, self.g_optimizer, self.path_length)
@@ -153,43 +249,59 @@ class Redrawn(StyleGAN2):
 class Images:
     """Random images in batches."""
 
-    def __init__(self, batches: int, count: int) -> None:
-        self.batches, self.count = batches, count
+    def __init__(self, batches: int, count: int, labelled: bool = False) -> None:
+        self.batches, self.count, self.labelled = batches, count, labelled
 
     def __len__(self) -> int:
         return self.batches
 
     def __iter__(self) -> Iterator[ImageBatch]:
-        return (ImageBatch(torch.rand(self.count, 3, SIZE, SIZE) * 2 - 1) for _ in range(self.batches))
+        for _ in range(self.batches):
+            images = torch.rand(self.count, 3, SIZE, SIZE) * 2 - 1
+            yield ImageBatch(images, torch.randint(CLASSES, (self.count,)) if self.labelled else None)
 
 
-VARIANTS = {
-    "plain loop, the authors' order": None,
-    "ours, fakes drawn for each turn": (Redrawn, False),
-    "ours, one set of fakes for both turns": (StyleGAN2, False),
-    "ours, channels_last too": (StyleGAN2, True),
+VARIANTS: dict[str, dict[str, Any]] = {
+    "stylegan2": {
+        "plain loop, the authors' order": PlainLoop,
+        "ours, fakes drawn for each turn": (Redrawn, False),
+        "ours, one set of fakes for both turns": (StyleGAN2, False),
+        "ours, channels_last too": (StyleGAN2, True),
+    },
+    "biggan": {"plain loop": PlainBigGAN, "ours": (BigGAN, False), "ours, channels_last": (BigGAN, True)},
+    "progan": {"plain loop": PlainProGAN, "ours": (ProGAN, False), "ours, channels_last": (ProGAN, True)},
 }
+"""What is measured for each model: a plain loop, or our class and whether its weights are in channels_last."""
 
 
-def rate_of(variant: str, batches: int, count: int, width: int) -> float:
+def ours(kind: Any, last: bool, width: int) -> Any:
+    """Make a model of this library."""
+    how: dict[str, Any] = {"ema_half_life": 0, "channels_last": last}
+    if issubclass(kind, BigGAN):
+        return kind(*biggan(width), n_critic=1, **how)
+    if issubclass(kind, ProGAN):
+        return kind(*progan(width), **how)
+    return kind(*networks(width), gamma=GAMMA, **how)
+
+
+def rate_of(model: str, variant: str, batches: int, count: int, width: int) -> float:
     """Return steps a second: of `batches`, a multiple of 16, after one for warm-up."""
     torch.manual_seed(0)
     ends: list[float] = []
-    chosen = VARIANTS[variant]
-    if chosen is None:
-        step = PlainLoop(width, count)
-        for batch in Images(1 + batches, count):
-            step(batch.images)
+    chosen = VARIANTS[model][variant]
+    images = Images(1 + batches, count, labelled=model == "biggan")
+    if isinstance(chosen, type):
+        step = chosen(width, count)
+        for batch in images:
+            step(batch)
             ends.append(perf_counter())
     else:
-        kind, last = chosen
-        model = kind(*networks(width), gamma=GAMMA, ema_half_life=0, channels_last=last)
         watch = Stopwatch()
         quiet: dict[str, Any] = dict.fromkeys(
             ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
         )
         run = L.Trainer(accelerator="cpu", max_epochs=1, callbacks=[watch], limit_val_batches=0, **quiet)
-        run.fit(model, Images(1 + batches, count))
+        run.fit(ours(*chosen, width), images)  # type: ignore[arg-type]
         ends = watch.ends
     return batches / (ends[-1] - ends[0])
 
@@ -197,7 +309,7 @@ def rate_of(variant: str, batches: int, count: int, width: int) -> float:
 def in_a_process(variant: str, arguments: Namespace, peaks: dict[str, float]) -> float:
     """Measure steps a second of a variant in a process of its own, and note its peak of memory in MiB."""
     size = (arguments.batches, arguments.batch_size, arguments.width, arguments.threads)
-    command = [sys.executable, "-m", "benchmarks.style", "--only", variant, *map(str, size)]
+    command = [sys.executable, "-m", "benchmarks.style", "--only", arguments.model, variant, *map(str, size)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     peaks[variant] = max(found["peak"], peaks.get(variant, 0))
@@ -260,24 +372,26 @@ def main(args: list[str] | None = None) -> None:
     quieten_lightning()
     args = sys.argv[1:] if args is None else args
     if args[:1] == ["--only"]:
-        variant, *numbers = args[1:]
+        model, variant, *numbers = args[1:]
         batches, count, width, threads = map(int, numbers)
         torch.set_num_threads(threads)
-        rate = rate_of(variant, batches, count, width)
+        rate = rate_of(model, variant, batches, count, width)
         print(json.dumps({"rate": rate, "peak": getrusage(RUSAGE_SELF).ru_maxrss / MEBIBYTE}))
         return
     options = parser(__doc__, batches=16, data=False)
     options.add_argument("--width", type=int, default=64, help="channels of the smallest maps")
+    options.add_argument("--model", choices=VARIANTS, default="stylegan2", help="the model to train")
     options.add_argument("--parts", action="store_true", help="measure the parts of a step instead")
     options.set_defaults(batch_size=16)
     arguments = options.parse_args(args)
     torch.set_num_threads(arguments.threads)
-    print(f"largest relative difference of outputs: {largest_difference(arguments.width):.1e}")
+    if arguments.model == "stylegan2":
+        print(f"largest relative difference of outputs: {largest_difference(arguments.width):.1e}")
     if arguments.parts:
         parts(arguments)
         return
     peaks: dict[str, float] = {}
-    compare({name: partial(in_a_process, name, arguments, peaks) for name in VARIANTS}, arguments)
+    compare({name: partial(in_a_process, name, arguments, peaks) for name in VARIANTS[arguments.model]}, arguments)
     print("\n| variant | peak of memory, MiB |\n|---|---:|")
     for variant, peak in peaks.items():
         print(f"| {variant} | {peak:.0f} |")

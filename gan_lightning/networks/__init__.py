@@ -7,6 +7,7 @@ from gan_lightning.networks.cyclegan import ResNetGenerator
 from gan_lightning.networks.dann import DomainClassifier, LeNetClassifier
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.networks.infogan import InfoGANDiscriminator, InfoGANGenerator
+from gan_lightning.networks.microstylegan import MicroStyleGANGenerator
 from gan_lightning.networks.mlp import (
     ConditionalMLPDiscriminator,
     ConditionalMLPGenerator,
@@ -51,6 +52,7 @@ __all__ = [
     "LeNetClassifier",
     "MLPDiscriminator",
     "MLPGenerator",
+    "MicroStyleGANGenerator",
     "NoisyDiscriminator",
     "PatchGAN",
     "ProGANDiscriminator",

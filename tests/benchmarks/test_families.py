@@ -1,0 +1,75 @@
+"""The table of models with their own networks: a run of each, its row, its picture, and its place in the results."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from benchmarks import families
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
+SHORT = ["--trainer.limit_train_batches=1", "--trainer.max_epochs=1", "--evaluation.recipe=suite40_test@digits"]
+
+
+def write(folder: Path, name: str, seed: int, **result: Any) -> None:
+    file = families.place(folder, name, seed) / "result.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(dict.fromkeys(families.COLUMNS, 1.0) | {"generator": 5, "discriminator": 6} | result))
+
+
+def test_a_run_is_measured_in_all_spaces_and_pictured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(families, "PATHS", 4)
+    folder = families.place(tmp_path, "stylegan2", 0)
+    families.train("stylegan2", 0, folder, [*SHORT, "--trainer.check_val_every_n_epoch=1"])
+    result = families.read_result(folder)
+    assert set(families.COLUMNS) < set(result)
+    assert result["images"] == 32
+    families.main([f"--folder={tmp_path}", "--only", "stylegan2", "--seeds=1", f"--pictures={tmp_path / 'pictures'}"])
+    with Image.open(tmp_path / "pictures" / "StyleGAN2.png") as row:
+        assert row.size == (16 * 64, 64)
+    families.picture(tmp_path, tmp_path / "samples.png", count=4)
+    assert (tmp_path / "samples.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["progan", "biggan"])
+def test_speed_is_that_of_the_full_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(families, "TIMED", 1)
+    assert families.measure_speed(name) > 0
+
+
+def test_finished_runs_are_not_trained_again_and_rows_have_means(tmp_path: Path, capsys: Any) -> None:
+    write(tmp_path, "stylegan", 0, fid=1.0)
+    write(tmp_path, "stylegan", 1, fid=4.0)
+    trained = []
+
+    def train(name: str, seed: int, folder: Path) -> None:
+        trained.append((name, seed))
+        write(tmp_path, name, seed)
+
+    for _ in range(2):
+        families.main([f"--folder={tmp_path}", "--only", "stylegan", "--seeds=3"], train)
+    assert trained == [("stylegan", 2)]
+    assert "| StyleGAN | [1812.04948](https://arxiv.org/abs/1812.04948) | 2.0 ± 1.7 |" in capsys.readouterr().out
+    write(tmp_path, "sagan", 0)
+    file = families.place(tmp_path, "sagan", 0) / "result.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "ppl_w"}))
+    assert "| 1 |  |  | 5 / 6 |" in families.table(tmp_path)  # no space w, no speed
+
+
+def test_the_configs_see_the_same_number_of_images() -> None:
+    epochs = set()
+    for name in families.MODELS:
+        text = (Path(__file__).parents[2] / "configs" / name / "digits.yaml").read_text()
+        epochs.add(text.partition("max_epochs: ")[2].split()[0].rstrip("}"))
+    assert len(epochs) == 1
+
+
+def test_the_results_have_a_place_for_the_table_and_each_model_in_it() -> None:
+    _, begin, rest = RESULTS.read_text().partition(families.MARKS[0])
+    published, end, _ = rest.partition(families.MARKS[1])
+    assert begin
+    assert end
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in published.splitlines()[2:]]
+    assert rows == [title for title, _ in families.MODELS.values()]
