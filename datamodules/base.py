@@ -138,6 +138,11 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         """Names of the classes in the order of their numbers; empty if they have none."""
         return ()
 
+    @property
+    def attribute_names(self) -> Sequence[str]:
+        """Names of the attributes in their order; empty if they have none."""
+        return ()
+
     def describe(self) -> DataDescription:
         """Describe the items of this stage, by one of them."""
         training = self._training is not None and self.trainer is not None and self.trainer.training
@@ -146,7 +151,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         item = self.on_after_batch_transfer(storage.batch(storage.order()[:1]), 0)
         named = zip(fields_of(type(item)), item, strict=True)
         shapes = {name: tuple(values.shape[1:]) for name, values in named if values is not None}
-        names = () if self.num_classes is None else tuple(self.classes)
+        names = tuple(self.attribute_names) if self.num_classes is None else tuple(self.classes)
         return DataDescription(type(item), len(storage), self.num_classes, shapes, names)
 
     def setup(self, stage: str) -> None:

@@ -1,5 +1,6 @@
 """CelebA: aligned faces with attributes."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,7 @@ class CelebA(ImageDataModule):
         image_size: height and width of the images that networks see.
         load_size: height and width of the images that are stored, from which training cuts `image_size` at random;
             null stores them at `image_size`.
+        attributes: names of the attributes to serve, in this order; null serves all 40.
         reference: the split for evaluation.
         download: download the files that are missing; this needs the package gdown.
         cache_dir: where decoded images are kept; null means the environment variable GAN_LIGHTNING_CACHE or
@@ -41,6 +43,7 @@ class CelebA(ImageDataModule):
         crop: PositiveInt = 178,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 64,
         load_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
+        attributes: Sequence[str] | None = None,
         reference: Literal["train", "valid", "test"] = "test",
         download: bool = True,
         cache_dir: Path | None = None,
@@ -49,6 +52,7 @@ class CelebA(ImageDataModule):
         super().__init__(image_size, **kwargs)
         self.root = Path(root)
         self.decoder = Decoder(stored_size(image_size, load_size), region=crop)
+        self.attributes = attributes
         self.reference = reference
         self.download = download
         self.cache_dir = cache_dir
@@ -68,7 +72,20 @@ class CelebA(ImageDataModule):
 
     def _load(self, split: str) -> ImageStorage:
         data = self._obtain(split, download=False)
-        return ImageStorage(self._decode(data), data.attr.float())
+        places = [data.attr_names.index(name) for name in self._names(data)]
+        return ImageStorage(self._decode(data), data.attr[:, places].float())
+
+    @property
+    def attribute_names(self) -> list[str]:
+        """Names of the attributes that are served."""
+        return self._names(self._obtain(self.reference, download=False))
+
+    def _names(self, data: datasets.CelebA) -> list[str]:
+        known = [name for name in data.attr_names if name]  # torchvision's list ends with an empty name
+        chosen = known if self.attributes is None else list(self.attributes)
+        if strange := [name for name in chosen if name not in known]:
+            raise ValueError(f"CelebA has no attributes {', '.join(strange)}: choose among {', '.join(known)}")
+        return chosen
 
     def _decode(self, data: datasets.CelebA) -> Pixels:
         folder = self.root / data.base_folder / "img_align_celeba"

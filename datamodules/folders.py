@@ -29,7 +29,7 @@ _FEWEST_HELD = 4  # images, of a set of 16 or more: precision and recall look at
 _SHOWN = 5  # names that an error lists
 
 
-class _FolderModule(ImageDataModule):
+class FolderModule(ImageDataModule):
     """Base class of all kinds of folders, with the hold-out and the cache."""
 
     train: Path | tuple[Path, Path | None]
@@ -61,20 +61,25 @@ class _FolderModule(ImageDataModule):
 
     def _split(self, items: Items) -> tuple[Items, Items]:
         """Return the items to train on, and those that are held out as the reference set."""
+        trained, held = self._split_rows(len(items))
+        return (items, items) if trained is held else (items.subset(trained), items.subset(held))
+
+    def _split_rows(self, total: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of `total` items are trained on, and which are held out; twice the same array for all."""
         if not self.holdout:
-            return items, items
-        count = max(round(len(items) * self.holdout), min(_FEWEST_HELD, len(items) // 4), min(2, len(items) // 2), 1)
-        if not 0 < count < len(items):
+            return (np.arange(total),) * 2
+        count = max(round(total * self.holdout), min(_FEWEST_HELD, total // 4), min(2, total // 2), 1)
+        if not 0 < count < total:
             folders = " and ".join(map(shown, _folders(self.train)))
             raise ValueError(
-                f"holdout={self.holdout} of {len(items)} images, in {folders}, leaves none to train on or none to "
+                f"holdout={self.holdout} of {total} images, in {folders}, leaves none to train on or none to "
                 "evaluate against: give more images, or set holdout to 0 to evaluate against the training images"
             )
-        held = random_rows(len(items), count)
-        return items.subset(np.setdiff1d(np.arange(len(items)), held)), items.subset(held)
+        held = random_rows(total, count)
+        return np.setdiff1d(np.arange(total), held), held
 
 
-class ImageFolder(_FolderModule):
+class ImageFolder(FolderModule):
     """A folder of images, in sub-folders of any depth; or a folder with one sub-folder for each class.
 
     Args:
@@ -167,20 +172,20 @@ class ImageFolder(_FolderModule):
             if not inside or composed(name) not in number:
                 known = "class_names" if self.class_names is not None else f"the sub-folders of {shown(self.train)}"
                 raise ValueError(
-                    f"{image} is in no class: the classes are {known} ({_listed(classes)}); move it into a folder of "
+                    f"{image} is in no class: the classes are {known} ({listed(classes)}); move it into a folder of "
                     "one of these names, or set labelled to false"
                 )
             labels.append(number[composed(name)])
         empty = [name for index, name in enumerate(classes) if index not in set(labels)]
         if folder == self.train and self.class_names is None and empty:
             raise ValueError(
-                f"{shown(folder)} has classes without images ({_listed(empty)}): fill or remove these sub-folders, or "
+                f"{shown(folder)} has classes without images ({listed(empty)}): fill or remove these sub-folders, or "
                 "name all classes by class_names, if some are to have no images"
             )
         return torch.tensor(labels)
 
 
-class PairedFolder(_FolderModule):
+class PairedFolder(FolderModule):
     """Pairs of aligned images: side by side in one file, or in two parallel folders under equal names.
 
     A is the left half, or the image in `train`; B is the right half, or the image with the same name (and any suffix)
@@ -300,7 +305,7 @@ class PairedFolder(_FolderModule):
         return PairedStorage(source, target)
 
 
-class UnpairedFolder(_FolderModule):
+class UnpairedFolder(FolderModule):
     """Two folders of unrelated images, domain A and domain B, in sub-folders of any depth.
 
     An epoch is as long as the larger domain. The reference set is as long as the smaller one, since a batch holds as
@@ -399,7 +404,7 @@ def _check_sizes(pages_a: Sequence[Page], pages_b: Sequence[Page]) -> None:
                 )
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Join the first names of a list."""
     return ", ".join(map(shown, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.data.batches import Batch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import Batch, DomainsBatch, ImageBatch, PairedBatch, UnpairedBatch
 
 
 def digest(*parts: object) -> str:
@@ -116,6 +116,42 @@ class ImageStorage(Storage):
     def subset(self, rows: np.ndarray) -> "ImageStorage":
         """Return the images and labels at `rows`."""
         return ImageStorage(self.images.subset(rows), None if self.labels is None else self.labels[rows])
+
+
+class DomainsStorage(Storage):
+    """Images of several domains, the domain of each, and perhaps the same thing in every domain.
+
+    Args:
+        images: the images.
+        labels: int64 (N,), their domains.
+        every: the images of every thing in every domain, among which the truths are. None = they are not served.
+        truths: int64 (N, domains), the rows in `every` of each image's thing, by domain.
+    """
+
+    def __init__(self, images: Pixels, labels: Tensor, every: Pixels | None = None, truths: np.ndarray | None = None):
+        self.images, self.labels, self.every, self.truths = images, labels, every, truths
+        known = () if every is None or truths is None else (every.fingerprint, truths)
+        self.fingerprint = digest("domains", images.fingerprint, labels.numpy(), *known)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, rows: Tensor) -> DomainsBatch:
+        """Return the images, domains and truths at `rows`."""
+        truths = None
+        if self.every is not None and self.truths is not None:
+            wanted = torch.from_numpy(self.truths[rows.numpy()])
+            truths = self.every.take(wanted.flatten()).unflatten(0, wanted.shape).movedim(1, 2)
+        return DomainsBatch(self.images.take(rows), self.labels[rows], truths)
+
+    def class_labels(self) -> Mapping[str, Tensor]:
+        """Return the domains of the images."""
+        return {"labels": self.labels}
+
+    def subset(self, rows: np.ndarray) -> "DomainsStorage":
+        """Return the images at `rows`, with all their truths."""
+        truths = None if self.truths is None else self.truths[rows]
+        return DomainsStorage(self.images.subset(rows), self.labels[rows], self.every, truths)
 
 
 class PartlyLabelledStorage(ImageStorage):

@@ -11,7 +11,7 @@ from datamodules.augmentation import augment
 from datamodules.base import height_and_width, stored_size
 from datamodules.cache import decode_cached
 from datamodules.decode import TileDecoder
-from datamodules.folders import _FolderModule
+from datamodules.folders import FolderModule
 from datamodules.storage import ImageStorage, Pixels
 from gan_lightning.data.batches import ImageBatch, PairedBatch
 from gan_lightning.data.files import pages
@@ -19,7 +19,7 @@ from gan_lightning.data.images import to_float, to_uint8
 from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
 
-class SuperResolutionFolder(_FolderModule):
+class SuperResolutionFolder(FolderModule):
     """A folder of photographs of any size, in sub-folders of any depth, and the small images made from them.
 
     The target is a part of a photograph at its own resolution. The source is the target reduced by antialiased bicubic

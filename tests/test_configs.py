@@ -46,6 +46,21 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                 return []
             case "MNIST":
                 return [f"--data.root={request.getfixturevalue('real_data') / 'mnist'}"]
+            case "AttributesFolder" | "CelebA" if (names := data["init_args"].get("attributes")) is not None:
+                images(folder, 12, size, size)
+                lines = [f"{i}.png,{','.join(str((i >> place) % 2) for place in range(len(names)))}" for i in range(12)]
+                (tmp_path / "table.csv").write_text("\n".join([f"file,{','.join(names)}", *lines]))
+                return [
+                    "--data=datamodules.AttributesFolder",
+                    f"--data.train={folder}",
+                    f"--data.table={tmp_path / 'table.csv'}",
+                    "--data.num_reference=null",
+                ]
+            case "DomainsFolder":
+                for label in ("a", "b"):
+                    images(folder / label, 20, size, size)
+                fewer = [f"--model.{part}.num_targets=2" for part in ("generator", "discriminator")]
+                return [f"--data.train={folder}", *fewer]
             case "CIFAR" | "CelebA":  # their files are tested in tests/datamodules
                 for label in ("a", "b"):
                     images(folder / label, 10, size, size)
@@ -110,7 +125,8 @@ def small(config: dict[str, Any]) -> list[str]:
     stated = [
         part
         for part, network in config["model"]["init_args"].items()
-        if isinstance(network, dict) and "channel_base" in network.get("init_args", {})
+        if isinstance(network, dict)
+        and ("channel_base" in (given := network.get("init_args", {})) or given.keys() >= {"layers", "image_size"})
     ]
     size = config["data"]["init_args"].get("image_size")
     if not stated or not isinstance(size, int) or size <= 64:

@@ -18,7 +18,7 @@ from export import published_networks
 from gan_lightning.cli import configs
 from gan_lightning.cli.children import Children
 from gan_lightning.data.images import write_png
-from test_configs import narrow
+from test_configs import narrow, small
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").glob("*.md"))
@@ -81,10 +81,11 @@ def shortened(command: str) -> list[str]:
         del arguments[(place := arguments.index("--trainer.max_epochs")) : place + 2]
     config = arguments[arguments.index("--config") + 1] if "--config" in arguments else "quickstart"
     file = configs.find(config)
-    model = {} if file is None else yaml.safe_load(file.read_text())["model"]
+    settings = {} if file is None else yaml.safe_load(file.read_text())
+    model = settings.get("model", {})
     longer = "--ckpt_path" in arguments
-    small = [*narrow(model), "--data.batch_size=4"] if model else []
-    return [*arguments, *QUICK, f"--trainer.max_epochs={2 if longer else 1}", *small]
+    smaller = [*narrow(model), *small(settings), "--data.batch_size=4"] if model else []
+    return [*arguments, *QUICK, f"--trainer.max_epochs={2 if longer else 1}", *smaller]
 
 
 def images(folder: Path, count: int, *shape: int) -> None:
@@ -129,6 +130,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WANDB_MODE", "offline")
     for name in ("photos", "paintings", "sources", "targets"):
         images(tmp_path / name, 12, 3, 64, 48)
+    for name in ("noto", "fluent"):
+        images(tmp_path / "styles" / name, 12, 3, 64, 48)
     images(tmp_path / "small", 12, 3, 32, 32)
     images(tmp_path / "large", 12, 3, 128, 128)
     images(tmp_path, 1, 4, 64, 64)

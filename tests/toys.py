@@ -14,6 +14,7 @@ from gan_lightning.data.batches import ImageBatch
 from gan_lightning.families import NoiseToImage
 from gan_lightning.layers import append_labels
 from gan_lightning.losses import AdversarialLoss, NonSaturating
+from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.recording import Network
 
 
@@ -47,6 +48,69 @@ class StyledGenerator(Network):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.synthesis(self.mapping(z, labels))
+
+
+class DomainNetwork(TranslationNetwork):
+    """Adds a level of grey for each component of a code (N, targets) to grey images: 1/8, 1/16, ..."""
+
+    in_channels = 1
+
+    def __init__(self, targets: int = 3) -> None:
+        super().__init__()
+        self.levels = nn.Parameter(2.0 ** -torch.arange(3, 3 + targets))
+
+    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+        return images / 2 + (code @ self.levels)[:, None, None, None]
+
+
+class BrightnessClassifier(Network):
+    """Says that grey images have all attributes where they are bright; it takes images of 4x4."""
+
+    image_shape = (1, 4, 4)
+
+    def __init__(self, targets: int = 3) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(targets))
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert images.shape[1:] == self.image_shape
+        return images.mean(dim=(1, 2, 3))[:, None] * self.scale
+
+
+class StyleNetwork(TranslationNetwork):
+    """Adds the first component of a style of two to grey images; an example's style is its mean and deviation."""
+
+    in_channels = 1
+    multiple = 2
+    style_dim = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.125))
+
+    def forward(self, images: Tensor, style: Tensor) -> Tensor:
+        return (images / 2 + self.gain * style[:, :1, None, None]).tanh()
+
+    def encode_style(self, examples: Tensor) -> Tensor:
+        assert not self.training
+        return torch.stack([examples.mean(dim=(1, 2, 3)), examples.std(dim=(1, 2, 3))], dim=1)
+
+
+class ExampleNetwork(TranslationNetwork):
+    """Takes a style from nothing but an example, whose code is the example at half the size."""
+
+    in_channels = 1
+    multiple = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+        return self.gain * (images + code.mean(dim=(1, 2, 3), keepdim=True))
+
+    def encode_style(self, examples: Tensor) -> Tensor:
+        return examples[:, :, ::2, ::2]
 
 
 class ToyDiscriminator(Network):

@@ -8,6 +8,7 @@ from gan_lightning.callbacks.progress import Bar
 from gan_lightning.callbacks.requeue import SlurmRequeue
 from gan_lightning.callbacks.samples import SampleGrid
 from gan_lightning.callbacks.stopping import StopOnSignal, Stopped
+from gan_lightning.callbacks.targets import TargetScores
 
 __all__ = [
     "Bar",
@@ -20,4 +21,5 @@ __all__ = [
     "SlurmRequeue",
     "StopOnSignal",
     "Stopped",
+    "TargetScores",
 ]

@@ -38,8 +38,9 @@ from gan_lightning.cli.summary import Summary
 from gan_lightning.errors import is_ours
 from gan_lightning.evaluation import Report
 from gan_lightning.inference.stored import TILE
-from gan_lightning.prediction import FolderTranslation
+from gan_lightning.prediction import FolderTranslation, named_choices
 from gan_lightning.prediction.command import default_output, run
+from gan_lightning.prediction.folder import no_translator
 from gan_lightning.private import KeepsItsConfig
 from gan_lightning.run_files import CONFIG
 from gan_lightning.training.adversarial import AdversarialModule
@@ -83,6 +84,25 @@ class RunParser(Parser, LightningArgumentParser):
                 type=str | None,
                 default=None,
                 help="a_to_b or b_to_a, for models that translate both ways. None = a_to_b.",
+            )
+            self.add_argument(
+                "--to",
+                type=str | None,
+                default=None,
+                help="Target of a model of several domains or of attributes: NAME, hat+no_beard, several with commas, "
+                "or all. None = the first.",
+            )
+            self.add_argument(
+                "--style_seed",
+                type=str | None,
+                default=None,
+                help="Seed of the style, or several such as 0-3, for models with styles. None = a style by the name.",
+            )
+            self.add_argument(
+                "--example",
+                type=Path | None,
+                default=None,
+                help="Image that gives the style, or a folder of them, for models that take it from examples.",
             )
             self.add_argument(
                 "--tile",
@@ -212,7 +232,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             config.samples.count = 0
             config.trainer.logger = config.trainer.enable_checkpointing = False
             return
-        for name in ("output", "direction"):
+        for name in ("output", "direction", "to", "style_seed", "example"):
             if self.subcommand == "predict" and config[name] is not None:
                 raise ValueError(f"--{name} is for translating a folder: give --input")
         if self.subcommand != "fit" or config.ckpt_path not in (None, "last"):
@@ -433,12 +453,19 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             self.trainer.predict(**prediction)
             return
         config = self.config.predict
-        output = config.output or default_output(Path(config.trainer.default_root_dir), config.input, config.direction)
-        translation = FolderTranslation(self.model, config.input, output, config.direction, config.tile, config.overlap)
+        if self.model.translator is None:
+            raise no_translator(type(self.model).__name__)
         path = self._named_checkpoint()
         checkpoint = read_checkpoint(path)
         self.model.check_checkpoint(checkpoint, path)
+        self.model.class_names = tuple(checkpoint["gan_lightning"].get("class_names", ()))
         self.model.load_state_dict(checkpoint["state_dict"])
+        choices = named_choices(self.model.translator, config.direction, config.to, config.style_seed, config.example)
+        root = Path(config.trainer.default_root_dir)
+        output = config.output or default_output(root, config.input, config.direction, choices)
+        translation = FolderTranslation(
+            self.model, config.input, output, config.direction, config.tile, config.overlap, choices=choices
+        )
         if run(translation, self.trainer):
             raise SystemExit(1)
 

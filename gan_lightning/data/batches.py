@@ -120,6 +120,14 @@ class UnpairedBatch(NamedTuple):
     real_b: Annotated[Tensor, Role.IMAGE]
 
 
+class DomainsBatch(NamedTuple):
+    """Images of several domains, the domain of each, and the picture of the same thing in every domain if known."""
+
+    images: Annotated[Tensor, Role.IMAGE, View("thing")]
+    labels: Annotated[Tensor, Role.LABELS]
+    truths: Annotated[Tensor | None, Role.FRAMES, View("thing")] = None  # (N, C, domains, H, W); None in training
+
+
 class CaptionedBatch(NamedTuple):
     """An image and the embedding or the token ids of its caption."""
 

@@ -16,7 +16,8 @@ class DataDescription:
         count: number of items that are served at this stage: the training set in a fit, else the reference set.
         num_classes: number of classes of the labels or class maps, whether or not all occur. None = there are none.
         shapes: shape of one item of each field as a model sees it: (C, H, W) of an image, () of a label.
-        class_names: names of the classes in the order of their numbers. Empty = they are not known.
+        class_names: names of the classes in the order of their numbers, or of the attributes in theirs. Empty = they
+            are not known.
     """
 
     batch_type: type[Batch]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from gan_lightning.data.files import image_kind, read_image
-from gan_lightning.inference import Translator
+from gan_lightning.inference import Choice, Translator
 from gan_lightning.inference.stored import ImageTranslation
 
 MOST_PIXELS = 16_000_000
@@ -34,25 +34,33 @@ class Retouch:
 
     def __init__(self, translator: Translator) -> None:
         self.directions = translator.directions
-        self.has_noise = translator.policy.dropout
-        self._translations = {way: ImageTranslation(translator, way) for way in self.directions}
+        self.has_noise = translator.policy.dropout or translator.style_dim > 0
+        self.options = translator.options
+        self._translations = {
+            (way, to): ImageTranslation(translator, way, choice=Choice(to=to))
+            for way in self.directions
+            for to in (None, *self.options)
+        }
         self._lock = Lock()
 
-    def translate(self, image: Tensor, direction: str | None = None, seed: int = 0) -> Pair:
+    def translate(self, image: Tensor, direction: str | None = None, seed: int = 0, to: str | None = None) -> Pair:
         """Translate an image uint8 or uint16 (C, H, W) of any size.
 
         Args:
             image: the image.
             direction: one of the directions. None = the first.
-            seed: seed of the model's noise, if it has any.
+            seed: seed of the model's noise or style, if it has any.
+            to: one of the `options`, for a model with targets. None = the first.
 
         Raises:
-            ValueError: there is no such direction, or the image is too large.
+            ValueError: there is no such direction or target, or the image is too large.
         """
         way = direction or self.directions[0]
-        if way not in self._translations:
+        if way not in self.directions:
             raise ValueError(f"there is no direction {way!r}: choose {' or '.join(self.directions)}")
-        translation = self._translations[way]
+        if to is not None and to not in self.options:
+            raise ValueError(f"there is no target {to!r}: choose {' or '.join(self.options) or 'none'}")
+        translation = self._translations[way, to]
         _check_size(*(length * translation.scale for length in image.shape[1:]))
         with self._lock:
             return Pair(image, translation(image, seed))

@@ -77,6 +77,14 @@ class TranslationPage:
                     drawn = gr.Button("Translate the drawing", variant="primary", elem_id="translate-drawing")
                 ways = self.retouch.directions
                 way = gr.Radio(list(ways), value=ways[0], label="Direction", visible=len(ways) > 1, elem_id="way")
+                options = self.retouch.options
+                to = gr.Dropdown(
+                    [*options],
+                    value=next(iter(options), None),
+                    label="Target",
+                    visible=len(options) > 1,
+                    elem_id="target",
+                )
                 noise = gr.Number(0, label="Seed of the noise", precision=0, minimum=0, visible=self.retouch.has_noise)
             with gr.Column(scale=1, min_width=300):
                 pair = gr.ImageSlider(
@@ -95,32 +103,32 @@ class TranslationPage:
         gr.on(
             [send.click, upload.input],
             told(self.of_upload),
-            [history, upload, way, noise],
+            [history, upload, way, to, noise],
             shown,
             preprocess=False,
             **ONCE,
         )
-        drawn.click(told(self.of_drawing), [history, editor, way, noise], shown, preprocess=False, **ONCE)
+        drawn.click(told(self.of_drawing), [history, editor, way, to, noise], shown, preprocess=False, **ONCE)
         undo.click(told(self.undo), history, shown, **ONCE)
 
     def of_upload(
-        self, history: History[Result], upload: Any, way: str, noise: Any, request: gr.Request
+        self, history: History[Result], upload: Any, way: str, to: str | None, noise: Any, request: gr.Request
     ) -> tuple[Any, ...]:
         """Translate a file that a visitor has sent."""
         if upload is None:
             return (gr.skip(),) * 4
         image = self._read(upload, request)
-        return self._made(history, image, way, noise, Path(upload.get("orig_name") or "image").stem, request)
+        return self._made(history, image, way, to, noise, Path(upload.get("orig_name") or "image").stem, request)
 
     def of_drawing(
-        self, history: History[Result], drawn: Any, way: str, noise: Any, request: gr.Request
+        self, history: History[Result], drawn: Any, way: str, to: str | None, noise: Any, request: gr.Request
     ) -> tuple[Any, ...]:
         """Translate a drawing."""
         if not drawn or not drawn.get("composite"):
             raise ValueError("there is no drawing yet: draw on the sheet")
         image = to_channels(self._read(drawn["composite"], request)[None], 3)[0]
         self.visits.note(request.session_hash, *files_of(drawn))
-        return self._made(history, image, way, noise, "drawing", request)
+        return self._made(history, image, way, to, noise, "drawing", request)
 
     def _read(self, upload: Any, request: gr.Request) -> Tensor:
         file = Path(upload["path"])  # Gradio has checked that it was uploaded
@@ -128,15 +136,23 @@ class TranslationPage:
         return read_upload(file)
 
     def _made(
-        self, history: History[Result], image: Tensor, way: str, noise: Any, stem: str, request: gr.Request
+        self,
+        history: History[Result],
+        image: Tensor,
+        way: str,
+        to: str | None,
+        noise: Any,
+        stem: str,
+        request: gr.Request,
     ) -> tuple[Any, ...]:
         seed = int(noise or 0)
         if not 0 <= seed < 2**32:
             raise ValueError(f"the seed {seed} is out of range: make it 0 to {2**32 - 1}")
-        made = self.retouch.translate(image, way, seed)
+        made = self.retouch.translate(image, way, seed, to or None)
         folder = self.visits.folder(request.session_hash) / secrets.token_hex(8)
         name = re.sub(r"[^\w-]+", "-", stem)[:60] or "image"
-        files = folder / f"{name}.png", folder / f"{name}-{way}.png"
+        way = f"{way}, {to}" if to else way
+        files = folder / f"{name}.png", folder / f"{name}-{re.sub('[^a-zA-Z0-9_+]+', '-', way)}.png"
         for pixels, file in zip(made, files, strict=True):
             write_png(pixels, file)
         (before, after), (height, width) = map(str, files), made.after.shape[1:]

@@ -128,7 +128,7 @@ def _chosen(trained: Trained, direction: str | None, dropout: bool | None) -> Ma
         return maker
     networks = maker.networks if direction is None else {direction: maker.network(direction)}
     policy = maker.policy if dropout is None else Policy(dropout, maker.policy.batch_norm)
-    return type(maker)(networks, policy, maker.clamp)
+    return type(maker)(**maker.init_args | {"networks": networks, "policy": policy})
 
 
 def _save(trained: Trained, out: Path, trusted: Sequence[str], license: str, source: Path | None, note: str) -> float:

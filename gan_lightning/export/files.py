@@ -58,7 +58,7 @@ class Trained(NamedTuple):
 
 
 def networks_of(maker: Maker) -> dict[str, nn.Module]:
-    """Return the networks of a sampler ("generator") or of a translator, by their directions.
+    """Return the networks of a sampler ("generator"), or the `parts` of a translator.
 
     Raises:
         TypeError: it is of another kind, and cannot be exported.
@@ -66,7 +66,7 @@ def networks_of(maker: Maker) -> dict[str, nn.Module]:
     if isinstance(maker, LatentSampler):
         return {"generator": maker.network}
     if isinstance(maker, Translator):
-        return dict(maker.networks)
+        return maker.parts
     raise TypeError(
         f"a {type(maker).__name__} cannot be exported, since it is neither a LatentSampler nor a Translator: derive it "
         "from one of them"

@@ -1,8 +1,8 @@
 """A trained model as one graph of operators, ONNX or torch.export's .pt2, for programs without this library.
 
-A graph maps `z` (and `labels`) or `image` to `images`, float32 in [-1, 1]. The number of images is free, and for a
-translator height and width too. It computes what the sampler or translator does, with the same clamps and the same
-policy of batch norm and dropout: both are traced by torch.export, as they are.
+A graph maps `z` (and `labels`) or `image` (and the code of a choice) to `images`, float32 in [-1, 1]. The number of
+images is free, and for a translator height and width too. It computes what the sampler or translator does, with the
+same clamps and the same policy of batch norm and dropout: both are traced by torch.export, as they are.
 """
 
 import copy
@@ -94,27 +94,35 @@ class LatentGraph(Graph):
 
 
 class TranslationGraph(Graph):
-    """Images from images `image` (N, C, H, W) in [-1, 1], in one direction of a translator."""
+    """Images from images `image` (N, C, H, W) in [-1, 1], in one direction of a translator.
 
-    names = ("image",)
+    A translator with a choice has a second input, the code of each image: `domain` (N, K), the one-hot of a domain or
+    the wanted attributes; `style` (N, style_dim); or, where an example alone gives the style, `example`, its code.
+    """
 
     def __init__(self, translator: Translator, direction: str) -> None:
         super().__init__()
         self.network: Any = translator.network(direction)
         self.translator, self.direction = translator, direction
-        self.dynamic = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)
+        _, *code = self.examples()[0]
+        name = "domain" if translator.targets else "style" if getattr(self.network, "style_dim", 0) else "example"
+        self.names = ("image", *(name for _ in code))
+        images = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+        self.dynamic = (images, *(images if each.dim() == 4 else {0: torch.export.Dim.DYNAMIC} for each in code))
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, code: Tensor | None = None) -> Tensor:
         """Return images (N, C', H', W')."""
-        return self.translator.translate(image, self.direction)
+        return self.translator.apply(image, code, self.direction)
 
     def examples(self) -> list[Inputs]:
-        """Return noise in three sizes that the network accepts."""
+        """Return noise in three sizes that the network accepts, and random codes if it takes any."""
         step = self.network.multiple
         side = round_up(max(self.network.minimum, min(16, 4 * step)), step)
         random = torch.Generator().manual_seed(0)
         shapes = [(2, side + step, side + 2 * step), (1, side, side), (1, side + step, side)]
-        return [(2 * torch.rand(n, self.network.in_channels, h, w, generator=random) - 1,) for n, h, w in shapes]
+        noise = [2 * torch.rand(n, self.network.in_channels, h, w, generator=random) - 1 for n, h, w in shapes]
+        codes = [self.translator.sample_code(images, self.direction, random) for images in noise]
+        return [(images,) if code is None else (images, code) for images, code in zip(noise, codes, strict=True)]
 
     def difference(self, expected: Tensor, found: Tensor) -> float:
         """Return the largest difference of two sets of images; of maps of classes, the share of pixels that differ."""
@@ -146,8 +154,9 @@ def graph_of(trained: Trained, direction: str | None = None) -> Graph:
                 f"the network {type(network).__name__} does not state its {name}: give it an int attribute of this "
                 "name, see gan_lightning.networks.base.TranslationNetwork"
             )
+    network.cpu()  # it may encode examples of the graph's inputs
     graph = TranslationGraph(maker, direction or maker.directions[0])
-    return graph.cpu().to(memory_format=torch.contiguous_format)
+    return graph.to(memory_format=torch.contiguous_format)
 
 
 class Format(ABC):

@@ -1,6 +1,7 @@
 """Shared code of model families besides the game: drawing fakes, making images, showing progress."""
 
 from gan_lightning.families.latents import FromLatents, NoiseToImage
+from gan_lightning.families.targets import DomainTranslation
 from gan_lightning.families.translation import (
     Direction,
     FromSources,
@@ -14,6 +15,7 @@ from gan_lightning.families.translation import (
 
 __all__ = [
     "Direction",
+    "DomainTranslation",
     "FromLatents",
     "FromSources",
     "NoiseToImage",

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate, l1_loss
 from gan_lightning import private
 from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch, first
 from gan_lightning.data.images import to_channels
-from gan_lightning.inference import Translator
+from gan_lightning.inference import Choice, Translator
 from gan_lightning.training.adversarial import AdversarialModule, Player
 from gan_lightning.training.generative import GenerativeModule
 from gan_lightning.training.image_pool import ImagePool
@@ -26,9 +26,9 @@ class Translates(GenerativeModule):
         """A translator with the averaged weights."""
         return Translator(self.averaged_generator)
 
-    def translate(self, images: Tensor, direction: str | None = None) -> Tensor:
+    def translate(self, images: Tensor, direction: str | None = None, choice: Choice | None = None) -> Tensor:
         """Translate images float (N, C, H, W) in [-1, 1], as a user gets them; see `Translator.translate`."""
-        return self.translator.translate(images, direction)
+        return self.translator.translate(images, direction, choice)
 
 
 class FromSources(Translates):

@@ -1,13 +1,16 @@
 """Images from a trained network: from latents, and from images. Nothing here needs Lightning."""
 
+from gan_lightning.inference.choices import DomainTranslator, StyleTranslator
 from gan_lightning.inference.latents import ImageName, LatentSampler, Sampler, Space
 from gan_lightning.inference.modes import evaluating, frozen
 from gan_lightning.inference.priors import CodesPrior, NormalPrior, Prior, UniformPrior
 from gan_lightning.inference.standing import measure_standing_statistics
-from gan_lightning.inference.translation import Policy, Segmenter, Translator
+from gan_lightning.inference.translation import Choice, Policy, Segmenter, Translator
 
 __all__ = [
+    "Choice",
     "CodesPrior",
+    "DomainTranslator",
     "ImageName",
     "LatentSampler",
     "NormalPrior",
@@ -16,6 +19,7 @@ __all__ = [
     "Sampler",
     "Segmenter",
     "Space",
+    "StyleTranslator",
     "Translator",
     "UniformPrior",
     "evaluating",

@@ -1,14 +1,15 @@
 """Translation of stored images of any size, depth and number of channels."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gan_lightning.data.images import as_channels, to_float, to_uint8, to_uint16
-from gan_lightning.inference import Translator
+from gan_lightning.data.images import as_channels, as_uint8, cover, fit_image, to_float, to_uint8, to_uint16
+from gan_lightning.inference import Choice, Translator
 from gan_lightning.inference.statistics import SharedStatistics
 from gan_lightning.inference.tiles import reflected, round_up, tile_starts, tile_weights
 
@@ -30,17 +31,26 @@ class ImageTranslation:
         tile: side of a tile in pixels. An image with a longer side is translated in tiles of this side, rounded up to a
             size that the network accepts.
         overlap: smallest number of pixels that neighbouring tiles share; at most half a tile. None = a quarter.
+        choice: the user's choice among the translations of an image; see `as_example` for its example. None = the
+            translator's default. The code of the choice is the same for all tiles of an image.
 
     Raises:
-        ValueError: the network, the direction or the sizes do not fit.
+        ValueError: the network, the direction, the choice or the sizes do not fit.
     """
 
     def __init__(
-        self, translator: Translator, direction: str | None = None, tile: int = TILE, overlap: int | None = None
+        self,
+        translator: Translator,
+        direction: str | None = None,
+        tile: int = TILE,
+        overlap: int | None = None,
+        choice: Choice | None = None,
     ) -> None:
         self.translator = translator
         self.direction = direction or translator.directions[0]
         self.network = translator.network(direction)
+        translator.check(choice, direction)
+        self.choice = choice
 
         self.in_channels, self.multiple, self.minimum = (
             _stated(self.network, name) for name in ("in_channels", "multiple", "minimum")
@@ -58,7 +68,8 @@ class ImageTranslation:
     def out_channels(self) -> int:
         """The number of channels that the network makes, found by a trial."""
         side = round_up(self.minimum, self.multiple)
-        output = self._translate(torch.zeros(1, self.in_channels, side, side), seed=0)
+        grey = torch.zeros(1, self.in_channels, side, side)
+        output = self._translate(grey, 0, self._code(grey, 0))
         if output.shape[2:] != (side * self.scale, side * self.scale):
             raise ValueError(
                 f"{type(self.network).__name__} makes an image of {output.shape[2]}x{output.shape[3]} from one of "
@@ -91,7 +102,8 @@ class ImageTranslation:
             for length, side in zip((height, width), sides, strict=True)
         )
         starts = [(top, left) for top in rows for left in columns]
-        statistics = nullcontext() if len(starts) == 1 else self._measure(image, starts, sides, seed)
+        code = self._code(self._overview(image), seed) if self.translator.has_choice else None
+        statistics = nullcontext() if len(starts) == 1 else self._measure(image, starts, sides, seed, code)
         down, across = (
             tile_weights([self.scale * start for start in s], self.scale * side, self.scale * self.overlap, self.blend)
             for s, side in zip((rows, columns), sides, strict=True)
@@ -104,7 +116,7 @@ class ImageTranslation:
             for j, left in enumerate(columns):
                 part = _cut(image, top, left, sides)
                 with statistics:
-                    translated = self._translate(self._as_taken(part), seed)[0].cpu()
+                    translated = self._translate(self._as_taken(part), seed, code)[0].cpu()
                 if channels > self.out_channels:
                     translated = torch.cat([translated, self._alpha(part)])
                 place = slice(self.scale * left, self.scale * (left + sides[1]))
@@ -119,7 +131,17 @@ class ImageTranslation:
     def _padded(self, length: int) -> int:
         return round_up(max(length, self.minimum), self.multiple)
 
-    def _measure(self, image: Tensor, starts: list[tuple[int, int]], sides: list[int], seed: int) -> SharedStatistics:
+    def _overview(self, image: Tensor) -> Tensor:
+        """Return a stored image as float32 (1, in_channels, H, W) that the network takes; a large one is reduced."""
+        longest = max(image.shape[1:])
+        if longest > self.tile:
+            sides = [max(1, length * self.tile // longest) for length in image.shape[1:]]
+            image = cover(as_channels(as_uint8(image)[None], self.in_channels)[0], sides)
+        return self._as_taken(_cut(image, 0, 0, [self._padded(length) for length in image.shape[1:]]))
+
+    def _measure(
+        self, image: Tensor, starts: list[tuple[int, int]], sides: list[int], seed: int, code: Tensor | None = None
+    ) -> SharedStatistics:
         """Measure the statistics for all tiles of an image on a sample of them."""
         statistics = SharedStatistics()
         order = torch.randperm(len(starts), generator=torch.Generator().manual_seed(0)).tolist()
@@ -127,7 +149,7 @@ class ImageTranslation:
             top, left = starts[i]
             part = _cut(image, top, left, sides)
             with statistics:
-                self._translate(self._as_taken(part), seed)
+                self._translate(self._as_taken(part), seed, code)
             if not len(statistics):  # a network without such layers
                 break
         statistics.fix()
@@ -144,12 +166,20 @@ class ImageTranslation:
             alpha = interpolate(alpha, scale_factor=self.scale, mode="bicubic", antialias=True)
         return alpha[0]
 
-    def _translate(self, images: Tensor, seed: int) -> Tensor:
+    def _code(self, image: Tensor, seed: int) -> Tensor | None:
+        """Return the code of the choice for an image float (1, C, H, W), with noise of this seed."""
+        device = self._device(image)
+        with _seeded(seed, device):
+            return self.translator.code_of(image.to(device), self.choice, self.direction)
+
+    def _translate(self, images: Tensor, seed: int, code: Tensor | None) -> Tensor:
         """Call the translator with noise of this seed."""
-        device = next(self.network.parameters(), images).device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            return self.translator.translate(images.to(device), self.direction)
+        device = self._device(images)
+        with _seeded(seed, device):
+            return self.translator.apply(images.to(device), code, self.direction)
+
+    def _device(self, images: Tensor) -> torch.device:
+        return next(self.network.parameters(), images).device
 
 
 def translate_image(
@@ -159,9 +189,43 @@ def translate_image(
     tile: int = TILE,
     overlap: int | None = None,
     seed: int = 0,
+    choice: Choice | None = None,
 ) -> Tensor:
     """Translate one stored image of any size: see `ImageTranslation` and its `__call__`."""
-    return ImageTranslation(translator, direction, tile, overlap)(image, seed)
+    return ImageTranslation(translator, direction, tile, overlap, choice)(image, seed)
+
+
+def as_example(image: Tensor, network: nn.Module) -> Tensor:
+    """Convert a stored image to an example, as the `encode_style` of a network takes it.
+
+    Args:
+        image: uint8 or uint16 (C, H, W) of 1 to 4 channels, of any size.
+        network: it states `in_channels`, `multiple` and `minimum`, and may state `example_channels` and `example_size`
+            (see `StyleTranslator`).
+
+    Returns:
+        float32 (1, C', H', W') in [-1, 1]: of the network's size, with the image scaled until it covers it; or of the
+        nearest smaller size that the network takes, its longer side at most `TILE`.
+
+    Raises:
+        ValueError: the network does not state its sizes.
+    """
+    in_channels, multiple, minimum = (_stated(network, name) for name in ("in_channels", "multiple", "minimum"))
+    channels: int = getattr(network, "example_channels", in_channels)
+    size: Sequence[int] | None = getattr(network, "example_size", None)
+    if size is None:
+        ratio = min(1.0, TILE / max(image.shape[1:]))
+        least = round_up(minimum, multiple)
+        size = [max(least, round(ratio * length) // multiple * multiple) for length in image.shape[1:]]
+    return to_float(fit_image(image, (channels, *size))[None])
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from this seed within the context; then restore the random state."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _no_image(channels: str, network: nn.Module) -> ValueError:

@@ -25,6 +25,7 @@ from gan_lightning.models.sngan import SNGAN
 from gan_lightning.models.srgan import SRGAN
 from gan_lightning.models.srresnet import SRResNet
 from gan_lightning.models.ssgan import SSGAN
+from gan_lightning.models.stargan import StarGAN
 from gan_lightning.models.stylegan import StyleGAN
 from gan_lightning.models.stylegan2 import StyleGAN2
 from gan_lightning.models.unet import UNetSegmentation
@@ -63,6 +64,7 @@ __all__ = [
     "ProjectionGAN",
     "RaGAN",
     "SRResNet",
+    "StarGAN",
     "StyleGAN",
     "StyleGAN2",
     "UNetSegmentation",

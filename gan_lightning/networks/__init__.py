@@ -27,6 +27,7 @@ from gan_lightning.networks.sngan import (
     SNResidualDiscriminator,
 )
 from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerator, VGGDiscriminator
+from gan_lightning.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from gan_lightning.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from gan_lightning.networks.unet import UNetGenerator
@@ -71,6 +72,8 @@ __all__ = [
     "SRResNetGenerator",
     "SegmentationUNet",
     "SoftplusGenerator",
+    "StarGANDiscriminator",
+    "StarGANGenerator",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
     "StyleGANDiscriminator",

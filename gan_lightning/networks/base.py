@@ -21,7 +21,11 @@ class Generator(Network):
 
 
 class TranslationNetwork(Network):
-    """Maps images (N, in_channels, H, W) in [-1, 1] to others, of `scale` times their height and width."""
+    """Maps images (N, in_channels, H, W) in [-1, 1] to others, of `scale` times their height and width.
+
+    A network with a choice is called with a code too, `network(images, code)`: of a target (see
+    `gan_lightning.inference.DomainTranslator`), or of a style (see `StyleTranslator`).
+    """
 
     in_channels: int
     """Number of channels of the input."""
@@ -31,5 +35,7 @@ class TranslationNetwork(Network):
     """The smallest height and width of the input, in pixels."""
     scale: int = 1
     """Ratio of the sides of the output to those of the input."""
+    style_dim: int = 0
+    """Number of components of the styles that the network takes. 0 = it takes none that can be drawn."""
     classes: int = 0
     """Number of classes of the maps that the network makes. 0 = it makes images."""

@@ -1,9 +1,10 @@
 """Translation of a folder of images."""
 
+import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from gan_lightning.data.files import (
     write_pages,
     write_whole,
 )
-from gan_lightning.inference import Translator
+from gan_lightning.inference import Choice, Translator
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.inference.stored import TILE, ImageTranslation
 from gan_lightning.recording import path_of
@@ -36,10 +37,11 @@ RECORD = "translation.json"
 
 
 class Job(NamedTuple):
-    """One file to translate, with all its pages."""
+    """One file to translate, with all its pages, by one of the choices."""
 
     pages: list[Page]
     target: Path
+    choice: str
     seeds: list[int]  # of the model's noise; they depend only on the names, so that an image is always the same
 
 
@@ -80,6 +82,8 @@ class FolderTranslation(L.LightningModule):
         tile: see `ImageTranslation`.
         overlap: see `ImageTranslation`.
         name: import path of the model's class, for translation.json. Null = that of `model`.
+        choices: the user's choices, by their names, for models that have any (see `named_choices`). Each of several
+            gets the sub-folder of its name in the output. None = the model's default.
 
     Raises:
         ValueError: the model or the settings do not fit (see `ImageTranslation`), the output lies in the input, or two
@@ -97,6 +101,7 @@ class FolderTranslation(L.LightningModule):
         tile: int = TILE,
         overlap: int | None = None,
         name: str | None = None,
+        choices: Mapping[str, Choice] | None = None,
     ) -> None:
         super().__init__()
         if not input.exists():
@@ -113,9 +118,13 @@ class FolderTranslation(L.LightningModule):
         if translator is None:
             raise no_translator(type(model).__name__)
         self.model = model  # a part of this module, to be moved to the device
-        self.networks = nn.ModuleList(translator.networks.values())
+        self.networks = nn.ModuleList(translator.parts.values())
         self.name = name or path_of(type(model))
-        self.translation = ImageTranslation(translator, direction, tile, overlap)
+        self.translations = {
+            label: ImageTranslation(translator, direction, tile, overlap, choice)
+            for label, choice in (choices or {"": Choice()}).items()
+        }
+        self.translation = next(iter(self.translations.values()))  # the first, where all are alike
         self.input, self.output = input, output
         self.jobs, self.unreadable = self._plan(files)
         self._summary: Summary | None = None
@@ -143,13 +152,16 @@ class FolderTranslation(L.LightningModule):
         for source in files:
             pages = pages_of(source)
             try:
-                target = self.output / source.relative_to(root).with_suffix(self._suffix(pages))
+                name = source.relative_to(root).with_suffix(self._suffix(pages))
             except ValueError as error:
                 unreadable.append(str(error))
                 continue
-            if target in jobs:
-                raise _one_file(jobs[target], source, target)
-            jobs[target] = Job(pages, target, [zlib.crc32(os.fsencode(page.name(root))) for page in pages])
+            seeds = [zlib.crc32(os.fsencode(page.name(root))) for page in pages]
+            for label in self.translations:
+                target = self.output / (label if len(self.translations) > 1 else "") / name
+                if target in jobs:
+                    raise _one_file(jobs[target], source, target)
+                jobs[target] = Job(pages, target, label, seeds)
         return list(jobs.values()), unreadable
 
     def _suffix(self, pages: list[Page]) -> str:
@@ -210,7 +222,13 @@ class FolderTranslation(L.LightningModule):
     def _settings(self) -> dict[str, Any]:
         """Return all settings that the images depend on."""
         translation, policy = self.translation, self.translation.translator.policy
-        return {
+        chosen: dict[str, Any] = {}
+        if translation.translator.has_choice:
+            parts = translation.translator.parts
+            others = [part for name, part in parts.items() if name not in translation.translator.directions]
+            chosen["choices"] = {label: _recorded(each.choice) for label, each in self.translations.items()}
+            chosen |= {"classifier": [fingerprint(part) for part in others]} if others else {}
+        return chosen | {
             "model": self.name,
             "policy": {"dropout": policy.dropout, "batch_norm": policy.batch_norm},
             "weights": fingerprint(translation.network),
@@ -234,7 +252,8 @@ class FolderTranslation(L.LightningModule):
         except ValueError as error:
             self._count(failures=[str(error)])
         else:
-            translated = [self.translation(image, seed) for image, seed in zip(images, job.seeds, strict=True)]
+            translate = self.translations[job.choice]
+            translated = [translate(image, seed) for image, seed in zip(images, job.seeds, strict=True)]
             write_pages(translated, job.target)
             self._count(made=len(translated))
         return job.target
@@ -261,6 +280,7 @@ def translate_folder(
     tile: int = TILE,
     overlap: int | None = None,
     trainer: L.Trainer | None = None,
+    choices: Mapping[str, Choice] | None = None,
 ) -> Summary:
     """Translate all images of a folder; see `FolderTranslation` for the rules, and for its errors and those of `run`.
 
@@ -272,14 +292,23 @@ def translate_folder(
         tile: longest side that is translated whole, in pixels.
         overlap: overlap of tiles, in pixels.
         trainer: trainer whose devices and processes are used. None = the first accelerator, or the CPU.
+        choices: the user's choices, by their names.
     """
-    translation = FolderTranslation(model, input, output, direction, tile, overlap)
+    translation = FolderTranslation(model, input, output, direction, tile, overlap, choices=choices)
     return translation.run(trainer or L.Trainer(devices=1, logger=False, enable_checkpointing=False))
 
 
 def no_translator(name: str) -> ValueError:
     """Return the error for a model, of a class of this name, that translates nothing."""
     return ValueError(f"{name} does not translate images: give a model that does, such as Pix2Pix or CycleGAN")
+
+
+def _recorded(choice: Choice | None) -> dict[str, Any]:
+    """Return a choice as JSON holds it, with a digest of its example."""
+    chosen = (choice or Choice())._asdict()
+    if (example := chosen["example"]) is not None:
+        chosen["example"] = hashlib.sha256(example.cpu().contiguous().numpy().tobytes()).hexdigest()
+    return chosen
 
 
 def _one_file(job: Job, source: Path, target: Path) -> ValueError:

@@ -148,6 +148,11 @@ FOLDERS: dict[str, str] = {
     "--data.train={place}/images --data.batch_size=1000": "1000",
     "--data.train={place}/images --data.cache_dir={place}/text.ckpt": "text.ckpt",
     "--data.trian={place}/images --data.train={place}/images": "train",
+    "--data=datamodules.DomainsFolder --data.train={place}/images": "sub-folders",
+    "--data=datamodules.DomainsFolder --data.train={place}/images --data.domains=[a]": "two or more",
+    "--data=datamodules.DomainsFolder --data.train={place}/images --data.domains=[a,b]": "sub-folder for the domains",
+    "--data=datamodules.AttributesFolder --data.train={place}/images --data.table={place}/absent.csv": "absent.csv",
+    "--data=datamodules.AttributesFolder --data.train={place}/images --data.table={place}/text.ckpt": "text.ckpt",
 }
 OTHERS: dict[str, str] = {  # whole commands of either program
     "train.py": "command",

@@ -8,8 +8,9 @@ from PIL import Image
 from gan_lightning.data.images import write_png
 from gan_lightning.demo.retouch import MOST_PIXELS, Retouch, read_upload
 from gan_lightning.export import load
-from gan_lightning.inference import Translator
+from gan_lightning.inference import DomainTranslator, Translator
 from gan_lightning.inference.stored import translate_image
+from toys import BrightnessClassifier, DomainNetwork
 
 
 @pytest.fixture
@@ -54,3 +55,14 @@ def test_bad_uploads_are_refused_without_the_servers_paths(tmp_path: Path, retou
         assert str(tmp_path) not in str(refusal.value)
     with pytest.raises(ValueError, match="too large"):
         retouch.translate(torch.zeros(1, 1, 1, dtype=torch.uint8).expand(3, MOST_PIXELS // 1000 + 1, 1001))
+
+
+def test_a_target_is_one_of_the_options() -> None:
+    retouch = Retouch(DomainTranslator(DomainNetwork(2), ["hat", "beard"], [], BrightnessClassifier(2)))
+    assert retouch.options == ("hat", "beard", "no_hat", "no_beard")
+    image = torch.zeros(1, 6, 4, dtype=torch.uint8)
+    made = [retouch.translate(image, to=to).after for to in (None, *retouch.options)]
+    assert torch.equal(made[0], made[1])
+    assert len({each.sum().item() for each in made}) == 3
+    with pytest.raises(ValueError, match="there is no target 'glasses': choose hat or beard or no_hat or no_beard"):
+        retouch.translate(image, to="glasses")

@@ -12,12 +12,13 @@ from every_model import KINDS, builder_of
 from gan_lightning.data.growth import Growth
 from gan_lightning.export import Trained
 from gan_lightning.export.graphs import FORMATS, OPSET, ExportedProgram, export_graph
-from gan_lightning.inference import LatentSampler, Policy, Translator
+from gan_lightning.inference import DomainTranslator, LatentSampler, Policy, StyleTranslator, Translator
 from gan_lightning.models import CGAN, Pix2Pix
 from gan_lightning.networks import DCGANGenerator
 from gan_lightning.recording import Network, path_of
 from growing import GROWTH, GrowingGenerator
 from tiny import SMALL
+from toys import BrightnessClassifier, DomainNetwork, ExampleNetwork, StyleNetwork
 
 FAST = {("CGAN", "onnx"), ("SRGAN", "onnx"), ("Pix2Pix", "onnx"), ("Pix2Pix", "pt2"), ("DCGAN", "pt2")}
 
@@ -38,7 +39,9 @@ def inputs_of(maker: Any, count: int) -> tuple[Tensor, ...]:
         return (maker.draw(count),) if labels is None else (maker.draw(count), labels)
     network: Any = maker.network()
     side = network.multiple * max(3, -(-network.minimum // network.multiple))
-    return (torch.rand(count, network.in_channels, side, side + 2 * network.multiple) * 2 - 1,)
+    images = torch.rand(count, network.in_channels, side, side + 2 * network.multiple) * 2 - 1
+    code = maker.sample_code(images, None, torch.Generator().manual_seed(count))
+    return (images,) if code is None else (images, code)
 
 
 def run(path: Path, inputs: tuple[Tensor, ...], names: tuple[str, ...]) -> Tensor:
@@ -91,7 +94,28 @@ def test_a_graph_computes_what_the_model_does(kind: type, format: str, tmp_path:
 
 
 def model_images(maker: Any, inputs: tuple[Tensor, ...]) -> Tensor:
-    return maker.images(*inputs) if isinstance(maker, LatentSampler) else maker.translate(*inputs)
+    return maker.images(*inputs) if isinstance(maker, LatentSampler) else maker.apply(*inputs)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    ("translator", "name"),
+    [
+        (DomainTranslator(DomainNetwork(), ["a", "b", "c"]), "domain"),
+        (DomainTranslator(DomainNetwork(), ["a", "b", "c"], [], BrightnessClassifier()), "domain"),
+        (StyleTranslator(StyleNetwork()), "style"),
+        (StyleTranslator(ExampleNetwork()), "example"),
+    ],
+    ids=["domains", "attributes", "style", "example"],
+)
+def test_the_code_of_a_choice_is_an_input(translator: Any, name: str, format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"model.{format}"
+    graph, difference = export_graph(Trained(translator), path, format)
+    assert difference < 1e-5
+    assert graph.names == ("image", name)
+    images = torch.rand(5, 1, 8, 6) * 2 - 1
+    code = translator.sample_code(images, None, torch.Generator().manual_seed(1))
+    assert torch.allclose(run(path, (images, code), graph.names), translator.apply(images, code), atol=1e-6)
 
 
 def test_an_onnx_file_states_its_opset_its_model_and_its_free_dimensions(tmp_path: Path) -> None:

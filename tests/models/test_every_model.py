@@ -39,6 +39,7 @@ from gan_lightning.models import (
     Pix2Pix,
     ProjectionGAN,
     RaGAN,
+    StarGAN,
 )
 from gan_lightning.training import random_state
 from gan_lightning.training.adversarial import AdversarialModule
@@ -321,6 +322,9 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
         assert torch.equal(shown[2::columns], expected)
     elif isinstance(model, Pix2Pix | CycleGAN | CUT):
         assert torch.equal(shown[1::columns], expected)
+    elif isinstance(model, StarGAN):
+        following = (batch.labels + 1) % 3
+        assert torch.equal(shown.unflatten(0, (4, 4))[torch.arange(4), 1 + following], expected)
     elif not isinstance(model, InfoGAN):  # fixed latents, whatever the global state
         assert torch.equal(shown, model.sample(4, seed=0))
 
@@ -377,6 +381,7 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         SRGAN: (16, 4),
         CycleGAN: (24, 6),
         CUT: (16, 4),
+        StarGAN: (16, 4),
         CGAN: (4, 3),
         ACGAN: (4, 3),
         ProjectionGAN: (4, 3),

@@ -131,16 +131,16 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
     model = pix2pix()  # with dropout as its noise
     translated(model, photos, tmp_path / "whole")
 
-    def fail_at_the_fourth(self: Any, images: Tensor, direction: str) -> Tensor:
+    def fail_at_the_fourth(self: Any, images: Tensor, code: None, direction: str) -> Tensor:
         calls.append(images)
         if len(calls) == 4:
             raise StoppedError
-        return translate(self, images, direction)
+        return apply(self, images, code, direction)
 
     calls: list[Tensor] = []
-    translate = Translator.translate
+    apply = Translator.apply
     with monkeypatch.context() as patch:
-        patch.setattr(Translator, "translate", fail_at_the_fourth)
+        patch.setattr(Translator, "apply", fail_at_the_fourth)
         with pytest.raises(StoppedError):
             translated(model, photos, tmp_path / "parts")
     done = {file: file.stat().st_mtime_ns for file in image_files(tmp_path / "parts")}
