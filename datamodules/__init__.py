@@ -7,6 +7,8 @@ from datamodules.attributes import AttributesFolder
 from datamodules.base import ImageDataModule
 from datamodules.celeba import CelebA
 from datamodules.cifar import CIFAR
+from datamodules.coupled_digits import CoupledDigits
+from datamodules.digit_domains import DigitDomains
 from datamodules.digits import Digits
 from datamodules.domains import DomainsFolder
 from datamodules.folders import ImageFolder, PairedFolder, UnpairedFolder
@@ -14,12 +16,16 @@ from datamodules.mnist import MNIST
 from datamodules.segmentation import SegmentationFolder
 from datamodules.shifted_digits import ShiftedDigits
 from datamodules.super_resolution import SuperResolutionFolder
+from datamodules.usps import USPS
 
 __all__ = [
     "CIFAR",
     "MNIST",
+    "USPS",
     "AttributesFolder",
     "CelebA",
+    "CoupledDigits",
+    "DigitDomains",
     "Digits",
     "DomainsFolder",
     "ImageDataModule",

@@ -18,7 +18,7 @@ from torch import Tensor
 from datamodules.base import ImageDataModule, random_rows, stored_size
 from datamodules.cache import decode_cached
 from datamodules.decode import Channels, Decoder, Fit, Region, TileDecoder
-from datamodules.storage import ImageStorage, PairedStorage, Pixels, UnpairedStorage
+from datamodules.storage import ClassesInTurn, ImageStorage, PairedStorage, Pixels, UnpairedStorage
 from gan_lightning.data.batches import PairedBatch, UnpairedBatch
 from gan_lightning.data.files import Page, composed, matched, open_image, pages, refuse_shared, shown
 from gan_lightning.ranges import PositiveInt, ShareBelowOne
@@ -91,6 +91,8 @@ class ImageFolder(FolderModule):
             numeric if all names are numbers. `test` has the same sub-folders.
         class_names: the classes in the order of their numbers, if some of them have no images in `train`. It keeps the
             numbers for a model that was trained on all of them. Null: the sub-folders of `train`, each with images.
+        in_turn: train on one image of each class in turn, so that batches have equally many of each (`CoGAN`). A
+            smaller class starts again when it is used up.
         image_size: height and width of the images that networks see.
         load_size: height and width of the images that are stored, from which training cuts `image_size` at random;
             null stores them at `image_size`.
@@ -115,6 +117,7 @@ class ImageFolder(FolderModule):
         holdout: ShareBelowOne = 0.1,
         labelled: bool = False,
         class_names: Sequence[str] | None = None,
+        in_turn: bool = False,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 64,
         load_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         fit: Fit = "crop",
@@ -128,6 +131,9 @@ class ImageFolder(FolderModule):
         self.test = _optional(test)
         self.labelled = labelled
         self.class_names = class_names
+        self.in_turn = in_turn
+        if in_turn and not labelled:
+            raise ValueError("in_turn: true takes classes in turn, and there are none: set labelled to true")
         if class_names is not None and (not labelled or len({*map(composed, class_names)}) < len(class_names)):
             raise ValueError(
                 f"class_names={list(class_names)}: set labelled to true, and name each class once; or leave them out"
@@ -151,7 +157,8 @@ class ImageFolder(FolderModule):
     def training_storage(self) -> ImageStorage:
         """Load the images of `train`, without those that are held out."""
         items = self._load(self.train)
-        return self._split(items)[0] if self.test is None else items
+        kept = self._split(items)[0] if self.test is None else items
+        return kept if not self.in_turn or kept.labels is None else ClassesInTurn(kept.images, kept.labels)
 
     def reference_storage(self) -> ImageStorage:
         """Load the images of `test`, or those that are held out of `train`."""

@@ -183,6 +183,40 @@ class PartlyLabelledStorage(ImageStorage):
         return torch.from_numpy(np.stack([every, labelled], axis=1).reshape(-1))
 
 
+class ClassesInTurn(ImageStorage):
+    """Labelled images of which an order takes one of each class in turn: 0, 1, ..., 0, 1, ...
+
+    A batch whose length is a multiple of the number of classes then has equally many images of each. The storage is as
+    long as if all classes were as large as the largest; a smaller one starts again when it is used up.
+
+    Raises:
+        ValueError: a class has no images.
+    """
+
+    def __init__(self, images: Pixels, labels: Tensor):
+        super().__init__(images, labels)
+        self.members = [np.flatnonzero(labels.numpy() == k) for k in range(int(labels.max()) + 1)]
+        if empty := [k for k, members in enumerate(self.members) if not len(members)]:
+            raise ValueError(f"class {empty[0]} of the classes that come in turn has no images: give it some")
+
+    def __len__(self) -> int:
+        return len(self.members) * max(map(len, self.members))
+
+    def order(self, rng: np.random.Generator | None = None) -> Tensor:
+        """Return indices of images, int64 (len(self),): each class shuffled by itself, or as it is stored."""
+        count, columns = max(map(len, self.members)), []
+        for members in self.members:
+            rounds = [members if rng is None else rng.permutation(members) for _ in range(-(-count // len(members)))]
+            columns.append(np.concatenate(rounds)[:count])
+        return torch.from_numpy(np.stack(columns, axis=1).reshape(-1))
+
+    def subset(self, rows: np.ndarray) -> ImageStorage:  # type: ignore[override]
+        """Return the images and labels at `rows` of the stored order, which are no longer in turn."""
+        items = self.order()[rows]
+        assert self.labels is not None
+        return ImageStorage(self.images.subset(items.numpy()), self.labels[items])
+
+
 class PairedStorage(Storage):
     """Sources and their targets, matched by position.
 

@@ -131,9 +131,17 @@ class UnpairedTranslation(Translates, AdversarialModule):
         """A translator in both directions, "a_to_b" and "b_to_a"."""
         return Translator(self.averaged_generator)
 
+    def there(self, batch: UnpairedBatch, direction: Direction) -> Tensor:
+        """Translate the images of one domain to the other, as a user gets them."""
+        return self.translate(batch.real_a if direction == "a_to_b" else batch.real_b, direction)
+
+    def back(self, batch: UnpairedBatch, fake_b: Tensor, fake_a: Tensor) -> tuple[Tensor, Tensor]:
+        """Translate what `there` made of a batch back: return the reconstructions of A and of B."""
+        return self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
+
     def generate(self, batch: UnpairedBatch) -> Tensor:
         """Translate the images of one domain to the other, in the evaluated direction."""
-        return self.translate(batch.real_a if self.evaluated == "a_to_b" else batch.real_b, self.evaluated)
+        return self.there(batch, self.evaluated)
 
     def reference(self, batch: UnpairedBatch) -> Tensor:
         """Return the images of the domain that the evaluated direction leads to."""
@@ -154,11 +162,15 @@ class UnpairedTranslation(Translates, AdversarialModule):
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; translate all images there and back for the cycle errors."""
-        fake_b, fake_a = self.translate(batch.real_a, "a_to_b"), self.translate(batch.real_b, "b_to_a")
-        rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
+        fake_b, fake_a = self.there(batch, "a_to_b"), self.there(batch, "b_to_a")
+        self.measure_cycles(batch, fake_b, fake_a)
+        return fake_b if self.evaluated == "a_to_b" else fake_a
+
+    def measure_cycles(self, batch: UnpairedBatch, fake_b: Tensor, fake_a: Tensor) -> None:
+        """Add the cycle errors of a batch, translated to `fake_b` and `fake_a`, to those of this evaluation."""
+        rec_a, rec_b = self.back(batch, fake_b, fake_a)
         errors = [l1_loss(rec_a, batch.real_a) / 2, l1_loss(rec_b, batch.real_b) / 2, rec_a.new_ones(())]
         self._cycle_errors.append(len(rec_a) * torch.stack(errors))
-        return fake_b if self.evaluated == "a_to_b" else fake_a
 
     def on_validation_epoch_end(self) -> None:
         """Log the cycle errors; a process without a batch takes part."""
@@ -175,8 +187,8 @@ class UnpairedTranslation(Translates, AdversarialModule):
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
         """Return rows of real A | fake B | reconstructed A | real B | fake A | reconstructed B."""
         shown = first(batch, count)
-        fake_b, fake_a = self.translate(shown.real_a, "a_to_b"), self.translate(shown.real_b, "b_to_a")
-        rec_a, rec_b = self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
+        fake_b, fake_a = self.there(shown, "a_to_b"), self.there(shown, "b_to_a")
+        rec_a, rec_b = self.back(shown, fake_b, fake_a)
         columns = shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b
         return side_by_side(*map(self.render, columns)), 6
 

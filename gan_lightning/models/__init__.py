@@ -1,9 +1,12 @@
 """One model a paper."""
 
 from gan_lightning.models.acgan import ACGAN
+from gan_lightning.models.augmented_cyclegan import AugmentedCycleGAN
 from gan_lightning.models.began import BEGAN
 from gan_lightning.models.biggan import BigGAN
 from gan_lightning.models.cgan import CGAN
+from gan_lightning.models.cogan import CoGAN
+from gan_lightning.models.cogan_adaptation import CoGANAdaptation
 from gan_lightning.models.cut import CUT
 from gan_lightning.models.cyclegan import CycleGAN
 from gan_lightning.models.dann import DANN
@@ -15,6 +18,7 @@ from gan_lightning.models.infogan import InfoGAN
 from gan_lightning.models.invariance import ControllableInvariance
 from gan_lightning.models.lsgan import LSGAN
 from gan_lightning.models.mmd_gan import MMDGAN
+from gan_lightning.models.paired_cyclegan import PairedCycleGAN
 from gan_lightning.models.pix2pix import Pix2Pix
 from gan_lightning.models.progan import ProGAN
 from gan_lightning.models.projection import ProjectionGAN
@@ -55,10 +59,14 @@ __all__ = [
     "VAEGAN",
     "WGAN",
     "WGANGP",
+    "AugmentedCycleGAN",
     "BigGAN",
+    "CoGAN",
+    "CoGANAdaptation",
     "ControllableInvariance",
     "CycleGAN",
     "InfoGAN",
+    "PairedCycleGAN",
     "Pix2Pix",
     "ProGAN",
     "ProjectionGAN",

@@ -1,8 +1,16 @@
 """Generators and discriminators by architecture family: plain modules that any model can be built with."""
 
 from gan_lightning.networks.acgan import ACGANDiscriminator, ACGANGenerator
+from gan_lightning.networks.augmented_cyclegan import (
+    AugmentedGenerator,
+    LocalDiscriminator,
+    StyleDiscriminator,
+    StyleEncoder,
+    WholeDiscriminator,
+)
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator, DCGANAutoencoder
 from gan_lightning.networks.biggan import BigGANDiscriminator, BigGANGenerator
+from gan_lightning.networks.cogan import CoGANDiscriminator, CoGANGenerator
 from gan_lightning.networks.cyclegan import ResNetGenerator
 from gan_lightning.networks.dann import DomainClassifier, LeNetClassifier
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -14,6 +22,7 @@ from gan_lightning.networks.mlp import (
     MLPDiscriminator,
     MLPGenerator,
 )
+from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator
 from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator, R3GANTranslator
@@ -36,21 +45,27 @@ from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VA
 __all__ = [
     "ACGANDiscriminator",
     "ACGANGenerator",
+    "ApplyingTranslator",
+    "AugmentedGenerator",
     "BEGANAutoencoder",
     "BEGANGenerator",
     "Bicubic",
     "BigGANDiscriminator",
     "BigGANGenerator",
+    "CoGANDiscriminator",
+    "CoGANGenerator",
     "ConditionalMLPDiscriminator",
     "ConditionalMLPGenerator",
     "ConditionalResidualGenerator",
     "DCGANAutoencoder",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DilatedTranslator",
     "DomainClassifier",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "LeNetClassifier",
+    "LocalDiscriminator",
     "MLPDiscriminator",
     "MLPGenerator",
     "MicroStyleGANGenerator",
@@ -70,10 +85,13 @@ __all__ = [
     "SNDCGANDiscriminator",
     "SNResidualDiscriminator",
     "SRResNetGenerator",
+    "SeamlessPaste",
     "SegmentationUNet",
     "SoftplusGenerator",
     "StarGANDiscriminator",
     "StarGANGenerator",
+    "StyleDiscriminator",
+    "StyleEncoder",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
     "StyleGANDiscriminator",
@@ -85,4 +103,5 @@ __all__ = [
     "VAEGANDiscriminator",
     "VAEGANEncoder",
     "VGGDiscriminator",
+    "WholeDiscriminator",
 ]

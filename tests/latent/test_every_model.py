@@ -28,7 +28,8 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
     for number, image in enumerate(to_uint8(sampler.sample(3, seed=2))):
         (file,) = (tmp_path / "images").rglob(f"2-00000{number}.png")
         torch.testing.assert_close(read_png(file), image, atol=1, rtol=0)
-    interpolate(path, tmp_path / "strip.png", classes="0,2" if sampler.num_classes else None, steps=3, device="cpu")
+    classes = f"0,{sampler.num_classes - 1}" if sampler.num_classes else None
+    interpolate(path, tmp_path / "strip.png", classes=classes, steps=3, device="cpu")
     assert read_png(tmp_path / "strip.png").float().std() > 0
     arithmetic(path, "a: 0,1 - 2 + b: 0:4,5", tmp_path / "sum.png", device="cpu")
     assert read_png(tmp_path / "sum.png").float().std() > 0

@@ -74,10 +74,11 @@ def test_a_whole_class_in_a_mixture_is_the_class(build: Any) -> None:
     for part in sampler.network.modules():
         if isinstance(part, nn.Embedding):  # all of a conditional batch norm's classes begin alike
             nn.init.normal_(part.weight)
-    z, labels = sampler.draw(2), torch.tensor([1, 2])
+    z, labels = sampler.draw(2), torch.tensor([1, sampler.num_classes - 1])
     plain = sampler.synthesize(z, labels)
     given = torch.zeros(2, dtype=torch.int64)
-    for weights, same in ((torch.eye(3)[[1, 2]], True), (torch.tensor([[0.5, 0.5, 0]] * 2), False)):
+    every = torch.eye(sampler.num_classes)
+    for weights, same in ((every[labels], True), (every[:2].mean(dim=0).expand(2, -1), False)):
         with ClassMixture(given, weights) as mixture:
             mixed = sampler.synthesize(z, given)
         assert mixture.used

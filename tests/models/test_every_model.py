@@ -33,9 +33,12 @@ from gan_lightning.models import (
     SRGAN,
     WGAN,
     WGANGP,
+    AugmentedCycleGAN,
     BigGAN,
+    CoGAN,
     CycleGAN,
     InfoGAN,
+    PairedCycleGAN,
     Pix2Pix,
     ProjectionGAN,
     RaGAN,
@@ -69,6 +72,7 @@ from toys import equal, trainer, weights
 Build = Callable[..., AdversarialModule]
 every_model = pytest.mark.parametrize("build", BUILDERS)
 TURNS = 40  # of each player alone
+SHOWN_OTHERWISE = (AugmentedCycleGAN, CoGAN, InfoGAN, PairedCycleGAN)  # previews that their own tests check
 
 
 def parameters(module: nn.Module) -> int:
@@ -95,6 +99,7 @@ def parameters(module: nn.Module) -> int:
         (BigGAN, 70_433_988, 87_982_370),
         (Pix2Pix, 54_413_955, 2_768_705),
         (SRGAN, 1_549_462, 23_565_505),
+        (CoGAN, 7_842_694, 427_593),
         (CycleGAN, 2 * 11_378_179, 2 * 2_764_737),
         (CUT, 11_378_179, 2_764_737),
     ],
@@ -325,7 +330,7 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
     elif isinstance(model, StarGAN):
         following = (batch.labels + 1) % 3
         assert torch.equal(shown.unflatten(0, (4, 4))[torch.arange(4), 1 + following], expected)
-    elif not isinstance(model, InfoGAN):  # fixed latents, whatever the global state
+    elif not isinstance(model, SHOWN_OTHERWISE):  # fixed latents, whatever the global state
         assert torch.equal(shown, model.sample(4, seed=0))
 
 
@@ -388,6 +393,9 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         SAGAN: (4, 3),
         BigGAN: (4, 3),
         InfoGAN: (6, 3),
+        CoGAN: (3, 12),
+        AugmentedCycleGAN: (32, 8),
+        PairedCycleGAN: (20, 5),
     }.get(type(model), (4, 2))
     assert (len(shown), columns) == expected
 
