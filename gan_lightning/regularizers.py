@@ -3,14 +3,15 @@
 import inspect
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.draws import fewer_images
-from gan_lightning.losses.feature_matching import feature_matching
+from gan_lightning.losses.feature_matching import feature_matching, layer_matching
 from gan_lightning.losses.penalties import r1
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.private import uncompiled
@@ -76,15 +77,10 @@ class Regularizer(Recorded, nn.Module):
         return {}
 
 
-class FeatureMatching(Regularizer):
-    """Feature matching for the generator: weight · ‖E f(x) - E f(G(z))‖².
+class Matching(Regularizer, ABC):
+    """A term for the generator that compares the discriminator's features of fakes with those of real images.
 
-    Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016, arXiv
-    1606.03498, section 3.1. f are the features that the discriminator returns on request. Means are over a batch. With
-    several scales or layers, the terms are added up.
-
-    The term is added to the adversarial term. To replace that term, as the paper does, give the model
-    `loss: gan_lightning.losses.WeightedGenerator` with weight 0.
+    Both are compared as they leave the model's augmentation.
 
     Args:
         weight: factor on the term.
@@ -93,29 +89,74 @@ class FeatureMatching(Regularizer):
         TypeError: before the first step, if the model's discriminator does not return features.
     """
 
+    name: ClassVar[str]
+
     def __init__(self, weight: NonNegativeFloat = 1.0) -> None:
         super().__init__()
         self.weight = weight
+
+    @abstractmethod
+    def compare(self, real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
+        """Return the term, a scalar, from features for each scale, layer by layer."""
 
     def check(self, model: Game) -> None:
         """Raise a TypeError unless the discriminator returns features on request."""
         if "with_features" not in inspect.signature(model.discriminator.forward).parameters:
             raise TypeError(
-                f"FeatureMatching compares features of the discriminator, and {type(model).__name__}'s "
-                f"{type(model.discriminator).__name__} has none on request: take FeatureMatching out of "
+                f"{type(self).__name__} compares features of the discriminator, and {type(model).__name__}'s "
+                f"{type(model.discriminator).__name__} has none on request: take {type(self).__name__} out of "
                 "model.regularizers, or choose a discriminator that is a head on features "
-                "(gan_lightning.networks.discriminator.Discriminator)"
+                "(gan_lightning.networks.discriminator.Discriminator), or gan_lightning.networks.PatchGAN"
             )
 
     def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
-        """Return `feature_matching` of images as they leave the model's augmentation."""
+        """Return the term, times the weight."""
         asked = {"with_features": True, "with_logits": False}
         with torch.no_grad():
             real = model.verdict(batch, model.reference(batch), **asked).features
         fakes = model.verdict(batch, model.fake_images(fake), **asked).features
-        pairs = zip(itertools.chain(*real), itertools.chain(*fakes), strict=True)
+        return {self.name: self.weight * self.compare(real, fakes)}
+
+
+class FeatureMatching(Matching):
+    """Feature matching for the generator: weight · ‖E f(x) - E f(G(z))‖².
+
+    Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, "Improved Techniques for Training GANs", 2016, arXiv
+    1606.03498, section 3.1. f are the features that the discriminator returns on request. Means are over a batch. With
+    several scales or layers, the terms are added up.
+
+    The term is added to the adversarial term. To replace that term, as the paper does, give the model
+    `loss: gan_lightning.losses.WeightedGenerator` with weight 0.
+    """
+
+    name = "feature_matching"
+
+    def compare(self, real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
+        """Return the sum of `feature_matching` over layers."""
+        pairs = zip(itertools.chain(*real), itertools.chain(*fake), strict=True)
         terms = [feature_matching(one.flatten(1), other.flatten(1)) for one, other in pairs]
-        return {"feature_matching": self.weight * torch.stack(terms).sum()}
+        return torch.stack(terms).sum()
+
+
+class LayerMatching(Matching):
+    """Feature matching of each image with its own fake: weight · E Σ_i 1/N_i ‖D_i(x) - D_i(G(s))‖₁.
+
+    Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", 2017, arXiv
+    1711.11585, equation 4, for models that learn from pairs; see `gan_lightning.losses.layer_matching`. D_i are the
+    layers that the discriminator returns on request.
+
+    Args:
+        weight: factor on the term. The paper has 10.
+    """
+
+    name = "layer_matching"
+
+    def __init__(self, weight: NonNegativeFloat = 10.0) -> None:
+        super().__init__(weight)
+
+    def compare(self, real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
+        """Return `layer_matching`."""
+        return layer_matching(real, fake)
 
 
 class HistoricalAveraging(Regularizer):

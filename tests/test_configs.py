@@ -102,6 +102,24 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                 held_back = images(tmp_path / "test", 20, size, size)
                 test = [f"--data.test={held_back}"] if "test" in data["init_args"] else []
                 return [f"--data.train={photographs}", *test, f"--data.image_size={size}", "--data.tiles=1"]
+            case "LabelFolder":
+                given, size = data["init_args"], 32 if "emoji" in data["init_args"]["train"] else 64
+                classes = given.get("num_classes", 8)
+                palette = tmp_path / "palette.txt"
+                palette.write_text("".join(f"#0000{number:02x}\n" for number in range(classes)))
+                found = []
+                for part in ("train", "images", "instances", "test", "test_images", "test_instances"):
+                    if part in given:
+                        channels = 3 if part.endswith("images") or "palette" in given else 1
+                        for i in range(8):
+                            levels = torch.randint(0, classes, (1, size, size), dtype=torch.uint8)
+                            first = torch.zeros(channels - 1, size, size, dtype=torch.uint8)
+                            whole = levels.new_ones(1, size, size) if part.endswith("instances") else levels
+                            layers = [whole] if part.endswith("instances") else [first, whole]
+                            write_png(torch.cat(layers), tmp_path / part / f"{i}.png")
+                        found.append(f"--data.{part}={tmp_path / part}")
+                named = [f"--data.palette={palette}"] if "palette" in given else []
+                return [*found, *named, f"--data.image_size={size}", "--data.load_size=null"]
             case "UnpairedFolder":
                 parts = ("train_a", "train_b", "test_a", "test_b")
                 return [f"--data.{part}={images(tmp_path / part, 8, size, size)}" for part in parts]
@@ -117,6 +135,11 @@ def narrow(model: dict[str, Any]) -> list[str]:
     """
     growth = model["init_args"].get("growth")
     batches = [] if growth is None else [f"--model.growth.batch_sizes={{{sides(growth['start_size'])[0]}: 4}}"]
+    batches += [
+        f"--model.{part}.discriminator.width=4"
+        for part, network in model["init_args"].items()
+        if isinstance(network, dict) and "discriminator" in network.get("init_args", {})
+    ]
     return batches + [
         f"--model.{part}.{argument}=4"
         for part, network in model["init_args"].items()
@@ -144,6 +167,8 @@ def alone(model: dict[str, Any]) -> list[str]:
     arguments = []
     if "pretrained" in model["init_args"]:
         arguments += ["--model.pretrained=null", "--model.lambda_content=0"]
+    if "perceptual" in model["init_args"]:
+        arguments += ["--model.perceptual=null"]
     return arguments
 
 
@@ -171,6 +196,7 @@ def test_every_experiment_trains_and_evaluates(
             *alone(config["model"]),
             *small(config),
             *few(config["model"]),
+            *(["--start_from=null"] if "start_from" in config else []),
             f"--data.batch_size={2 * parts if parts > 1 else min(4, batch_size or 4)}",
             "--data.eval_batch_size=2",
             "--trainer.fast_dev_run=2",

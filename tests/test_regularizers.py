@@ -1,5 +1,6 @@
 """Feature matching and historical averaging by hand, beside any model, and across a resume."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from torch.utils.data import DataLoader
 
 from every_model import BUILDERS
 from gan_lightning.data.batches import ImageBatch, PairedBatch
-from gan_lightning.losses import NonSaturating, WeightedGenerator, feature_matching
+from gan_lightning.losses import NonSaturating, WeightedGenerator, layer_matching
 from gan_lightning.models import CGAN, DCGAN, Pix2Pix
-from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, PatchGAN, UNetGenerator
+from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MultiScale, PatchGAN, UNetGenerator
 from gan_lightning.regularizers import (
     R1,
     FeatureMatching,
     HistoricalAveraging,
+    LayerMatching,
     LazyRegularizer,
     OrthogonalRegularization,
     PathLength,
@@ -25,11 +27,7 @@ from gan_lightning.regularizers import (
 )
 from gan_lightning.schedules import Cosine, LinearToZero
 from gan_lightning.training.adversarial import AdversarialModule
-from models.test_augmented_cyclegan import augmented_cyclegan
-from models.test_cut import cut
 from models.test_cyclegan import cyclegan
-from models.test_paired_cyclegan import paired_cyclegan
-from models.test_pix2pix import pix2pix as pix2pix_
 from tiny import data_for
 from toys import StyledGenerator, ToyData, ToyGAN, equal, trainer, weights
 
@@ -61,11 +59,6 @@ def fit(model: AdversarialModule, batches: int = 1, folder: Path | None = None, 
     data = [batch_for(model, seed) for seed in range(batches)]
     run.fit(model, DataLoader(data, batch_size=None, generator=torch.Generator()), **how)
     return run
-
-
-def test_feature_matching_by_hand() -> None:
-    real, fake = torch.tensor([[1.0, 0.0], [3.0, 2.0]]), torch.tensor([[0.0, 0.0], [0.0, 4.0], [0.0, 2.0]])
-    assert feature_matching(real, fake).item() == 2**2 + 1**2
 
 
 @pytest.mark.parametrize("build", [dcgan, cgan])
@@ -111,14 +104,29 @@ def test_feature_matching_in_the_place_of_the_adversarial_term() -> None:
 def test_feature_matching_needs_features() -> None:
     with pytest.raises(TypeError, match=r"ToyGAN's ToyDiscriminator has none on request: take"):
         trainer(max_epochs=1).fit(ToyGAN(regularizers=[FeatureMatching()]), ToyData())
-    with pytest.raises(TypeError, match=r"Pix2Pix's PatchGAN has none on request: take"):
-        fit(pix2pix(regularizers=[FeatureMatching()]))
+    with pytest.raises(TypeError, match=r"LayerMatching compares .* CycleGAN's ModuleDict has none on request: take"):
+        LayerMatching().check(cyclegan())
 
 
-WITHOUT_FEATURES = (pix2pix_, cyclegan, cut, augmented_cyclegan, paired_cyclegan)
+def test_layer_matching_compares_each_pair_at_every_layer_and_scale() -> None:
+    torch.manual_seed(0)
+    discriminator = MultiScale(partial(PatchGAN, 2, width=4, receptive_field=16, padding=2, norm="instance"), scales=2)
+    model = Pix2Pix(UNetGenerator(1, 1, image_size=16, width=4), discriminator, regularizers=[LayerMatching()])
+    batch = batch_for(model)
+    fake = model.draw_fakes(batch)
+    (term,) = LayerMatching(weight=3.0).generator(model, batch, fake).values()
+    real_layers, fake_layers = (
+        discriminator(torch.cat([batch.source, x], 1), with_features=True).features for x in (batch.target, fake)
+    )
+    torch.testing.assert_close(term, 3 * layer_matching(real_layers, fake_layers))
+    term.backward()
+    assert all(p.grad is not None for p in model.generator.parameters())
+    assert LayerMatching().discriminator(model, batch, fake) == {}
+    fit(model, batches=2)
+    assert float(model.records["loss/generator/layer_matching"]) > 0
 
 
-@pytest.mark.parametrize("build", [build for build in BUILDERS if build not in WITHOUT_FEATURES])
+@pytest.mark.parametrize("build", [build for build in BUILDERS if build is not cyclegan])
 def test_feature_matching_stands_beside_every_model_whose_discriminator_has_features(build: Any) -> None:
     model = build(regularizers=[FeatureMatching()])
     if model.discriminator.__class__.__name__ in ("DCGANAutoencoder", "BEGANAutoencoder"):

@@ -18,6 +18,8 @@ class DataDescription:
         shapes: shape of one item of each field as a model sees it: (C, H, W) of an image, () of a label.
         class_names: names of the classes in the order of their numbers, or of the attributes in theirs. Empty = they
             are not known.
+        labels: the class of each grey level or colour in label files, by its code (see
+            `gan_lightning.data.labels.LabelCodes`). Empty = there are no label maps.
     """
 
     batch_type: type[Batch]
@@ -25,6 +27,7 @@ class DataDescription:
     num_classes: int | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
+    labels: Mapping[int, int] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -1,5 +1,6 @@
 """Shared code of model families besides the game: drawing fakes, making images, showing progress."""
 
+from gan_lightning.families.labels import LabelTranslation
 from gan_lightning.families.latents import FromLatents, NoiseToImage
 from gan_lightning.families.targets import DomainTranslation
 from gan_lightning.families.translation import (
@@ -18,6 +19,7 @@ __all__ = [
     "DomainTranslation",
     "FromLatents",
     "FromSources",
+    "LabelTranslation",
     "NoiseToImage",
     "OneWayTranslation",
     "PairedTranslation",

@@ -1,6 +1,7 @@
 """Images from a trained network: from latents, and from images. Nothing here needs Lightning."""
 
 from gan_lightning.inference.choices import DomainTranslator, StyleTranslator
+from gan_lightning.inference.labels import LabelTranslator
 from gan_lightning.inference.latents import ImageName, LatentSampler, Sampler, Space
 from gan_lightning.inference.modes import evaluating, frozen
 from gan_lightning.inference.priors import CodesPrior, NormalPrior, Prior, UniformPrior
@@ -12,6 +13,7 @@ __all__ = [
     "CodesPrior",
     "DomainTranslator",
     "ImageName",
+    "LabelTranslator",
     "LatentSampler",
     "NormalPrior",
     "Policy",

@@ -94,6 +94,7 @@ class ImageTranslation:
             Returns:
                 (C', scale · H, scale · W) of the same dtype, on the CPU.
         """
+        image = self.translator.read(image, self.direction)
         channels = self.channels_of(alpha=image.shape[0] in (2, 4))
         height, width = image.shape[1:]
         sides = [self.tile if length > self.tile else self._padded(length) for length in (height, width)]

@@ -12,6 +12,10 @@ from gan_lightning.inference.statistics import InstanceStatistics, activate_drop
 from gan_lightning.recording import Recorded
 
 
+class MeaninglessImageError(ValueError):
+    """An image holds values that mean nothing to the network, such as a label of no class."""
+
+
 class Policy(Recorded):
     """The behaviour at inference of layers that differ between training and evaluation.
 
@@ -106,6 +110,16 @@ class Translator(Recorded):
     def parts(self) -> dict[str, nn.Module]:
         """All networks that translations need, by name: those of the directions, and others of a subclass."""
         return dict(self.networks)
+
+    def read(self, stored: Tensor, direction: str | None = None) -> Tensor:
+        """Return an image from a file, uint8 or uint16 (C, H, W), as the network of a direction understands it.
+
+        Most networks understand every image. Those of label maps know which grey level or colour is which class.
+
+        Raises:
+            MeaninglessImageError: the image holds values that mean nothing to the network.
+        """
+        return stored
 
     def translate(self, images: Tensor, direction: str | None = None, choice: Choice | None = None) -> Tensor:
         """Translate images float (N, C, H, W) in [-1, 1] to float32 (N, C', H', W') in [-1, 1], without gradient.

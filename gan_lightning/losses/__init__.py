@@ -21,7 +21,7 @@ from gan_lightning.losses.divergences import (
     SquaredHellinger,
     TotalVariation,
 )
-from gan_lightning.losses.feature_matching import feature_matching
+from gan_lightning.losses.feature_matching import feature_matching, layer_matching
 from gan_lightning.losses.information import categorical_information, continuous_information
 from gan_lightning.losses.kernels import mmd2, safe_sqrt, unbiased_mmd2
 from gan_lightning.losses.likelihoods import Bernoulli, Gaussian, Likelihood
@@ -65,6 +65,7 @@ __all__ = [
     "continuous_information",
     "feature_matching",
     "gradient_penalty",
+    "layer_matching",
     "mmd2",
     "patch_nce",
     "r1",

@@ -20,12 +20,14 @@ from gan_lightning.models.lsgan import LSGAN
 from gan_lightning.models.mmd_gan import MMDGAN
 from gan_lightning.models.paired_cyclegan import PairedCycleGAN
 from gan_lightning.models.pix2pix import Pix2Pix
+from gan_lightning.models.pix2pix_hd import Pix2PixHD
 from gan_lightning.models.progan import ProGAN
 from gan_lightning.models.projection import ProjectionGAN
 from gan_lightning.models.r3gan import R3GAN
 from gan_lightning.models.ragan import RaGAN
 from gan_lightning.models.sagan import SAGAN
 from gan_lightning.models.sngan import SNGAN
+from gan_lightning.models.spade import SPADE
 from gan_lightning.models.srgan import SRGAN
 from gan_lightning.models.srresnet import SRResNet
 from gan_lightning.models.ssgan import SSGAN
@@ -53,6 +55,7 @@ __all__ = [
     "R3GAN",
     "SAGAN",
     "SNGAN",
+    "SPADE",
     "SRGAN",
     "SSGAN",
     "VAE",
@@ -68,6 +71,7 @@ __all__ = [
     "InfoGAN",
     "PairedCycleGAN",
     "Pix2Pix",
+    "Pix2PixHD",
     "ProGAN",
     "ProjectionGAN",
     "RaGAN",

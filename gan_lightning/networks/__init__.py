@@ -23,7 +23,9 @@ from gan_lightning.networks.mlp import (
     MLPGenerator,
 )
 from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
+from gan_lightning.networks.multiscale import MultiScale
 from gan_lightning.networks.patchgan import PatchGAN
+from gan_lightning.networks.pix2pix_hd import InstanceEncoder, Pix2PixHDGenerator
 from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator
 from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator, R3GANTranslator
 from gan_lightning.networks.resnet import ResidualDiscriminator, ResidualGenerator
@@ -35,6 +37,7 @@ from gan_lightning.networks.sngan import (
     SNDCGANDiscriminator,
     SNResidualDiscriminator,
 )
+from gan_lightning.networks.spade import SPADEGenerator, StyleEncoder
 from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerator, VGGDiscriminator
 from gan_lightning.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from gan_lightning.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
@@ -64,13 +67,16 @@ __all__ = [
     "DomainClassifier",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
+    "InstanceEncoder",
     "LeNetClassifier",
     "LocalDiscriminator",
     "MLPDiscriminator",
     "MLPGenerator",
     "MicroStyleGANGenerator",
+    "MultiScale",
     "NoisyDiscriminator",
     "PatchGAN",
+    "Pix2PixHDGenerator",
     "ProGANDiscriminator",
     "ProGANGenerator",
     "R3GANDiscriminator",
@@ -84,6 +90,7 @@ __all__ = [
     "SAGANGenerator",
     "SNDCGANDiscriminator",
     "SNResidualDiscriminator",
+    "SPADEGenerator",
     "SRResNetGenerator",
     "SeamlessPaste",
     "SegmentationUNet",

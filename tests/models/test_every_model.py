@@ -30,6 +30,7 @@ from gan_lightning.models import (
     R3GAN,
     SAGAN,
     SNGAN,
+    SPADE,
     SRGAN,
     WGAN,
     WGANGP,
@@ -40,6 +41,7 @@ from gan_lightning.models import (
     InfoGAN,
     PairedCycleGAN,
     Pix2Pix,
+    Pix2PixHD,
     ProjectionGAN,
     RaGAN,
     StarGAN,
@@ -58,10 +60,12 @@ from models.test_infogan import infogan
 from models.test_lsgan import lsgan
 from models.test_mmd_gan import mmd_gan
 from models.test_pix2pix import pix2pix
+from models.test_pix2pix_hd import pix2pix_hd
 from models.test_projection import projection
 from models.test_r3gan import r3gan
 from models.test_ragan import ragan
 from models.test_sngan import sngan
+from models.test_spade import spade
 from models.test_srgan import srgan
 from models.test_vae_gan import vae_gan
 from models.test_wgan import wgan
@@ -102,6 +106,8 @@ def parameters(module: nn.Module) -> int:
         (CoGAN, 7_842_694, 427_593),
         (CycleGAN, 2 * 11_378_179, 2 * 2_764_737),
         (CUT, 11_378_179, 2_764_737),
+        (Pix2PixHD, 182_546_755, 8_404_803),
+        (SPADE, 96_492_483, 5_836_930),
     ],
 )
 def test_the_defaults_have_the_published_parameters(
@@ -144,6 +150,8 @@ def test_the_default_conditional_gan_is_dcgan_with_labels_in_both_networks() -> 
         (srgan, "Adam", {"lr": 1e-4, "betas": (0.9, 0.999)}),
         (cyclegan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
         (cut, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        (pix2pix_hd, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        (spade, "Adam", {"betas": (0.0, 0.9)}),
     ],
 )
 def test_the_default_optimizers_are_the_papers(build: Build, optimizer: str, settings: dict[str, Any]) -> None:
@@ -330,6 +338,9 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
     elif isinstance(model, StarGAN):
         following = (batch.labels + 1) % 3
         assert torch.equal(shown.unflatten(0, (4, 4))[torch.arange(4), 1 + following], expected)
+    elif isinstance(model, Pix2PixHD | SPADE):  # fixed styles, whatever the global state
+        with ImageDraws(0, range(4)):
+            assert torch.equal(shown[1::columns], model.generate(batch))
     elif not isinstance(model, SHOWN_OTHERWISE):  # fixed latents, whatever the global state
         assert torch.equal(shown, model.sample(4, seed=0))
 
@@ -387,6 +398,8 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         CycleGAN: (24, 6),
         CUT: (16, 4),
         StarGAN: (16, 4),
+        Pix2PixHD: (16, 4),
+        SPADE: (20, 5),
         CGAN: (4, 3),
         ACGAN: (4, 3),
         ProjectionGAN: (4, 3),

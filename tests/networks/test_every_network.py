@@ -96,6 +96,15 @@ PUBLISHED = [
     ("PatchGAN", {"receptive_field": 16, "in_channels": 3, "norm": "instance"}, 136_385),
     ("PatchGAN", {"receptive_field": 286}, 11_159_361),
     ("PatchGAN", {"receptive_field": 286, "in_channels": 3, "norm": "instance"}, 11_154_369),
+    ("PatchGAN", {"in_channels": 39, "norm": "instance", "padding": 2}, 5_603_202 // 2),  # one scale of pix2pixHD's
+    ("PatchGAN", {"in_channels": 154, "norm": "instance", "padding": 2, "spectral": True}, 2_918_465),  # SPADE's
+    ("Pix2PixHDGenerator", {}, 182_546_755),
+    ("Pix2PixHDGenerator", {"enhancers": 1}, 182_857_059),
+    ("InstanceEncoder", {}, 788_803),
+    ("SPADEGenerator", {}, 96_492_483),
+    ("SPADEGenerator", {"num_classes": 183, "boundaries": True}, 97_480_899),
+    ("SPADEGenerator", {"num_classes": 35, "boundaries": True, "doublings": 6}, 93_048_003),
+    ("StyleEncoder", {}, 10_463_424),
     ("SRResNetGenerator", {}, 1_549_462),
     ("RRDBGenerator", {}, 16_697_987),
     ("VGGDiscriminator", {}, 23_565_505),
@@ -309,8 +318,40 @@ UNUSUAL = [
             "norm": "none",
             "antialias": True,
             "init": "xavier",
+            "padding": 2,
+            "spectral": True,
         },
     ),
+    ("MultiScale", {"scales": 2, "widths": [4, 5]}),
+    (
+        "Pix2PixHDGenerator",
+        {
+            "num_classes": 3,
+            "boundaries": False,
+            "out_channels": 2,
+            "width": 8,
+            "halvings": 2,
+            "blocks": 1,
+            "enhancers": 2,
+            "enhancer_blocks": 1,
+            "features": 2,
+            "clusters": 4,
+        },
+    ),
+    ("InstanceEncoder", {"in_channels": 2, "features": 1, "width": 2, "halvings": 2}),
+    (
+        "SPADEGenerator",
+        {
+            "num_classes": 3,
+            "boundaries": True,
+            "out_channels": 1,
+            "width": 2,
+            "hidden": 4,
+            "doublings": 7,
+            "image_size": 128,
+        },
+    ),
+    ("StyleEncoder", {"style_dim": 5, "in_channels": 2, "image_size": 16, "width": 2}),
     (
         "ResNetGenerator",
         {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2, "antialias": True, "init": "xavier"},
@@ -352,7 +393,16 @@ FOR_SMALL = {
 }
 
 # what the networks take that neither make images from z nor take images of the size among their arguments
-INPUTS = {"VAEEncoder": (2, 2, 28, 28), "VAEGANEncoder": (2, 2, 24, 24), "DomainClassifier": (2, 7)}
+INPUTS = {
+    "VAEEncoder": (2, 2, 28, 28),
+    "VAEGANEncoder": (2, 2, 24, 24),
+    "DomainClassifier": (2, 7),
+    "MultiScale": (2, 6, 48, 48),
+    "SPADEGenerator": (2, 1, 128, 256),
+}
+
+# further inputs of those that take several: of features or styles, and label maps
+FURTHER = {"Pix2PixHDGenerator": (2, 2, 32, 32), "InstanceEncoder": (2, 1, 32, 32)}
 
 
 def count(net: nn.Module) -> int:
@@ -398,7 +448,7 @@ def test_described_in_plain_data_and_rebuilt_from_it(name, arguments):
 @pytest.mark.parametrize(("name", "arguments"), UNUSUAL)
 def test_all_parameters_learn(name, arguments):
     net = getattr(networks, name)(**arguments).eval()
-    labels = torch.tensor([0, 2]) if "num_classes" in arguments else None
+    labels = torch.tensor([0, 2]) if "num_classes" in arguments and not hasattr(net, "planes") else None
     if name in INPUTS:
         x = torch.randn(INPUTS[name])
     elif "latent_dim" in arguments:
@@ -406,14 +456,17 @@ def test_all_parameters_learn(name, arguments):
     else:
         channels = arguments.get("in_channels", arguments.get("channels", 3))
         size = arguments.get("image_size", 32)
-        x = torch.randn(2, channels, *sides(size))
+        x = torch.randn(2, 1 if hasattr(net, "planes") else channels, *sides(size))
     x.requires_grad_()  # for a network with nothing to learn
     parts = [part for part in net.modules() if isinstance(part, Growing)]
     for level in range(len(parts[0].sizes) if parts else 1):
         for part in parts:
             part.level, part.alpha = level, 1.0
-        out = net(x) if labels is None else net(x, labels)
-        out.square().sum().backward()
+        more = [] if labels is None else [labels]
+        more += [torch.randn(FURTHER[name])] if name in FURTHER else []
+        out = net(x, *more)
+        outputs = getattr(out, "logits", out if isinstance(out, tuple) else [out])
+        torch.stack([each.square().sum() for each in outputs]).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
 
 
@@ -439,6 +492,7 @@ def test_all_parameters_learn(name, arguments):
         ("SegmentationUNet", (2, 3, 572, 572)),
         ("PatchGAN", (2, 3, 64, 64)),
         ("PatchGAN", (2, 6, 23, 64)),
+        ("MultiScale", (2, 6, 92, 93)),
         ("SRResNetGenerator", (2, 1, 8, 8)),
         ("RRDBGenerator", (2, 1, 8, 8)),
         ("VGGDiscriminator", (2, 1, 96, 96)),
@@ -478,7 +532,10 @@ def test_latents_that_a_generator_cannot_take(name):
                 net(torch.empty(shape))
 
 
-CONDITIONAL = [(name, arguments) for name, arguments in UNUSUAL if "num_classes" in arguments]
+OF_LABEL_MAPS = ("Pix2PixHDGenerator", "SPADEGenerator")
+CONDITIONAL = [
+    (name, arguments) for name, arguments in UNUSUAL if "num_classes" in arguments and name not in OF_LABEL_MAPS
+]
 
 
 @pytest.mark.parametrize(("name", "arguments"), CONDITIONAL)

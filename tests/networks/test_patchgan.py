@@ -76,3 +76,51 @@ def test_antialiased_a_blur_stands_for_each_stride():
     assert names.count("BlurDownsample") == 3
     assert names[:3] == ["Conv2d", "LeakyReLU", "BlurDownsample"]
     assert names[3:7] == ["Conv2d", "BatchNorm2d", "LeakyReLU", "BlurDownsample"]
+
+
+@pytest.mark.parametrize(("receptive_field", "side"), [(16, 131), (34, 67), (70, 35), (142, 19), (286, 11)])
+def test_maps_with_pix2pix_hds_wider_border(receptive_field, side):
+    with torch.device("meta"):
+        net = PatchGAN(3, receptive_field=receptive_field, norm="instance", padding=2)
+        assert net(torch.empty(1, 3, 256, 256)).shape == (1, 1, side, side)
+    small = PatchGAN(3, width=2, receptive_field=receptive_field, norm="instance", padding=2)
+    assert small(torch.randn(1, 3, 2, 2)).isfinite().all()
+    with pytest.raises(ValueError, match="at least 2"):
+        small(torch.randn(1, 3, 2, 1))
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+def test_features_are_those_after_each_activation_and_cost_no_logits(antialias):
+    torch.manual_seed(0)
+    net, images = (
+        PatchGAN(2, width=2, receptive_field=34, norm="instance", antialias=antialias),
+        torch.randn(3, 2, 32, 32),
+    )
+    expected, x = [], images
+    for layer in net.net:
+        x = layer(x)
+        if isinstance(layer, nn.LeakyReLU):
+            expected.append(x)
+    both = net(images, with_features=True)
+    assert torch.equal(both.logits[0], net(images))
+    (features,) = both.features
+    assert len(features) == 3
+    assert all(map(torch.equal, features, expected))
+    calls = []
+    net.net[-1].register_forward_hook(lambda *_: calls.append(1))
+    alone = net(images, with_features=True, with_logits=False)
+    assert not calls
+    assert not alone.logits
+    assert all(map(torch.equal, alone.features[0], expected))
+
+
+def test_spectral_norm_of_the_middle_convolutions_alone():
+    torch.manual_seed(0)
+    net = PatchGAN(3, width=8, receptive_field=34, norm="instance", spectral=True)
+    for _ in range(50):
+        net(torch.randn(1, 3, 32, 32))
+    first, *middle, last = [m for m in net.net if isinstance(m, nn.Conv2d)]
+    assert all(torch.linalg.matrix_norm(m.weight.flatten(1), 2).item() == pytest.approx(1, rel=0.02) for m in middle)
+    assert [m.bias is None for m in (first, *middle, last)] == [False, True, True, False]
+    assert not hasattr(first, "parametrizations")
+    assert not hasattr(last, "parametrizations")
