@@ -5,6 +5,7 @@ Of gan_lightning they use only the batches, the ranges of arguments and the work
 
 from datamodules.attributes import AttributesFolder
 from datamodules.base import ImageDataModule
+from datamodules.cartoons import CartoonFolder
 from datamodules.celeba import CelebA
 from datamodules.cifar import CIFAR
 from datamodules.coupled_digits import CoupledDigits
@@ -24,6 +25,7 @@ __all__ = [
     "MNIST",
     "USPS",
     "AttributesFolder",
+    "CartoonFolder",
     "CelebA",
     "CoupledDigits",
     "DigitDomains",

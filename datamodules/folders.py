@@ -9,7 +9,7 @@ the training images is held out as the reference set: a random choice that is eq
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from datamodules.base import ImageDataModule, random_rows, stored_size
 from datamodules.cache import decode_cached
 from datamodules.decode import Channels, Decoder, Fit, Region, TileDecoder
 from datamodules.storage import ClassesInTurn, ImageStorage, PairedStorage, Pixels, UnpairedStorage
-from gan_lightning.data.batches import PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch
 from gan_lightning.data.files import Page, composed, matched, open_image, pages, refuse_shared, shown
 from gan_lightning.ranges import PositiveInt, ShareBelowOne
 
@@ -342,7 +342,8 @@ class UnpairedFolder(FolderModule):
             `ImageDataModule`.
     """
 
-    batch_type = UnpairedBatch
+    batch_type: ClassVar[type[Batch]] = UnpairedBatch
+    storage: ClassVar[type[UnpairedStorage]] = UnpairedStorage
     train: tuple[Path, Path]
     test: tuple[Path, Path] | None
 
@@ -380,18 +381,18 @@ class UnpairedFolder(FolderModule):
 
     def training_storage(self) -> UnpairedStorage:
         """Load the training images, without those that are held out."""
-        real_a, real_b = self._load(self.train)
+        domains = self._load(self.train)
         if self.test is None:
-            real_a, real_b = self._split(real_a)[0], self._split(real_b)[0]
-        return UnpairedStorage(real_a, real_b)
+            domains = [self._split(images)[0] for images in domains]
+        return self.storage(*domains)
 
     def reference_storage(self) -> UnpairedStorage:
         """Load as many test images of A as of B, or as many of those that are held out of the training images."""
         if self.test is None:
-            real_a, real_b = (self._split(domain)[1] for domain in self._load(self.train))
+            domains = [self._split(images)[1] for images in self._load(self.train)]
         else:
-            real_a, real_b = self._load(self.test)
-        return UnpairedStorage(real_a, real_b).subset(np.arange(min(len(real_a), len(real_b))))
+            domains = self._load(self.test)
+        return self.storage(*domains).subset(np.arange(min(map(len, domains))))
 
     def _load(self, folders: tuple[Path, Path]) -> list[Pixels]:
         return [

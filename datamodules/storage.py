@@ -1,15 +1,15 @@
 """Storages: whole data sets as arrays, in memory or mapped, from which loaders take a batch at a time by index."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.data.batches import Batch, DomainsBatch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import Batch, CartoonBatch, DomainsBatch, ImageBatch, PairedBatch, UnpairedBatch
 
 
 def digest(*parts: object) -> str:
@@ -251,26 +251,42 @@ class UnpairedStorage(Storage):
     """
 
     def __init__(self, real_a: Pixels, real_b: Pixels):
-        self.real_a = real_a
-        self.real_b = real_b
+        self.domains: tuple[Pixels, ...] = real_a, real_b
         self.fingerprint = digest("unpaired", real_a.fingerprint, real_b.fingerprint)
 
     def __len__(self) -> int:
-        return max(len(self.real_a), len(self.real_b))
+        return max(map(len, self.domains))
 
     def order(self, rng: np.random.Generator | None = None) -> Tensor:
         """Return index pairs: each domain shuffled by itself, or both in the order in which they are stored."""
         columns = []
-        for size in (len(self.real_a), len(self.real_b)):
+        for size in map(len, self.domains):
             rounds = -(-len(self) // size)
             orders = [np.arange(size) if rng is None else rng.permutation(size) for _ in range(rounds)]
             columns.append(np.concatenate(orders)[: len(self)])
         return torch.from_numpy(np.stack(columns, axis=1))
 
-    def batch(self, rows: Tensor) -> UnpairedBatch:
+    def batch(self, rows: Tensor) -> Any:
         """Return the images of A and of B at the index pairs."""
-        return UnpairedBatch(self.real_a.take(rows[:, 0]), self.real_b.take(rows[:, 1]))
+        return UnpairedBatch(*self.taken(rows))
 
-    def subset(self, rows: np.ndarray) -> "UnpairedStorage":
-        """Return the images at `rows` of both domains; each domain must have that many."""
-        return UnpairedStorage(self.real_a.subset(rows), self.real_b.subset(rows))
+    def taken(self, rows: Tensor) -> Iterator[Tensor]:
+        """Yield the images of each domain at its column of indices."""
+        return (images.take(chosen) for images, chosen in zip(self.domains, rows.unbind(dim=1), strict=True))
+
+    def subset(self, rows: np.ndarray) -> Self:
+        """Return the images at `rows` of all domains; each domain must have that many."""
+        return type(self)(*(images.subset(rows) for images in self.domains))
+
+
+class CartoonStorage(UnpairedStorage):
+    """Photographs, cartoons, and the same cartoons with smoothed edges, all three paired at random."""
+
+    def __init__(self, real_a: Pixels, real_b: Pixels, smoothed: Pixels):
+        super().__init__(real_a, real_b)
+        self.domains = real_a, real_b, smoothed
+        self.fingerprint = digest("cartoons", *(images.fingerprint for images in self.domains))
+
+    def batch(self, rows: Tensor) -> CartoonBatch:
+        """Return the images at the triples of indices."""
+        return CartoonBatch(*self.taken(rows))

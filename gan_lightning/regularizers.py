@@ -4,15 +4,17 @@ import inspect
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.data.batches import Batch, has_pairs
 from gan_lightning.draws import fewer_images
 from gan_lightning.losses.feature_matching import feature_matching, layer_matching
-from gan_lightning.losses.penalties import r1
+from gan_lightning.losses.penalties import r1, r2
+from gan_lightning.losses.perceptual import PerceptualLoss
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.private import uncompiled
 from gan_lightning.ranges import NonNegativeFloat, PositiveInt, Share
@@ -22,11 +24,30 @@ from gan_lightning.schedules import Schedule
 Terms = dict[str, Tensor]
 
 
+class Contest(NamedTuple):
+    """A discriminator's task in a batch: to distinguish fakes from real images. CycleGAN has one in each domain."""
+
+    name: str  # of the domain, which ends the names of terms; empty if there is only one contest
+    real: Tensor  # (N, C, H, W)
+    fake: Any  # (N, C, H, W); None if no fakes were asked for
+    verdict: Callable[..., DiscriminatorOutput]  # of images (N, C, H, W), and the further arguments of `discriminate`
+    source: Tensor | None  # the images (N, C', H', W') that the fakes are made from, or None if it is noise
+
+    def term(self, name: str) -> str:
+        """Return the name of a term of this contest."""
+        return f"{name}_{self.name}" if self.name else name
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return all logits of images (N, C, H, W) in a row, for penalties on gradients."""
+        return torch.cat([each.flatten() for each in self.verdict(images).logits])
+
+
 class Game(Protocol):
     """The interface that regularizers need; `gan_lightning.training.adversarial.AdversarialModule` has it."""
 
     generator: nn.Module
     discriminator: nn.Module
+    batch_type: ClassVar[type[Batch]]
     batches_seen: int
 
     def at(self, schedule: Schedule) -> float:
@@ -41,12 +62,12 @@ class Game(Protocol):
         """Return the real images of a batch, (N, C, H, W)."""
         ...
 
-    def fake_images(self, fake: Any) -> Tensor:
-        """Return the images (N, C, H, W) among the outputs `fake`."""
+    def contests(self, batch: Any, fake: Any = None) -> Sequence[Contest]:
+        """Return the task of each discriminator in a batch."""
         ...
 
-    def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """Return the discriminator's output for real or fake images."""
+    def draw_fakes(self, batch: Any) -> Any:
+        """Make the fakes for a batch."""
         ...
 
     def draw_styles(self, batch: Any, count: int) -> Tensor:
@@ -100,22 +121,27 @@ class Matching(Regularizer, ABC):
         """Return the term, a scalar, from features for each scale, layer by layer."""
 
     def check(self, model: Game) -> None:
-        """Raise a TypeError unless the discriminator returns features on request."""
-        if "with_features" not in inspect.signature(model.discriminator.forward).parameters:
-            raise TypeError(
-                f"{type(self).__name__} compares features of the discriminator, and {type(model).__name__}'s "
-                f"{type(model.discriminator).__name__} has none on request: take {type(self).__name__} out of "
-                "model.regularizers, or choose a discriminator that is a head on features "
-                "(gan_lightning.networks.discriminator.Discriminator), or gan_lightning.networks.PatchGAN"
-            )
+        """Raise a TypeError unless each discriminator returns features on request."""
+        judge = model.discriminator
+        for discriminator in judge.values() if isinstance(judge, nn.ModuleDict) else [judge]:
+            if "with_features" not in inspect.signature(discriminator.forward).parameters:
+                raise TypeError(
+                    f"{type(self).__name__} compares features of the discriminator, and {type(model).__name__}'s "
+                    f"{type(discriminator).__name__} has none on request: take {type(self).__name__} out of "
+                    "model.regularizers, or choose a discriminator that is a head on features "
+                    "(gan_lightning.networks.discriminator.Discriminator), or gan_lightning.networks.PatchGAN"
+                )
 
     def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
-        """Return the term, times the weight."""
+        """Return the term of each contest, times the weight."""
         asked = {"with_features": True, "with_logits": False}
-        with torch.no_grad():
-            real = model.verdict(batch, model.reference(batch), **asked).features
-        fakes = model.verdict(batch, model.fake_images(fake), **asked).features
-        return {self.name: self.weight * self.compare(real, fakes)}
+        terms = {}
+        for contest in model.contests(batch, fake):
+            with torch.no_grad():
+                real = contest.verdict(contest.real, **asked).features
+            fakes = contest.verdict(contest.fake, **asked).features
+            terms[contest.term(self.name)] = self.weight * self.compare(real, fakes)
+        return terms
 
 
 class FeatureMatching(Matching):
@@ -147,12 +173,25 @@ class LayerMatching(Matching):
 
     Args:
         weight: factor on the term. The paper has 10.
+
+    Raises:
+        TypeError: before the first step, if the model's real images are not those that its fakes belong to.
     """
 
     name = "layer_matching"
 
     def __init__(self, weight: NonNegativeFloat = 10.0) -> None:
         super().__init__(weight)
+
+    def check(self, model: Game) -> None:
+        """Raise a TypeError unless the discriminators return features on request, and the model learns from pairs."""
+        super().check(model)
+        if not has_pairs(model.batch_type):
+            raise TypeError(
+                f"LayerMatching compares each fake with the real image that it should equal, and "
+                f"{type(model).__name__} learns from a {model.batch_type.__name__}, without pairs: choose "
+                "FeatureMatching, which compares means"
+            )
 
     def compare(self, real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
         """Return `layer_matching`."""
@@ -242,13 +281,105 @@ class R1(LazyRegularizer):
         self.gamma = gamma
 
     def terms(self, model: Game, batch: Any) -> Terms:
-        """Return the penalty."""
+        """Return the penalty of each contest."""
+        return _penalties("r1", model, model.contests(batch), self.gamma)
 
-        def logits(images: Tensor) -> Tensor:
-            return torch.cat([each.flatten() for each in model.verdict(batch, images).logits])
 
-        with uncompiled(model.discriminator):
-            return {"r1": self.gamma / 2 * r1(logits, model.reference(batch))}
+class R2(LazyRegularizer):
+    """The gradient penalty of fakes: gamma / 2 · E ‖∇D(G(z))‖², before the model's augmentation; new ones are drawn.
+
+    Mescheder, Geiger, Nowozin, 2018, arXiv 1801.04406, equation 10. In float32, uncompiled.
+
+    Args:
+        gamma: weight γ, for gradients with respect to images in [-1, 1], summed over pixels.
+        every: number of the discriminator's turns from one penalty to the next.
+    """
+
+    def __init__(self, gamma: NonNegativeFloat = 10.0, every: PositiveInt = 16) -> None:
+        super().__init__("discriminator", every)
+        self.gamma = gamma
+
+    def terms(self, model: Game, batch: Any) -> Terms:
+        """Return the penalty of each contest."""
+        with torch.no_grad():
+            fake = model.draw_fakes(batch)
+        return _penalties("r2", model, model.contests(batch, fake), self.gamma)
+
+
+class GradientPenalties(Regularizer):
+    """R1 and R2 in each of the discriminator's turns, as parts of its loss: γ/2 (E ‖∇D(x)‖² + E ‖∇D(G(z))‖²).
+
+    With the loss `gan_lightning.losses.RelativisticPairing`, they are the objective of R3GAN (Huang, Gokaslan,
+    Kuleshov, Tompkin, 2025, arXiv 2501.05441). `Scheduled` lowers γ over the run, as the paper does. In float32,
+    uncompiled; images before the model's augmentation.
+
+    Args:
+        gamma: weight γ, for gradients with respect to images in [-1, 1], summed over pixels and, for a map of logits,
+            over logits. The paper has 0.05 for 32x32 pixels and 150 for 256x256 at the start, with one logit an image.
+    """
+
+    def __init__(self, gamma: NonNegativeFloat) -> None:
+        super().__init__()
+        self.gamma = gamma
+
+    def discriminator(self, model: Game, batch: Any, fake: Any) -> Terms:
+        """Return both penalties of each contest."""
+        contests = model.contests(batch, fake)
+        return _penalties("r1", model, contests, self.gamma) | _penalties("r2", model, contests, self.gamma)
+
+
+def _penalties(name: Literal["r1", "r2"], model: Game, contests: Sequence[Contest], gamma: float) -> Terms:
+    """Return γ/2 times the penalty R1 (at real images) or R2 (at fakes) of each contest."""
+    with uncompiled(model.discriminator):
+        return {
+            c.term(name): gamma / 2 * (r1(c.logits, c.real) if name == "r1" else r2(c.logits, c.fake)) for c in contests
+        }
+
+
+class Perceptual(Regularizer):
+    """A perceptual loss of the fakes for the generator: weight · d(G(s), y), in the features of a fixed network.
+
+    Args:
+        loss: the distance, such as `gan_lightning.losses.VGG19Loss`. With its distance "gram" it compares styles.
+        weight: factor on the term.
+        target: y. "real" = the real images of the batch: for a model of pairs those that the fakes should equal, and
+            for others unrelated ones, of which only the style makes sense. "source" = the images that the fakes are
+            made from: the content stays.
+        name: name of the term in the logs; give each its own if there are several.
+
+    Raises:
+        TypeError: before the first step, if the target is the source and the model makes images from noise.
+        FileNotFoundError, ModuleNotFoundError: before the first step, if the network's weights are not there.
+    """
+
+    def __init__(
+        self,
+        loss: PerceptualLoss,
+        weight: NonNegativeFloat = 1.0,
+        target: Literal["real", "source"] = "real",
+        name: str = "perceptual",
+    ) -> None:
+        super().__init__()
+        if target not in ("real", "source"):
+            raise ValueError(f'target must be "real" or "source", not {target!r}')
+        self.loss, self.weight, self.target, self.name = loss, weight, target, name
+
+    def check(self, model: Game) -> None:
+        """Load the network."""
+        self.loss.load()
+
+    def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
+        """Return the term of each contest."""
+        terms = {}
+        for contest in model.contests(batch, fake):
+            target = contest.real if self.target == "real" else contest.source
+            if target is None:
+                raise TypeError(
+                    f"{type(model).__name__} makes its images from noise, so that Perceptual has no source to compare "
+                    'them with: set its target to "real"'
+                )
+            terms[contest.term(self.name)] = self.weight * self.loss(contest.fake, target)
+        return terms
 
 
 class PathLength(LazyRegularizer):
@@ -371,7 +502,16 @@ class Scheduled(Regularizer):
         self.schedule = schedule
 
     def check(self, model: Game) -> None:
-        """Check the other regularizer."""
+        """Check the other regularizer.
+
+        Raises:
+            TypeError: it takes optimizer steps of its own, where no factor is applied.
+        """
+        if isinstance(self.regularizer, LazyRegularizer):
+            raise TypeError(
+                f"Scheduled changes terms of a player's turn, and {type(self.regularizer).__name__} takes steps of its "
+                "own between them: list it by itself in model.regularizers, or schedule GradientPenalties"
+            )
         self.regularizer.check(model)
 
     def discriminator(self, model: Game, batch: Any, fake: Any) -> Terms:

@@ -6,7 +6,7 @@ the run: a resume with more epochs stretches the rest of the schedule.
 
 import math
 from abc import ABC, abstractmethod
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from copy import copy
 from typing import Literal, Self, get_args
@@ -161,6 +161,54 @@ class Steps(Schedule):
         return self.factor ** sum(progress >= milestone for milestone in self.milestones)
 
 
+class Delay(Schedule):
+    """0 until `start`, then 1: a part of the training that begins later.
+
+    Args:
+        start: the first epoch, batch or image with the factor 1, counted from 0: also the number of those without it.
+        unit: the unit of progress: "epoch", "batch" or "image".
+    """
+
+    def __init__(self, start: NonNegativeFloat, unit: Unit = "epoch") -> None:
+        super().__init__(unit)
+        self.start = start
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor after `progress` units."""
+        return float(progress >= self.start)
+
+
+class PiecewiseLinear(Schedule):
+    """Linear between given points, and constant before the first and after the last.
+
+    In units of epochs, where progress is a whole number, points one apart make a jump.
+
+    Args:
+        points: the factor at some values of progress, in units.
+        unit: the unit of progress: "epoch", "batch" or "image".
+
+    Raises:
+        ValueError: there are no points.
+    """
+
+    def __init__(self, points: dict[NonNegativeFloat, NonNegativeFloat], unit: Unit = "epoch") -> None:
+        if not points:
+            raise ValueError("a piecewise linear schedule needs one point or more, such as {0: 1.0, 100: 0.0}")
+        super().__init__(unit)
+        # a checkpoint's names of keys are text
+        self.points = dict(sorted((float(place), factor) for place, factor in points.items()))
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor after `progress` units."""
+        places = [*self.points]
+        after = bisect_right(places, progress)
+        if after == 0 or after == len(places):
+            return self.points[places[min(after, len(places) - 1)]]
+        left, right = places[after - 1], places[after]
+        share = (progress - left) / (right - left)
+        return (1 - share) * self.points[left] + share * self.points[right]
+
+
 class InversePower(EndingSchedule):
     """A fall by an inverse power, (1 + 10 p)^-0.75, where p goes from 0 to 1 (Ganin & Lempitsky 2014, section 4).
 
@@ -203,8 +251,15 @@ def misfit(schedule: Schedule, length: float) -> str | None:
     """
     ended = schedule.over(length)
     last, units = f"this run ends after {length:g}", schedule.units
-    if isinstance(ended, Steps) and (late := [f"{each:g}" for each in ended.milestones if each >= length]):
-        return f"has milestones after {' and '.join(late)} {units}, and {last}: they never come; leave them out"
+    late = None
+    if isinstance(ended, Delay) and ended.start >= length:
+        late = f"begins after {ended.start:g} {units}, and {last}: its factor stays 0; begin earlier"
+    elif isinstance(ended, PiecewiseLinear) and [*ended.points][-1] > length:
+        late = f"has its last point at {[*ended.points][-1]:g} {units}, and {last}: it never comes; move it"
+    elif isinstance(ended, Steps) and (passed := [f"{each:g}" for each in ended.milestones if each >= length]):
+        late = f"has milestones after {' and '.join(passed)} {units}, and {last}: they never come; leave them out"
+    if late is not None:
+        return late
     if not isinstance(ended, EndingSchedule) or not math.isfinite(length):
         return None
     if isinstance(ended, LinearToZero) and ended.start >= length:

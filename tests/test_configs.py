@@ -120,7 +120,7 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                         found.append(f"--data.{part}={tmp_path / part}")
                 named = [f"--data.palette={palette}"] if "palette" in given else []
                 return [*found, *named, f"--data.image_size={size}", "--data.load_size=null"]
-            case "UnpairedFolder":
+            case "UnpairedFolder" | "CartoonFolder":
                 parts = ("train_a", "train_b", "test_a", "test_b")
                 return [f"--data.{part}={images(tmp_path / part, 8, size, size)}" for part in parts]
         raise AssertionError(f"say here how {kind} is given a few small images")
@@ -169,6 +169,8 @@ def alone(model: dict[str, Any]) -> list[str]:
         arguments += ["--model.pretrained=null", "--model.lambda_content=0"]
     if "perceptual" in model["init_args"]:
         arguments += ["--model.perceptual=null"]
+    if "VGG19Loss" in str(model["init_args"].get("content")) and "pretrained" not in model["init_args"]:
+        arguments += ["--model.content=gan_lightning.losses.EfficientNetLoss", "--model.content.layers={block0: 1.0}"]
     return arguments
 
 
@@ -249,7 +251,8 @@ def test_an_experiment_is_short_and_states_no_default(path: Path, defaults: dict
     assert len(text.splitlines()) <= 60, f"{path} has more than 60 lines: shorten it"
     head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]  # type: ignore[union-attr]
     assert f"  gan-lightning fit --config {name(path)}" in head, f"the comment at the top of {path} lacks the command"
-    assert re.search(r"arXiv \d{4}\.\d{4,5}", head), f"the comment at the top of {path} names no paper by its arXiv id"
+    paper = r"arXiv \d{4}\.\d{4,5}|CVPR \d{4}"  # the conference of a paper that is not in arXiv
+    assert re.search(paper, head), f"the comment at the top of {path} names no paper by its arXiv id"
     given = yaml.safe_load(text)
     for key, value in settings(given):
         assert value != defaults[key], f"{path} states {key}: {value}, which is the default: take it out"

@@ -79,10 +79,13 @@ def shortened(command: str) -> list[str]:
             arguments[arguments.index(flag) + 1] = number
     if "--trainer.max_epochs" in arguments:
         del arguments[(place := arguments.index("--trainer.max_epochs")) : place + 2]
-    config = arguments[arguments.index("--config") + 1] if "--config" in arguments else "quickstart"
-    file = configs.find(config)
-    settings = {} if file is None else yaml.safe_load(file.read_text())
+    stacked = [arguments[place + 1] for place, flag in enumerate(arguments) if flag == "--config"] or ["quickstart"]
+    file = configs.find(stacked[0])
+    settings: dict[str, Any] = {} if file is None else yaml.safe_load(file.read_text())
     model = settings.get("model", {})
+    for further in stacked[1:] if model else ():  # of the library, or a file of the page
+        given = yaml.safe_load((configs.find(further) or Path(further)).read_text()).get("model", {})
+        model = model | given | {"init_args": model["init_args"] | given.get("init_args", {})}
     longer = "--ckpt_path" in arguments
     smaller = [*narrow(model), *small(settings), "--data.batch_size=4"] if model else []
     return [*arguments, *QUICK, f"--trainer.max_epochs={2 if longer else 1}", *smaller]

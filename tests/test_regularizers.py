@@ -10,28 +10,53 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from every_model import BUILDERS
-from gan_lightning.data.batches import ImageBatch, PairedBatch
-from gan_lightning.losses import NonSaturating, WeightedGenerator, layer_matching
-from gan_lightning.models import CGAN, DCGAN, Pix2Pix
-from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator, MultiScale, PatchGAN, UNetGenerator
+from gan_lightning.data.batches import ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.losses import FeatureLoss, NonSaturating, VGG19Loss, WeightedGenerator, layer_matching
+from gan_lightning.models import CGAN, DCGAN, SSGAN, CycleGAN, Pix2Pix
+from gan_lightning.models.cyclegan import Fakes
+from gan_lightning.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    MultiScale,
+    PatchGAN,
+    ResNetGenerator,
+    SNDCGANDiscriminator,
+    UNetGenerator,
+)
+from gan_lightning.recording import Network
 from gan_lightning.regularizers import (
     R1,
+    R2,
     FeatureMatching,
+    GradientPenalties,
     HistoricalAveraging,
     LayerMatching,
     LazyRegularizer,
     OrthogonalRegularization,
     PathLength,
+    Perceptual,
     Scheduled,
     Terms,
 )
 from gan_lightning.schedules import Cosine, LinearToZero
 from gan_lightning.training.adversarial import AdversarialModule
+from models.test_cut import cut
 from models.test_cyclegan import cyclegan
 from tiny import data_for
 from toys import StyledGenerator, ToyData, ToyGAN, equal, trainer, weights
 
 SMALL: dict[str, Any] = {"image_size": 16, "channels": 1, "width": 4}
+
+
+class Judge(Network):
+    """A discriminator that returns no features: a logit for each image, linear in it."""
+
+    def __init__(self, factor: float = 2.0) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.factor * images.sum(dim=(1, 2, 3))
 
 
 def dcgan(**how: Any) -> DCGAN:
@@ -104,8 +129,19 @@ def test_feature_matching_in_the_place_of_the_adversarial_term() -> None:
 def test_feature_matching_needs_features() -> None:
     with pytest.raises(TypeError, match=r"ToyGAN's ToyDiscriminator has none on request: take"):
         trainer(max_epochs=1).fit(ToyGAN(regularizers=[FeatureMatching()]), ToyData())
-    with pytest.raises(TypeError, match=r"LayerMatching compares .* CycleGAN's ModuleDict has none on request: take"):
-        LayerMatching().check(cyclegan())
+    judges = [SNDCGANDiscriminator(image_size=16, width=4), Judge()]
+    model = CycleGAN(
+        *(ResNetGenerator(3, 3, width=4, blocks=1) for _ in range(2)), *judges, regularizers=[FeatureMatching()]
+    )
+    with pytest.raises(TypeError, match=r"CycleGAN's Judge has none on request: take FeatureMatching out"):
+        trainer(max_epochs=1).fit(model, data_for(cyclegan()))
+
+
+def test_layers_are_matched_in_pairs_only() -> None:
+    for model in (cyclegan(), cut(), dcgan()):
+        with pytest.raises(TypeError, match="without pairs: choose FeatureMatching, which compares means"):
+            LayerMatching().check(model)
+    LayerMatching().check(pix2pix())
 
 
 def test_layer_matching_compares_each_pair_at_every_layer_and_scale() -> None:
@@ -132,6 +168,10 @@ def test_feature_matching_stands_beside_every_model_whose_discriminator_has_feat
     if model.discriminator.__class__.__name__ in ("DCGANAutoencoder", "BEGANAutoencoder"):
         with pytest.raises(TypeError, match="has none on request"):
             FeatureMatching().check(model)
+        return
+    if isinstance(model, SSGAN):  # whose paper matches features itself
+        with pytest.raises(ValueError, match="FeatureMatching adds a term 'feature_matching', and the player has one"):
+            trainer(max_epochs=1).fit(model, data_for(model))
         return
     trainer(max_epochs=1).fit(model, data_for(model, batches=model.n_critic))
     assert float(model.records["loss/generator/feature_matching"]) > 0
@@ -385,3 +425,137 @@ def test_a_scheduled_regularizer_resumes_exactly(tmp_path: Path) -> None:
     run(2)
     resumed = run(4, ckpt_path=tmp_path / "end.ckpt", weights_only=True)
     assert equal(dict(whole.state_dict()), dict(resumed.state_dict()))
+
+
+# ------------------------------------------------------------------ several discriminators, sources, names of terms
+
+
+def numbered_cyclegan(**how: Any) -> CycleGAN:
+    return CycleGAN(*(ResNetGenerator(3, 3, width=4, blocks=1) for _ in range(2)), Judge(2.0), Judge(3.0), **how)
+
+
+def unpaired() -> UnpairedBatch:
+    return UnpairedBatch(torch.full((2, 3, 8, 8), 0.1), torch.full((2, 3, 8, 8), -0.2))
+
+
+def test_the_contests_of_a_cyclegan() -> None:
+    model, batch = numbered_cyclegan().eval(), unpaired()
+    fake = model.draw_fakes(batch)
+    in_a, in_b = model.contests(batch, fake)
+    assert (in_a.name, in_b.name, in_a.term("r1")) == ("a", "b", "r1_a")
+    assert in_a.real is in_b.source is batch.real_a
+    assert in_b.real is in_a.source is batch.real_b
+    assert in_a.fake is fake.fake_a
+    assert in_b.fake is fake.fake_b
+    assert float(in_a.verdict(batch.real_a).logits[0].sum()) == pytest.approx(2 * float(batch.real_a.sum()), rel=1e-5)
+    assert [contest.fake for contest in model.contests(batch)] == [None, None]
+
+
+def test_the_contests_of_other_models() -> None:
+    model, batch = pix2pix(), batch_for(pix2pix())
+    (contest,) = model.contests(batch, fake := model.draw_fakes(batch))
+    assert contest.real is batch.target
+    assert contest.source is batch.source
+    assert contest.fake is fake
+    assert contest.term("r1") == "r1"
+    model, batch = cut(), data_for(cut()).batches[0]
+    (contest,) = model.contests(batch, fake := model.draw_fakes(batch))
+    assert (contest.real, contest.source, contest.fake) == (batch.real_b, batch.real_a, fake.fake_b)
+    (contest,) = dcgan().contests(batch_for(dcgan()))
+    assert contest.source is contest.fake is None
+
+
+def test_penalties_of_each_discriminator_by_their_numbers() -> None:
+    """The gradient of a judge by its image is its factor at each of 3·8·8 values."""
+    model, batch = numbered_cyclegan().eval(), unpaired()
+    fake = model.draw_fakes(batch)
+    squares = {"a": 4.0 * 192, "b": 9.0 * 192}
+    expected = {f"{name}_{domain}": 0.25 * squares[domain] for name in ("r1", "r2") for domain in "ab"}
+    found = GradientPenalties(gamma=0.5).discriminator(model, batch, fake)
+    assert {name: float(value) for name, value in found.items()} == pytest.approx(expected)
+    assert GradientPenalties(gamma=0.5).generator(model, batch, fake) == {}
+    lazy = R1(gamma=0.5).terms(model, batch) | R2(gamma=0.5).terms(model, batch)
+    assert {name: float(value) for name, value in lazy.items()} == pytest.approx(expected)
+    found["r2_b"].backward()
+    assert model.discriminator["b"].factor.grad.item() == pytest.approx(0.25 * 2 * 3 * 192)
+    assert all(p.grad is None for p in model.generator.parameters())
+
+
+def test_penalties_take_images_before_the_augmentation_and_all_scales() -> None:
+    class Double(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return 2 * images
+
+    model, batch = numbered_cyclegan(augmentation=Double()).eval(), unpaired()
+    assert float(R1(gamma=2.0).terms(model, batch)["r1_a"]) == pytest.approx(16 * 192)
+    judges = [MultiScale(Judge, scales=2), Judge()]
+    model = CycleGAN(*(ResNetGenerator(3, 3, width=4, blocks=1) for _ in range(2)), *judges).eval()
+    # the coarser scale adds the factor times the weights of its pooling
+    images = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    torch.cat([each.flatten() for each in judges[0](images).logits]).sum().backward()
+    assert float(R1(gamma=2.0).terms(model, batch)["r1_a"]) == pytest.approx(float(images.grad.square().sum()))
+
+
+class Twice(Network):
+    """A fixed network whose features are twice its images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 1, bias=False)
+        with torch.no_grad():
+            self.layer.weight.copy_(2 * torch.eye(3)[:, :, None, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layer(images)
+
+
+def test_perceptual_terms_by_their_numbers() -> None:
+    model, batch = numbered_cyclegan().eval(), unpaired()
+    fakes = Fakes(fake_b=torch.full((2, 3, 8, 8), 0.3), fake_a=torch.full((2, 3, 8, 8), 0.5))
+    loss = FeatureLoss(Twice(), {"layer": 1.0})
+    terms = Perceptual(loss, weight=3.0, target="source").generator(model, batch, fakes)
+    expected = {"perceptual_a": 3 * 2 * 0.7, "perceptual_b": 3 * 2 * 0.2}
+    assert {name: float(value) for name, value in terms.items()} == pytest.approx(expected)
+    terms = Perceptual(loss, name="style").generator(model, batch, fakes)
+    assert {name: float(value) for name, value in terms.items()} == pytest.approx({"style_a": 0.8, "style_b": 1.0})
+    assert Perceptual(loss).discriminator(model, batch, fakes) == {}
+    with pytest.raises(ValueError, match='target must be "real" or "source"'):
+        Perceptual(loss, target="fake")  # type: ignore[arg-type]
+
+
+def test_a_model_from_noise_has_no_source() -> None:
+    looked = Perceptual(FeatureLoss(Twice(), {"layer": 1.0}), target="source")
+    with pytest.raises(TypeError, match="DCGAN makes its images from noise"):
+        fit(dcgan(regularizers=[looked]))
+    fit(model := dcgan(regularizers=[Perceptual(FeatureLoss(Twice(), {"layer": 1.0}))]))
+    assert float(model.records["loss/generator/perceptual"]) > 0
+
+
+def test_a_perceptual_term_needs_its_weights_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.delenv("GAN_LIGHTNING_VGG19", raising=False)
+    with pytest.raises(FileNotFoundError, match="GAN_LIGHTNING_VGG19"):
+        fit(model := pix2pix(regularizers=[Perceptual(VGG19Loss({"relu1_1": 1.0}))]))
+    assert model.batches_seen == 0
+
+
+def test_two_terms_of_one_name_are_refused() -> None:
+    looked = [Perceptual(FeatureLoss(Twice(), {"layer": 1.0})) for _ in range(2)]
+    with pytest.raises(ValueError, match=r"Perceptual adds a term 'perceptual', .* or give it another `name`"):
+        fit(pix2pix(regularizers=looked))
+
+
+def test_a_lazy_regularizer_is_not_scheduled() -> None:
+    with pytest.raises(TypeError, match="R1 takes steps of its own between them: list it by itself"):
+        fit(dcgan(regularizers=[Scheduled(R1(), Cosine())]))
+
+
+def test_gradient_penalties_are_a_part_of_the_loss_and_take_no_step_of_their_own() -> None:
+    model = dcgan(regularizers=[GradientPenalties(1.0)])
+    fit(model)
+    records = {name: float(value) for name, value in model.records.items()}
+    parts = [records[f"loss/discriminator/{name}"] for name in ("adversarial", "r1", "r2")]
+    assert records["loss/discriminator"] == pytest.approx(sum(parts))
+    assert model.optimizer_of("discriminator").param_groups[0]["lr"] == pytest.approx(2e-4)

@@ -15,9 +15,11 @@ from gan_lightning.recording import describe, rebuild
 from gan_lightning.schedules import (
     Constant,
     Cosine,
+    Delay,
     EndingSchedule,
     InversePower,
     LinearToZero,
+    PiecewiseLinear,
     Schedule,
     SigmoidRamp,
     Steps,
@@ -294,3 +296,25 @@ def test_a_beta2_that_cannot_be_is_refused(tmp_path: Path) -> None:
         trainer(tmp_path, max_epochs=1).fit(
             scheduled(Cosine(4, initial=20.0, unit="batch", final=1)), datamodule=ToyData()
         )
+
+
+def test_a_delay_is_zero_and_then_one() -> None:
+    assert [Delay(3)(t) for t in (0, 2.9, 3, 1e9)] == [0, 0, 1, 1]
+    assert Delay(0)(0) == 1
+    assert misfit(Delay(5), 9) is None
+    assert misfit(Delay(5, "batch"), 5) == (
+        "begins after 5 batches, and this run ends after 5: its factor stays 0; begin earlier"
+    )
+
+
+def test_between_points_the_factor_is_linear_and_constant_beyond() -> None:
+    schedule = PiecewiseLinear({20: 0.5, 10: 1.0, 21: 0.1})
+    assert [schedule(t) for t in (0, 10, 15, 20, 20.5, 21, 1e9)] == pytest.approx([1, 1, 0.75, 0.5, 0.3, 0.1, 0.1])
+    assert PiecewiseLinear({4: 0.3})(0) == PiecewiseLinear({4: 0.3})(9) == 0.3
+    assert rebuild(describe(schedule), ("gan_lightning",)).points == schedule.points
+    assert misfit(schedule, 21) is None
+    assert (
+        misfit(schedule, 15) == "has its last point at 21 epochs, and this run ends after 15: it never comes; move it"
+    )
+    with pytest.raises(ValueError, match="one point or more"):
+        PiecewiseLinear({})

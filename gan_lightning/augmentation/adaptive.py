@@ -15,7 +15,7 @@ code), with its strengths, which are the same for all data sets. Cutout (R3GAN h
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -181,20 +181,23 @@ class AdaptiveAugmentation(Augmentation):
 
     # ------------------------------------------------------------------ the pipeline
 
-    def check(self, images: Tensor) -> None:
-        """Raise ValueError for colours that are neither grey nor RGB, unless all colour transforms are off."""
+    def check(self, images: Tensor, parts: Sequence[int]) -> None:
+        """Raise ValueError if the judged image is neither grey nor RGB, unless all colour transforms are off."""
         colours = (self.brightness, self.contrast, self.luma_flip, self.hue, self.saturation)
-        if images.shape[1] not in (1, 3) and any(colours):
+        if parts[-1] not in (1, 3) and any(colours):
             raise ValueError(
-                f"ADA transforms colours of grey and RGB images, not of {images.shape[1]} channels: set brightness, "
+                f"ADA transforms colours of grey and RGB images, not of {parts[-1]} channels: set brightness, "
                 "contrast, luma_flip, hue and saturation to 0 in model.init_args.augmentation.init_args"
             )
 
-    def augment(self, images: Tensor) -> Tensor:
-        """Apply blitting and geometric transforms in one step, then colours."""
-        count, channels, height, width = images.shape
+    def augment(self, images: Tensor, parts: Sequence[int]) -> Tensor:
+        """Apply blitting and geometric transforms in one step, then colours of grey and RGB images."""
+        count, _, height, width = images.shape
         images = warp(images, self.draw_geometry(count, width, height, images.device))
-        images = recolor(images, self.draw_colors(count, images.device)) if channels in (1, 3) else images
+        if {1, 3} & {*parts}:
+            colors = self.draw_colors(count, images.device)
+            separate = images.split([*parts], dim=1)
+            images = torch.cat([recolor(i, colors) if i.shape[1] in (1, 3) else i for i in separate], dim=1)
         return images * self.draw_mask(count, width, height, images.device) if self.cutout else images
 
     def draw_geometry(self, count: int, width: int, height: int, device: torch.device) -> Tensor:

@@ -8,15 +8,20 @@ T is always applied and differentiable, and each image gets a new draw each time
 authors' code.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from gan_lightning.augmentation.base import Augmentation
 
+_COLOURS = 4  # most channels of an image that has colours: RGBA
+
 
 class DiffAugment(Augmentation):
     """Random colours, shifts and holes, for images with any number of channels.
 
+    Beside another image, one of more than four channels keeps its values, such as a label map of one plane a class.
     The paper's policies: all three with StyleGAN2 (colour and cutout on all of CIFAR), translation and cutout with
     BigGAN on CIFAR.
 
@@ -33,10 +38,10 @@ class DiffAugment(Augmentation):
         super().__init__()
         self.color, self.translation, self.cutout = color, translation, cutout
 
-    def augment(self, images: Tensor) -> Tensor:
+    def augment(self, images: Tensor, parts: Sequence[int]) -> Tensor:
         """Apply colour, translation and cutout, in this order."""
         if self.color:
-            images = _recolor(images)
+            images = _recolor(images, parts)
         if self.translation:
             images = _translate(images)
         if self.cutout:
@@ -44,11 +49,15 @@ class DiffAugment(Augmentation):
         return images
 
 
-def _recolor(images: Tensor) -> Tensor:
+def _recolor(images: Tensor, parts: Sequence[int]) -> Tensor:
     brightness, saturation, contrast = (torch.rand(len(images), 1, 1, 1, device=images.device) for _ in range(3))
-    images = images + (brightness - 0.5)
-    images = torch.lerp(images.mean(dim=1, keepdim=True), images, 2 * saturation)
-    return torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, contrast + 0.5)
+    recolored = []
+    for image in images.split([*parts], dim=1):
+        bright = image + (brightness - 0.5)
+        saturated = torch.lerp(bright.mean(dim=1, keepdim=True), bright, 2 * saturation)
+        changed = torch.lerp(saturated.mean(dim=(1, 2, 3), keepdim=True), saturated, contrast + 0.5)
+        recolored.append(changed if len(parts) == 1 or image.shape[1] <= _COLOURS else image)
+    return torch.cat(recolored, dim=1)
 
 
 def _translate(images: Tensor) -> Tensor:

@@ -128,6 +128,14 @@ class DomainsBatch(NamedTuple):
     truths: Annotated[Tensor | None, Role.FRAMES, View("thing")] = None  # (N, C, domains, H, W); None in training
 
 
+class CartoonBatch(NamedTuple):
+    """A photograph, an unrelated cartoon, and another cartoon whose edges are smoothed."""
+
+    real_a: Annotated[Tensor, Role.IMAGE]
+    real_b: Annotated[Tensor, Role.IMAGE]
+    smoothed: Annotated[Tensor, Role.IMAGE]
+
+
 class CaptionedBatch(NamedTuple):
     """An image and the embedding or the token ids of its caption."""
 

@@ -10,6 +10,7 @@ from gan_lightning.families.translation import (
     PairedTranslation,
     SuperResolution,
     Translates,
+    Unpaired,
     UnpairedTranslation,
     side_by_side,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "PairedTranslation",
     "SuperResolution",
     "Translates",
+    "Unpaired",
     "UnpairedTranslation",
     "side_by_side",
 ]

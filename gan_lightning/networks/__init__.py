@@ -11,6 +11,7 @@ from gan_lightning.networks.augmented_cyclegan import (
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator, DCGANAutoencoder
 from gan_lightning.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_lightning.networks.cogan import CoGANDiscriminator, CoGANGenerator
+from gan_lightning.networks.cartoongan import CartoonDiscriminator, CartoonGenerator
 from gan_lightning.networks.cyclegan import ResNetGenerator
 from gan_lightning.networks.dann import DomainClassifier, LeNetClassifier
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -57,6 +58,8 @@ __all__ = [
     "BigGANGenerator",
     "CoGANDiscriminator",
     "CoGANGenerator",
+    "CartoonDiscriminator",
+    "CartoonGenerator",
     "ConditionalMLPDiscriminator",
     "ConditionalMLPGenerator",
     "ConditionalResidualGenerator",

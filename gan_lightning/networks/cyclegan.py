@@ -25,17 +25,18 @@ class ResidualBlock(nn.Module):
     Args:
         channels: channels of input and output.
         dropout: probability that a value between the convolutions is dropped in training.
+        affine: let the norms learn a gain and a bias.
     """
 
-    def __init__(self, channels: int, dropout: float = 0.0) -> None:
+    def __init__(self, channels: int, dropout: float = 0.0, affine: bool = False) -> None:
         super().__init__()
         self.net = nn.Sequential(
             ReflectedConv2d(channels, channels),
-            InstanceNorm2d(channels),
+            InstanceNorm2d(channels, affine=affine),
             nn.ReLU(inplace=True),
             *([nn.Dropout(dropout)] if dropout else []),
             ReflectedConv2d(channels, channels),
-            InstanceNorm2d(channels),
+            InstanceNorm2d(channels, affine=affine),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -22,11 +22,12 @@ from torch.optim import Adam, Optimizer
 
 from gan_lightning import private
 from gan_lightning.augmentation import AdaptiveAugmentation
+from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.data.batches import Batch, batch_length, detach, split
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
-from gan_lightning.regularizers import LazyRegularizer, Regularizer, Terms
+from gan_lightning.regularizers import Contest, LazyRegularizer, Regularizer, Terms
 from gan_lightning.schedules import Constant, Schedule
 from gan_lightning.training.generative import (
     TRUSTED,
@@ -164,6 +165,20 @@ class AdversarialModule(GenerativeModule):
         """Return the images (N, C, H, W) in the outputs of `draw_fakes`, against the batch's `reference`."""
         return fake
 
+    def origins(self, batch: Any) -> Tensor | None:
+        """Return the images (N, C, H, W) that the fakes of a batch are made from, or None if it is noise."""
+        return None
+
+    def contests(self, batch: Any, fake: Any = None) -> Sequence[Contest]:
+        """Return the task of each discriminator in a batch, for losses and regularizers.
+
+        Args:
+            batch: the batch.
+            fake: the output of `draw_fakes` for it. None = only real images are needed.
+        """
+        images = None if fake is None else self.fake_images(fake)
+        return [Contest("", self.reference(batch), images, partial(self.verdict, batch), self.origins(batch))]
+
     def discriminator_loss(self, batch: Any, fake: Any) -> Terms:
         """Return named terms whose sum the discriminator minimises. `fake` is detached from the generator.
 
@@ -232,7 +247,7 @@ class AdversarialModule(GenerativeModule):
     def _discriminator_terms(self, batch: Batch, fake: Any) -> Terms:
         terms = self.discriminator_loss(batch, fake)
         for regularizer in self.regularizers:
-            terms |= regularizer.discriminator(self, batch, fake)  # type: ignore[operator]
+            terms = _joined(terms, regularizer.discriminator(self, batch, fake), regularizer)  # type: ignore[operator]
         return terms
 
     def _generator_terms(self, batch: Batch, fake: Any) -> Terms:
@@ -240,7 +255,7 @@ class AdversarialModule(GenerativeModule):
         fake = self.draw_fakes(batch) if fake is None else fake
         terms = self.generator_loss(batch, fake)
         for regularizer in self.regularizers:
-            terms |= regularizer.generator(self, batch, fake)  # type: ignore[operator]
+            terms = _joined(terms, regularizer.generator(self, batch, fake), regularizer)  # type: ignore[operator]
         return terms
 
     def rate_schedules(self) -> dict[str, Schedule]:
@@ -327,15 +342,16 @@ class AdversarialModule(GenerativeModule):
             )
         return beta
 
-    def finish_step(self, batch: Batch, averaged: bool) -> None:
+    def finish_step(self, batch: Batch, averaged: bool, judged: bool = True) -> None:
         """End a training step: count, adapt ADA, update the moving average, log.
 
         Args:
             batch: the batch of the step.
             averaged: whether the generator has stepped, so that the moving average is updated.
+            judged: whether the discriminator has had its turn, so that ADA adapts.
         """
         self._count_batch(batch)
-        if isinstance(self.augmentation, AdaptiveAugmentation):
+        if judged and isinstance(self.augmentation, AdaptiveAugmentation):
             images = batch_length(batch) * self.trainer.world_size
             self.augmentation.adapt(self.batches_seen, images, self._average_over_processes)
         if averaged:
@@ -360,6 +376,7 @@ class AdversarialModule(GenerativeModule):
         self,
         images: Tensor,
         *conditions: Tensor | None,
+        beside: Tensor | None = None,
         by: nn.Module | None = None,
         with_features: bool = False,
         with_logits: bool = True,
@@ -369,6 +386,8 @@ class AdversarialModule(GenerativeModule):
         Args:
             images: float (N, C, H, W) in [-1, 1].
             conditions: further arguments of the discriminator, such as labels.
+            beside: other images (N, C', H, W) of the same places, such as the sources of a translation. They are
+                augmented in the same way, and the discriminator sees both joined along channels, these first.
             by: the discriminator. None = the model's only one.
             with_features: request its features too. The discriminator must then be a
                 `gan_lightning.networks.discriminator.Discriminator`, or another that takes this argument.
@@ -376,7 +395,14 @@ class AdversarialModule(GenerativeModule):
         """
         asked = {"with_features": True, "with_logits": with_logits} if with_features else {}
         network = self.discriminator if by is None else by
-        return DiscriminatorOutput.of(network(self.augmentation(images), *conditions, **asked)).float()
+        shown = self.augmentation(images) if beside is None else self._augment_pairs(beside, images)
+        return DiscriminatorOutput.of(network(shown, *conditions, **asked)).float()
+
+    def _augment_pairs(self, beside: Tensor, images: Tensor) -> Tensor:
+        joined = torch.cat([beside, images], dim=1)
+        if isinstance(self.augmentation, Augmentation):
+            return self.augmentation(joined, [beside.shape[1], images.shape[1]])
+        return self.augmentation(joined)
 
     def adversarial_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
         """Return the adversarial term that the discriminator minimises: a scalar, the mean over its scales.
@@ -500,6 +526,20 @@ def _betas(optimizer: Optimizer, player: Player) -> list[tuple[float, ...]]:
             f"{type(optimizer).__name__}, has none: choose Adam, or leave the schedule out"
         )
     return [tuple(pair) for pair in betas if pair is not None]
+
+
+def _joined(terms: Terms, more: Terms, regularizer: nn.Module) -> Terms:
+    """Return the terms of a player and those of a regularizer.
+
+    Raises:
+        ValueError: both have a term of the same name, of which one would be lost.
+    """
+    if twice := sorted(terms.keys() & more.keys()):
+        raise ValueError(
+            f"{type(regularizer).__name__} adds a term {twice[0]!r}, and the player has one of this name already: take "
+            "one of them out of model.regularizers, or give it another `name` if it has this argument"
+        )
+    return terms | more
 
 
 def _mean(losses: list[Tensor]) -> Tensor:

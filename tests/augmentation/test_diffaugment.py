@@ -1,5 +1,6 @@
 """DiffAugment: its ranges by numbers, a draw of its own for each image, gradients, and none of it in evaluation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -119,9 +120,9 @@ class Counting(DiffAugment):
         super().__init__()
         self.calls = 0
 
-    def augment(self, images: Tensor) -> Tensor:
+    def augment(self, images: Tensor, parts: Sequence[int]) -> Tensor:
         self.calls += 1
-        return super().augment(images)
+        return super().augment(images, parts)
 
 
 def test_images_are_augmented_for_d_in_both_turns_and_nowhere_else() -> None:
@@ -147,3 +148,46 @@ def test_a_checkpoint_says_what_augmented(tmp_path: Any) -> None:
     loaded = DCGAN.load_from_checkpoint(tmp_path / "model.ckpt").augmentation
     assert isinstance(loaded, DiffAugment)
     assert (loaded.color, loaded.translation, loaded.cutout) == (True, True, False)
+
+
+# ------------------------------------------------------------------ several images of one place
+
+
+def two_of(image: Tensor) -> Tensor:
+    return torch.cat([image, image], dim=1)
+
+
+@pytest.mark.parametrize("augmentation", [DiffAugment(), AdaptiveAugmentation(p=1)], ids=["diffaugment", "ada"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_one_place_are_transformed_alike(augmentation: Augmentation, channels: int) -> None:
+    images = torch.rand(16, channels, 16, 16) * 2 - 1
+    torch.manual_seed(0)
+    first, second = augmentation(two_of(images), [channels, channels]).split(channels, dim=1)
+    torch.testing.assert_close(first, second)
+    torch.manual_seed(0)
+    torch.testing.assert_close(first, augmentation(images), rtol=1e-4, atol=1e-5)  # as an image alone would be
+
+
+@pytest.mark.parametrize("augmentation", [DiffAugment(), AdaptiveAugmentation(p=1)], ids=["diffaugment", "ada"])
+def test_colours_of_one_image_do_not_run_into_another(augmentation: Augmentation) -> None:
+    images, others = (torch.rand(16, 3, 16, 16) * 2 - 1 for _ in range(2))
+    made = []
+    for beside in (images, others):
+        torch.manual_seed(0)
+        made.append(augmentation(torch.cat([beside, images], dim=1), [3, 3])[:, 3:])
+    torch.testing.assert_close(*made)
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [DiffAugment(translation=False, cutout=False), AdaptiveAugmentation(p=1, rotation_90=0, integer_translation=0)],
+    ids=["diffaugment", "ada"],
+)
+def test_planes_of_classes_are_moved_but_have_no_colours(augmentation: Augmentation) -> None:
+    if isinstance(augmentation, AdaptiveAugmentation):
+        for name in ("x_flip", "scale", "rotation", "anisotropic_scale", "fractional_translation"):
+            setattr(augmentation, name, 0.0)
+    planes, images = torch.rand(4, 7, 16, 16), torch.rand(4, 3, 16, 16)
+    made = augmentation(torch.cat([planes, images], dim=1), [7, 3])
+    assert torch.equal(made[:, :7], planes)
+    assert not torch.allclose(made[:, 7:], images)

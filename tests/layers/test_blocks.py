@@ -45,17 +45,22 @@ def test_norms():
         norm2d("bacth", 6)
 
 
+@pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize("count", [1, 3])
-def test_instance_norm_stays_in_channels_last_with_the_same_values_and_gradients(count):
+def test_instance_norm_stays_in_channels_last_with_the_same_values_and_gradients(count, affine):
     x = torch.randn(count, 6, 5, 7)
     weights = torch.randn(count, 6, 5, 7)
     found = []
-    for layout, norm in ((torch.contiguous_format, nn.InstanceNorm2d(6)), (torch.channels_last, InstanceNorm2d(6))):
+    kinds = (nn.InstanceNorm2d, InstanceNorm2d)
+    for layout, kind in zip((torch.contiguous_format, torch.channels_last), kinds, strict=True):
+        norm = kind(6, affine=affine)
+        if affine:
+            norm.load_state_dict({"weight": torch.arange(1.0, 7), "bias": torch.arange(6.0)})
         images = x.clone(memory_format=layout).requires_grad_()
         made = norm(images)
         (weights * made).sum().backward()
         assert made.is_contiguous(memory_format=layout)
-        found.append((made.detach(), images.grad))
+        found.append((made.detach(), images.grad, *(parameter.grad for parameter in norm.parameters())))
     torch.testing.assert_close(found[0], found[1])
 
 

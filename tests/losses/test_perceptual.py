@@ -8,7 +8,8 @@ import torch
 import torchvision
 from torch import nn
 
-from gan_lightning.losses import FeatureLoss, VGG19Loss
+from gan_lightning.extractors.efficientnet import EfficientNetLite0
+from gan_lightning.losses import EfficientNetLoss, FeatureLoss, VGG19Loss, gram_distance
 from gan_lightning.recording import Network, describe, rebuild
 
 VGG19_FILE = "vgg19-dcbb9e9d.pth"
@@ -135,3 +136,51 @@ def test_layers_that_there_are_not_are_refused():
         VGG19Loss({})
     with pytest.raises(ValueError, match="third"):
         FeatureLoss(Tiny(), {"third": 1.0}).load()
+
+
+# ------------------------------------------------------------------ styles, and EfficientNet
+
+
+def test_the_distance_of_styles_is_that_of_gram_matrices():
+    x, y = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 6, 2)  # of any two sizes
+    expected = 0.0
+    for one, other in zip(x, y, strict=True):
+        for i in range(3):
+            for j in range(3):
+                a = float((one[i] * one[j]).sum()) / (3 * 4 * 5)
+                b = float((other[i] * other[j]).sum()) / (3 * 6 * 2)
+                expected += (a - b) ** 2 / 2  # the mean over two images
+    assert gram_distance(x, y).item() == pytest.approx(expected, rel=1e-5)
+    moved = x.roll((1, 2), dims=(2, 3))  # the place makes no difference
+    assert gram_distance(x, moved).item() == pytest.approx(0, abs=1e-10)
+
+
+def test_a_perceptual_loss_may_compare_styles():
+    loss, x, y = FeatureLoss(Tiny(), {"net.first": 2.0}, "gram"), images(0), images(1)
+    assert loss(x, y).item() == pytest.approx(2 * gram_distance(Tiny().net[:1](x), Tiny().net[:1](y)).item(), rel=1e-5)
+    assert rebuild(describe(loss), ("gan_lightning", __name__)).distance == "gram"
+
+
+def test_efficientnets_layers_by_their_names():
+    names = ["stem", *(f"block{number}" for number in range(16))]
+    loss = EfficientNetLoss(dict.fromkeys(names, 1.0))
+    loss.load()
+    channels = [32, 16, 24, 24, 40, 40, *[80] * 3, *[112] * 3, *[192] * 4, 320]
+    sides = [16, 16, 8, 8, 4, 4, *[2] * 6, *[1] * 5]
+    shapes = [tuple(features.shape) for features in loss._loaded[0](images(0))]
+    assert shapes == [(2, c, side, side) for c, side in zip(channels, sides, strict=True)]
+
+
+def test_efficientnet_sees_its_own_range_and_gives_gradients():
+    x, y = images(0).requires_grad_(), images(1)
+    loss = EfficientNetLoss({"stem": 1.0})(x, y)
+    network = EfficientNetLite0().network
+    pixels = [(image.detach() + 1) * 127.5 for image in (x, y)]
+    first, second = (network._swish(network._bn0(network._conv_stem((p - 127) / 128))) for p in pixels)
+    assert loss.item() == pytest.approx((first - second).abs().mean().item(), rel=1e-4)
+    loss.backward()
+    assert x.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match=r"EfficientNet-Lite0 has no layers \['block16'\]: choose of stem, block0,"):
+        EfficientNetLoss({"block16": 1.0})
+    with pytest.raises(ValueError, match="at least 8x8 pixels"):
+        EfficientNetLoss({"block4": 1.0})(images(0, 7), images(1, 7))

@@ -37,6 +37,7 @@ from gan_lightning.models import (
     AugmentedCycleGAN,
     BigGAN,
     CoGAN,
+    CartoonGAN,
     CycleGAN,
     InfoGAN,
     PairedCycleGAN,
@@ -333,7 +334,7 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
     shown, columns = seeded(lambda: model.preview(batch, 4))
     if isinstance(model, SRGAN):
         assert torch.equal(shown[2::columns], expected)
-    elif isinstance(model, Pix2Pix | CycleGAN | CUT):
+    elif isinstance(model, Pix2Pix | CycleGAN | CUT | CartoonGAN):
         assert torch.equal(shown[1::columns], expected)
     elif isinstance(model, StarGAN):
         following = (batch.labels + 1) % 3
@@ -400,6 +401,7 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         StarGAN: (16, 4),
         Pix2PixHD: (16, 4),
         SPADE: (20, 5),
+        CartoonGAN: (16, 4),
         CGAN: (4, 3),
         ACGAN: (4, 3),
         ProjectionGAN: (4, 3),

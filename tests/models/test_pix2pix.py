@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+from gan_lightning.augmentation import DiffAugment
 from gan_lightning.cli.training import main
 from gan_lightning.data.batches import PairedBatch, first
 from gan_lightning.data.images import write_png
@@ -90,6 +91,18 @@ def test_the_augmentation_treats_source_and_target_alike() -> None:
     (plain,) = model.verdict(PairedBatch(*(each.flip(-1) for each in batch)), batch.target.flip(-1)).logits
     model.augmentation = Mirror()
     torch.testing.assert_close(model.verdict(batch, batch.target).logits, [plain])
+
+
+def test_the_augmentation_changes_the_colours_of_each_image_by_itself() -> None:
+    model = pix2pix(augmentation=DiffAugment(translation=False, cutout=False))
+    seen: list[Tensor] = []
+    model.discriminator.register_forward_hook(lambda m, args, _: seen.append(args[0]))
+    batch = batch_for(model)
+    for target in (batch.target, -batch.target):
+        torch.manual_seed(0)
+        model.verdict(batch, target)
+    torch.testing.assert_close(seen[0][:, :1], seen[1][:, :1])  # the source's do not depend on the target
+    assert not torch.allclose(seen[0][:, :1], batch.source)
 
 
 def test_dropout_is_the_noise_of_training_and_of_use() -> None:

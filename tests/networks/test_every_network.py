@@ -113,6 +113,8 @@ PUBLISHED = [
         {"image_size": 128, "stages": 5, "kernel_size": 4, "hidden": 100, "bias": False},
         14_499_401,
     ),
+    ("CartoonGenerator", {}, 11_129_667),  # about 11.13 M and 1.13 M, by the paper's figure 2
+    ("CartoonDiscriminator", {}, 1_129_665),
     ("ResNetGenerator", {}, 11_378_179),
     ("ResNetGenerator", {"blocks": 6}, 7_837_699),
     ("ResNetGenerator", {"antialias": True}, 11_378_179),
@@ -121,6 +123,8 @@ PUBLISHED = [
 # small, and every argument other than its default, so that an argument lost on the way shows
 UNUSUAL = [
     ("Bicubic", {"channels": 2, "scale": 2}),
+    ("CartoonGenerator", {"in_channels": 2, "out_channels": 5, "width": 4, "blocks": 2, "init": "xavier"}),
+    ("CartoonDiscriminator", {"in_channels": 2, "width": 4, "init": "xavier"}),
     ("RRDBGenerator", {"channels": 2, "width": 4, "growth": 3, "blocks": 1, "scale": 2}),
     (
         "SRResNetGenerator",

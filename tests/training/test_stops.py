@@ -17,10 +17,10 @@ from torch import Tensor
 
 from datamodules.base import ImageDataModule
 from datamodules.shifted_digits import DomainStorage
-from datamodules.storage import ImageStorage, PairedStorage, Pixels, Storage, UnpairedStorage
+from datamodules.storage import CartoonStorage, ImageStorage, PairedStorage, Pixels, Storage, UnpairedStorage
 from every_model import MODELS
 from gan_lightning.callbacks import LastCheckpoint, SampleGrid, Stopped
-from gan_lightning.data.batches import DomainBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import CartoonBatch, DomainBatch, PairedBatch, UnpairedBatch
 from gan_lightning.models import SSGAN
 from gan_lightning.training.loggers import RunCSVLogger
 from models.test_dcgan import dcgan
@@ -67,6 +67,8 @@ class Stored(ImageDataModule):
             return DomainStorage(source, ImageStorage(self._pixels(like.target, 1), labels))
         if isinstance(like, PairedBatch):
             return PairedStorage(self._pixels(like.source, 0), self._pixels(like.target, 1))
+        if isinstance(like, CartoonBatch):
+            return CartoonStorage(*(self._pixels(images, number) for number, images in enumerate(like)))
         if isinstance(like, UnpairedBatch):
             return UnpairedStorage(self._pixels(like.real_a, 0), self._pixels(like.real_b, 1))
         labels = None if like.labels is None else torch.arange(BATCHES * COUNT) % CLASSES
