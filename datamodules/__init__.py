@@ -14,6 +14,7 @@ from datamodules.digits import Digits
 from datamodules.domains import DomainsFolder
 from datamodules.folders import ImageFolder, PairedFolder, UnpairedFolder
 from datamodules.labels import LabelFolder
+from datamodules.frames import FramesByPerson
 from datamodules.mnist import MNIST
 from datamodules.segmentation import SegmentationFolder
 from datamodules.shifted_digits import ShiftedDigits
@@ -31,6 +32,7 @@ __all__ = [
     "DigitDomains",
     "Digits",
     "DomainsFolder",
+    "FramesByPerson",
     "ImageDataModule",
     "ImageFolder",
     "LabelFolder",

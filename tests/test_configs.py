@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,18 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                         found.append(f"--data.{part}={tmp_path / part}")
                 named = [f"--data.palette={palette}"] if "palette" in given else []
                 return [*found, *named, f"--data.image_size={size}", "--data.load_size=null"]
+            case "FramesByPerson":
+                for person in "ab":
+                    images(folder / person, 8, size, size)
+                    for i in range(8):
+                        (folder / person / f"{i}.csv").write_text("part,x,y\nleft_eye,4,4\n")
+                people = ["--data.examples=1", "--model.discriminator.num_classes=1"]
+                if "person" in data["init_args"]:
+                    people = ["--data.examples=4", "--data.person=a"]
+                elif "test" in data["init_args"]:
+                    copy = shutil.copytree(folder, tmp_path / "test")
+                    people = ["--data.examples=1", "--model.discriminator.num_classes=2", f"--data.test={copy}"]
+                return [f"--data.train={folder}", "--data.landmarks=null", *people]
             case "UnpairedFolder" | "CartoonFolder":
                 parts = ("train_a", "train_b", "test_a", "test_b")
                 return [f"--data.{part}={images(tmp_path / part, 8, size, size)}" for part in parts]
@@ -135,17 +148,15 @@ def narrow(model: dict[str, Any]) -> list[str]:
     """
     growth = model["init_args"].get("growth")
     batches = [] if growth is None else [f"--model.growth.batch_sizes={{{sides(growth['start_size'])[0]}: 4}}"]
-    batches += [
-        f"--model.{part}.discriminator.width=4"
-        for part, network in model["init_args"].items()
-        if isinstance(network, dict) and "discriminator" in network.get("init_args", {})
-    ]
-    return batches + [
-        f"--model.{part}.{argument}=4"
-        for part, network in model["init_args"].items()
-        for stated, argument in (("width", "width"), ("growth", "growth"), ("channel_base", "channel_max"))
-        if isinstance(network, dict) and stated in network.get("init_args", {})
-    ]
+    for part, network in model["init_args"].items():
+        stated = network.get("init_args", {}) if isinstance(network, dict) else {}
+        for given, argument in (("width", "width"), ("growth", "growth"), ("channel_base", "channel_max")):
+            if given in stated:
+                batches.append(f"--model.{part}.{argument}=4")
+        for inner, inside in stated.items():
+            if inner == "discriminator" or (isinstance(inside, dict) and "width" in inside.get("init_args", {})):
+                batches.append(f"--model.{part}.{inner}.width=4")
+    return batches
 
 
 def small(config: dict[str, Any]) -> list[str]:
@@ -171,6 +182,8 @@ def alone(model: dict[str, Any]) -> list[str]:
         arguments += ["--model.perceptual=null"]
     if "VGG19Loss" in str(model["init_args"].get("content")) and "pretrained" not in model["init_args"]:
         arguments += ["--model.content=gan_lightning.losses.EfficientNetLoss", "--model.content.layers={block0: 1.0}"]
+    if "lambda_face" in model["init_args"]:  # a loss in VGG-Face, beside that in VGG19
+        arguments += ["--model.lambda_content=0", "--model.lambda_face=0"]
     return arguments
 
 

@@ -139,6 +139,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     images(tmp_path / "large", 12, 3, 128, 128)
     images(tmp_path, 1, 4, 64, 64)
     (tmp_path / "0.png").rename(tmp_path / "strokes.png")
+    for person in ("anna", "ben", "carl"):
+        images(tmp_path / "people" / person, 6, 3, 64, 64)
+        for frame in (tmp_path / "people" / person).iterdir():
+            frame.with_suffix(".csv").write_text("part,x,y\nleft_eye,20,24\nleft_eye,28,24\nouter_lips,32,40\n")
     for name in ("REAL", "FAKE"):
         images(tmp_path / name, 40, 1, 32, 32)
     torch.save(published_networks.ResNet().state_dict(), tmp_path / "latest_net_G.pth")

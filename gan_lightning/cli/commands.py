@@ -66,6 +66,9 @@ COMMANDS = Group(
         "translate": Command(
             "gan_lightning.prediction.command", "translate", "translate a folder of images by a checkpoint"
         ),
+        "landmarks": Command(
+            "gan_lightning.prediction.landmarks", "landmarks", "draw the landmarks of faces, which drive talking heads"
+        ),
         "sample": Command(LATENT, "sample", "make images by a checkpoint: files in a folder or a .zip, or a grid"),
         "interpolate": Command(LATENT, "interpolate", "go through latents from image to image: a picture or a video"),
         "arithmetic": Command(LATENT, "arithmetic", "add and subtract the mean latents of groups of images"),

@@ -487,7 +487,7 @@ def _refuse_what_is_for_others(command: str, config: Namespace) -> None:
     Raises:
         ValueError: there is such a setting.
     """
-    if config.start_from is not None:
+    if config.start_from is not None and config.ckpt_path is None:  # the config of a run may state both
         raise ValueError(f"--start_from is for fit: give {command} its weights by --ckpt_path")
     limit = f"limit_{'val' if command == 'validate' else command}_batches"
     if config.trainer[limit] == 0:

@@ -152,6 +152,16 @@ class DomainBatch(NamedTuple):
     target_labels: Annotated[Tensor | None, Role.LABELS] = None  # None in training, which must not use them
 
 
+class FramesBatch(NamedTuple):
+    """A frame of a person with its landmark picture, and K other frames of the same person with theirs."""
+
+    target: Annotated[Tensor, Role.IMAGE, View("face")]
+    landmarks: Annotated[Tensor, Role.IMAGE, View("face")]  # of the target
+    examples: Annotated[Tensor, Role.FRAMES, View("face")]  # (N, C, K, H, W)
+    example_landmarks: Annotated[Tensor, Role.FRAMES, View("face")]
+    people: Annotated[Tensor, Role.LABELS]  # number of the person among those trained on, -1 for others
+
+
 Batch: TypeAlias = tuple[Any, ...]
 """Any of these kinds, or a class of your own that states its roles."""
 

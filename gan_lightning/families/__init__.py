@@ -3,6 +3,7 @@
 from gan_lightning.families.labels import LabelTranslation
 from gan_lightning.families.latents import FromLatents, NoiseToImage
 from gan_lightning.families.targets import DomainTranslation
+from gan_lightning.families.talking_heads import DrivenHeads
 from gan_lightning.families.translation import (
     Direction,
     FromSources,
@@ -18,6 +19,7 @@ from gan_lightning.families.translation import (
 __all__ = [
     "Direction",
     "DomainTranslation",
+    "DrivenHeads",
     "FromLatents",
     "FromSources",
     "LabelTranslation",

@@ -22,7 +22,8 @@ class StyleTranslator(Translator):
     It has `encode_style(examples)`, from images float (N, C, H, W) in [-1, 1] to styles float (N, style_dim), if an
     example can give the style; `example_channels` then states C (absent = `in_channels`), and `example_size` the height
     and width of an example (absent = any that it takes of its images). A network with `encode_style` and without
-    `style_dim` gets the code of an example alone, of any shape (N, ...).
+    `style_dim` gets the code of an example alone, of any shape (N, ...). A network whose `joins_examples` is true takes
+    all images of a folder as examples of one style: their codes' mean.
 
     Without a choice, each image has a style of its own, drawn from N(0, I) with the global random state; stored images
     and folders draw it by the seed of an image's name. For a network that needs an example, an image is its own.
@@ -48,8 +49,9 @@ class StyleTranslator(Translator):
         self.check(choice, direction)
         given, network, count = choice or Choice(), self.network(direction), len(images)
         if given.example is not None or self.needs_example(direction):
-            examples = images if given.example is None else given.example.to(images.device)
-            code = self.encode(examples, direction)
+            if given.example is None:
+                return self.encode(images, direction)
+            code = self.encode(given.example.to(images.device), direction).mean(dim=0, keepdim=True)
             return code.expand(count, *code.shape[1:])
         if not (components := _style_dim(network)):
             return None

@@ -40,7 +40,8 @@ class Choice(NamedTuple):
     style_seed: int | None = None
     """Seed of a style drawn from N(0, I), the same for all images, of a translator with a `style_dim`."""
     example: Tensor | None = None
-    """Image float (1, C, H, W) in [-1, 1] that gives the style, of a translator that `takes_example`."""
+    """Image float (1, C, H, W) in [-1, 1] that gives the style, of a translator that `takes_example`; or several, (K,
+    C, H, W), whose codes' mean is the style."""
 
 
 class Translator(Recorded):

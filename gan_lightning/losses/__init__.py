@@ -36,6 +36,7 @@ from gan_lightning.losses.perceptual import (
     VGG19Loss,
     gram_distance,
 )
+from gan_lightning.losses.perceptual import DISTANCES, Distance, FeatureLoss, PerceptualLoss, VGG19Loss, VGGFaceLoss
 from gan_lightning.losses.relativistic import RelativisticAverage, RelativisticPairing
 from gan_lightning.losses.segmentation import PixelCrossEntropy, border_weights
 from gan_lightning.losses.weighted import WeightedGenerator
@@ -69,6 +70,7 @@ __all__ = [
     "SquaredHellinger",
     "TotalVariation",
     "VGG19Loss",
+    "VGGFaceLoss",
     "Wasserstein",
     "WeightedGenerator",
     "border_weights",

@@ -9,12 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
+from torchvision.models import vgg16
 from typing_extensions import override
 
 from gan_lightning.extractors.efficientnet import EfficientNetLite0
 from gan_lightning.extractors.features import LayerFeatures, pretrained_convolutions
 from gan_lightning.ranges import Finite, NonNegativeFloat, PositiveFloat, PositiveInt
 from gan_lightning.recording import Recorded
+from gan_lightning.weights import holding, named_weights, read_weights
 
 Distance = Literal["l1", "mse"]
 
@@ -49,6 +51,8 @@ FEATURE_DISTANCES: dict[FeatureDistance, Callable[[Tensor, Tensor], Tensor]] = {
 # the mean and deviation of ImageNet, in units of [-1, 1]
 _MEAN = [2 * mean - 1 for mean in (0.485, 0.456, 0.406)]
 _STD = [2 * std for std in (0.229, 0.224, 0.225)]
+# the mean of VGG-Face's training images, RGB in 0..255; its weights are for images of that range, less the mean
+_FACE_MEAN = (129.1863, 104.7624, 93.5940)
 
 
 class PerceptualLoss(Recorded, nn.Module, ABC):
@@ -226,10 +230,70 @@ _EFFICIENTNET_STAGES = (0, 1, 3, 5, 8, 11, 15)
 """The first block of each stage; all others add their input to their output."""
 
 
+class VGGFaceLoss(PerceptualLoss):
+    """A perceptual loss in VGG-Face, a VGG16 that tells 2,622 people apart (Parkhi, Vedaldi, Zisserman 2015).
+
+    Its weights come from the authors' page, as the file vgg_face_dag.pth that S. Albanie has converted to PyTorch
+    (https://www.robots.ox.ac.uk/~albanie/pytorch-models.html, 580 MB); nothing here fetches it. Layers are named as in
+    `VGG19Loss`.
+
+    Args:
+        layers: the weight w of each layer, by its name.
+        distance: "l1" or "mse".
+        weights: the file. None = the file that the environment variable GAN_LIGHTNING_VGGFACE names.
+    """
+
+    def __init__(
+        self, layers: Mapping[str, NonNegativeFloat], distance: Distance = "l1", weights: Path | None = None
+    ) -> None:
+        super().__init__(layers, distance)
+        known = _vgg16_layers()
+        if not set(layers) <= set(known):
+            raise ValueError(f"VGG16 has no layers {sorted(set(layers) - set(known))}: choose of {', '.join(known)}")
+        self.weights = weights
+
+    def make_features(self) -> LayerFeatures:
+        """Return the network up to the last of the layers.
+
+        Raises:
+            FileNotFoundError: there is no file of weights.
+            ValueError: the file does not hold VGG-Face's weights.
+        """
+        path = named_weights("vggface", self.weights)
+        if path is None:
+            raise FileNotFoundError(
+                "no weights of VGG-Face, whose features the loss compares: name the file vgg_face_dag.pth by "
+                "the argument `weights` or the environment variable GAN_LIGHTNING_VGGFACE, or leave this loss out"
+            )
+        with torch.device("meta"):
+            network = vgg16(weights=None).features
+        with holding("vggface", path):
+            state = read_weights(path)
+            convolutions = {name: index for name, index in _vgg16_layers().items() if name.startswith("conv")}
+            kept = {
+                f"{index}.{kind}": state[f"{name}.{kind}"]
+                for name, index in convolutions.items()
+                for kind in ("weight", "bias")
+            }
+            network.load_state_dict(kept, assign=True)
+        indices = [_vgg16_layers()[name] for name in self.layers]
+        poolings = sum(index <= max(indices) for name, index in _vgg16_layers().items() if name.startswith("pool"))
+        mean = [level / 127.5 - 1 for level in _FACE_MEAN]
+        return LayerFeatures(network, [str(index) for index in indices], mean, [1 / 127.5], smallest=2**poolings)
+
+
 def _vgg19_layers() -> dict[str, int]:
-    """Return the index of each layer in torchvision's `vgg19().features`, by its name in the papers."""
+    return _vgg_layers((2, 2, 4, 4, 4))
+
+
+def _vgg16_layers() -> dict[str, int]:
+    return _vgg_layers((2, 2, 3, 3, 3))
+
+
+def _vgg_layers(depths: Sequence[int]) -> dict[str, int]:
+    """Return the index of each layer in the `features` of torchvision's VGG networks, by its name in the papers."""
     names = []
-    for block, convolutions in enumerate((2, 2, 4, 4, 4), start=1):
+    for block, convolutions in enumerate(depths, start=1):
         for number in range(1, convolutions + 1):
             names += [f"conv{block}_{number}", f"relu{block}_{number}"]
         names.append(f"pool{block}")

@@ -20,6 +20,7 @@ from gan_lightning.models.invariance import ControllableInvariance
 from gan_lightning.models.lsgan import LSGAN
 from gan_lightning.models.mmd_gan import MMDGAN
 from gan_lightning.models.paired_cyclegan import PairedCycleGAN
+from gan_lightning.models.personal_talking_head import PersonalTalkingHead
 from gan_lightning.models.pix2pix import Pix2Pix
 from gan_lightning.models.pix2pix_hd import Pix2PixHD
 from gan_lightning.models.progan import ProGAN
@@ -35,6 +36,7 @@ from gan_lightning.models.ssgan import SSGAN
 from gan_lightning.models.stargan import StarGAN
 from gan_lightning.models.stylegan import StyleGAN
 from gan_lightning.models.stylegan2 import StyleGAN2
+from gan_lightning.models.talking_heads import TalkingHeads
 from gan_lightning.models.unet import UNetSegmentation
 from gan_lightning.models.vae import VAE
 from gan_lightning.models.vae_gan import VAEGAN
@@ -72,6 +74,7 @@ __all__ = [
     "CycleGAN",
     "InfoGAN",
     "PairedCycleGAN",
+    "PersonalTalkingHead",
     "Pix2Pix",
     "Pix2PixHD",
     "ProGAN",
@@ -81,5 +84,6 @@ __all__ = [
     "StarGAN",
     "StyleGAN",
     "StyleGAN2",
+    "TalkingHeads",
     "UNetSegmentation",
 ]

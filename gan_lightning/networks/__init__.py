@@ -43,6 +43,12 @@ from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerat
 from gan_lightning.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from gan_lightning.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from gan_lightning.networks.talking_heads import (
+    HeadDiscriminator,
+    HeadEmbedder,
+    PersonalHeadGenerator,
+    TalkingHeadGenerator,
+)
 from gan_lightning.networks.unet import UNetGenerator
 from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
 
@@ -68,6 +74,8 @@ __all__ = [
     "DCGANGenerator",
     "DilatedTranslator",
     "DomainClassifier",
+    "HeadDiscriminator",
+    "HeadEmbedder",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "InstanceEncoder",
@@ -80,6 +88,7 @@ __all__ = [
     "NoisyDiscriminator",
     "PatchGAN",
     "Pix2PixHDGenerator",
+    "PersonalHeadGenerator",
     "ProGANDiscriminator",
     "ProGANGenerator",
     "R3GANDiscriminator",
@@ -106,6 +115,7 @@ __all__ = [
     "StyleGAN2Generator",
     "StyleGANDiscriminator",
     "StyleGANGenerator",
+    "TalkingHeadGenerator",
     "UNetGenerator",
     "VAEDecoder",
     "VAEEncoder",

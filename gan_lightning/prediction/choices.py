@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from gan_lightning.data.files import Page, pages, pages_of, read_image, shown
 from gan_lightning.inference import Choice, Translator
 from gan_lightning.inference.stored import as_example
@@ -54,9 +56,10 @@ def named_choices(
     elif style_seed is not None:
         chosen = {f"style-{seed}": Choice(style_seed=seed) for seed in whole_numbers(style_seed)}
     elif example is not None:
-        chosen = {
-            name: Choice(example=as_example(read_image(page), network)) for name, page in _examples(example).items()
-        }
+        examples = {name: as_example(read_image(page), network) for name, page in _examples(example).items()}
+        if getattr(network, "joins_examples", False):
+            examples = {example.stem: torch.cat([*examples.values()])}
+        chosen = {name: Choice(example=each) for name, each in examples.items()}
     elif hasattr(network, "encode_style") and not getattr(network, "style_dim", 0):
         raise ValueError("this model takes the style from an example: name an image, or a folder of them, by --example")
     else:

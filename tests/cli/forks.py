@@ -37,6 +37,7 @@ EVERYTHING = [
     "gan_lightning.demo.command",
     "gan_lightning.export.command",
     "gan_lightning.latent.commands.mixing",
+    "gan_lightning.prediction.landmarks",
 ]
 
 

@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 from gan_lightning.extractors.efficientnet import EfficientNetLite0
-from gan_lightning.losses import EfficientNetLoss, FeatureLoss, VGG19Loss, gram_distance
+from gan_lightning.losses import EfficientNetLoss, FeatureLoss, VGG19Loss, VGGFaceLoss, gram_distance
 from gan_lightning.recording import Network, describe, rebuild
 
 VGG19_FILE = "vgg19-dcbb9e9d.pth"
@@ -184,3 +184,36 @@ def test_efficientnet_sees_its_own_range_and_gives_gradients():
         EfficientNetLoss({"block16": 1.0})
     with pytest.raises(ValueError, match="at least 8x8 pixels"):
         EfficientNetLoss({"block4": 1.0})(images(0, 7), images(1, 7))
+
+
+
+
+def test_vgg_face_sees_levels_of_255_less_its_mean_and_names_its_weights(tmp_path, monkeypatch):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torchvision.models.vgg16(weights=None, init_weights=False).features
+    names = [f"conv{block}_{n}" for block, depth in enumerate((2, 2, 3, 3, 3), 1) for n in range(1, depth + 1)]
+    convolutions = [layer for layer in network if isinstance(layer, nn.Conv2d)]
+    state = {
+        f"{name}.{kind}": value
+        for name, layer in zip(names, convolutions, strict=True)
+        for kind, value in layer.state_dict().items()
+    }
+    torch.save(state | {"fc6.weight": torch.zeros(2, 2)}, tmp_path / "vgg_face_dag.pth")
+    monkeypatch.delenv("GAN_LIGHTNING_VGGFACE", raising=False)
+    loss = VGGFaceLoss({"relu1_1": 2.0, "conv2_1": 1.0})
+    with pytest.raises(FileNotFoundError, match="GAN_LIGHTNING_VGGFACE"):
+        loss.load()
+    monkeypatch.setenv("GAN_LIGHTNING_VGGFACE", str(tmp_path / "vgg_face_dag.pth"))
+    x, y = images(0), images(1)
+    mean = torch.tensor([129.1863, 104.7624, 93.5940]).view(3, 1, 1)
+    levels = [(image + 1) * 127.5 - mean for image in (x, y)]
+    with torch.no_grad():
+        first, second = ([network[:2](each), network[:6](each)] for each in levels)
+        expected = 2 * (first[0] - second[0]).abs().mean() + (first[1] - second[1]).abs().mean()
+    torch.testing.assert_close(loss(x, y), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="no layers"):
+        VGGFaceLoss({"relu3_4": 1.0})
+    torch.save({"conv1_1.weight": torch.zeros(1)}, tmp_path / "vgg_face_dag.pth")
+    with pytest.raises(ValueError, match="does not hold the weights"):
+        VGGFaceLoss({"relu1_1": 1.0}).load()

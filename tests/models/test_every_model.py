@@ -41,11 +41,13 @@ from gan_lightning.models import (
     CycleGAN,
     InfoGAN,
     PairedCycleGAN,
+    PersonalTalkingHead,
     Pix2Pix,
     Pix2PixHD,
     ProjectionGAN,
     RaGAN,
     StarGAN,
+    TalkingHeads,
 )
 from gan_lightning.training import random_state
 from gan_lightning.training.adversarial import AdversarialModule
@@ -332,7 +334,7 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
     assert not expected.requires_grad
 
     shown, columns = seeded(lambda: model.preview(batch, 4))
-    if isinstance(model, SRGAN):
+    if isinstance(model, SRGAN | TalkingHeads | PersonalTalkingHead):
         assert torch.equal(shown[2::columns], expected)
     elif isinstance(model, Pix2Pix | CycleGAN | CUT | CartoonGAN):
         assert torch.equal(shown[1::columns], expected)
@@ -396,6 +398,8 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
     expected = {
         Pix2Pix: (12, 3),
         SRGAN: (16, 4),
+        TalkingHeads: (16, 4),
+        PersonalTalkingHead: (16, 4),
         CycleGAN: (24, 6),
         CUT: (16, 4),
         StarGAN: (16, 4),

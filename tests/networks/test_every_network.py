@@ -327,6 +327,37 @@ UNUSUAL = [
         },
     ),
     ("MultiScale", {"scales": 2, "widths": [4, 5]}),
+    ("HeadEmbedder", {"image_size": [16, 24], "channels": 4, "width": 4, "max_width": 6, "attention": [8]}),
+    (
+        "TalkingHeadGenerator",
+        {
+            "image_size": 32,
+            "width": 4,
+            "max_width": 6,
+            "depth": 2,
+            "blocks": 1,
+            "down_attention": [16],
+            "up_attention": [16],
+        },
+    ),
+    (
+        "PersonalHeadGenerator",
+        {
+            "in_channels": 1,
+            "out_channels": 4,
+            "image_size": 32,
+            "width": 4,
+            "max_width": 6,
+            "depth": 2,
+            "blocks": 1,
+            "down_attention": [8],
+            "up_attention": [32],
+        },
+    ),
+    (
+        "HeadDiscriminator",
+        {"image_size": 16, "channels": 4, "width": 4, "max_width": 6, "num_classes": 3, "attention": [8]},
+    ),
     (
         "Pix2PixHDGenerator",
         {
@@ -496,6 +527,9 @@ def test_all_parameters_learn(name, arguments):
         ("SegmentationUNet", (2, 3, 572, 572)),
         ("PatchGAN", (2, 3, 64, 64)),
         ("PatchGAN", (2, 6, 23, 64)),
+        ("HeadEmbedder", (2, 6, 128, 128)),
+        ("HeadDiscriminator", (2, 3, 256, 256)),
+        ("PersonalHeadGenerator", (2, 3, 256, 250)),
         ("MultiScale", (2, 6, 92, 93)),
         ("SRResNetGenerator", (2, 1, 8, 8)),
         ("RRDBGenerator", (2, 1, 8, 8)),

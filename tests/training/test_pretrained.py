@@ -131,3 +131,14 @@ def test_fit_starts_from_an_export_with_counters_at_zero(flag: str, trained: DCG
         ]
     )
     assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["gan_lightning"]["images_seen"] == 4
+    # the run's config states where it started, which its own checkpoint replaces
+    evaluated = main(
+        [
+            "validate",
+            f"--config={tmp_path / 'run'}",
+            "--ckpt_path=last",
+            "--trainer.limit_val_batches=1",
+            "--recipe=null",
+        ]
+    )
+    assert evaluated is not None
