@@ -83,6 +83,9 @@ class Evaluation(Checked, L.Callback):
     Metrics of pairs (PSNR, SSIM, ...) need a model that learns from a `PairedBatch`. They compare each generated image
     with the reference of the same item, both rounded to 8 bits as in a saved file.
 
+    Metrics of styles need a model whose translator has styles to choose. They compare the outputs for the first sources
+    in several styles each.
+
     Each generated image has its own random stream, which depends on `seed` and the image's number. Equal weights
     therefore get equal scores, for any number of processes and any batch size. The run's own random state is restored
     afterwards. (A torch DataLoader draws before the callback starts: give it a `generator`.)
@@ -110,7 +113,7 @@ class Evaluation(Checked, L.Callback):
         ValueError: generated images hold NaN or infinite values, there is more than one loader, or the data do not
             serve the split or the number of images that the recipe compares with.
         TypeError: `validation_step` returns no images, or the model has no `reference`. Before the first batch: a
-            metric compares pairs and the model does not learn from pairs.
+            metric compares pairs and the model does not learn from pairs, or compares styles and it has none.
     """
 
     def __init__(
@@ -131,7 +134,8 @@ class Evaluation(Checked, L.Callback):
         self.within_fit = False
         extractor = extractor or make_extractor(self.recipe.extractor, download=download_weights)
         if isinstance(extractor, NoFeatures) and self.recipe.extractor == "auto":
-            kept = tuple(choice for choice in self.recipe.metrics if isinstance(choice, EvaluationMetric))
+            objects = [choice for choice in self.recipe.metrics if isinstance(choice, EvaluationMetric)]
+            kept = tuple(each for each in objects if not getattr(each, "needs_features", False))
             self.recipe = replace(self.recipe, metrics=kept)  # only metrics that need no features
             self.left_out.add("metrics of features need an extractor, and there is none")
         self.evaluator = Evaluator(extractor, self.recipe.metrics)
@@ -149,7 +153,13 @@ class Evaluation(Checked, L.Callback):
         self._measured = 0  # images of this pass that have gone through the extractor
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse metrics of pairs for a model that does not learn from pairs."""
+        """Refuse metrics of pairs for a model that does not learn from pairs, and metrics of styles for one without."""
+        translator = getattr(pl_module, "translator", None)
+        if self.evaluator.metrics_of_styles and not getattr(translator, "style_dim", 0):
+            raise TypeError(
+                f"the recipe {self.recipe.name} compares outputs for one source in several styles, and "
+                f"{type(pl_module).__name__} has no styles to choose: name a recipe without `styles` and `cis`"
+            )
         batch_type = getattr(pl_module, "batch_type", None)
         if self.evaluator.compares_pairs and not has_pairs(batch_type):
             raise TypeError(
@@ -202,7 +212,8 @@ class Evaluation(Checked, L.Callback):
             )
         stated = states_roles(type(batch))
         labels = class_labels(batch) if stated else None
-        looked_at = self.evaluator.looks_at_images or self.evaluator.compares_pairs
+        evaluator = self.evaluator
+        looked_at = evaluator.looks_at_images or evaluator.compares_pairs or bool(evaluator.metrics_of_styles)
         if self._batches == 0 or self._missing is not None or looked_at:
             real = to_uint8(rendered(pl_module, pl_module.reference(batch)))
             if self._batches == 0:
@@ -239,6 +250,7 @@ class Evaluation(Checked, L.Callback):
             if self.evaluator.compares_pairs:
                 self.evaluator.compare(fake, real[rows])
             self._fakes += len(fake)
+        self._vary(pl_module, batch)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compute and log the metrics; keep the real features if they are new and complete."""
@@ -284,6 +296,16 @@ class Evaluation(Checked, L.Callback):
         """Restore the random state if the exception came during an evaluation."""
         self._image_draws.close()
         self._random_state.close()
+
+    def _vary(self, pl_module: Any, batch: Any) -> None:
+        """Give the outputs for this batch's sources in several styles to the metrics of styles, if they need more."""
+        chosen = (self._numbers < self.evaluator.sources).nonzero().flatten()
+        if not len(chosen):
+            return
+        made = pl_module.variations(select(batch, chosen.to(pl_module.device)), self.evaluator.styles)
+        if made is not None:
+            pictures = to_uint8(rendered(pl_module, made.flatten(0, 1))).unflatten(0, made.shape[:2])
+            self.evaluator.vary(self._numbers[chosen], pictures)
 
     def _begin(self, trainer: L.Trainer, real: Tensor) -> None:
         """Look up, by the first real images, whether this pass's real features are known."""

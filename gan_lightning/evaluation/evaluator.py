@@ -17,10 +17,11 @@ from gan_lightning.metrics import (
     LabelledImageMetric,
     NoFeatures,
     PairMetric,
+    StyleMetric,
     TooFewSamplesError,
 )
 
-MetricChoice = Callable[[int], FeatureMetric] | ImageMetric | PairMetric | GeneratorMetric
+MetricChoice = Callable[[int], FeatureMetric] | ImageMetric | PairMetric | StyleMetric | GeneratorMetric
 """A metric of features is constructed for their width; the other metrics are given as objects."""
 
 _REPORTED = 32  # images between two progress reports on a CPU: a second or two of an extractor
@@ -32,7 +33,7 @@ class Evaluator:
     Args:
         extractor: computes features of uint8 images.
         metrics: each is a class from `gan_lightning.metrics`, or a function from the width of the features to a
-            `FeatureMetric`, or an `ImageMetric`, `PairMetric` or `GeneratorMetric` object.
+            `FeatureMetric`, or an `ImageMetric`, `PairMetric`, `StyleMetric` or `GeneratorMetric` object.
 
     Raises:
         ValueError: a metric needs features, and the extractor is `NoFeatures`.
@@ -45,13 +46,29 @@ class Evaluator:
             copy.deepcopy(choice) if isinstance(choice, EvaluationMetric) else choice(extractor.num_features)
             for choice in metrics
         ]
-        if isinstance(extractor, NoFeatures) and (names := [type(m).__name__ for m in self.metrics_of_features]):
+        wanting = [*self.metrics_of_features, *(m for m in self.metrics_of_styles if m.needs_features)]
+        if isinstance(extractor, NoFeatures) and (names := [type(m).__name__ for m in wanting]):
             raise ValueError(f"{', '.join(names)} are computed from features: name an extractor of them")
 
     @property
     def metrics_of_features(self) -> list[FeatureMetric]:
         """The metrics that are computed from features."""
         return [metric for metric in self.metrics if isinstance(metric, FeatureMetric)]
+
+    @property
+    def metrics_of_styles(self) -> list[StyleMetric]:
+        """The metrics that compare several outputs for one source."""
+        return [metric for metric in self.metrics if isinstance(metric, StyleMetric)]
+
+    @property
+    def sources(self) -> int:
+        """Number of sources that the metrics of styles need the outputs of."""
+        return max([metric.sources for metric in self.metrics_of_styles], default=0)
+
+    @property
+    def styles(self) -> int:
+        """Number of styles that the metrics of styles need outputs in."""
+        return max([metric.styles for metric in self.metrics_of_styles], default=0)
 
     @property
     def looks_at_images(self) -> bool:
@@ -98,12 +115,30 @@ class Evaluator:
                 metric.update(images, real=real, labels=labels)
             elif isinstance(metric, ImageMetric):
                 metric.update(images, real=real)
+            elif isinstance(metric, StyleMetric) and real:
+                metric.update_real(images)
 
     def compare(self, fake: Tensor, target: Tensor) -> None:
         """Give generated images and their targets, both uint8 (N, C, H, W), to the metrics of pairs."""
         for metric in self.metrics:
             if isinstance(metric, PairMetric):
                 metric.update(fake, target)
+
+    def vary(self, numbers: Tensor, images: Tensor) -> None:
+        """Give outputs in several styles to the metrics of styles.
+
+        Args:
+            numbers: number of each source, from 0, int64 (N,); a metric takes the first ones.
+            images: the outputs, uint8 (N, K, C, H, W).
+        """
+        wanting = any(metric.needs_features for metric in self.metrics_of_styles)
+        features = self.features(images.flatten(0, 1)) if wanting else None
+        places = torch.arange(len(images) * images.shape[1], device=images.device).view(images.shape[:2])
+        for metric in self.metrics_of_styles:
+            rows = (numbers < metric.sources).to(images.device)
+            if rows.any():
+                own = places[rows][:, : metric.styles].flatten()
+                metric.update(images[rows][:, : metric.styles], None if features is None else features.select(own))
 
     def probe(self, sampler: Any) -> None:
         """Let the metrics of generators measure a model's sampler."""

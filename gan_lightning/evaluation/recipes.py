@@ -24,6 +24,7 @@ from gan_lightning.metrics import (
     Authenticity,
     ClassificationAccuracy,
     ClasswiseFID,
+    ConditionalInceptionScore,
     DensityCoverage,
     FeatureDistance,
     FeatureMetric,
@@ -43,6 +44,8 @@ from gan_lightning.metrics import (
     PixelDistance,
     PrecisionRecall,
     SlicedWasserstein,
+    StyleDiversity,
+    StyleMetric,
 )
 
 Split = Literal["train", "test"]
@@ -62,14 +65,14 @@ class Family:
     Args:
         summary: a description in one line.
         of_features: classes or functions that make a metric for a width of the features.
-        others: functions that make the metrics of images, of pairs, or of the generator.
+        others: functions that make the metrics of images, of pairs, of styles, or of the generator.
         extractor: name of the extractor that the metrics were published with; "none" if they need no features.
         equal: compare with as many references as generated images. Otherwise, compare with the whole split.
     """
 
     summary: str
     of_features: tuple[Callable[[int], FeatureMetric], ...] = ()
-    others: tuple[Callable[[], ImageMetric | PairMetric | GeneratorMetric], ...] = ()
+    others: tuple[Callable[[], ImageMetric | PairMetric | StyleMetric | GeneratorMetric], ...] = ()
     extractor: str = "none"
     equal: bool = False
 
@@ -102,6 +105,14 @@ FAMILIES: dict[str, Family] = {
     "lpips": Family("LPIPS between random pairs, beside that of real images", others=(LPIPSDiversity,)),
     "paired": Family("PSNR, SSIM and L1 between each image and its target", others=(PSNR, SSIM, L1)),
     "lpips_pairs": Family("LPIPS between each image and its target", others=(PairedLPIPS,)),
+    "styles": Family(
+        "perceptual distance between outputs for one source in different styles", others=(StyleDiversity,)
+    ),
+    "cis": Family(
+        "conditional inception score: the classes of outputs for one source in different styles",
+        others=(ConditionalInceptionScore,),
+        extractor="inception",
+    ),
     "sr": Family(
         "PSNR and SSIM of pairs as for super-resolution by 4: Y channel, a border of 4 pixels left out",
         others=(partial(PSNR, "y", border=4), partial(SSIM, "y", border=4)),

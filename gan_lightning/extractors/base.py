@@ -25,6 +25,10 @@ class Features(NamedTuple):
         """Return the features on another device."""
         return Features(*(None if field is None else field.to(device) for field in self))  # type: ignore[arg-type]
 
+    def select(self, rows: Tensor) -> "Features":
+        """Return the features of the images at `rows`, int64 (n,)."""
+        return Features(*(None if field is None else field[rows] for field in self))  # type: ignore[arg-type]
+
     @classmethod
     def joined(cls, parts: "Sequence[Features]") -> "Features":
         """Join the features of all parts, at least one, each with the same fields."""

@@ -9,10 +9,13 @@ from gan_lightning.families.translation import (
     FromSources,
     OneWayTranslation,
     PairedTranslation,
+    StyledPairedTranslation,
+    StyledUnpairedTranslation,
     SuperResolution,
     Translates,
     Unpaired,
     UnpairedTranslation,
+    check_parts,
     side_by_side,
 )
 
@@ -26,9 +29,12 @@ __all__ = [
     "NoiseToImage",
     "OneWayTranslation",
     "PairedTranslation",
+    "StyledPairedTranslation",
+    "StyledUnpairedTranslation",
     "SuperResolution",
     "Translates",
     "Unpaired",
     "UnpairedTranslation",
+    "check_parts",
     "side_by_side",
 ]

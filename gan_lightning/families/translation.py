@@ -7,17 +7,19 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss
+from typing_extensions import override
 
 from gan_lightning import private
-from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch, first
+from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch, first, grids
 from gan_lightning.data.images import to_channels
-from gan_lightning.inference import Choice, Translator
+from gan_lightning.inference import Choice, StyleTranslator, Translator
 from gan_lightning.regularizers import Contest
 from gan_lightning.training.adversarial import AdversarialModule, Player
 from gan_lightning.training.generative import GenerativeModule
 from gan_lightning.training.image_pool import ImagePool
 
 Direction = Literal["a_to_b", "b_to_a"]
+STYLES = 3  # number of drawn styles that a preview shows of a source
 
 
 class Translates(GenerativeModule):
@@ -31,6 +33,19 @@ class Translates(GenerativeModule):
     def translate(self, images: Tensor, direction: str | None = None, choice: Choice | None = None) -> Tensor:
         """Translate images float (N, C, H, W) in [-1, 1], as a user gets them; see `Translator.translate`."""
         return self.translator.translate(images, direction, choice)
+
+    def sources(self, batch: Any) -> tuple[Tensor, str | None]:
+        """Return the images of a batch that `generate` translates, and the direction (None = the first)."""
+        return next(iter(grids(batch).values())), None
+
+    @override
+    def variations(self, batch: Any, count: int) -> Tensor | None:
+        images, direction = self.sources(batch)
+        translator = self.translator
+        if not translator.style_dim or not getattr(translator.network(direction), "style_dim", 0):
+            return None
+        made = [translator.translate(images, direction, Choice(style_seed=seed)) for seed in range(count)]
+        return torch.stack(made, dim=1)
 
 
 class FromSources(Translates):
@@ -81,6 +96,27 @@ class PairedTranslation(FromSources, AdversarialModule):
     def draw_fakes(self, batch: PairedBatch) -> Tensor:
         """Return the translated sources."""
         return self.generator(batch.source)
+
+
+class StyledPairedTranslation(FromSources, AdversarialModule):
+    """A generator that translates a source to many targets, by a style, learnt from pairs against discriminators.
+
+    Its network is called with images and styles, and has `encode_style` (see `StyleTranslator`).
+    """
+
+    @property
+    def translator(self) -> StyleTranslator:
+        """A translator with the averaged weights, and a choice of the style."""
+        return StyleTranslator(self.averaged_generator)
+
+    def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:
+        """Return rows of source | fakes in drawn styles | fake in the target's style | target."""
+        shown = first(batch, count)
+        translator, drawn = self.translator, self.variations(shown, STYLES)
+        assert drawn is not None
+        alike = translator.apply(shown.source, translator.encode(shown.target))
+        columns = *drawn.unbind(1), alike, self.reference(shown)
+        return side_by_side(shown.source, *map(self.render, columns)), STYLES + 3
 
 
 class Unpaired(Translates, AdversarialModule):
@@ -173,6 +209,10 @@ class UnpairedTranslation(Unpaired):
         """Return the images of the domain that the evaluated direction leads to."""
         return batch.real_b if self.evaluated == "a_to_b" else batch.real_a
 
+    @override
+    def sources(self, batch: UnpairedBatch) -> tuple[Tensor, str | None]:
+        return batch.real_a if self.evaluated == "a_to_b" else batch.real_b, self.evaluated
+
     def contests(self, batch: UnpairedBatch, fake: Any = None) -> Sequence[Contest]:
         """Return the tasks of both discriminators; fakes have the fields `fake_a` and `fake_b`."""
         real = {"a": batch.real_a, "b": batch.real_b}
@@ -187,15 +227,19 @@ class UnpairedTranslation(Unpaired):
             for domain, other in (("a", "b"), ("b", "a"))
         ]
 
+    def cycles(self, batch: UnpairedBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return images of A translated to B and those of B to A, and both translated back, without random draws."""
+        fake_b, fake_a = self.there(batch, "a_to_b"), self.there(batch, "b_to_a")
+        return fake_b, fake_a, *self.back(batch, fake_b, fake_a)
+
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; translate all images there and back for the cycle errors."""
-        fake_b, fake_a = self.there(batch, "a_to_b"), self.there(batch, "b_to_a")
-        self.measure_cycles(batch, fake_b, fake_a)
+        fake_b, fake_a, rec_a, rec_b = self.cycles(batch)
+        self.measure_cycles(batch, rec_a, rec_b)
         return fake_b if self.evaluated == "a_to_b" else fake_a
 
-    def measure_cycles(self, batch: UnpairedBatch, fake_b: Tensor, fake_a: Tensor) -> None:
-        """Add the cycle errors of a batch, translated to `fake_b` and `fake_a`, to those of this evaluation."""
-        rec_a, rec_b = self.back(batch, fake_b, fake_a)
+    def measure_cycles(self, batch: UnpairedBatch, rec_a: Tensor, rec_b: Tensor) -> None:
+        """Add the cycle errors of a batch, given its reconstructions, to those of this evaluation."""
         errors = [l1_loss(rec_a, batch.real_a) / 2, l1_loss(rec_b, batch.real_b) / 2, rec_a.new_ones(())]
         self._cycle_errors.append(len(rec_a) * torch.stack(errors))
 
@@ -214,10 +258,58 @@ class UnpairedTranslation(Unpaired):
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
         """Return rows of real A | fake B | reconstructed A | real B | fake A | reconstructed B."""
         shown = first(batch, count)
-        fake_b, fake_a = self.there(shown, "a_to_b"), self.there(shown, "b_to_a")
-        rec_a, rec_b = self.back(shown, fake_b, fake_a)
+        fake_b, fake_a, rec_a, rec_b = self.cycles(shown)
         columns = shown.real_a, fake_b, rec_a, shown.real_b, fake_a, rec_b
         return side_by_side(*map(self.render, columns)), 6
+
+
+class StyledUnpairedTranslation(UnpairedTranslation):
+    """Two generators that translate images between domains, each to many by a style, learnt without pairs.
+
+    Their networks are called with images and styles, and have `encode_style` (see `StyleTranslator`). For the cycle
+    errors, each image is translated in the style of the other domain's image beside it, and back in its own.
+    """
+
+    @property
+    def translator(self) -> StyleTranslator:
+        """A translator in both directions, "a_to_b" and "b_to_a", with a choice of the style."""
+        return StyleTranslator(self.averaged_generator)
+
+    @override
+    def cycles(self, batch: UnpairedBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        translator = self.translator
+        style_a, style_b = translator.encode(batch.real_a, "b_to_a"), translator.encode(batch.real_b, "a_to_b")
+        fake_b = translator.apply(batch.real_a, style_b, "a_to_b")
+        fake_a = translator.apply(batch.real_b, style_a, "b_to_a")
+        rec_a, rec_b = translator.apply(fake_b, style_a, "b_to_a"), translator.apply(fake_a, style_b, "a_to_b")
+        return fake_b, fake_a, rec_a, rec_b
+
+    def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
+        """Return the images to evaluate, in drawn styles; translate all images there and back for the cycle errors."""
+        super().validation_step(batch, batch_idx)
+        return self.generate(batch)
+
+    test_step = validation_step
+
+    def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
+        """Return rows of real A | fakes B in drawn styles | fake B in this B's style | real B | and so on to A."""
+        real_a, real_b = first(batch, count)
+        fake_b, fake_a, _, _ = self.cycles(UnpairedBatch(real_a, real_b))
+        columns: list[Tensor] = []
+        for source, alike, direction in ((real_a, fake_b, "a_to_b"), (real_b, fake_a, "b_to_a")):
+            choices = [Choice(style_seed=seed) for seed in range(STYLES)]
+            columns += [source, *(self.translate(source, direction, choice) for choice in choices), alike]
+        return side_by_side(*map(self.render, columns)), len(columns)
+
+
+def check_parts(model: str, networks: Iterable[nn.Module], *names: str) -> None:
+    """Raise TypeError unless networks have all of these attributes, which a model named `model` uses."""
+    for network in networks:
+        if missing := [name for name in names if not hasattr(network, name)]:
+            raise TypeError(
+                f"{model} uses {', '.join(names)} of its generators, and {type(network).__name__} has no "
+                f"{' and no '.join(missing)}: leave the generators to the default, or choose {model}Generator"
+            )
 
 
 def side_by_side(*columns: Tensor) -> Tensor:

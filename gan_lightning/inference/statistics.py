@@ -37,12 +37,13 @@ class InstanceStatistics(TorchFunctionMode):
 
 
 class SharedStatistics(TorchFunctionMode):
-    """A context in which instance norm uses the statistics of a whole image for all parts of it.
+    """A context in which instance norm and layer norm use the statistics of a whole image for all parts of it.
 
     It intercepts each call of `torch.nn.functional.instance_norm`, in `nn.InstanceNorm2d` and within
-    `InstanceStatistics`. Enter the context once for each pass of the network. Before `fix` is called, each pass adds
-    its activations to the mean and variance of every layer, and is normalised by the result, so that deeper layers
-    measure realistic inputs. After `fix`, the statistics are constant.
+    `InstanceStatistics`, and of `torch.std_mean`, in `LayerNorm2d`. Enter the context once for each pass of the
+    network. Before `fix` is called, each pass adds its activations to the mean and variance of every layer, and is
+    normalised by the result, so that deeper layers measure realistic inputs. After `fix`, the statistics are
+    constant.
 
     After Chen et al., "Towards Ultra-Resolution Neural Style Transfer via Thumbnail Instance Normalization", 2022,
     arXiv 2103.11784.
@@ -65,6 +66,8 @@ class SharedStatistics(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is instance_norm and kwargs.get("use_input_stats", True):
             return self._normalise(*args, **kwargs)
+        if func is torch.std_mean:
+            return self._std_mean(args[0])
         return func(*args, **kwargs)
 
     def __len__(self) -> int:
@@ -78,13 +81,24 @@ class SharedStatistics(TorchFunctionMode):
     def _normalise(
         self, images: Tensor, *, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5, **_: Any
     ) -> Tensor:
+        moments = self._measured(images)
+        return batch_norm(images, moments.mean, moments.variance, weight, bias, training=False, eps=eps)
+
+    def _std_mean(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the unbiased deviation and the mean of all values, both (1, 1, 1, 1)."""
+        moments = self._measured(images.reshape(1, 1, -1, images.shape[-1]))
+        unbiased = moments.variance * moments.count / (moments.count - 1)
+        return unbiased.sqrt().view(1, 1, 1, 1), moments.mean.view(1, 1, 1, 1)
+
+    def _measured(self, images: Tensor) -> "_Moments":
+        """Return the statistics of the layer that is reached, with those of these images (N, C, H, W) until `fix`."""
         if self._reached == len(self._layers):
             self._layers.append(_Moments())
         moments = self._layers[self._reached]
         self._reached += 1
         if not self._fixed:
             moments.add(images)
-        return batch_norm(images, moments.mean, moments.variance, weight, bias, training=False, eps=eps)
+        return moments
 
 
 class _Moments:

@@ -236,6 +236,12 @@ def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
     return torch.cat([x, codes], dim=1)
 
 
+def append_vector(x: Tensor, vector: Tensor) -> Tensor:
+    """Append a vector (N, K) to maps (N, C, H, W) as constant maps: (N, C + K, H, W)."""
+    maps = vector[:, :, None, None].to(x.dtype).expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, maps], dim=1)
+
+
 class Maxout(nn.Module):
     """Units that are each the largest of several linear functions (Goodfellow et al., 2013, arXiv 1302.4389).
 

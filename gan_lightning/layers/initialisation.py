@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan_lightning.layers import ConditionalBatchNorm2d, init_normal
 
-Initialisation = Literal["normal", "xavier"]
+Initialisation = Literal["normal", "xavier", "kaiming"]
 Start = Literal["orthogonal", "normal", "xavier"]
 
 
@@ -16,18 +16,24 @@ def initialise(module: nn.Module, kind: Initialisation) -> None:
     """Initialise convolutions and linear layers; batch-norm gains are N(1, 0.02), biases 0.
 
     "normal" is N(0, 0.02) everywhere (pix2pix, CycleGAN). "xavier" is N(0, s) with s = 0.02 √(2 / (fan_in + fan_out))
-    (CUT, SPADE, BicycleGAN): many times smaller, so that Adam changes the weights sooner.
+    (CUT, SPADE, BicycleGAN): many times smaller, so that Adam changes the weights sooner. "kaiming" is N(0, √(2 /
+    fan_in)) (He et al. 2015, arXiv 1502.01852), which keeps the variance through ReLUs (UNIT, MUNIT).
 
     Raises:
-        ValueError: `kind` is neither.
+        ValueError: `kind` is none of these.
     """
-    if kind not in ("normal", "xavier"):
-        raise ValueError(f'init must be "normal" or "xavier", not {kind!r}')
+    starts: dict[str, Callable[[Tensor], object]] = {
+        "normal": partial(nn.init.normal_, std=0.02),
+        "xavier": partial(nn.init.xavier_normal_, gain=0.02),
+        "kaiming": nn.init.kaiming_normal_,
+    }
+    if kind not in starts:
+        raise ValueError(f'init must be "normal", "xavier" or "kaiming", not {kind!r}')
     init_normal(module)
-    if kind == "xavier":
+    if kind != "normal":
         for part in module.modules():
             if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                nn.init.xavier_normal_(part.weight, gain=0.02)
+                starts[kind](part.weight)
 
 
 def start_weights(module: nn.Module, kind: Start) -> None:

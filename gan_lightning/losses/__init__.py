@@ -37,6 +37,11 @@ from gan_lightning.losses.perceptual import (
     gram_distance,
 )
 from gan_lightning.losses.perceptual import DISTANCES, Distance, FeatureLoss, PerceptualLoss, VGG19Loss, VGGFaceLoss
+    DomainInvariantLoss,
+    FeatureLoss,
+    PerceptualLoss,
+    VGG19Loss,
+)
 from gan_lightning.losses.relativistic import RelativisticAverage, RelativisticPairing
 from gan_lightning.losses.segmentation import PixelCrossEntropy, border_weights
 from gan_lightning.losses.weighted import WeightedGenerator
@@ -49,6 +54,7 @@ __all__ = [
     "Bernoulli",
     "Distance",
     "EfficientNetLoss",
+    "DomainInvariantLoss",
     "FDivergence",
     "FeatureDistance",
     "FeatureLoss",

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss, mse_loss
+from torch.nn.functional import instance_norm, l1_loss, mse_loss
 from torchvision.models import vgg16
 from typing_extensions import override
 
@@ -280,6 +280,30 @@ class VGGFaceLoss(PerceptualLoss):
         poolings = sum(index <= max(indices) for name, index in _vgg16_layers().items() if name.startswith("pool"))
         mean = [level / 127.5 - 1 for level in _FACE_MEAN]
         return LayerFeatures(network, [str(index) for index in indices], mean, [1 / 127.5], smallest=2**poolings)
+
+
+class DomainInvariantLoss(PerceptualLoss):
+    """A perceptual loss on features whose means and deviations, which tell domains apart, are those of every image.
+
+    Each channel of each image's features is normalised by instance norm first. It is a loss between an image and its
+    translation to another domain: Huang et al. 2018 (arXiv 1804.04732), section 5.1.
+
+    Args:
+        loss: the network, the layers and the distance; of it only these are used. The paper's are VGG16's relu4_3 and
+            "mse".
+
+    NOTE: the authors' code sees relu5_3 without the fourth pooling, and images without ImageNet's normalisation.
+    """
+
+    def __init__(self, loss: PerceptualLoss) -> None:
+        super().__init__(loss.layers, loss.distance)
+        self._features_of = [loss]  # a list, so that nn.Module does not register it
+
+    @override
+    def make_features(self) -> LayerFeatures:
+        features = self._features_of[0].make_features()
+        features.register_forward_hook(lambda module, images, outputs: [instance_norm(each) for each in outputs])
+        return features
 
 
 def _vgg19_layers() -> dict[str, int]:

@@ -13,6 +13,7 @@ from gan_lightning.metrics.base import (
     ImageMetric,
     LabelledImageMetric,
     PairMetric,
+    StyleMetric,
     TooFewSamplesError,
 )
 from gan_lightning.metrics.classification_accuracy import ClassificationAccuracy
@@ -30,6 +31,7 @@ from gan_lightning.metrics.path_length import PerceptualPathLength
 from gan_lightning.metrics.perceptual import LPIPS, LPIPSDiversity, PerceptualDistance
 from gan_lightning.metrics.segmentation import SegmentationScores
 from gan_lightning.metrics.sliced_wasserstein import SlicedWasserstein
+from gan_lightning.metrics.styles import ConditionalInceptionScore, StyleDiversity
 
 __all__ = [
     "EXTRACTORS",
@@ -42,6 +44,7 @@ __all__ = [
     "ClassificationAccuracy",
     "ClasswiseFID",
     "CleanInceptionV3",
+    "ConditionalInceptionScore",
     "DINOv2",
     "DensityCoverage",
     "DigitClassifier",
@@ -73,6 +76,8 @@ __all__ = [
     "PrecisionRecall",
     "SegmentationScores",
     "SlicedWasserstein",
+    "StyleDiversity",
+    "StyleMetric",
     "TimmExtractor",
     "TooFewSamplesError",
     "TorchvisionExtractor",

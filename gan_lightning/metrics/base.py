@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -167,6 +167,34 @@ class PairMetric(EvaluationMetric):
         """
         self.require(int(self.fake_pairs), 1, "a pair")
         return {self.name: self.fake_sum / self.fake_pairs}
+
+
+class StyleMetric(EvaluationMetric):
+    """Base of the metrics that compare several outputs for one source, of models with styles to choose.
+
+    Args:
+        sources: number of sources, over all ranks together.
+        styles: number of styles that each source is translated in, the same for all.
+    """
+
+    needs_features: ClassVar[bool] = False
+    """Whether `update` needs the features of the outputs."""
+
+    def __init__(self, sources: PositiveInt, styles: PositiveInt, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sources, self.styles = sources, styles
+
+    def update(self, images: Tensor, features: Features | None = None) -> None:
+        """Add the outputs for some sources, uint8 (N, K, C, H, W), each in K styles.
+
+        Args:
+            images: the outputs.
+            features: those of the N · K outputs, in this order.
+        """
+        raise NotImplementedError
+
+    def update_real(self, images: Tensor) -> None:
+        """Add some real images, uint8 (N, C, H, W), that the outputs should resemble. The default ignores them."""
 
 
 class GeneratorMetric(EvaluationMetric):

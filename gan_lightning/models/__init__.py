@@ -3,6 +3,7 @@
 from gan_lightning.models.acgan import ACGAN
 from gan_lightning.models.augmented_cyclegan import AugmentedCycleGAN
 from gan_lightning.models.began import BEGAN
+from gan_lightning.models.bicyclegan import BicycleGAN
 from gan_lightning.models.biggan import BigGAN
 from gan_lightning.models.cartoongan import CartoonGAN
 from gan_lightning.models.cgan import CGAN
@@ -21,6 +22,7 @@ from gan_lightning.models.lsgan import LSGAN
 from gan_lightning.models.mmd_gan import MMDGAN
 from gan_lightning.models.paired_cyclegan import PairedCycleGAN
 from gan_lightning.models.personal_talking_head import PersonalTalkingHead
+from gan_lightning.models.munit import MUNIT
 from gan_lightning.models.pix2pix import Pix2Pix
 from gan_lightning.models.pix2pix_hd import Pix2PixHD
 from gan_lightning.models.progan import ProGAN
@@ -38,6 +40,7 @@ from gan_lightning.models.stylegan import StyleGAN
 from gan_lightning.models.stylegan2 import StyleGAN2
 from gan_lightning.models.talking_heads import TalkingHeads
 from gan_lightning.models.unet import UNetSegmentation
+from gan_lightning.models.unit import UNIT
 from gan_lightning.models.vae import VAE
 from gan_lightning.models.vae_gan import VAEGAN
 from gan_lightning.models.wgan import WGAN
@@ -55,17 +58,20 @@ __all__ = [
     "GMMN",
     "LSGAN",
     "MMDGAN",
+    "MUNIT",
     "R3GAN",
     "SAGAN",
     "SNGAN",
     "SPADE",
     "SRGAN",
     "SSGAN",
+    "UNIT",
     "VAE",
     "VAEGAN",
     "WGAN",
     "WGANGP",
     "AugmentedCycleGAN",
+    "BicycleGAN",
     "BigGAN",
     "CoGAN",
     "CoGANAdaptation",

@@ -161,7 +161,7 @@ class AugmentedCycleGAN(UnpairedTranslation):
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; measure the cycle errors, and the diversity of styles."""
         some, others = (self.translate(batch.real_a, "a_to_b", Choice(style_seed=seed)) for seed in range(2))
-        self.measure_cycles(batch, some, self.there(batch, "b_to_a"))
+        self.measure_cycles(batch, *self.back(batch, some, self.there(batch, "b_to_a")))
         name = "test/diversity" if self.trainer.testing else "val/diversity"
         self.log(name, l1_loss(some, others) / 2, sync_dist=True, batch_size=len(some))
         return self.generate(batch)

@@ -9,6 +9,7 @@ from gan_lightning.networks.augmented_cyclegan import (
     WholeDiscriminator,
 )
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator, DCGANAutoencoder
+from gan_lightning.networks.bicyclegan import StyleEncoder
 from gan_lightning.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_lightning.networks.cogan import CoGANDiscriminator, CoGANGenerator
 from gan_lightning.networks.cartoongan import CartoonDiscriminator, CartoonGenerator
@@ -25,6 +26,7 @@ from gan_lightning.networks.mlp import (
 )
 from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
 from gan_lightning.networks.multiscale import MultiScale
+from gan_lightning.networks.munit import MUNITDiscriminator, MUNITGenerator
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.pix2pix_hd import InstanceEncoder, Pix2PixHDGenerator
 from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator
@@ -50,6 +52,7 @@ from gan_lightning.networks.talking_heads import (
     TalkingHeadGenerator,
 )
 from gan_lightning.networks.unet import UNetGenerator
+from gan_lightning.networks.unit import UNITGenerator
 from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
 
 __all__ = [
@@ -84,6 +87,8 @@ __all__ = [
     "MLPDiscriminator",
     "MLPGenerator",
     "MicroStyleGANGenerator",
+    "MUNITDiscriminator",
+    "MUNITGenerator",
     "MultiScale",
     "NoisyDiscriminator",
     "PatchGAN",
@@ -116,6 +121,7 @@ __all__ = [
     "StyleGANDiscriminator",
     "StyleGANGenerator",
     "TalkingHeadGenerator",
+    "UNITGenerator",
     "UNetGenerator",
     "VAEDecoder",
     "VAEEncoder",

@@ -6,12 +6,14 @@ section 6.1 and the authors' Torch code.
 
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_lightning.layers import Norm, check_sides, halvings, init_normal, norm2d
+from gan_lightning.layers import Norm, append_vector, check_latent, check_sides, halvings, norm2d
+from gan_lightning.layers.initialisation import Initialisation, initialise
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, Share
 
@@ -70,6 +72,10 @@ class UNetGenerator(TranslationNetwork):
         PyTorch code it follows the second to the fourth, or at image_size 128 the second and the third:
         `dropout_layers` (1, 2, 3), or (1, 2).
 
+    With a style it is BicycleGAN's generator (Zhu et al. 2017, arXiv 1711.11586): the style's components, as constant
+    maps, are appended to the input of encoder layers. At norm "instance" and style_dim 8 it has their 54,794,627
+    parameters.
+
     Args:
         in_channels: channels of the source image.
         out_channels: channels of the output image.
@@ -78,6 +84,9 @@ class UNetGenerator(TranslationNetwork):
         dropout: probability that a value is dropped in some of the decoder's layers; 0 turns it off.
         norm: "batch" (pix2pix), after convolutions without biases; "instance" (CycleGAN); "layer" or "none".
         dropout_layers: those layers, by their numbers: 0 is the decoder's first, at the smallest size.
+        style_dim: number of components of a style that the network also takes. 0 = it takes none.
+        style_at: the encoder layers that see the style: "all", or only the first, at the "input".
+        init: initialisation of the weights, see `initialise`.
     """
 
     architecture = "unet"
@@ -91,17 +100,24 @@ class UNetGenerator(TranslationNetwork):
         dropout: Share = 0.5,
         norm: Norm = "batch",
         dropout_layers: Sequence[NonNegativeInt] = (0, 1, 2),
+        style_dim: NonNegativeInt = 0,
+        style_at: Literal["all", "input"] = "all",
+        init: Initialisation = "normal",
     ) -> None:
         super().__init__()
-        self.in_channels = in_channels
+        if style_at not in ("all", "input"):
+            raise ValueError(f'style_at must be "all" or "input", not {style_at!r}')
+        self.in_channels, self.style_dim = in_channels, style_dim
+        later = style_dim if style_at == "all" else 0  # components that layers after the first see
         self.multiple = self.minimum = image_size  # of a side, in pixels
         depth = halvings(image_size, smallest=1)
         widths = [width * min(2**level, 8) for level in range(depth)]  # at 1/2, 1/4, ... of the image's size
         bias = norm != "batch"
-        self.downs = nn.ModuleList([Halve(in_channels, width, bias)])
+        self.styled_layers = depth if later else 1
+        self.downs = nn.ModuleList([Halve(in_channels + style_dim, width, bias)])
         for inputs, outputs in itertools.pairwise(widths):
             # not in place, since a skip connection uses the input too
-            down = nn.Sequential(nn.LeakyReLU(0.2), Halve(inputs, outputs, bias))
+            down = nn.Sequential(nn.LeakyReLU(0.2), Halve(inputs + later, outputs, bias))
             # no norm in the last: normalising one image's 1×1 map would leave only zeros
             if len(self.downs) < depth - 1:
                 down.append(norm2d(norm, outputs))
@@ -118,14 +134,22 @@ class UNetGenerator(TranslationNetwork):
             inputs = 2 * outputs  # the decoder's own channels and the encoder's
         last = Double(inputs, out_channels)
         self.ups.append(nn.Sequential(nn.ReLU(inplace=True), last, nn.Tanh()))
-        init_normal(self)
+        initialise(self, init)
 
-    def forward(self, source: Tensor) -> Tensor:
-        """Map source images (N, C_in, H, W) in [-1, 1] to images (N, C_out, H, W) in [-1, 1]."""
+    def forward(self, source: Tensor, code: Tensor | None = None) -> Tensor:
+        """Map source images (N, C_in, H, W) in [-1, 1], and styles (N, style_dim) if it takes any, to (N, C_out, H, W).
+
+        Raises:
+            ValueError: the images or the styles have another shape, or styles are missing or not wanted.
+        """
         check_sides(source, self.in_channels, minimum=self.minimum, multiple=self.multiple)
+        if (code is None) != (self.style_dim == 0):
+            raise ValueError(f"this network takes styles of {self.style_dim} components: pass as many (0 = none)")
+        if code is not None:
+            check_latent(code, self.style_dim)
         x, skipped = source, []
-        for down in self.downs:
-            x = down(x)
+        for layer, down in enumerate(self.downs):
+            x = down(append_vector(x, code) if code is not None and layer < self.styled_layers else x)
             skipped.append(x)
         skipped.pop()  # the innermost is x itself
         for up in self.ups[:-1]:

@@ -135,6 +135,13 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Images are float (N, C, H, W) in [-1, 1]; other outputs have the form that `render` takes.
         """
 
+    def variations(self, batch: Any, count: int) -> Tensor | None:
+        """Return outputs of `generate` in `count` styles for each item, the same styles for all: (N, count, ...).
+
+        None = the model has no styles to choose.
+        """
+        return None
+
     @abstractmethod
     def reference(self, batch: Any) -> Tensor:
         """Return the real counterparts in a batch that outputs of `generate` should resemble, in the same form."""

@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 from gan_lightning.extractors.efficientnet import EfficientNetLite0
-from gan_lightning.losses import EfficientNetLoss, FeatureLoss, VGG19Loss, VGGFaceLoss, gram_distance
+from gan_lightning.losses import DomainInvariantLoss, EfficientNetLoss, FeatureLoss, VGG19Loss, VGGFaceLoss, gram_distance
 from gan_lightning.recording import Network, describe, rebuild
 
 VGG19_FILE = "vgg19-dcbb9e9d.pth"
@@ -69,6 +69,24 @@ def test_it_is_the_weighted_sum_of_distances_of_features_before_what_runs_in_pla
     assert loss(x.bfloat16(), y).dtype == torch.float32
     with torch.autocast("cpu", torch.bfloat16):
         assert loss(x, y).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_domain_invariant_loss_compares_features_without_their_means_and_deviations():
+    plain = FeatureLoss(Tiny(), {"net.first": 2.0, "net.second": 0.5}, "mse")
+    loss, x, y, net = DomainInvariantLoss(plain), images(0), images(1), Tiny().net
+    expected = 0.0
+    for weight, layers in ((2.0, net[:1]), (0.5, net)):
+        a, b = (layers(each) for each in (x, y))
+        a, b = (
+            (f - f.mean((2, 3), keepdim=True)) / (f.var((2, 3), correction=0, keepdim=True) + 1e-5).sqrt()
+            for f in (a, b)
+        )
+        expected += weight * (a - b).square().mean().item()
+    assert loss(x, y).item() == pytest.approx(expected, rel=1e-4)
+    assert plain(x, y).item() != pytest.approx(expected, rel=1e-2)  # the loss that it was made from is as it was
+    again = rebuild(describe(loss), ("gan_lightning", __name__))
+    assert again(x, y).item() == loss(x, y).item()
+    assert not [*loss.parameters()]
 
 
 def test_gradients_reach_what_was_made_and_nothing_else():

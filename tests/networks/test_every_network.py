@@ -9,6 +9,7 @@ from torch import nn
 
 from gan_lightning import networks
 from gan_lightning.layers import sides
+from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.networks.growing import Growing
 from gan_lightning.recording import Network, describe, rebuild
 
@@ -118,6 +119,12 @@ PUBLISHED = [
     ("ResNetGenerator", {}, 11_378_179),
     ("ResNetGenerator", {"blocks": 6}, 7_837_699),
     ("ResNetGenerator", {"antialias": True}, 11_378_179),
+    ("MUNITGenerator", {}, 15_026_187),
+    ("MUNITDiscriminator", {}, 8_271_171),
+    ("UNITGenerator", {}, 11_140_483),
+    ("UNetGenerator", {"norm": "instance", "style_dim": 8}, 54_794_627),  # BicycleGAN, as the next two
+    ("UNetGenerator", {"norm": "instance", "style_dim": 8, "style_at": "input"}, 54_417_795),
+    ("StyleEncoder", {}, 2_590_032),
 ]
 
 # small, and every argument other than its default, so that an argument lost on the way shows
@@ -392,6 +399,17 @@ UNUSUAL = [
         {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2, "antialias": True, "init": "xavier"},
     ),
     (
+        "UNetGenerator",
+        {"image_size": 32, "width": 4, "style_dim": 3, "style_at": "input", "init": "xavier"},
+    ),
+    (
+        "MUNITGenerator",
+        {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2, "style_dim": 3, "hidden": 9},
+    ),
+    ("MUNITDiscriminator", {"in_channels": 2, "width": 4, "layers": 2, "scales": 2}),
+    ("UNITGenerator", {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 3, "shared": 2}),
+    ("StyleEncoder", {"in_channels": 2, "width": 4, "blocks": 2, "style_dim": 3, "init": "normal"}),
+    (
         "StyleGAN2Generator",
         {
             "latent_dim": 7,
@@ -498,7 +516,12 @@ def test_all_parameters_learn(name, arguments):
         for part in parts:
             part.level, part.alpha = level, 1.0
         more = [] if labels is None else [labels]
-        more += [torch.randn(FURTHER[name])] if name in FURTHER else []
+        if name in FURTHER:
+            more = [torch.randn(FURTHER[name])]
+        elif hasattr(net, "encode_style"):
+            more = [net.encode_style(torch.randn(2, net.example_channels, 32, 32))]
+        elif isinstance(net, TranslationNetwork) and net.style_dim:
+            more = [torch.randn(2, net.style_dim)]
         out = net(x, *more)
         outputs = getattr(out, "logits", out if isinstance(out, tuple) else [out])
         torch.stack([each.square().sum() for each in outputs]).sum().backward()
