@@ -4,9 +4,9 @@ python -m benchmarks.families --folder runs/families --speed 2 --table docs/resu
     --pictures docs/pictures
 
 Each model is trained by its config `MODEL/digits` as it is: its own networks, losses, optimizers and batch sizes, and
-the same number of images for all. Three seeds; the samples are evaluated as in `benchmarks.objectives`, and path lengths
-are measured in z, and in w where a model has it, between features of the digit classifier. Finished runs are not
-trained again, and stopped runs are resumed.
+the same number of images for all. The samples are evaluated as in `benchmarks.objectives`. Path lengths are measured in
+z, and in w where a model has it, between features of the digit classifier. Finished runs are not trained again, and
+stopped runs are resumed.
 """
 
 import itertools

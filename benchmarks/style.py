@@ -143,7 +143,9 @@ class PlainBigGAN(Loop):
 
     def __init__(self, width: int, count: int) -> None:
         G, D = biggan(width)
-        super().__init__(G, D, count, Adam(G.parameters(), 5e-5, (0.0, 0.999)), Adam(D.parameters(), 2e-4, (0.0, 0.999)))
+        super().__init__(
+            G, D, count, Adam(G.parameters(), 5e-5, (0.0, 0.999)), Adam(D.parameters(), 2e-4, (0.0, 0.999))
+        )
 
     def orthogonality(self) -> Tensor:
         """Return the term of all weight matrices: squared products of different rows."""

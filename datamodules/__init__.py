@@ -13,8 +13,8 @@ from datamodules.digit_domains import DigitDomains
 from datamodules.digits import Digits
 from datamodules.domains import DomainsFolder
 from datamodules.folders import ImageFolder, PairedFolder, UnpairedFolder
-from datamodules.labels import LabelFolder
 from datamodules.frames import FramesByPerson
+from datamodules.labels import LabelFolder
 from datamodules.mnist import MNIST
 from datamodules.segmentation import SegmentationFolder
 from datamodules.shifted_digits import ShiftedDigits

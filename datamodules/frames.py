@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules.base import random_rows, stored_size
 from datamodules.cache import decode_cached
 from datamodules.decode import Channels, Decoder, Fit
-from datamodules.folders import _FolderModule
+from datamodules.folders import FolderModule, listed
 from datamodules.storage import Pixels, Storage, digest
 from gan_lightning.data.batches import FramesBatch
 from gan_lightning.data.files import SUFFIXES as IMAGES
@@ -21,8 +21,6 @@ from gan_lightning.data.files import Page, composed, image_files, open_image, sh
 from gan_lightning.data.landmarks import SUFFIXES as POINTS
 from gan_lightning.data.landmarks import draw_landmarks, fitted_landmarks, read_landmarks
 from gan_lightning.ranges import PositiveInt, ShareBelowOne
-
-_SHOWN = 3  # names that an error lists
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class FramesStorage(Storage):
         return FramesStorage(self.frames, self.landmarks, self.people, self.examples, self.known, targets, self.fixed)
 
 
-class FramesByPerson(_FolderModule):
+class FramesByPerson(FolderModule):
     """A folder of frames for each person, or for each video of a person, with their landmarks.
 
     `train` holds PERSON/NAME.png (any image suffix; sub-folders of a person count for it). The landmarks of a frame are
@@ -236,7 +234,7 @@ class FramesByPerson(_FolderModule):
             return [people[row] for row in random_rows(len(people), min(count, len(people)))]
         chosen = [composed(name) for name in self.held_out]
         if missing := [name for name in chosen if name not in people]:
-            raise ValueError(f"held_out names people who are not in {shown(self.train)}: {_listed(missing)}")
+            raise ValueError(f"held_out names people who are not in {shown(self.train)}: {listed(missing)}")
         return chosen
 
     def _storage(self, folder: Path, people: Sequence[str], known: bool = True) -> FramesStorage:
@@ -249,7 +247,7 @@ class FramesByPerson(_FolderModule):
         frames = self._frames(folder)
         if few := [name for name in people if len(frames[name]) <= self.examples]:
             raise ValueError(
-                f"{len(few)} people of {shown(folder)} have {self.examples} frames or fewer ({_listed(few)}), and each "
+                f"{len(few)} people of {shown(folder)} have {self.examples} frames or fewer ({listed(few)}), and each "
                 f"needs {self.examples} examples and a frame to make: set examples lower, or add frames"
             )
         files = [file for name in people for file in frames[name]]
@@ -261,7 +259,7 @@ class FramesByPerson(_FolderModule):
         people = self._frames(self.train)
         if self.person not in people:
             raise ValueError(
-                f"there is no person {self.person!r} in {shown(self.train)}, which has {_listed([*people])}: name one"
+                f"there is no person {self.person!r} in {shown(self.train)}, which has {listed([*people])}: name one"
             )
         files = people[self.person]
         if len(files) <= self.examples:
@@ -325,7 +323,7 @@ def _landmark_files(folder: Path, landmarks: Path | None, frames: Sequence[Path]
         candidates = beside.get((there / frame.parent.relative_to(folder), composed(frame.stem)), [])
         if len(candidates) > 1:
             raise ValueError(
-                f"{shown(frame)} has several files of landmarks ({_listed([*map(str, candidates)])}): keep one"
+                f"{shown(frame)} has several files of landmarks ({listed([*map(str, candidates)])}): keep one"
             )
         if candidates:
             found[frame] = candidates[0]
@@ -333,15 +331,11 @@ def _landmark_files(folder: Path, landmarks: Path | None, frames: Sequence[Path]
             missing.append(str(frame))
     if missing:
         raise ValueError(
-            f"{len(missing)} of {len(frames)} frames have no landmarks in {shown(there)} ({_listed(missing)}): put a "
+            f"{len(missing)} of {len(frames)} frames have no landmarks in {shown(there)} ({listed(missing)}): put a "
             f"file of the same name there, with points ({', '.join(POINTS)}), or let `gan-lightning landmarks` find "
             "them by a detector, and name its folder by landmarks"
         )
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(shown, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _optional(path: Path | None) -> Path | None:

@@ -48,7 +48,7 @@ class Model:
         module: name of the file, in `gan_lightning.models`.
         title: the docstring's first line, which names the paper.
         year: year of the paper; "" if the docstring has none.
-        paper: number of the paper in arXiv; "" if the docstring has none.
+        paper: link to the paper in arXiv, or the conference of one that is not there; "" if the docstring has neither.
         members: public classes and functions of the file, the model first.
         configs: paths below configs/, without their suffix.
     """
@@ -87,9 +87,11 @@ def describe(name: str, module: str, file: Path, configs: tuple[str, ...]) -> Mo
     ]
     title = " ".join(docstring.split("\n\n")[0].split()).rstrip(".")
     year = re.search(r"\b((?:19|20)\d\d)\b", docstring)
-    paper = re.search(r"arXiv\s+(\d{4}\.\d{4,5})", docstring)
+    number = re.search(r"arXiv\s+(\d{4}\.\d{4,5})", docstring)
+    conference = re.search(r"\b(CVPR|ECCV|ICCV|ICLR|ICML|NeurIPS)\s+((?:19|20)\d\d)\b", docstring)
+    paper = f"[{number[1]}](https://arxiv.org/abs/{number[1]})" if number else conference[0] if conference else ""
     members = (name, *(each for each in public if each != name))
-    return Model(name, module, title, year[1] if year else "", paper[1] if paper else "", members, configs)
+    return Model(name, module, title, year[1] if year else "", paper, members, configs)
 
 
 def captions() -> dict[str, str]:
@@ -109,7 +111,7 @@ def missing(model: Model) -> list[str]:
     if not model.paper:
         lacks.append(
             f"{model.name} names no paper: its file's docstring, gan_lightning/models/{model.module}.py, states the "
-            "number of the paper in arXiv"
+            "number of the paper in arXiv, or its conference and year"
         )
     return lacks
 
@@ -151,12 +153,10 @@ def models_page(all_models: list[Model]) -> str:
     """Return the table of all models."""
     rows = [
         f"| [{model.name}]({model.module}.md) | {model.title} | "
-        f"[{model.paper}](https://arxiv.org/abs/{model.paper}) | {model.year} | "
-        + ", ".join(f"`{config}`" for config in model.configs)
-        + " |"
+        f"{model.paper} | {model.year} | " + ", ".join(f"`{config}`" for config in model.configs) + " |"
         for model in all_models
     ]
-    head = "| model | paper | arXiv | year | configs |\n|---|---|---|---|---|"
+    head = "| model | paper | published | year | configs |\n|---|---|---|---|---|"
     return "# Models\n\n" + "\n".join([head, *rows]) + "\n"
 
 

@@ -36,6 +36,26 @@ def images(folder: Path, count: int, height: int, width: int) -> Path:
     return folder
 
 
+def label_maps(folder: Path, given: dict[str, Any]) -> list[str]:
+    """Make small label maps, pictures and instance maps, and return the arguments that name them."""
+    classes = given.get("num_classes", 8)
+    palette = folder / "palette.txt"
+    palette.write_text("".join(f"#0000{number:02x}\n" for number in range(classes)))
+    size = 32 if "emoji" in given["train"] else 64
+    arguments = [f"--data.image_size={size}", "--data.load_size=null"]
+    arguments += [f"--data.palette={palette}"] if "palette" in given else []
+    for part in ("train", "images", "instances", "test", "test_images", "test_instances"):
+        if part not in given:
+            continue
+        grey = part.endswith("instances") or not (part.endswith("images") or "palette" in given)
+        for number in range(20):  # eight for training, at least, where some are held out
+            levels = torch.randint(0, classes, (1, size, size), dtype=torch.uint8)
+            colours = torch.cat([0 * levels, 0 * levels, levels])  # of the palette
+            write_png(levels if grey else colours, folder / part / f"{number}.png")
+        arguments.append(f"--data.{part}={folder / part}")
+    return arguments
+
+
 @pytest.fixture
 def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     """For each kind of datamodule, arguments that point it to a few small images."""
@@ -104,23 +124,7 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                 test = [f"--data.test={held_back}"] if "test" in data["init_args"] else []
                 return [f"--data.train={photographs}", *test, f"--data.image_size={size}", "--data.tiles=1"]
             case "LabelFolder":
-                given, size = data["init_args"], 32 if "emoji" in data["init_args"]["train"] else 64
-                classes = given.get("num_classes", 8)
-                palette = tmp_path / "palette.txt"
-                palette.write_text("".join(f"#0000{number:02x}\n" for number in range(classes)))
-                found = []
-                for part in ("train", "images", "instances", "test", "test_images", "test_instances"):
-                    if part in given:
-                        channels = 3 if part.endswith("images") or "palette" in given else 1
-                        for i in range(8):
-                            levels = torch.randint(0, classes, (1, size, size), dtype=torch.uint8)
-                            first = torch.zeros(channels - 1, size, size, dtype=torch.uint8)
-                            whole = levels.new_ones(1, size, size) if part.endswith("instances") else levels
-                            layers = [whole] if part.endswith("instances") else [first, whole]
-                            write_png(torch.cat(layers), tmp_path / part / f"{i}.png")
-                        found.append(f"--data.{part}={tmp_path / part}")
-                named = [f"--data.palette={palette}"] if "palette" in given else []
-                return [*found, *named, f"--data.image_size={size}", "--data.load_size=null"]
+                return label_maps(tmp_path, data["init_args"])
             case "FramesByPerson":
                 for person in "ab":
                     images(folder / person, 8, size, size)
@@ -128,7 +132,7 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                         (folder / person / f"{i}.csv").write_text("part,x,y\nleft_eye,4,4\n")
                 people = ["--data.examples=1", "--model.discriminator.num_classes=1"]
                 if "person" in data["init_args"]:
-                    people = ["--data.examples=4", "--data.person=a"]
+                    people = ["--data.examples=6", "--data.person=a"]  # two batches of three
                 elif "test" in data["init_args"]:
                     copy = shutil.copytree(folder, tmp_path / "test")
                     people = ["--data.examples=1", "--model.discriminator.num_classes=2", f"--data.test={copy}"]

@@ -35,7 +35,12 @@ ELSEWHERE = {
 }
 """Commands that are not run here, by their beginnings, and the reason."""
 
-QUICK = ["--trainer.limit_train_batches=2", "--trainer.check_val_every_n_epoch=1", "--trainer.accelerator=cpu"]
+QUICK = [
+    "--trainer.limit_train_batches=2",
+    "--trainer.check_val_every_n_epoch=1",
+    "--trainer.val_check_interval=1.0",
+    "--trainer.accelerator=cpu",
+]
 
 SHORTER = {
     "digits": ["--n=200"],

@@ -2,8 +2,8 @@
 
 from gan_lightning.families.labels import LabelTranslation
 from gan_lightning.families.latents import FromLatents, NoiseToImage
-from gan_lightning.families.targets import DomainTranslation
 from gan_lightning.families.talking_heads import DrivenHeads
+from gan_lightning.families.targets import DomainTranslation
 from gan_lightning.families.translation import (
     Direction,
     FromSources,

@@ -65,7 +65,7 @@ class LabelTranslation(PairedTranslation):
     def verdict(self, batch: PairedBatch, images: Tensor, **asked: Any) -> DiscriminatorOutput:
         """Return D's output for the planes of the label maps beside images."""
         planes = self.generator.planes(batch.source).to(images.dtype)
-        return self.discriminate(torch.cat([planes, images], dim=1), **asked)
+        return self.discriminate(images, beside=planes, **asked)
 
     def generator_loss(self, batch: PairedBatch, fake: Any) -> Terms:
         """Let D take G(s) for real, with layers, and features of another network, like those of x."""
@@ -97,7 +97,8 @@ class LabelTranslation(PairedTranslation):
                 "void), and the discriminator's in_channels to match"
             )
         if data.labels:
-            for network in (self.generator, self.averaged_generator):
+            generators: tuple[Any, Any] = self.generator, self.averaged_generator
+            for network in generators:
                 network.planes.table = data.labels
 
     def preview(self, batch: PairedBatch, count: int) -> tuple[Tensor, int]:

@@ -1,6 +1,6 @@
 """Models that translate images: paired and unpaired translation, super-resolution."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 

@@ -29,18 +29,14 @@ from gan_lightning.losses.penalties import gradient_penalty, r1, r2
 from gan_lightning.losses.perceptual import (
     DISTANCES,
     Distance,
+    DomainInvariantLoss,
     EfficientNetLoss,
     FeatureDistance,
     FeatureLoss,
     PerceptualLoss,
     VGG19Loss,
+    VGGFaceLoss,
     gram_distance,
-)
-from gan_lightning.losses.perceptual import DISTANCES, Distance, FeatureLoss, PerceptualLoss, VGG19Loss, VGGFaceLoss
-    DomainInvariantLoss,
-    FeatureLoss,
-    PerceptualLoss,
-    VGG19Loss,
 )
 from gan_lightning.losses.relativistic import RelativisticAverage, RelativisticPairing
 from gan_lightning.losses.segmentation import PixelCrossEntropy, border_weights
@@ -53,8 +49,8 @@ __all__ = [
     "AlternativeUpdate",
     "Bernoulli",
     "Distance",
-    "EfficientNetLoss",
     "DomainInvariantLoss",
+    "EfficientNetLoss",
     "FDivergence",
     "FeatureDistance",
     "FeatureLoss",

@@ -20,9 +20,9 @@ from gan_lightning.models.infogan import InfoGAN
 from gan_lightning.models.invariance import ControllableInvariance
 from gan_lightning.models.lsgan import LSGAN
 from gan_lightning.models.mmd_gan import MMDGAN
+from gan_lightning.models.munit import MUNIT
 from gan_lightning.models.paired_cyclegan import PairedCycleGAN
 from gan_lightning.models.personal_talking_head import PersonalTalkingHead
-from gan_lightning.models.munit import MUNIT
 from gan_lightning.models.pix2pix import Pix2Pix
 from gan_lightning.models.pix2pix_hd import Pix2PixHD
 from gan_lightning.models.progan import ProGAN
@@ -73,9 +73,9 @@ __all__ = [
     "AugmentedCycleGAN",
     "BicycleGAN",
     "BigGAN",
+    "CartoonGAN",
     "CoGAN",
     "CoGANAdaptation",
-    "CartoonGAN",
     "ControllableInvariance",
     "CycleGAN",
     "InfoGAN",

@@ -25,11 +25,11 @@ from gan_lightning.families import UnpairedTranslation, side_by_side
 from gan_lightning.inference import Choice, StyleTranslator
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks.augmented_cyclegan import (
+    AugmentedEncoder,
     AugmentedGenerator,
     AugmentedTranslator,
     LocalDiscriminator,
     StyleDiscriminator,
-    StyleEncoder,
     WholeDiscriminator,
 )
 from gan_lightning.ranges import NonNegativeFloat
@@ -91,7 +91,7 @@ class AugmentedCycleGAN(UnpairedTranslation):
         **base: Any,
     ) -> None:
         back = generator_b_to_a or AugmentedGenerator(style_dim=0)
-        there = AugmentedTranslator(generator_a_to_b or AugmentedGenerator(), encoder or StyleEncoder(), back)
+        there = AugmentedTranslator(generator_a_to_b or AugmentedGenerator(), encoder or AugmentedEncoder(), back)
         judges = {
             "a": discriminator_a or WholeDiscriminator(),
             "b": discriminator_b or LocalDiscriminator(),

@@ -15,7 +15,7 @@ where L_GAN has z ~ p(z), λ = 10, λ_latent = 0.5 and λ_KL = 0.01. L_1^latent 
 in its own output.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,9 +27,10 @@ from gan_lightning.data.batches import PairedBatch, batch_length, map_rows, sele
 from gan_lightning.families import StyledPairedTranslation
 from gan_lightning.inference import frozen
 from gan_lightning.losses import AdversarialLoss, LeastSquares
-from gan_lightning.networks import MultiScale, PatchGAN, StyleEncoder, UNetGenerator
+from gan_lightning.networks import BicycleEncoder, MultiScale, PatchGAN, UNetGenerator
 from gan_lightning.networks.bicyclegan import StyledTranslation
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.regularizers import Contest
 from gan_lightning.training.adversarial import Player, Terms
 
 
@@ -88,7 +89,7 @@ class BicycleGAN(StyledPairedTranslation):
             "encoded": discriminator_encoded or MultiScale(patches, scales=2, widths=[64, 32]),
             "random": discriminator_random or MultiScale(patches, scales=2, widths=[64, 32]),
         }
-        translation = StyledTranslation(generator, encoder or StyleEncoder())
+        translation = StyledTranslation(generator, encoder or BicycleEncoder())
         super().__init__(translation, nn.ModuleDict(discriminators), **base)
         self.loss = loss or LeastSquares(discriminator_scale=1.0, generator_scale=1.0)
         self.lambda_l1, self.lambda_latent, self.lambda_kl = lambda_l1, lambda_latent, lambda_kl
@@ -121,8 +122,7 @@ class BicycleGAN(StyledPairedTranslation):
     def discriminator_loss(self, batch: PairedBatch, fake: Fakes) -> Terms:
         """Let one discriminator judge encoded styles beside their targets, one drawn styles beside other targets."""
         terms = {}
-        for name, real, fakes in self._games(batch, fake):
-            judge = partial(self.discriminate, by=self.discriminator[name])
+        for name, real, fakes, judge, _ in self.contests(batch, fake):
             verdict = judge(real)
             terms[name] = len(verdict.logits) * self.adversarial_loss(verdict, judge(fakes))
         return terms
@@ -130,8 +130,7 @@ class BicycleGAN(StyledPairedTranslation):
     def generator_loss(self, batch: PairedBatch, fake: Fakes) -> Terms:
         """Fool both discriminators; reconstruct targets and styles; keep styles normal: equation 9."""
         terms = {}
-        for name, real, fakes in self._games(batch, fake):
-            judge = partial(self.discriminate, by=self.discriminator[name])
+        for name, real, fakes, judge, _ in self.contests(batch, fake):
             verdict = judge(fakes)
             adversarial = self.generator_adversarial_loss(verdict, partial(judge, real))
             terms[f"adversarial_{name}"] = len(verdict.logits) * adversarial
@@ -144,11 +143,15 @@ class BicycleGAN(StyledPairedTranslation):
                 terms["latent"] = self.lambda_latent * l1_loss(self.generator.encoder(fake.random)[0], fake.style)
         return terms
 
-    @staticmethod
-    def _games(batch: PairedBatch, fake: Fakes) -> Iterator[tuple[str, Tensor, Tensor]]:
-        """Yield the name of each discriminator, with its real images and its fakes."""
-        yield "encoded", batch.target[::2], fake.encoded
-        yield "random", batch.target[1::2], fake.random
+    def contests(self, batch: PairedBatch, fake: Fakes | None = None) -> Sequence[Contest]:
+        """Return the tasks of both discriminators, each with half of the targets and the fakes of the even sources."""
+        sources = batch.source[::2]
+        encoded, random = (None, None) if fake is None else (fake.encoded, fake.random)
+        judges = {name: partial(self.discriminate, by=network) for name, network in self.discriminator.items()}
+        return [
+            Contest("encoded", batch.target[::2], encoded, judges["encoded"], sources),
+            Contest("random", batch.target[1::2], random, judges["random"], sources),
+        ]
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """Return the players, with each network separately: each is called, and compiled, by itself."""

@@ -104,7 +104,8 @@ class Pix2PixHD(LabelTranslation):
         """Cluster the features of each class to the centres among which styles choose."""
         super().prepare()
         if self.encoder is not None and len(self.memory):
-            for network in (self.generator, self.averaged_generator):
+            generators: tuple[Any, Any] = self.generator, self.averaged_generator
+            for network in generators:
                 self.memory.cluster(network.centres, network.found)
 
     def _remember(self, maps: Tensor, features: Tensor) -> None:

@@ -88,7 +88,7 @@ class SPADE(LabelTranslation):
         encoder = [self.generator.encoder] if getattr(self.generator, "style_dim", 0) else []
         return {"discriminator": [self.discriminator], "generator": [self.generator, *encoder]}
 
-    def draw_fakes(self, batch: PairedBatch) -> Fakes:
+    def draw_fakes(self, batch: PairedBatch) -> Fakes:  # type: ignore[override]
         """Return G(m, z), z from the style of the target if there are styles."""
         if not getattr(self.generator, "style_dim", 0):
             return Fakes(self.generator(batch.source), None, None)

@@ -109,7 +109,7 @@ class TalkingHeads(DrivenHeads):
         """Add L_MCH: the vector that E sees should be that of the person in D, if the person has one."""
         terms = super().generator_loss(batch, fake)
         if self.lambda_matching:
-            own = self.discriminator.embedding(batch.people.clamp(min=0)).detach()
+            own = self.discriminator.embedding.weight.detach()[batch.people.clamp(min=0)]
             apart = (fake.embeddings.float() - own).abs().mean(dim=1)
             terms["matching"] = self.lambda_matching * (apart * (batch.people >= 0)).mean()
         return terms

@@ -2,17 +2,17 @@
 
 from gan_lightning.networks.acgan import ACGANDiscriminator, ACGANGenerator
 from gan_lightning.networks.augmented_cyclegan import (
+    AugmentedEncoder,
     AugmentedGenerator,
     LocalDiscriminator,
     StyleDiscriminator,
-    StyleEncoder,
     WholeDiscriminator,
 )
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator, DCGANAutoencoder
-from gan_lightning.networks.bicyclegan import StyleEncoder
+from gan_lightning.networks.bicyclegan import BicycleEncoder
 from gan_lightning.networks.biggan import BigGANDiscriminator, BigGANGenerator
-from gan_lightning.networks.cogan import CoGANDiscriminator, CoGANGenerator
 from gan_lightning.networks.cartoongan import CartoonDiscriminator, CartoonGenerator
+from gan_lightning.networks.cogan import CoGANDiscriminator, CoGANGenerator
 from gan_lightning.networks.cyclegan import ResNetGenerator
 from gan_lightning.networks.dann import DomainClassifier, LeNetClassifier
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -24,9 +24,9 @@ from gan_lightning.networks.mlp import (
     MLPDiscriminator,
     MLPGenerator,
 )
-from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
 from gan_lightning.networks.multiscale import MultiScale
 from gan_lightning.networks.munit import MUNITDiscriminator, MUNITGenerator
+from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.pix2pix_hd import InstanceEncoder, Pix2PixHDGenerator
 from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator
@@ -40,7 +40,7 @@ from gan_lightning.networks.sngan import (
     SNDCGANDiscriminator,
     SNResidualDiscriminator,
 )
-from gan_lightning.networks.spade import SPADEGenerator, StyleEncoder
+from gan_lightning.networks.spade import SPADEEncoder, SPADEGenerator
 from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerator, VGGDiscriminator
 from gan_lightning.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from gan_lightning.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
@@ -59,16 +59,18 @@ __all__ = [
     "ACGANDiscriminator",
     "ACGANGenerator",
     "ApplyingTranslator",
+    "AugmentedEncoder",
     "AugmentedGenerator",
     "BEGANAutoencoder",
     "BEGANGenerator",
     "Bicubic",
+    "BicycleEncoder",
     "BigGANDiscriminator",
     "BigGANGenerator",
-    "CoGANDiscriminator",
-    "CoGANGenerator",
     "CartoonDiscriminator",
     "CartoonGenerator",
+    "CoGANDiscriminator",
+    "CoGANGenerator",
     "ConditionalMLPDiscriminator",
     "ConditionalMLPGenerator",
     "ConditionalResidualGenerator",
@@ -86,14 +88,14 @@ __all__ = [
     "LocalDiscriminator",
     "MLPDiscriminator",
     "MLPGenerator",
-    "MicroStyleGANGenerator",
     "MUNITDiscriminator",
     "MUNITGenerator",
+    "MicroStyleGANGenerator",
     "MultiScale",
     "NoisyDiscriminator",
     "PatchGAN",
-    "Pix2PixHDGenerator",
     "PersonalHeadGenerator",
+    "Pix2PixHDGenerator",
     "ProGANDiscriminator",
     "ProGANGenerator",
     "R3GANDiscriminator",
@@ -107,6 +109,7 @@ __all__ = [
     "SAGANGenerator",
     "SNDCGANDiscriminator",
     "SNResidualDiscriminator",
+    "SPADEEncoder",
     "SPADEGenerator",
     "SRResNetGenerator",
     "SeamlessPaste",
@@ -115,7 +118,6 @@ __all__ = [
     "StarGANDiscriminator",
     "StarGANGenerator",
     "StyleDiscriminator",
-    "StyleEncoder",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
     "StyleGANDiscriminator",

@@ -119,7 +119,7 @@ class AugmentedGenerator(TranslationNetwork):
         return self.net(images, style)
 
 
-class StyleEncoder(Network):
+class AugmentedEncoder(Network):
     """E_B: convolutions of stride 2 down to 4×4 and one to a vector, with batch norm and ReLU; a linear layer.
 
     Args:

@@ -36,8 +36,9 @@ class TranslationNetwork(Network):
     scale: int = 1
     """Ratio of the sides of the output to those of the input."""
     style_dim: int = 0
-    """Number of components of the styles that the network takes as a second argument (N, style_dim). 0 = it takes none that
-    can be drawn.
+    """Number of components of the styles that the network takes as a second argument (N, style_dim).
+
+    0 = it takes none that can be drawn.
 
     If it has a method `encode_style(examples)`, images give styles too."""
     classes: int = 0

@@ -37,7 +37,7 @@ class _Block(nn.Module):
         return self.net(x) + self.shortcut(x)
 
 
-class StyleEncoder(Network):
+class BicycleEncoder(Network):
     """E: the normal distribution of an image's style, by a convolution and residual blocks that halve, and a mean.
 
     The defaults have the authors' 2,590,032 parameters.

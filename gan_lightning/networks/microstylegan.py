@@ -1,7 +1,7 @@
 """A generator with StyleGAN's ideas in their shortest form, to learn them by: MicroStyleGAN.
 
-The ideas are those of Karras, Laine, Aila 2018, arXiv 1812.04948, figure 1: a mapping, a learnt constant, noise, adaptive
-instance norm, and growth. There are no equalised rates and no blur, and each size has one layer instead of two.
+The ideas are those of Karras, Laine, Aila 2018, arXiv 1812.04948, figure 1: a mapping, a learnt constant, noise,
+adaptive instance norm, and growth. There are no equalised rates and no blur, and each size has one layer, not two.
 
 NOTE: LeakyReLU follows the adaptive instance norm, which it precedes in StyleGAN.
 """

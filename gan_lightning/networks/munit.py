@@ -112,7 +112,6 @@ class MUNITGenerator(TranslationNetwork):
         hidden: units in the hidden layers of the MLP from a style to the decoder's norms.
     """
 
-    architecture = "munit"
     multiple = 4
     minimum = 16
 

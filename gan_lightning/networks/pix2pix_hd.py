@@ -67,8 +67,6 @@ class Pix2PixHDGenerator(TranslationNetwork):
         clusters: number of centres of a class.
     """
 
-    architecture = "pix2pix_hd"
-
     def __init__(
         self,
         num_classes: PositiveInt = 35,

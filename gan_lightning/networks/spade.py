@@ -86,7 +86,7 @@ class SPADEBlock(nn.Module):
         return y + (x if self.shortcut is None else self.shortcut(self.shortcut_norm(x, planes)))
 
 
-class StyleEncoder(Network):
+class SPADEEncoder(Network):
     """Maps images to the mean and the logarithm of the variance of their styles (figure 14).
 
     Images of another size are resized to `image_size` first. The defaults have the authors' 10,463,424 parameters.
@@ -151,8 +151,6 @@ class SPADEGenerator(TranslationNetwork):
         encoder: encodes images to styles. None = the paper's, if there are styles.
     """
 
-    architecture = "spade"
-
     def __init__(
         self,
         num_classes: PositiveInt = 151,
@@ -163,7 +161,7 @@ class SPADEGenerator(TranslationNetwork):
         doublings: Literal[5, 6, 7] = 5,
         style_dim: NonNegativeInt = 0,
         image_size: ImageSize = 256,
-        encoder: StyleEncoder | None = None,
+        encoder: SPADEEncoder | None = None,
     ) -> None:
         super().__init__()
         self.planes = LabelPlanes(num_classes, boundaries)
@@ -190,9 +188,9 @@ class SPADEGenerator(TranslationNetwork):
         self.to_image = nn.Conv2d(channels[-1], out_channels, 3, padding=1)
         initialise(self, "xavier")
         for block in self.blocks:
-            block.normalise_spectrally()
+            block.normalise_spectrally()  # type: ignore[operator]
         if style_dim:  # after the others, since its weights are initialised and normalised
-            self.encoder = encoder or StyleEncoder(style_dim, out_channels)
+            self.encoder = encoder or SPADEEncoder(style_dim, out_channels)
             self.example_channels = self.encoder.in_channels
             if self.encoder.style_dim != style_dim:
                 raise ValueError(

@@ -362,7 +362,8 @@ class PersonalHeadGenerator(_Head):
 
     def forward(self, landmarks: Tensor) -> Tensor:
         """Map landmark pictures (N, C_in, H, W) in [-1, 1] to frames (N, C_out, H, W) of the person."""
-        return self.synthesise(landmarks, self.person.weight.expand(len(landmarks), -1))
+        numbers = torch.zeros(len(landmarks), dtype=torch.int64, device=landmarks.device)
+        return self.synthesise(landmarks, self.person(numbers))
 
 
 class HeadDiscriminator(ProjectingDiscriminator):

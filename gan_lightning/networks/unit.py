@@ -34,7 +34,6 @@ class UNITGenerator(TranslationNetwork):
         shared: number of these blocks, of each, that both directions have in common. 0 = the domains share none.
     """
 
-    architecture = "munit"
     multiple = 4
     minimum = 8
 

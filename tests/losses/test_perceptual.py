@@ -9,7 +9,14 @@ import torchvision
 from torch import nn
 
 from gan_lightning.extractors.efficientnet import EfficientNetLite0
-from gan_lightning.losses import DomainInvariantLoss, EfficientNetLoss, FeatureLoss, VGG19Loss, VGGFaceLoss, gram_distance
+from gan_lightning.losses import (
+    DomainInvariantLoss,
+    EfficientNetLoss,
+    FeatureLoss,
+    VGG19Loss,
+    VGGFaceLoss,
+    gram_distance,
+)
 from gan_lightning.recording import Network, describe, rebuild
 
 VGG19_FILE = "vgg19-dcbb9e9d.pth"
@@ -202,8 +209,6 @@ def test_efficientnet_sees_its_own_range_and_gives_gradients():
         EfficientNetLoss({"block16": 1.0})
     with pytest.raises(ValueError, match="at least 8x8 pixels"):
         EfficientNetLoss({"block4": 1.0})(images(0, 7), images(1, 7))
-
-
 
 
 def test_vgg_face_sees_levels_of_255_less_its_mean_and_names_its_weights(tmp_path, monkeypatch):

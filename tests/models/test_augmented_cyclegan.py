@@ -11,10 +11,10 @@ from gan_lightning.inference import Choice
 from gan_lightning.models import AugmentedCycleGAN
 from gan_lightning.models.augmented_cyclegan import Fakes
 from gan_lightning.networks import (
+    AugmentedEncoder,
     AugmentedGenerator,
     LocalDiscriminator,
     StyleDiscriminator,
-    StyleEncoder,
     WholeDiscriminator,
 )
 from gan_lightning.networks.augmented_cyclegan import StyleNorm
@@ -30,7 +30,7 @@ def augmented_cyclegan(**how: Any) -> AugmentedCycleGAN:
     return AugmentedCycleGAN(
         AugmentedGenerator(3, 3, width=4, blocks=1, style_dim=STYLE, gain=1.0),
         AugmentedGenerator(3, 3, width=4, blocks=1, style_dim=0, gain=1.0),
-        StyleEncoder(6, STYLE, image_size=16, width=4),
+        AugmentedEncoder(6, STYLE, image_size=16, width=4),
         WholeDiscriminator(16, 3, width=4, gain=1.0),
         LocalDiscriminator(3, width=4, gain=1.0),
         StyleDiscriminator(STYLE, width=8),
@@ -188,7 +188,7 @@ def test_the_authors_networks_have_their_layers() -> None:
     local = conv(3, 64, 4) + conv(64, 128, 4) + conv(128, 256, 4) + conv(256, 256, 4) + conv(256, 1, 4)
     assert count(LocalDiscriminator()) == local + 2 * (128 + 256 + 256)
     encoder = conv(6, 32, 3) + 9 * (32 * 64 + 64 * 128 + 128 * 256) + 16 * 256**2 + 2 * (64 + 128 + 256 + 256)
-    assert count(StyleEncoder()) == encoder + 256 * 16 + 16
+    assert count(AugmentedEncoder()) == encoder + 256 * 16 + 16
     assert count(StyleDiscriminator()) == 16 * 64 + 64 + 2 * (64 * 64 + 64) + 3 * 128 + 65
     assert WholeDiscriminator()(torch.zeros(2, 3, 64, 64)).shape == (2,)
 

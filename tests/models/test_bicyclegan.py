@@ -12,7 +12,7 @@ from gan_lightning.data.batches import PairedBatch
 from gan_lightning.inference import Choice
 from gan_lightning.models import BicycleGAN
 from gan_lightning.models.bicyclegan import Fakes
-from gan_lightning.networks import MultiScale, PatchGAN, StyleEncoder, UNetGenerator
+from gan_lightning.networks import BicycleEncoder, MultiScale, PatchGAN, UNetGenerator
 from tiny import Batches, batch_for, data_for, images
 from toys import trainer
 
@@ -20,7 +20,7 @@ from toys import trainer
 def bicyclegan(**how: Any) -> BicycleGAN:
     """Grey to RGB."""
     generator = UNetGenerator(1, 3, image_size=16, width=4, norm="instance", dropout=0, style_dim=2, init="xavier")
-    encoder = StyleEncoder(3, width=4, blocks=2, style_dim=2)
+    encoder = BicycleEncoder(3, width=4, blocks=2, style_dim=2)
     patches = partial(PatchGAN, in_channels=3, receptive_field=16, norm="instance", init="xavier")
     judges = [MultiScale(patches, scales=2, widths=[4, 2]) for _ in range(2)]
     return BicycleGAN(generator, encoder, *judges, **how)
@@ -174,14 +174,14 @@ def test_a_preview_shows_several_styles_of_a_source() -> None:
 
 
 def test_generator_and_encoder_have_styles_of_one_length() -> None:
-    with pytest.raises(ValueError, match="takes styles of 3 components, and the encoder StyleEncoder makes 2"):
-        BicycleGAN(UNetGenerator(image_size=16, width=4, style_dim=3), StyleEncoder(width=4, style_dim=2))
+    with pytest.raises(ValueError, match="takes styles of 3 components, and the encoder BicycleEncoder makes 2"):
+        BicycleGAN(UNetGenerator(image_size=16, width=4, style_dim=3), BicycleEncoder(width=4, style_dim=2))
     with pytest.raises(ValueError, match="takes styles of 0 components"):
-        BicycleGAN(UNetGenerator(image_size=16, width=4), StyleEncoder(width=4))
+        BicycleGAN(UNetGenerator(image_size=16, width=4), BicycleEncoder(width=4))
 
 
 def test_the_two_discriminators_are_the_authors_and_share_nothing() -> None:
-    model = BicycleGAN(UNetGenerator(image_size=16, width=4, style_dim=8), StyleEncoder(width=4))
+    model = BicycleGAN(UNetGenerator(image_size=16, width=4, style_dim=8), BicycleEncoder(width=4))
     assert [sum(p.numel() for p in d.parameters()) for d in model.discriminator.values()] == [3_458_978] * 2
     first, second = ({id(p) for p in network.parameters()} for network in model.discriminator.values())
     assert not first & second

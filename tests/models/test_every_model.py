@@ -27,17 +27,20 @@ from gan_lightning.models import (
     GAN,
     LSGAN,
     MMDGAN,
+    MUNIT,
     R3GAN,
     SAGAN,
     SNGAN,
     SPADE,
     SRGAN,
+    UNIT,
     WGAN,
     WGANGP,
     AugmentedCycleGAN,
+    BicycleGAN,
     BigGAN,
-    CoGAN,
     CartoonGAN,
+    CoGAN,
     CycleGAN,
     InfoGAN,
     PairedCycleGAN,
@@ -53,6 +56,7 @@ from gan_lightning.training import random_state
 from gan_lightning.training.adversarial import AdversarialModule
 from models.test_acgan import acgan
 from models.test_began import began
+from models.test_bicyclegan import bicyclegan
 from models.test_cgan import cgan
 from models.test_cut import cut
 from models.test_cyclegan import cyclegan
@@ -62,6 +66,7 @@ from models.test_gan import gan
 from models.test_infogan import infogan
 from models.test_lsgan import lsgan
 from models.test_mmd_gan import mmd_gan
+from models.test_munit import munit
 from models.test_pix2pix import pix2pix
 from models.test_pix2pix_hd import pix2pix_hd
 from models.test_projection import projection
@@ -70,6 +75,7 @@ from models.test_ragan import ragan
 from models.test_sngan import sngan
 from models.test_spade import spade
 from models.test_srgan import srgan
+from models.test_unit import unit
 from models.test_vae_gan import vae_gan
 from models.test_wgan import wgan
 from models.test_wgan_gp import wgan_gp
@@ -79,7 +85,14 @@ from toys import equal, trainer, weights
 Build = Callable[..., AdversarialModule]
 every_model = pytest.mark.parametrize("build", BUILDERS)
 TURNS = 40  # of each player alone
-SHOWN_OTHERWISE = (AugmentedCycleGAN, CoGAN, InfoGAN, PairedCycleGAN)  # previews that their own tests check
+SHOWN_OTHERWISE = (
+    AugmentedCycleGAN,
+    BicycleGAN,
+    CoGAN,
+    InfoGAN,
+    MUNIT,
+    PairedCycleGAN,
+)  # previews that their own tests check
 
 
 def parameters(module: nn.Module) -> int:
@@ -111,6 +124,9 @@ def parameters(module: nn.Module) -> int:
         (CUT, 11_378_179, 2_764_737),
         (Pix2PixHD, 182_546_755, 8_404_803),
         (SPADE, 96_492_483, 5_836_930),
+        (UNIT, 2 * 11_140_483 - 2 * 1_180_160, 2 * 8_271_171),  # a block of encoders and of decoders is shared
+        (MUNIT, 2 * 15_026_187, 2 * 8_271_171),
+        (BicycleGAN, 54_794_627 + 2_590_032, 2 * 3_458_978),
     ],
 )
 def test_the_defaults_have_the_published_parameters(
@@ -155,6 +171,9 @@ def test_the_default_conditional_gan_is_dcgan_with_labels_in_both_networks() -> 
         (cut, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
         (pix2pix_hd, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
         (spade, "Adam", {"betas": (0.0, 0.9)}),
+        (unit, "Adam", {"lr": 1e-4, "betas": (0.5, 0.999), "weight_decay": 1e-4}),
+        (munit, "Adam", {"lr": 1e-4, "betas": (0.5, 0.999), "weight_decay": 1e-4}),
+        (bicyclegan, "Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
     ],
 )
 def test_the_default_optimizers_are_the_papers(build: Build, optimizer: str, settings: dict[str, Any]) -> None:
@@ -336,7 +355,7 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
     shown, columns = seeded(lambda: model.preview(batch, 4))
     if isinstance(model, SRGAN | TalkingHeads | PersonalTalkingHead):
         assert torch.equal(shown[2::columns], expected)
-    elif isinstance(model, Pix2Pix | CycleGAN | CUT | CartoonGAN):
+    elif isinstance(model, Pix2Pix | CycleGAN | CUT | CartoonGAN | UNIT):
         assert torch.equal(shown[1::columns], expected)
     elif isinstance(model, StarGAN):
         following = (batch.labels + 1) % 3
@@ -406,6 +425,9 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         Pix2PixHD: (16, 4),
         SPADE: (20, 5),
         CartoonGAN: (16, 4),
+        UNIT: (24, 6),
+        MUNIT: (40, 10),
+        BicycleGAN: (24, 6),
         CGAN: (4, 3),
         ACGAN: (4, 3),
         ProjectionGAN: (4, 3),

@@ -11,7 +11,7 @@ from gan_lightning.data.batches import PairedBatch
 from gan_lightning.data.images import to_float
 from gan_lightning.inference import Choice
 from gan_lightning.models import SPADE
-from gan_lightning.networks import MultiScale, PatchGAN, SPADEGenerator, StyleEncoder
+from gan_lightning.networks import MultiScale, PatchGAN, SPADEEncoder, SPADEGenerator
 from tiny import batch_for, data_for, images
 from toys import trainer
 
@@ -21,7 +21,7 @@ CLASSES, STYLE = 3, 4
 def spade(style_dim: int = STYLE, **how: Any) -> SPADE:
     """Three classes to RGB, with styles of four components."""
     generator = SPADEGenerator(
-        CLASSES, width=2, hidden=4, style_dim=style_dim, image_size=32, encoder=StyleEncoder(STYLE, 3, 16, 2)
+        CLASSES, width=2, hidden=4, style_dim=style_dim, image_size=32, encoder=SPADEEncoder(STYLE, 3, 16, 2)
     )
     patch = partial(PatchGAN, CLASSES + 3, width=4, receptive_field=16, norm="instance", padding=2, spectral=True)
     return SPADE(generator, MultiScale(patch, scales=2), **how)

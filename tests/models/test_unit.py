@@ -17,9 +17,11 @@ from toys import trainer
 
 
 def unit(**how: Any) -> UNIT:
+    """Small weights, with which a few steps of plain gradients do not diverge."""
+    weights = dict.fromkeys(("adversarial", "kl", "image", "cycle_kl", "cycle"), 0.1)
     generators = [UNITGenerator(width=4, blocks=2) for _ in range(2)]
     judges = [MUNITDiscriminator(width=4, layers=2, scales=2) for _ in range(2)]
-    return UNIT(*generators, *judges, **how)
+    return UNIT(*generators, *judges, **{f"lambda_{name}": value for name, value in weights.items()} | how)
 
 
 def unit_batch(count: int, seed: int) -> UnpairedBatch:

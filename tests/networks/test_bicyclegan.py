@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gan_lightning.layers import append_vector
-from gan_lightning.networks import StyleEncoder, UNetGenerator
+from gan_lightning.networks import BicycleEncoder, UNetGenerator
 from gan_lightning.networks.bicyclegan import StyledTranslation
 
 
@@ -42,7 +42,7 @@ def test_vectors_are_appended_in_the_maps_own_precision():
 
 
 def test_the_encoder_has_one_mean_and_log_variance_an_image_at_any_size():
-    net = StyleEncoder(2, width=4, blocks=2, style_dim=3)
+    net = BicycleEncoder(2, width=4, blocks=2, style_dim=3)
     for size in ((16, 16), (33, 50)):
         mean, log_variance = net(torch.randn(2, 2, *size))
         assert mean.shape == log_variance.shape == (2, 3)
@@ -52,7 +52,7 @@ def test_the_encoder_has_one_mean_and_log_variance_an_image_at_any_size():
 
 def test_the_last_maps_of_the_paper_are_eight_by_eight():
     with torch.device("meta"):
-        net = StyleEncoder()
+        net = BicycleEncoder()
         x = torch.empty(1, 3, 256, 256)
         for layer in net.features[:-3]:
             x = layer(x)
@@ -60,7 +60,7 @@ def test_the_last_maps_of_the_paper_are_eight_by_eight():
 
 
 def test_a_block_adds_a_pooled_shortcut():
-    block = StyleEncoder(width=4, blocks=1).features[1]
+    block = BicycleEncoder(width=4, blocks=1).features[1]
     x = torch.randn(2, 4, 8, 8)
     pooled = nn.functional.avg_pool2d(x, 2)
     norm1, relu1, conv1, norm2, relu2, conv2, pool = block.net
@@ -70,7 +70,7 @@ def test_a_block_adds_a_pooled_shortcut():
 
 def test_a_styled_translation_states_what_its_generator_states():
     generator = UNetGenerator(2, 3, image_size=32, width=4, style_dim=5)
-    net = StyledTranslation(generator, StyleEncoder(3, width=4, blocks=1, style_dim=5))
+    net = StyledTranslation(generator, BicycleEncoder(3, width=4, blocks=1, style_dim=5))
     assert (net.in_channels, net.multiple, net.minimum, net.scale, net.style_dim) == (2, 32, 32, 1, 5)
     assert net.example_channels == 3
     examples = torch.randn(2, 3, 16, 16)

@@ -10,6 +10,7 @@ from torch import nn
 from gan_lightning import networks
 from gan_lightning.layers import sides
 from gan_lightning.networks.base import TranslationNetwork
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.networks.growing import Growing
 from gan_lightning.recording import Network, describe, rebuild
 
@@ -105,7 +106,7 @@ PUBLISHED = [
     ("SPADEGenerator", {}, 96_492_483),
     ("SPADEGenerator", {"num_classes": 183, "boundaries": True}, 97_480_899),
     ("SPADEGenerator", {"num_classes": 35, "boundaries": True, "doublings": 6}, 93_048_003),
-    ("StyleEncoder", {}, 10_463_424),
+    ("SPADEEncoder", {}, 10_463_424),
     ("SRResNetGenerator", {}, 1_549_462),
     ("RRDBGenerator", {}, 16_697_987),
     ("VGGDiscriminator", {}, 23_565_505),
@@ -124,11 +125,30 @@ PUBLISHED = [
     ("UNITGenerator", {}, 11_140_483),
     ("UNetGenerator", {"norm": "instance", "style_dim": 8}, 54_794_627),  # BicycleGAN, as the next two
     ("UNetGenerator", {"norm": "instance", "style_dim": 8, "style_at": "input"}, 54_417_795),
-    ("StyleEncoder", {}, 2_590_032),
+    ("BicycleEncoder", {}, 2_590_032),
+    ("StarGANGenerator", {}, 8_430_528),
+    ("StarGANDiscriminator", {}, 44_762_048),
+    ("CoGANGenerator", {}, 7_842_694),
+    ("CoGANDiscriminator", {}, 427_593),
 ]
 
 # small, and every argument other than its default, so that an argument lost on the way shows
 UNUSUAL = [
+    ("StarGANGenerator", {"num_targets": 4, "in_channels": 2, "width": 4, "blocks": 1}),
+    ("StarGANDiscriminator", {"num_targets": 4, "image_size": [16, 24], "in_channels": 2, "width": 4, "layers": 2}),
+    ("CoGANGenerator", {"latent_dim": 7, "image_size": 20, "channels": 2, "width": 4, "num_classes": 3}),
+    ("CoGANDiscriminator", {"image_size": 32, "channels": 2, "width": 4, "num_classes": 3}),
+    (
+        "AugmentedGenerator",
+        {"in_channels": 2, "out_channels": 4, "width": 4, "blocks": 1, "style_dim": 5, "gain": 1.0},
+    ),
+    ("AugmentedEncoder", {"channels": 5, "style_dim": 3, "image_size": 32, "width": 4}),
+    ("LocalDiscriminator", {"channels": 2, "width": 4, "gain": 1.0}),
+    ("WholeDiscriminator", {"image_size": 32, "channels": 2, "width": 4, "gain": 1.0}),
+    ("StyleDiscriminator", {"style_dim": 5, "width": 4}),
+    ("DilatedTranslator", {"in_channels": 2, "example_channels": 1, "width": 4, "dilations": [1, 3]}),
+    ("ApplyingTranslator", {"in_channels": 2, "example_channels": 1, "width": 4, "dilations": [1, 3]}),
+    ("SeamlessPaste", {"region": [0.25, 0.25, 0.75, 0.5]}),
     ("Bicubic", {"channels": 2, "scale": 2}),
     ("CartoonGenerator", {"in_channels": 2, "out_channels": 5, "width": 4, "blocks": 2, "init": "xavier"}),
     ("CartoonDiscriminator", {"in_channels": 2, "width": 4, "init": "xavier"}),
@@ -393,7 +413,7 @@ UNUSUAL = [
             "image_size": 128,
         },
     ),
-    ("StyleEncoder", {"style_dim": 5, "in_channels": 2, "image_size": 16, "width": 2}),
+    ("SPADEEncoder", {"style_dim": 5, "in_channels": 2, "image_size": 16, "width": 2}),
     (
         "ResNetGenerator",
         {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 2, "antialias": True, "init": "xavier"},
@@ -408,7 +428,7 @@ UNUSUAL = [
     ),
     ("MUNITDiscriminator", {"in_channels": 2, "width": 4, "layers": 2, "scales": 2}),
     ("UNITGenerator", {"in_channels": 1, "out_channels": 4, "width": 4, "blocks": 3, "shared": 2}),
-    ("StyleEncoder", {"in_channels": 2, "width": 4, "blocks": 2, "style_dim": 3, "init": "normal"}),
+    ("BicycleEncoder", {"in_channels": 2, "width": 4, "blocks": 2, "style_dim": 3, "init": "normal"}),
     (
         "StyleGAN2Generator",
         {
@@ -452,10 +472,19 @@ INPUTS = {
     "DomainClassifier": (2, 7),
     "MultiScale": (2, 6, 48, 48),
     "SPADEGenerator": (2, 1, 128, 256),
+    "AugmentedEncoder": (2, 3, 32, 32),
+    "StyleDiscriminator": (2, 5),
 }
 
 # further inputs of those that take several: of features or styles, and label maps
-FURTHER = {"Pix2PixHDGenerator": (2, 2, 32, 32), "InstanceEncoder": (2, 1, 32, 32)}
+FURTHER = {
+    "Pix2PixHDGenerator": (2, 2, 32, 32),
+    "InstanceEncoder": (2, 1, 32, 32),
+    "StarGANGenerator": (2, 4),
+    "AugmentedEncoder": (2, 2, 32, 32),
+    "DilatedTranslator": (2, 1, 32, 32),
+    "SeamlessPaste": (2, 3, 32, 32),
+}
 
 
 def count(net: nn.Module) -> int:
@@ -523,7 +552,9 @@ def test_all_parameters_learn(name, arguments):
         elif isinstance(net, TranslationNetwork) and net.style_dim:
             more = [torch.randn(2, net.style_dim)]
         out = net(x, *more)
-        outputs = getattr(out, "logits", out if isinstance(out, tuple) else [out])
+        outputs = out if isinstance(out, tuple) else [out]
+        if isinstance(out, DiscriminatorOutput):
+            outputs = [*out.logits, *([] if out.class_logits is None else [out.class_logits])]
         torch.stack([each.square().sum() for each in outputs]).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
 
@@ -594,8 +625,11 @@ def test_latents_that_a_generator_cannot_take(name):
 
 
 OF_LABEL_MAPS = ("Pix2PixHDGenerator", "SPADEGenerator")
+OF_DOMAINS = ("CoGANGenerator", "CoGANDiscriminator")  # which always have two at least
 CONDITIONAL = [
-    (name, arguments) for name, arguments in UNUSUAL if "num_classes" in arguments and name not in OF_LABEL_MAPS
+    (name, arguments)
+    for name, arguments in UNUSUAL
+    if "num_classes" in arguments and name not in (*OF_LABEL_MAPS, *OF_DOMAINS)
 ]
 
 

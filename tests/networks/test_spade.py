@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gan_lightning.data.images import to_float
-from gan_lightning.networks import SPADEGenerator, StyleEncoder
+from gan_lightning.networks import SPADEEncoder, SPADEGenerator
 from gan_lightning.networks.spade import SPADE, SPADEBlock
 
 SMALL = {"num_classes": 3, "width": 2, "hidden": 4}
@@ -62,7 +62,7 @@ def test_a_block_by_its_formula_before_spectral_norm(outputs):
 
 
 def test_spectral_norm_is_on_the_convolutions_of_blocks_alone():
-    net = SPADEGenerator(**SMALL, style_dim=5, image_size=64, encoder=StyleEncoder(5, 3, 16, 2))
+    net = SPADEGenerator(**SMALL, style_dim=5, image_size=64, encoder=SPADEEncoder(5, 3, 16, 2))
     normed = {name for name, module in net.named_modules() if hasattr(module, "parametrizations")}
     assert all("convolutions" in name or "shortcut" in name or name.startswith("encoder.net") for name in normed)
     assert "blocks.3.shortcut" in normed
@@ -88,7 +88,7 @@ def test_sizes_of_all_blocks(doublings, blocks):
 
 def test_styles_start_the_image_and_examples_give_their_mean():
     torch.manual_seed(0)
-    net = SPADEGenerator(**SMALL, style_dim=5, image_size=[64, 96], encoder=StyleEncoder(5, 3, 16, 2)).eval()
+    net = SPADEGenerator(**SMALL, style_dim=5, image_size=[64, 96], encoder=SPADEEncoder(5, 3, 16, 2)).eval()
     source, z = maps(), torch.randn(2, 5)
     assert net.start_size == (2, 3)
     assert not torch.allclose(net(source, z)[0], net(source, -z)[0], atol=1e-7)
@@ -100,14 +100,14 @@ def test_styles_start_the_image_and_examples_give_their_mean():
     with pytest.raises(ValueError, match="cannot be halved 5 times"):
         SPADEGenerator(**SMALL, style_dim=5, image_size=48)
     with pytest.raises(ValueError, match="makes styles of 4 components, and the generator takes 5"):
-        SPADEGenerator(**SMALL, style_dim=5, encoder=StyleEncoder(4, 3, 16, 2))
+        SPADEGenerator(**SMALL, style_dim=5, encoder=SPADEEncoder(4, 3, 16, 2))
 
 
 def test_an_encoder_resizes_what_is_not_of_its_size():
     torch.manual_seed(0)
-    encoder = StyleEncoder(5, 3, 16, 2).eval()
+    encoder = SPADEEncoder(5, 3, 16, 2).eval()
     images = torch.rand(2, 3, 32, 40)
     resized = F.interpolate(images, (16, 16), mode="bilinear")
     assert all(map(torch.equal, encoder(images), encoder(resized)))
     with pytest.raises(ValueError, match="image_size=24 cannot be halved down to 4"):
-        StyleEncoder(image_size=24)
+        SPADEEncoder(image_size=24)

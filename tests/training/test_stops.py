@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from datamodules.base import ImageDataModule
+from datamodules.frames import FramesStorage
 from datamodules.shifted_digits import DomainStorage
 from datamodules.storage import CartoonStorage, ImageStorage, PairedStorage, Pixels, Storage, UnpairedStorage
 from every_model import MODELS
 from gan_lightning.callbacks import LastCheckpoint, SampleGrid, Stopped
-from gan_lightning.data.batches import CartoonBatch, DomainBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import CartoonBatch, DomainBatch, FramesBatch, PairedBatch, UnpairedBatch
 from gan_lightning.models import SSGAN
 from gan_lightning.training.loggers import RunCSVLogger
 from models.test_dcgan import dcgan
@@ -71,6 +72,9 @@ class Stored(ImageDataModule):
             return CartoonStorage(*(self._pixels(images, number) for number, images in enumerate(like)))
         if isinstance(like, UnpairedBatch):
             return UnpairedStorage(self._pixels(like.real_a, 0), self._pixels(like.real_b, 1))
+        if isinstance(like, FramesBatch):
+            people = np.arange(BATCHES * COUNT) % CLASSES
+            return FramesStorage(self._pixels(like.target, 0), self._pixels(like.landmarks, 1), people, examples=2)
         labels = None if like.labels is None else torch.arange(BATCHES * COUNT) % CLASSES
         return ImageStorage(self._pixels(like.images, 0), labels)
 
