@@ -267,6 +267,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "stylegan2": {
         "plain loop, the authors' order": PlainLoop,
         "ours, fakes drawn for each turn": (Redrawn, False),
+        "ours, fakes drawn for each turn, channels_last": (Redrawn, True),
         "ours, one set of fakes for both turns": (StyleGAN2, False),
         "ours, channels_last too": (StyleGAN2, True),
     },
