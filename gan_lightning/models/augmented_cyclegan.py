@@ -124,10 +124,7 @@ class AugmentedCycleGAN(UnpairedTranslation):
 
     def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Distinguish real images of each domain from fakes, and styles of the prior from those found."""
-        terms = {}
-        for domain, real, fakes in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            terms[domain] = self.adversarial_loss(judge(real), judge(fakes))
+        terms = super().discriminator_loss(batch, fake)
         judges_style = self.discriminator["style"]
         terms["style"] = self.loss.discriminator(judges_style(fake.style).float(), judges_style(fake.found).float())
         return terms
@@ -136,10 +133,7 @@ class AugmentedCycleGAN(UnpairedTranslation):
         """Fool the discriminators of images and styles; reconstruct a, b and z."""
         (real_a, real_b), (fake_b, fake_a, style, found) = batch, fake
         there: Any = self.generator["a_to_b"]
-        terms = {}
-        for domain, real, fakes in (("a", real_a, fake_a), ("b", real_b, fake_b)):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            terms[f"adversarial_{domain}"] = self.generator_adversarial_loss(judge(fakes), partial(judge, real))
+        terms = super().generator_loss(batch, fake)
         judges_style = self.discriminator["style"]
         terms["adversarial_style"] = self.loss.generator(
             judges_style(found).float(), lambda: judges_style(style).float()

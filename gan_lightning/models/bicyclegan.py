@@ -29,6 +29,7 @@ from gan_lightning.inference import frozen
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks import BicycleEncoder, MultiScale, PatchGAN, UNetGenerator
 from gan_lightning.networks.bicyclegan import StyledTranslation
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.regularizers import Contest
 from gan_lightning.training.adversarial import Player, Terms
@@ -119,21 +120,13 @@ class BicycleGAN(StyledPairedTranslation):
         g = self.generator.translator
         return Fakes(g(source, encoded), g(source, style), mean, log_variance, style)
 
-    def discriminator_loss(self, batch: PairedBatch, fake: Fakes) -> Terms:
-        """Let one discriminator judge encoded styles beside their targets, one drawn styles beside other targets."""
-        terms = {}
-        for name, real, fakes, judge, _ in self.contests(batch, fake):
-            verdict = judge(real)
-            terms[name] = len(verdict.logits) * self.adversarial_loss(verdict, judge(fakes))
-        return terms
+    def adversarial_weight(self, verdict: DiscriminatorOutput) -> float:
+        """Return the number of scales, since the loss is their sum."""
+        return len(verdict.logits)
 
     def generator_loss(self, batch: PairedBatch, fake: Fakes) -> Terms:
         """Fool both discriminators; reconstruct targets and styles; keep styles normal: equation 9."""
-        terms = {}
-        for name, real, fakes, judge, _ in self.contests(batch, fake):
-            verdict = judge(fakes)
-            adversarial = self.generator_adversarial_loss(verdict, partial(judge, real))
-            terms[f"adversarial_{name}"] = len(verdict.logits) * adversarial
+        terms = super().generator_loss(batch, fake)
         terms["l1"] = self.lambda_l1 * l1_loss(fake.encoded, batch.target[::2])
         log_variance = fake.log_variance
         divergence = 0.5 * (fake.mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)

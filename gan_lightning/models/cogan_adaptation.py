@@ -26,6 +26,7 @@ from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks.cogan import CoGANDiscriminator, CoGANGenerator, CoupledGenerator
 from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat, PositiveInt
+from gan_lightning.regularizers import Contest
 from gan_lightning.training.adversarial import AdversarialModule, Player, Terms
 
 SOURCE, TARGET = 0, 1  # the domains, as classes of the generator
@@ -84,19 +85,20 @@ class CoGANAdaptation(FromLatents, AdversarialModule):
         """Return the images of both domains in turn, (2 N, C, H, W), each z once for both."""
         return self.generator(self.latents(len(batch.source)))
 
-    def judge(self, images: Tensor) -> DiscriminatorOutput:
+    def judge(self, images: Tensor, **asked: Any) -> DiscriminatorOutput:
         """Return the discriminators' logits (2 N,) and features for images (2 N, C, H, W) of both domains in turn."""
         domains = torch.arange(len(images), device=images.device) % 2
-        return self.discriminate(images, domains, with_features=True)
+        return self.discriminate(images, domains, **{"with_features": True} | asked)
 
-    @staticmethod
-    def real_images(batch: DomainBatch) -> Tensor:
-        """Return the images of source and target in turn, (2 N, C, H, W)."""
-        return torch.stack([batch.source, batch.target], dim=1).flatten(0, 1)
+    def contests(self, batch: DomainBatch, fake: Tensor | None = None) -> Sequence[Contest]:
+        """Return the one task: images of source and target in turn, (2 N, C, H, W)."""
+        real = torch.stack([batch.source, batch.target], dim=1).flatten(0, 1)
+        return [Contest("", real, fake, self.judge, None)]
 
     def discriminator_loss(self, batch: DomainBatch, fake: Tensor) -> Terms:
         """Play the game; classify the source; give counterparts equal features."""
-        real_output, fake_output = self.judge(self.real_images(batch)), self.judge(fake)
+        (contest,) = self.contests(batch, fake)
+        real_output, fake_output = self.judge(contest.real), self.judge(fake)
         ((real_features,),), ((fake_features,),) = real_output.features, fake_output.features
         terms = {"adversarial": self.adversarial_loss(real_output, fake_output)}  # equation 6
         logits = self.classifier(real_features[SOURCE::2]).float()
@@ -105,14 +107,6 @@ class CoGANAdaptation(FromLatents, AdversarialModule):
             distance = (fake_features[SOURCE::2] - fake_features[TARGET::2]).float().square().sum(dim=1)
             terms["features"] = self.lambda_features * distance.mean()
         return terms
-
-    def generator_loss(self, batch: DomainBatch, fake: Tensor) -> Terms:
-        """Let both discriminators take the fakes for real."""
-        return {
-            "adversarial": self.generator_adversarial_loss(
-                self.judge(fake), lambda: self.judge(self.real_images(batch))
-            )
-        }
 
     @torch.no_grad()
     def classify(self, images: Tensor, domain: int = TARGET) -> Tensor:

@@ -13,7 +13,6 @@ Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, wi
 D learns from a pool of the last 50 fakes, not only from the newest (Shrivastava et al. 2017).
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -108,9 +107,7 @@ class CycleGAN(UnpairedTranslation):
         """Fool both discriminators; reconstruct each image; leave images of the output domain unchanged."""
         (real_a, real_b), (fake_b, fake_a) = batch, fake
         a_to_b, b_to_a = self.generator["a_to_b"], self.generator["b_to_a"]
-        terms = {}
-        for domain, real, fakes, verdict, _ in self.contests(batch, fake):
-            terms[f"adversarial_{domain}"] = self.generator_adversarial_loss(verdict(fakes), partial(verdict, real))
+        terms = super().generator_loss(batch, fake)
         if self.lambda_cycle:
             terms["cycle_a"] = self.lambda_cycle * l1_loss(b_to_a(fake_b), real_a)
             terms["cycle_b"] = self.lambda_cycle * l1_loss(a_to_b(fake_a), real_b)

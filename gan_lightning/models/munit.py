@@ -29,6 +29,7 @@ from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.families import StyledUnpairedTranslation, check_parts
 from gan_lightning.losses import AdversarialLoss, LeastSquares, PerceptualLoss
 from gan_lightning.networks import MUNITDiscriminator, MUNITGenerator
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
@@ -105,14 +106,9 @@ class MUNIT(StyledUnpairedTranslation):
         fake_b, fake_a = a_to_b.decoder(content_a, style_b), b_to_a.decoder(content_b, style_a)
         return Fakes(fake_b, fake_a, content_a, content_b, style_a, style_b)
 
-    def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
-        """Let each domain's discriminator distinguish real images from translations: equation 4."""
-        terms = {}
-        for domain, real, fakes in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            verdict = judge(real)
-            terms[domain] = len(verdict.logits) * self.adversarial_loss(verdict, judge(fakes))
-        return terms
+    def adversarial_weight(self, verdict: DiscriminatorOutput) -> float:
+        """Return the number of scales, since equation 4 is their sum."""
+        return len(verdict.logits)
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Fool both discriminators; reconstruct images, contents and styles: equation 5."""
@@ -122,12 +118,8 @@ class MUNIT(StyledUnpairedTranslation):
         contents = {"a": fake.content_a, "b": fake.content_b}
         drawn = {"a": fake.style_a, "b": fake.style_b}
         own = {domain: into[domain].style(real[domain]) for domain in real}
-        terms = {}
+        terms = super().generator_loss(batch, fake)
         for domain, other in (("a", "b"), ("b", "a")):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            verdict = judge(fakes[domain])
-            adversarial = self.generator_adversarial_loss(verdict, partial(judge, real[domain]))
-            terms[f"adversarial_{domain}"] = len(verdict.logits) * adversarial
             again = into[domain].decoder(contents[domain], own[domain])
             terms[f"image_{domain}"] = self.lambda_image * l1_loss(again, real[domain])  # equation 1
             content = out_of[other].content(fakes[other])  # of this domain's image, from its translation

@@ -15,7 +15,6 @@ W(x, y) pastes the changed part of y on x, a synthetic truth: it has the right s
 D_S alone, and is no target of G.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -114,16 +113,17 @@ class PairedCycleGAN(UnpairedTranslation):
         applied = self.generator["a_to_b"](batch.real_a, batch.real_b)
         return Fakes(applied, self.generator["b_to_a"](batch.real_b))
 
+    def adversarial_weight(self, verdict: DiscriminatorOutput) -> float:
+        """Return λ_G and λ_F."""
+        return self.lambda_adversarial
+
     def style_verdict(self, references: Tensor, images: Tensor) -> DiscriminatorOutput:
         """Return D_S's output for references and results, which pass the augmentation together."""
         return self.discriminate(torch.cat([references, images], dim=1), by=self.discriminator["style"])
 
     def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Distinguish real images of each domain from fakes, and the pasted style from that of G."""
-        (x, y), terms = batch, {}
-        for domain, real, fakes in (("a", x, fake.fake_a), ("b", y, fake.fake_b)):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            terms[domain] = self.lambda_adversarial * self.adversarial_loss(judge(real), judge(fakes))
+        (x, y), terms = batch, super().discriminator_loss(batch, fake)
         if self.lambda_pair:
             pasted, made = self.style_verdict(y, self.warp(x, y)), self.style_verdict(y, fake.fake_b)
             terms["style"] = self.lambda_pair * self.adversarial_loss(pasted, made)
@@ -131,12 +131,8 @@ class PairedCycleGAN(UnpairedTranslation):
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Fool all discriminators; remove what was applied; apply again what was removed."""
-        (x, y), terms = batch, {}
+        (x, y), terms = batch, super().generator_loss(batch, fake)
         apply, remove = self.generator["a_to_b"], self.generator["b_to_a"]
-        for domain, real, fakes in (("a", x, fake.fake_a), ("b", y, fake.fake_b)):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            adversarial = self.generator_adversarial_loss(judge(fakes), partial(judge, real))
-            terms[f"adversarial_{domain}"] = self.lambda_adversarial * adversarial
         if self.lambda_identity:
             terms["identity"] = self.lambda_identity * l1_loss(remove(fake.fake_b), x)
         if self.lambda_style:

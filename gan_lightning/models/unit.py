@@ -27,6 +27,7 @@ from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.families import UnpairedTranslation, check_parts
 from gan_lightning.losses import AdversarialLoss, NonSaturating, PerceptualLoss
 from gan_lightning.networks import MUNITDiscriminator, UNITGenerator
+from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
@@ -107,15 +108,9 @@ class UNIT(UnpairedTranslation):
         code_a, code_b = mean_a + torch.randn_like(mean_a), mean_b + torch.randn_like(mean_b)
         return Fakes(a_to_b.decode(code_a), b_to_a.decode(code_b), mean_a, mean_b, code_a, code_b)
 
-    def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
-        """Let each domain's discriminator distinguish real images from translations: equation 5."""
-        terms = {}
-        for domain, real, fakes in (("a", batch.real_a, fake.fake_a), ("b", batch.real_b, fake.fake_b)):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            verdict = judge(real)
-            weight = self.lambda_adversarial * len(verdict.logits)
-            terms[domain] = weight * self.adversarial_loss(verdict, judge(fakes))
-        return terms
+    def adversarial_weight(self, verdict: DiscriminatorOutput) -> float:
+        """Return the weight of equation 5, times the number of scales, since the loss is their sum."""
+        return self.lambda_adversarial * len(verdict.logits)
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Fool both discriminators; reconstruct images from their codes, and from their translations' codes."""
@@ -123,12 +118,8 @@ class UNIT(UnpairedTranslation):
         into, out_of = {"a": b_to_a, "b": a_to_b}, {"a": a_to_b, "b": b_to_a}  # decode and encode each domain
         real, fakes = {"a": batch.real_a, "b": batch.real_b}, {"a": fake.fake_a, "b": fake.fake_b}
         means, codes = {"a": fake.mean_a, "b": fake.mean_b}, {"a": fake.code_a, "b": fake.code_b}
-        terms = {}
+        terms = super().generator_loss(batch, fake)
         for domain, other in (("a", "b"), ("b", "a")):
-            judge = partial(self.discriminate, by=self.discriminator[domain])
-            verdict = judge(fakes[domain])
-            adversarial = self.generator_adversarial_loss(verdict, partial(judge, real[domain]))
-            terms[f"adversarial_{domain}"] = self.lambda_adversarial * len(verdict.logits) * adversarial
             terms[f"kl_{domain}"] = self.lambda_kl * means[domain].float().square().mean()  # equation 3
             image = into[domain].decode(codes[domain])
             terms[f"image_{domain}"] = self.lambda_image * l1_loss(image, real[domain])

@@ -182,21 +182,31 @@ class AdversarialModule(GenerativeModule):
     def discriminator_loss(self, batch: Any, fake: Any) -> Terms:
         """Return named terms whose sum the discriminator minimises. `fake` is detached from the generator.
 
-        The default is the adversarial loss of real images and fakes. Both pass the discriminator one after the other,
-        each with their own batch statistics.
+        The default is the adversarial loss of real images and fakes in each contest. Both pass the discriminator one
+        after the other, each with their own batch statistics.
         """
-        real = self.verdict(batch, self.reference(batch))
-        return {"adversarial": self.adversarial_loss(real, self.verdict(batch, self.fake_images(fake)))}
+        terms = {}
+        for contest in self.contests(batch, fake):
+            real = contest.verdict(contest.real)
+            loss = self.adversarial_loss(real, contest.verdict(contest.fake))
+            terms[contest.name or "adversarial"] = self.adversarial_weight(real) * loss
+        return terms
 
     def generator_loss(self, batch: Any, fake: Any) -> Terms:
         """Return named terms whose sum the generator minimises, through `fake`. The discriminator is frozen.
 
-        The default is the adversarial loss of the fakes, and of real images if it compares the two.
+        The default is the adversarial loss of the fakes, and of real images if it compares the two, in each contest.
         """
-        verdict = self.verdict(batch, self.fake_images(fake))
-        return {
-            "adversarial": self.generator_adversarial_loss(verdict, lambda: self.verdict(batch, self.reference(batch)))
-        }
+        terms = {}
+        for contest in self.contests(batch, fake):
+            verdict = contest.verdict(contest.fake)
+            loss = self.generator_adversarial_loss(verdict, partial(contest.verdict, contest.real))
+            terms[contest.term("adversarial")] = self.adversarial_weight(verdict) * loss
+        return terms
+
+    def adversarial_weight(self, verdict: DiscriminatorOutput) -> float:
+        """Return the weight of a contest's adversarial loss, which is a mean over the scales of the verdict."""
+        return 1
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """Return the modules that each player trains, in the order of `PLAYERS`."""
