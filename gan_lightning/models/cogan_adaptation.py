@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchmetrics.classification import MulticlassAccuracy
 
 from gan_lightning.data.batches import Batch, DomainBatch
 from gan_lightning.data.description import DataDescription
@@ -74,6 +75,7 @@ class CoGANAdaptation(FromLatents, AdversarialModule):
             )
         self.class_names = ("source", "target")
         self.classifier = nn.Linear(self.discriminator.num_features, classes)
+        self.accuracy, self.source_accuracy = (MulticlassAccuracy(classes, average="micro") for _ in range(2))
         self.loss = loss or NonSaturating()
         self.classes, self.lambda_class, self.lambda_features = classes, lambda_class, lambda_features
 
@@ -129,13 +131,14 @@ class CoGANAdaptation(FromLatents, AdversarialModule):
         """Measure the accuracy in both domains, and make the images to evaluate."""
         if batch.target_labels is None:
             raise ValueError("accuracy on the target needs its labels: validate on data whose target_labels are served")
-        stage, count = "test" if self.trainer.testing else "val", len(batch.target)
+        stage = "test" if self.trainer.testing else "val"
         for name, images, labels, domain in (
             ("accuracy", batch.target, batch.target_labels, TARGET),
             ("source_accuracy", batch.source, batch.source_labels, SOURCE),
         ):
-            right = (self.classify(images, domain).argmax(dim=1) == labels).float().mean()
-            self.log(f"{stage}/{name}", right, prog_bar=domain == TARGET, sync_dist=True, batch_size=count)
+            accuracy = getattr(self, name)
+            accuracy(self.classify(images, domain), labels)
+            self.log(f"{stage}/{name}", accuracy, prog_bar=domain == TARGET, on_step=False, on_epoch=True)
         return self.generate(batch)
 
     test_step = validation_step

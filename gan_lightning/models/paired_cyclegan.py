@@ -17,7 +17,6 @@ D_S alone, and is no target of G.
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
@@ -119,7 +118,7 @@ class PairedCycleGAN(UnpairedTranslation):
 
     def style_verdict(self, references: Tensor, images: Tensor) -> DiscriminatorOutput:
         """Return D_S's output for references and results, which pass the augmentation together."""
-        return self.discriminate(torch.cat([references, images], dim=1), by=self.discriminator["style"])
+        return self.discriminate(images, beside=references, by=self.discriminator["style"])
 
     def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Distinguish real images of each domain from fakes, and the pasted style from that of G."""

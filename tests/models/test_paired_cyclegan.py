@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.inference import Choice
 from gan_lightning.models import PairedCycleGAN
@@ -226,3 +227,8 @@ def test_training_without_the_pairs_discriminator_and_with_all() -> None:
         model = paired_cyclegan(**how)
         trainer(max_epochs=1, limit_val_batches=0).fit(model, data_for(model, batches=2))
         assert model.batches_seen == 2
+
+
+def test_reference_and_result_pass_the_augmentation_together_with_their_colours_apart() -> None:
+    model = paired_cyclegan(augmentation=AdaptiveAugmentation())
+    model.check_batch(paired_cyclegan_batch(2, 0))  # ADA refuses six channels that it does not know as two images
