@@ -10,12 +10,13 @@ import torch
 
 from datamodules.augmentation import BatchDraws, augment, centre_crop
 from datamodules.loader import ReferenceLoader, TrainingLoader
-from datamodules.storage import ImageStorage, PartlyLabelledStorage, Storage
+from datamodules.storage import ImageStorage, PartlyLabelledStorage, Pixels, Storage
 from gan_lightning.data.batches import Batch, ImageBatch, batch_length, fields_of, map_pictures
 from gan_lightning.data.description import DataDescription
 from gan_lightning.data.images import to_float
 from gan_lightning.ranges import Checked, NonNegativeInt, PositiveInt
 
+_BINARISED = 2  # separates these random numbers from others of the same seed
 SPLIT_SEED = 0  # of hold-outs and reference subsets: independent of `seed`, so that scores can be compared
 
 
@@ -63,6 +64,29 @@ def partly_labelled(storage: ImageStorage, per_class: int) -> PartlyLabelledStor
     return PartlyLabelledStorage(storage.images, hidden)
 
 
+def white_or_black(images: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Return uint8 images as black and white: a value is white if its brightness exceeds a number from 0 to 1."""
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images of 8 bits are made black and white, and these are {images.dtype}: set binarise: null")
+    return (uniform * 255 < images).to(torch.uint8) * 255
+
+
+def binarised(storage: Storage, key: int) -> ImageStorage:
+    """Return a set whose images are black and white, drawn once; equal in every run and on every machine.
+
+    Raises:
+        ValueError: it is no set of single images of 8 bits.
+    """
+    if not isinstance(storage, ImageStorage) or storage.images.values.dtype != np.uint8:
+        raise ValueError("binarise makes single images of 8 bits black and white, and these data are others: null")
+    images, rng = storage.images, np.random.default_rng((SPLIT_SEED, _BINARISED, key))
+    values = np.empty((len(images), *images.values.shape[1:]), np.uint8)
+    for rows in np.array_split(np.arange(len(images)), max(1, len(images) // 4096)):
+        grey = images.take(torch.from_numpy(rows))
+        values[rows] = white_or_black(grey, torch.from_numpy(rng.random(grey.shape, dtype=np.float32))).numpy()
+    return ImageStorage(Pixels(values), storage.labels)
+
+
 class ImageDataModule(Checked, L.LightningDataModule, ABC):
     """A training set that is shuffled and augmented, and a reference set for evaluation, which is neither.
 
@@ -79,7 +103,10 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
             "train" are the training images, as for many published scores. Neither is augmented.
         num_reference: number of reference images, a random choice that is equal in every run; null uses all.
         flip: mirror each training image left to right with probability 1/2.
-        seed: seed of the order of the training images, and of their crops and flips.
+        binarise: make images black and white, each value white with its brightness as the probability: "fixed" = drawn
+            once for each image; "drawn" = drawn anew for each batch of training, and once for the reference set. Null:
+            leave images as they are. For data that are kept in memory.
+        seed: seed of the order of the training images, and of their crops, flips and draws.
 
     Attributes:
         batch_type: the NamedTuple of `gan_lightning.data.batches` that the loaders yield.
@@ -106,9 +133,11 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         reference_split: Literal["test", "train"] = "test",
         num_reference: PositiveInt | None = None,
         flip: bool = False,
+        binarise: Literal["fixed", "drawn"] | None = None,
         seed: NonNegativeInt = 0,
     ):
         super().__init__()
+        self.binarise = binarise
         self.image_size = height_and_width(image_size)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
@@ -143,6 +172,15 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         """Names of the attributes in their order; empty if they have none."""
         return ()
 
+    @property
+    def values_protocol(self) -> str:
+        """How the values of reference images come about, beside numbers that depend on it."""
+        return {
+            "fixed": "black and white, drawn once for each image",
+            "drawn": "black and white, drawn anew in training and once for the reference set",
+            None: f"values of {self.bits} bits",
+        }[self.binarise]
+
     def describe(self) -> DataDescription:
         """Describe the items of this stage, by one of them."""
         training = self._training is not None and self.trainer is not None and self.trainer.training
@@ -167,13 +205,18 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
                     " give a training set of that many images instead"
                 )
             training = self._checked(self.training_storage(), "training")
+            if self.binarise == "fixed":
+                training = binarised(training, key=0)
             if self.labels_per_class is not None and isinstance(training, ImageStorage):
                 training = partly_labelled(training, self.labels_per_class)
             growth = None if self.trainer is None else getattr(self.trainer.lightning_module, "growth", None)
             self._training = TrainingLoader(training, self._batch_size(), self.seed, growth=growth, **self._ranks())
         if self._reference is None:
-            reference = self.training_storage() if self.reference_split == "train" else self.reference_storage()
-            self._reference = self._chosen(self._checked(reference, "reference"))
+            of_training = self.reference_split == "train"
+            reference = self._checked(self.training_storage() if of_training else self.reference_storage(), "reference")
+            if self.binarise is not None:
+                reference = binarised(reference, key=0 if of_training else 1)
+            self._reference = self._chosen(reference)
 
     def train_dataloader(self) -> TrainingLoader:
         """Return the loader of the shuffled training set, one object for the whole fit, which keeps its position."""
@@ -199,7 +242,10 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         """Cut at random and flip in training, else cut out the middle; then make float32 in [-1, 1] of integers."""
         # cut as integers, which are a quarter of the bytes
         if self.trainer is not None and self.trainer.training:
-            cut = augment(batch, self.image_size, self.flip, self.draws_for(batch))
+            draws = self.draws_for(batch)
+            cut = augment(batch, self.image_size, self.flip, draws)
+            if self.binarise == "drawn":
+                cut = map_pictures(cut, lambda images: white_or_black(images, draws.uniform(*images.shape[1:])))
         else:
             cut = centre_crop(batch, self.image_size)
         return map_pictures(cut, to_float)

@@ -22,7 +22,7 @@ class Digits(ImageDataModule):
             size resamples them.
         labels_per_class: for semi-supervised training, how many images of each class keep their label. The others
             get the label -1, and half of every training batch is labelled. None: all images keep their labels.
-        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip, binarise and seed of
             `ImageDataModule`.
     """
 

@@ -23,7 +23,7 @@ class USPS(ImageDataModule):
         reference: the split for evaluation.
         download: download the files that are missing.
         image_size: height and width; 16 keeps the images unchanged, any other size resamples them.
-        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip and seed of
+        kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip, binarise and seed of
             `ImageDataModule`.
     """
 

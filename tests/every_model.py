@@ -10,6 +10,7 @@ from typing import Any
 
 from gan_lightning import models
 from gan_lightning.data.batches import DomainBatch, ImageBatch
+from gan_lightning.families import FromLatents
 from gan_lightning.training.adversarial import AdversarialModule
 from gan_lightning.training.generative import GenerativeModule
 from tiny import images
@@ -45,3 +46,5 @@ BUILDERS = [
 """Builders of those with a game that makes images."""
 FROM_NOISE = [builder_of(kind) for kind in KINDS if kind.sampler is not GenerativeModule.sampler]
 """Builders of those that make images from noise."""
+FROM_LATENTS = [builder_of(kind) for kind in KINDS if issubclass(kind, FromLatents)]
+"""Builders of those that make images from latents, on which the tools of latents work."""

@@ -41,6 +41,8 @@ from gan_lightning.ranges import Checked, NonNegativeInt
 from gan_lightning.run_files import REPORTS
 from gan_lightning.training.generative import rendered
 
+_LIKELIHOOD = 1  # the name of a stream of random numbers
+
 
 @runtime_checkable
 class Evaluated(Protocol):
@@ -83,6 +85,8 @@ class Evaluation(Checked, L.Callback):
     Metrics of pairs (PSNR, SSIM, ...) need a model that learns from a `PairedBatch`. They compare each generated image
     with the reference of the same item, both rounded to 8 bits as in a saved file.
 
+    Likelihoods are those of all real images, by the model's `nats`; draws of it have random streams of their own.
+
     Metrics of styles need a model whose translator has styles to choose. They compare the outputs for the first sources
     in several styles each.
 
@@ -113,7 +117,8 @@ class Evaluation(Checked, L.Callback):
         ValueError: generated images hold NaN or infinite values, there is more than one loader, or the data do not
             serve the split or the number of images that the recipe compares with.
         TypeError: `validation_step` returns no images, or the model has no `reference`. Before the first batch: a
-            metric compares pairs and the model does not learn from pairs, or compares styles and it has none.
+            metric compares pairs and the model does not learn from pairs, or compares styles or measures likelihoods
+            and it has none.
     """
 
     def __init__(
@@ -145,6 +150,7 @@ class Evaluation(Checked, L.Callback):
         self._random_state = contextlib.ExitStack()
         self._image_draws = contextlib.ExitStack()
         self._numbers, self._counts = torch.tensor([]), torch.tensor([])  # of this batch: see `_plan`
+        self._items = torch.tensor([])  # numbers of this batch's real images
         self._held: str | None = None  # name of the real images in the metrics, if these are a whole reference set
         self._name: str | None = None  # name of the real images of this pass, if they have one
         self._missing: list[Features] | None = None  # real features of this pass so far, if they have to be computed
@@ -159,6 +165,11 @@ class Evaluation(Checked, L.Callback):
             raise TypeError(
                 f"the recipe {self.recipe.name} compares outputs for one source in several styles, and "
                 f"{type(pl_module).__name__} has no styles to choose: name a recipe without `styles` and `cis`"
+            )
+        if self.evaluator.asks_likelihoods and not getattr(pl_module, "likelihood_protocol", ""):
+            raise TypeError(
+                f"the recipe {self.recipe.name} measures the likelihood of real images, and {type(pl_module).__name__} "
+                "has none: name a recipe without `nll`"
             )
         batch_type = getattr(pl_module, "batch_type", None)
         if self.evaluator.compares_pairs and not has_pairs(batch_type):
@@ -251,6 +262,7 @@ class Evaluation(Checked, L.Callback):
                 self.evaluator.compare(fake, real[rows])
             self._fakes += len(fake)
         self._vary(pl_module, batch)
+        self._weigh(pl_module, batch)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compute and log the metrics; keep the real features if they are new and complete."""
@@ -307,6 +319,14 @@ class Evaluation(Checked, L.Callback):
             pictures = to_uint8(rendered(pl_module, made.flatten(0, 1))).unflatten(0, made.shape[:2])
             self.evaluator.vary(self._numbers[chosen], pictures)
 
+    def _weigh(self, pl_module: Any, batch: Any) -> None:
+        """Give -log p of the batch's real images to the metrics of likelihoods, if there are any."""
+        if self.evaluator.asks_likelihoods:
+            with ImageDraws((self.seed, _LIKELIHOOD), self._items.tolist()):
+                nats = pl_module.nats(batch)
+            if nats is not None:
+                self.evaluator.weigh(nats, pl_module.reference(batch)[0].numel())
+
     def _begin(self, trainer: L.Trainer, real: Tensor) -> None:
         """Look up, by the first real images, whether this pass's real features are known."""
         self._name = self._cache_name(trainer, real)
@@ -359,7 +379,7 @@ class Evaluation(Checked, L.Callback):
         """
         loader, count, num_fake = _loader(trainer), batch_length(batch), self.recipe.num_fake
         rank, ranks = trainer.global_rank, trainer.world_size
-        items = torch.tensor(item_numbers(loader, batch_idx, count, self._reals, rank, ranks))
+        items = self._items = torch.tensor(item_numbers(loader, batch_idx, count, self._reals, rank, ranks))
         if num_fake is None or self._is_trial(trainer):
             return items, torch.ones_like(items)
         if isinstance(loader, ReferenceSet):
@@ -441,6 +461,7 @@ class Evaluation(Checked, L.Callback):
                 "complete": not self._is_short(trainer),
                 "processes": trainer.world_size,
                 "torch": torch.__version__,
+                **self._protocol(pl_module, data),
             },
         )
         self.reports.append(report)
@@ -453,6 +474,13 @@ class Evaluation(Checked, L.Callback):
                 rank_zero_warn(
                     f"the numbers are shown only, since {error.filename} cannot be written: {error.strerror}"
                 )
+
+    def _protocol(self, pl_module: Any, data: Any) -> dict[str, str]:
+        """Return the protocol of the likelihoods, if there are any."""
+        if not self.evaluator.asks_likelihoods:
+            return {}
+        values = getattr(data, "values_protocol", "values as the data serve them")
+        return {"likelihood": f"{pl_module.likelihood_protocol}; {values}"}
 
     @staticmethod
     def _is_trial(trainer: L.Trainer) -> bool:

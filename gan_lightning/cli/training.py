@@ -184,11 +184,12 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         parser.add_argument(
             "--start_from",
             "--init_from",  # its name up to 0.2
-            type=Path | dict[str, Path] | None,
+            type=Path | dict[str, Path | dict[str, Path]] | None,
             default=None,
             help="fit: start a new run from the weights of this checkpoint or exported model, with all counters at 0; "
             "or from those for parts of the model, {generator: a.ckpt, encoder: b.ckpt}, averaged ones where the other "
-            "run kept an average. Layers of other shapes are named, and start anew.",
+            "run kept an average; {autoencoder: {generator: a.ckpt}} takes a part of another name. Layers of other "
+            "shapes are named, and start anew.",
         )
         parser.add_argument(
             "--recipe",

@@ -203,6 +203,10 @@ def _check(evaluator: Evaluator, reals: FolderImages, fakes: Fakes, fake: Path, 
             "metrics of styles compare several translations of one source, which `gan-lightning validate` makes: leave "
             "`styles` and `cis` out"
         )
+    if evaluator.asks_likelihoods:
+        raise ValueError(
+            "likelihoods are those of a model's real images, which `gan-lightning validate` measures: leave `nll` out"
+        )
     if isinstance(fakes, FolderImages):
         if truncation is not None:
             raise ValueError(f"--truncation is for a checkpoint's latents, and {fake} is a folder: leave it out")

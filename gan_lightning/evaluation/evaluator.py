@@ -15,13 +15,16 @@ from gan_lightning.metrics import (
     GeneratorMetric,
     ImageMetric,
     LabelledImageMetric,
+    NegativeLogLikelihood,
     NoFeatures,
     PairMetric,
     StyleMetric,
     TooFewSamplesError,
 )
 
-MetricChoice = Callable[[int], FeatureMetric] | ImageMetric | PairMetric | StyleMetric | GeneratorMetric
+MetricChoice = (
+    Callable[[int], FeatureMetric] | ImageMetric | PairMetric | StyleMetric | GeneratorMetric | NegativeLogLikelihood
+)
 """A metric of features is constructed for their width; the other metrics are given as objects."""
 
 _REPORTED = 32  # images between two progress reports on a CPU: a second or two of an extractor
@@ -33,7 +36,8 @@ class Evaluator:
     Args:
         extractor: computes features of uint8 images.
         metrics: each is a class from `gan_lightning.metrics`, or a function from the width of the features to a
-            `FeatureMetric`, or an `ImageMetric`, `PairMetric`, `StyleMetric` or `GeneratorMetric` object.
+            `FeatureMetric`, or an `ImageMetric`, `PairMetric`, `StyleMetric`, `GeneratorMetric` or
+            `NegativeLogLikelihood` object.
 
     Raises:
         ValueError: a metric needs features, and the extractor is `NoFeatures`.
@@ -79,6 +83,11 @@ class Evaluator:
     def compares_pairs(self) -> bool:
         """Whether any metric compares each generated image with its target."""
         return any(isinstance(metric, PairMetric) for metric in self.metrics)
+
+    @property
+    def asks_likelihoods(self) -> bool:
+        """Whether any metric needs the model's likelihoods of real images."""
+        return any(isinstance(metric, NegativeLogLikelihood) for metric in self.metrics)
 
     def to(self, device: torch.device | str) -> "Evaluator":
         """Move the extractor and all metrics to a device, and return self."""
@@ -139,6 +148,12 @@ class Evaluator:
             if rows.any():
                 own = places[rows][:, : metric.styles].flatten()
                 metric.update(images[rows][:, : metric.styles], None if features is None else features.select(own))
+
+    def weigh(self, nats: Tensor, values: int) -> None:
+        """Give -log p of real images (N,), of `values` values each, to the metrics of likelihoods."""
+        for metric in self.metrics:
+            if isinstance(metric, NegativeLogLikelihood):
+                metric.update(nats, values)
 
     def probe(self, sampler: Any) -> None:
         """Let the metrics of generators measure a model's sampler."""

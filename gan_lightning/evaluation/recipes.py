@@ -38,6 +38,7 @@ from gan_lightning.metrics import (
     LPIPSDiversity,
     ModesCovered,
     MultiScaleSSIM,
+    NegativeLogLikelihood,
     PairedLPIPS,
     PairMetric,
     PerceptualPathLength,
@@ -72,7 +73,9 @@ class Family:
 
     summary: str
     of_features: tuple[Callable[[int], FeatureMetric], ...] = ()
-    others: tuple[Callable[[], ImageMetric | PairMetric | StyleMetric | GeneratorMetric], ...] = ()
+    others: tuple[
+        Callable[[], ImageMetric | PairMetric | StyleMetric | GeneratorMetric | NegativeLogLikelihood], ...
+    ] = ()
     extractor: str = "none"
     equal: bool = False
 
@@ -118,6 +121,7 @@ FAMILIES: dict[str, Family] = {
         others=(partial(PSNR, "y", border=4), partial(SSIM, "y", border=4)),
     ),
     "cas": Family("classification accuracy score: train on fakes, test on reals", others=(ClassificationAccuracy,)),
+    "nll": Family("-log p of real images, of models with a likelihood", others=(NegativeLogLikelihood,)),
     "ppl_z": Family("perceptual path length in z", others=(partial(PerceptualPathLength, "z"),)),
     "ppl_w": Family("perceptual path length in w", others=(partial(PerceptualPathLength, "w"),)),
 }

@@ -15,7 +15,7 @@ import yaml
 
 from gan_lightning.data import lines
 from gan_lightning.export.files import CARD, Trained, is_export
-from gan_lightning.inference import LatentSampler, Translator
+from gan_lightning.inference import Translator
 from gan_lightning.run_files import CONFIG, REPORTS
 
 PICTURE = "samples.png"
@@ -168,7 +168,7 @@ def _table(scores: list[dict[str, Any]]) -> str:
 def _write_picture(path: Path, trained: Trained, run: Path | None) -> bool:
     """Write samples of seed 0, or for a translator the newest picture of its run. Return whether there is one."""
     maker = trained.maker
-    if not isinstance(maker, LatentSampler):
+    if isinstance(maker, Translator):
         newest = max(() if run is None else run.glob("samples/images-*.png"), default=None)
         if newest is not None:
             shutil.copyfile(newest, path)

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gan_lightning.building import limited_building
-from gan_lightning.inference import LatentSampler, Sampler, Translator
+from gan_lightning.inference import Sampler, Translator
 from gan_lightning.networks.growing import Growing
 from gan_lightning.recording import TRUSTED, describe, rebuild, unrecorded
 from gan_lightning.weights import CONFIG, WEIGHTS, exported_weights, read_weights
@@ -58,18 +58,16 @@ class Trained(NamedTuple):
 
 
 def networks_of(maker: Maker) -> dict[str, nn.Module]:
-    """Return the networks of a sampler ("generator"), or the `parts` of a translator.
+    """Return the `parts` of a sampler ("generator", and further ones if it has any) or of a translator.
 
     Raises:
         TypeError: it is of another kind, and cannot be exported.
     """
-    if isinstance(maker, LatentSampler):
-        return {"generator": maker.network}
-    if isinstance(maker, Translator):
-        return maker.parts
+    if isinstance(maker, Sampler | Translator):
+        return dict(maker.parts)
     raise TypeError(
-        f"a {type(maker).__name__} cannot be exported, since it is neither a LatentSampler nor a Translator: derive it "
-        "from one of them"
+        f"a {type(maker).__name__} cannot be exported, since it is neither a Sampler nor a Translator: derive it from "
+        "one of them"
     )
 
 
@@ -168,7 +166,7 @@ def read(path: str | Path, device: torch.device | str = "cpu", trusted: str | Se
         raise
     except ValueError as error:
         raise ExportError(f"{folder / CONFIG}: {error}") from error
-    if not isinstance(maker, LatentSampler | Translator):
+    if not isinstance(maker, Sampler | Translator):
         raise ExportError(f"{folder / CONFIG} describes a {type(maker).__name__}, which makes no images: {ADVICE}")
     _fill(networks_of(maker), weights, config["growing"], folder, device)
     return Trained(maker, config["model"], config["images_seen"])

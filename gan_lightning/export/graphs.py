@@ -146,7 +146,9 @@ def graph_of(trained: Trained, direction: str | None = None) -> Graph:
             raise ValueError(f"a {trained.name} makes images from noise, in no direction: leave --direction out")
         return LatentGraph(maker).cpu().to(memory_format=torch.contiguous_format)
     if not isinstance(maker, Translator):
-        raise TypeError(f"a {type(maker).__name__} is neither a LatentSampler nor a Translator: it has no graph")
+        raise ValueError(
+            f"a {trained.name} draws its images value by value, which is no graph: export it as safetensors"
+        )
     network = maker.network(direction)
     for name in ("in_channels", "multiple", "minimum"):
         if not isinstance(getattr(network, name, None), int):

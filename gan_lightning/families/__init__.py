@@ -1,7 +1,9 @@
 """Shared code of model families besides the game: drawing fakes, making images, showing progress."""
 
+from gan_lightning.families.autoregressive import Autoregressive, as_values
 from gan_lightning.families.labels import LabelTranslation
 from gan_lightning.families.latents import FromLatents, NoiseToImage
+from gan_lightning.families.noise import FromNoise
 from gan_lightning.families.talking_heads import DrivenHeads
 from gan_lightning.families.targets import DomainTranslation
 from gan_lightning.families.translation import (
@@ -20,10 +22,12 @@ from gan_lightning.families.translation import (
 )
 
 __all__ = [
+    "Autoregressive",
     "Direction",
     "DomainTranslation",
     "DrivenHeads",
     "FromLatents",
+    "FromNoise",
     "FromSources",
     "LabelTranslation",
     "NoiseToImage",
@@ -35,6 +39,7 @@ __all__ = [
     "Translates",
     "Unpaired",
     "UnpairedTranslation",
+    "as_values",
     "check_parts",
     "side_by_side",
 ]

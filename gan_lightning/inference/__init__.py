@@ -1,5 +1,6 @@
 """Images from a trained network: from latents, and from images. Nothing here needs Lightning."""
 
+from gan_lightning.inference.autoregressive import AutoregressiveSampler
 from gan_lightning.inference.choices import DomainTranslator, StyleTranslator
 from gan_lightning.inference.labels import LabelTranslator
 from gan_lightning.inference.latents import ImageName, LatentSampler, Sampler, Space
@@ -9,6 +10,7 @@ from gan_lightning.inference.standing import measure_standing_statistics
 from gan_lightning.inference.translation import Choice, Policy, Segmenter, Translator
 
 __all__ = [
+    "AutoregressiveSampler",
     "Choice",
     "CodesPrior",
     "DomainTranslator",

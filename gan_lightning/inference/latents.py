@@ -1,7 +1,7 @@
 """Images from the latents of a trained generator."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
@@ -37,6 +37,11 @@ class Sampler(ABC):
     """Number of classes that images can be requested of by label. 0 = labels are refused."""
     class_names: Sequence[str] = ()
     """Names of the classes in the order of their numbers. Empty = they are not known."""
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The networks that an export holds, by their names in it."""
+        return {"generator": self.network}
 
     @abstractmethod
     def sample(

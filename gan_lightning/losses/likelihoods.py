@@ -31,6 +31,10 @@ class Likelihood(Recorded, ABC):
             float32 (N,).
         """
 
+    def gives_probability(self, images: Tensor) -> bool:
+        """Whether p(x|z) is a probability of these images, so that a bound of p(x) is one too, not only a loss."""
+        return False
+
 
 class Bernoulli(Likelihood):
     """Pixels that are white with a probability, and else black; -log p(x|z) is the cross-entropy of pixels in [0, 1].
@@ -38,6 +42,10 @@ class Bernoulli(Likelihood):
     For grey pixels this is not a probability, but it is the usual loss for digits since Kingma & Welling (2013, arXiv
     1312.6114, appendix C.1). The decoder is called as `decoder(z, as_logits=True)`, which `VAEDecoder` supports.
     """
+
+    def gives_probability(self, images: Tensor) -> bool:
+        """Whether all values are black or white."""
+        return bool((images.abs() == 1).all())
 
     def negative_log_likelihood(self, decoder: nn.Module, z: Tensor, images: Tensor) -> Tensor:
         """Return -Σ [x log p + (1 - x) log(1 - p)] over an image's values."""

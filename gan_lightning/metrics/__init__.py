@@ -21,6 +21,7 @@ from gan_lightning.metrics.distances import FeatureDistance, PixelDistance
 from gan_lightning.metrics.fid import ClasswiseFID, FIDInfinity, FrechetInceptionDistance
 from gan_lightning.metrics.inception_score import InceptionScore, InceptionScoreInfinity
 from gan_lightning.metrics.kid import KernelInceptionDistance
+from gan_lightning.metrics.likelihood import NegativeLogLikelihood
 from gan_lightning.metrics.memorisation import Authenticity
 from gan_lightning.metrics.modes import ModesCovered, mixture_coverage, nearest_modes
 from gan_lightning.metrics.ms_ssim import MultiScaleSSIM
@@ -67,6 +68,7 @@ __all__ = [
     "ModesCovered",
     "ModuleExtractor",
     "MultiScaleSSIM",
+    "NegativeLogLikelihood",
     "NoFeatures",
     "PairMetric",
     "PairedLPIPS",

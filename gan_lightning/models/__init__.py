@@ -15,20 +15,24 @@ from gan_lightning.models.dann import DANN
 from gan_lightning.models.dcgan import DCGAN
 from gan_lightning.models.fgan import FGAN
 from gan_lightning.models.gan import GAN
+from gan_lightning.models.gated_pixelcnn import GatedPixelCNN
 from gan_lightning.models.gmmn import GMMN
 from gan_lightning.models.infogan import InfoGAN
 from gan_lightning.models.invariance import ControllableInvariance
 from gan_lightning.models.lsgan import LSGAN
+from gan_lightning.models.made import MADE
 from gan_lightning.models.mmd_gan import MMDGAN
 from gan_lightning.models.munit import MUNIT
 from gan_lightning.models.paired_cyclegan import PairedCycleGAN
 from gan_lightning.models.personal_talking_head import PersonalTalkingHead
 from gan_lightning.models.pix2pix import Pix2Pix
 from gan_lightning.models.pix2pix_hd import Pix2PixHD
+from gan_lightning.models.pixelcnn import PixelCNN
 from gan_lightning.models.progan import ProGAN
 from gan_lightning.models.projection import ProjectionGAN
 from gan_lightning.models.r3gan import R3GAN
 from gan_lightning.models.ragan import RaGAN
+from gan_lightning.models.realnvp import RealNVP
 from gan_lightning.models.sagan import SAGAN
 from gan_lightning.models.sngan import SNGAN
 from gan_lightning.models.spade import SPADE
@@ -43,6 +47,8 @@ from gan_lightning.models.unet import UNetSegmentation
 from gan_lightning.models.unit import UNIT
 from gan_lightning.models.vae import VAE
 from gan_lightning.models.vae_gan import VAEGAN
+from gan_lightning.models.vqvae import VQVAE
+from gan_lightning.models.vqvae_prior import VQVAEPrior
 from gan_lightning.models.wgan import WGAN
 from gan_lightning.models.wgan_gp import WGANGP
 
@@ -57,6 +63,7 @@ __all__ = [
     "GAN",
     "GMMN",
     "LSGAN",
+    "MADE",
     "MMDGAN",
     "MUNIT",
     "R3GAN",
@@ -68,6 +75,7 @@ __all__ = [
     "UNIT",
     "VAE",
     "VAEGAN",
+    "VQVAE",
     "WGAN",
     "WGANGP",
     "AugmentedCycleGAN",
@@ -78,18 +86,22 @@ __all__ = [
     "CoGANAdaptation",
     "ControllableInvariance",
     "CycleGAN",
+    "GatedPixelCNN",
     "InfoGAN",
     "PairedCycleGAN",
     "PersonalTalkingHead",
     "Pix2Pix",
     "Pix2PixHD",
+    "PixelCNN",
     "ProGAN",
     "ProjectionGAN",
     "RaGAN",
+    "RealNVP",
     "SRResNet",
     "StarGAN",
     "StyleGAN",
     "StyleGAN2",
     "TalkingHeads",
     "UNetSegmentation",
+    "VQVAEPrior",
 ]

@@ -60,7 +60,7 @@ class PersonalTalkingHead(DrivenHeads):
         """Return frames of the person, as a user gets them."""
         return self.translate(batch.landmarks)
 
-    def load_weights(self, source: str | Path | Mapping[str, str | Path]) -> None:
+    def load_weights(self, source: str | Path | Mapping[str, str | Path | Mapping[str, str | Path]]) -> None:
         """Start from the networks of a run of `TalkingHeads`, or of one of this model.
 
         The averaged generator of the other run is taken, if it kept an average. ψ' and w' get their values with the

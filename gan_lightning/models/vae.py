@@ -11,6 +11,7 @@ The first term has a closed form, ½ Σ (μ² + σ² - log σ² - 1) over the co
 estimated by one z = μ + σ ε, ε ~ N(0, 1), through which the gradient passes (section 2.4).
 """
 
+import math
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from gan_lightning.families import FromLatents
 from gan_lightning.inference import evaluating
 from gan_lightning.losses import Bernoulli, Likelihood
 from gan_lightning.networks import VAEDecoder, VAEEncoder
+from gan_lightning.ranges import PositiveInt
 from gan_lightning.regularizers import Terms
 from gan_lightning.training.solo import SoloModule
 
@@ -34,6 +36,9 @@ class VAE(FromLatents, SoloModule):
             convolutional one for 28x28 grey digits.
         generator: the decoder, any generator without labels. None = the encoder's counterpart.
         likelihood: likelihood of images given z. None = Bernoulli, which needs a decoder that returns logits.
+        importance_samples: K, draws of z for each image where a validation measures likelihoods, of black and white
+            images: -log 1/K Σ p(x|z) p(z) / q(z|x), z ~ q(z|x), bounds -log p(x), the tighter the larger K (Burda et
+            al. 2015, arXiv 1509.00519, equation 8). 1 = -ELBO.
         base: the other arguments of `SoloModule`.
 
     Logged: `loss/reconstruction` and `loss/kl` in nats for an image: sums over its values and its latents, means over
@@ -47,6 +52,7 @@ class VAE(FromLatents, SoloModule):
         encoder: nn.Module | None = None,
         generator: nn.Module | None = None,
         likelihood: Likelihood | None = None,
+        importance_samples: PositiveInt = 1,
         **base: Any,
     ) -> None:
         super().__init__(generator or VAEDecoder(), **base)
@@ -57,6 +63,8 @@ class VAE(FromLatents, SoloModule):
                 "latent_dim of both to the same"
             )
         self.likelihood = likelihood or Bernoulli()
+        self.importance_samples = importance_samples
+        self.likelihood_protocol = f"an upper bound, by {importance_samples} draws of z from the posterior"
 
     def losses(self, batch: ImageBatch) -> Terms:
         """Return -ELBO in its two terms."""
@@ -67,6 +75,22 @@ class VAE(FromLatents, SoloModule):
             "reconstruction": reconstruction.mean(),
             "kl": kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean(),
         }
+
+    @torch.no_grad()
+    def nats(self, batch: ImageBatch) -> Tensor | None:
+        """Return the bound of -log p(x) of each image; None for images of which p(x|z) is no probability."""
+        if not self.likelihood.gives_probability(batch.images):
+            return None
+        decoder, prior = self.averaged_generator, Normal(0.0, 1.0)
+        with evaluating(self.encoder), evaluating(decoder), torch.autocast(self.device.type, enabled=False):
+            mean, std = self.encoder(batch.images)
+            posterior = Normal(mean, std, validate_args=False)
+            weights = []
+            for _ in range(self.importance_samples):
+                z = mean + std * torch.randn_like(std)
+                log_ratio = (prior.log_prob(z) - posterior.log_prob(z)).sum(1)
+                weights.append(log_ratio - self.likelihood.negative_log_likelihood(decoder, z, batch.images))
+        return math.log(self.importance_samples) - torch.stack(weights).logsumexp(0)
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:

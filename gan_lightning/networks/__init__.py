@@ -17,6 +17,7 @@ from gan_lightning.networks.cyclegan import ResNetGenerator
 from gan_lightning.networks.dann import DomainClassifier, LeNetClassifier
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.networks.infogan import InfoGANDiscriminator, InfoGANGenerator
+from gan_lightning.networks.made import MADENetwork
 from gan_lightning.networks.microstylegan import MicroStyleGANGenerator
 from gan_lightning.networks.mlp import (
     ConditionalMLPDiscriminator,
@@ -29,8 +30,10 @@ from gan_lightning.networks.munit import MUNITDiscriminator, MUNITGenerator
 from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.pix2pix_hd import InstanceEncoder, Pix2PixHDGenerator
+from gan_lightning.networks.pixelcnn import GatedPixelCNNNetwork, PixelCNNNetwork
 from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator
 from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator, R3GANTranslator
+from gan_lightning.networks.realnvp import RealNVPNetwork
 from gan_lightning.networks.resnet import ResidualDiscriminator, ResidualGenerator
 from gan_lightning.networks.sagan import SAGANDiscriminator, SAGANGenerator
 from gan_lightning.networks.segmentation_unet import SegmentationUNet
@@ -54,6 +57,7 @@ from gan_lightning.networks.talking_heads import (
 from gan_lightning.networks.unet import UNetGenerator
 from gan_lightning.networks.unit import UNITGenerator
 from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
+from gan_lightning.networks.vqvae import VQAutoencoder
 
 __all__ = [
     "ACGANDiscriminator",
@@ -79,6 +83,7 @@ __all__ = [
     "DCGANGenerator",
     "DilatedTranslator",
     "DomainClassifier",
+    "GatedPixelCNNNetwork",
     "HeadDiscriminator",
     "HeadEmbedder",
     "InfoGANDiscriminator",
@@ -86,6 +91,7 @@ __all__ = [
     "InstanceEncoder",
     "LeNetClassifier",
     "LocalDiscriminator",
+    "MADENetwork",
     "MLPDiscriminator",
     "MLPGenerator",
     "MUNITDiscriminator",
@@ -96,12 +102,14 @@ __all__ = [
     "PatchGAN",
     "PersonalHeadGenerator",
     "Pix2PixHDGenerator",
+    "PixelCNNNetwork",
     "ProGANDiscriminator",
     "ProGANGenerator",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "R3GANTranslator",
     "RRDBGenerator",
+    "RealNVPNetwork",
     "ResNetGenerator",
     "ResidualDiscriminator",
     "ResidualGenerator",
@@ -131,5 +139,6 @@ __all__ = [
     "VAEGANDiscriminator",
     "VAEGANEncoder",
     "VGGDiscriminator",
+    "VQAutoencoder",
     "WholeDiscriminator",
 ]

@@ -142,6 +142,17 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         """
         return None
 
+    likelihood_protocol: str = ""
+    """How `nats` relates to log p(x): exact or a bound, and what is drawn. Empty = the model has no likelihood."""
+
+    def nats(self, batch: Any) -> Tensor | None:
+        """Return -log p(x) of each real image, float32 (N,), by averaged weights, without gradient, in fp32.
+
+        p is the probability of an image's integer values. It is exact or an upper bound, as `likelihood_protocol` says.
+        None = the model gives these images no probability.
+        """
+        return None
+
     @abstractmethod
     def reference(self, batch: Any) -> Tensor:
         """Return the real counterparts in a batch that outputs of `generate` should resemble, in the same form."""
@@ -705,7 +716,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 f"{more}): give the config that the checkpoint was trained with"
             ) from error
 
-    def load_weights(self, source: str | Path | Mapping[str, str | Path]) -> None:
+    def load_weights(self, source: str | Path | Mapping[str, str | Path | Mapping[str, str | Path]]) -> None:
         """Start from weights that other runs have trained; counters and optimizers do not change.
 
         Layers whose shapes differ start anew, and a warning names them.
@@ -713,7 +724,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         Args:
             source: a checkpoint of a model of this class, whose networks are all loaded; an exported model, which is a
                 generator; or such a file for each part of this model: {"generator": ..., "encoder": ...}, of any model
-                with such a part. The other parts do not change. The generator of an export has averaged weights, and so
+                with such a part, or with one of another name: {"autoencoder": {"generator": ...}} loads the generator
+                of the file. The other parts do not change. The generator of an export has averaged weights, and so
                 has that of a checkpoint for a part, if the other run kept an average; a generator and its average then
                 both start from them.
 
@@ -734,7 +746,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         for name, path in source.items():
             if name not in parts:
                 raise ValueError(f"{type(self).__name__} has no part {name!r}: choose {', '.join(parts)}")
-            anew = load_part(parts[name], Path(path), name, exactly=False)
+            theirs = name
+            if isinstance(path, Mapping):
+                if len(path) != 1:
+                    raise ValueError(f"{name} is started from one part of one file, not from {dict(path)}")
+                ((theirs, path),) = path.items()  # noqa: PLW2901
+            anew = load_part(parts[name], Path(path), theirs, exactly=False)
             _warn_of_new_layers([f"{name}.{layer}" for layer in anew], path)
         if "generator" in source and self.average is not None:
             self.average.network.load_state_dict(self.generator.state_dict())

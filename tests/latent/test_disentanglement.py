@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from every_model import FROM_NOISE
+from every_model import FROM_LATENTS
 from gan_lightning.classifiers import Classifier
 from gan_lightning.inference import CodesPrior, LatentSampler
 from gan_lightning.latent import LatentSpace
@@ -181,7 +181,7 @@ def test_a_classifier_gives_its_classes_or_attributes(kind: Any) -> None:
     assert set(factors.splits()) == ({"class a", "class b", "class c"} if kind == "classes" else {"a", "b", "c"})
 
 
-@pytest.mark.parametrize("build", FROM_NOISE, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", FROM_LATENTS, ids=lambda build: build.__name__)
 def test_the_command_takes_every_model(build: Callable[[], Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = checkpoint(build(), tmp_path / "model.ckpt")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from every_model import FROM_NOISE
+from every_model import FROM_LATENTS
 from gan_lightning.classifiers import Classifier
 from gan_lightning.data.images import to_uint8, write_png
 from gan_lightning.latent import Directions, SavedPoints
@@ -18,7 +18,7 @@ from gan_lightning.latent.commands.painting import paint
 from toys import checkpoint, read_png
 
 
-@pytest.mark.parametrize("build", FROM_NOISE, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", FROM_LATENTS, ids=lambda build: build.__name__)
 def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = build()
@@ -48,7 +48,7 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
         assert read_png(out.with_suffix(".png")).float().std() > 0
 
 
-@pytest.mark.parametrize("build", FROM_NOISE, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", FROM_LATENTS, ids=lambda build: build.__name__)
 def test_every_model_inverts_and_is_painted_on(build: Callable[[], Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = checkpoint(build(), tmp_path / "model.ckpt")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from every_model import FROM_NOISE
+from every_model import FROM_LATENTS
 from gan_lightning.inference import LatentSampler
 from gan_lightning.inference.mixing import ClassMixture
 from gan_lightning.inference.paths import slerp
@@ -64,7 +64,7 @@ def test_a_loop_closes_without_a_pause() -> None:
     torch.testing.assert_close(images[0], next(iter(stops.images(NAMES[0])))[0], atol=1, rtol=0)
 
 
-@pytest.mark.parametrize("build", FROM_NOISE, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", FROM_LATENTS, ids=lambda build: build.__name__)
 def test_a_whole_class_in_a_mixture_is_the_class(build: Any) -> None:
     """And half of two classes is neither, for every model with classes."""
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ from torch import nn
 
 from gan_lightning import networks
 from gan_lightning.layers import sides
-from gan_lightning.networks.base import TranslationNetwork
+from gan_lightning.networks.base import AutoregressiveNetwork, TranslationNetwork
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.networks.growing import Growing
 from gan_lightning.recording import Network, describe, rebuild
@@ -130,10 +130,59 @@ PUBLISHED = [
     ("StarGANDiscriminator", {}, 44_762_048),
     ("CoGANGenerator", {}, 7_842_694),
     ("CoGANDiscriminator", {}, 427_593),
+    ("PixelCNNNetwork", {"levels": 2}, 106_690),  # counted by hand: none was published, as the next four
+    ("GatedPixelCNNNetwork", {"levels": 2, "width": 128, "layers": 10, "hidden": 32}, 3_856_034),
+    ("MADENetwork", {"hidden": [8000, 8000]}, 76_560_784),
+    ("VQAutoencoder", {}, 662_723),
+    ("RealNVPNetwork", {}, 6_000_000),
 ]
 
 # small, and every argument other than its default, so that an argument lost on the way shows
 UNUSUAL = [
+    (
+        "PixelCNNNetwork",
+        {
+            "image_size": [5, 6],
+            "channels": 2,
+            "levels": 4,
+            "width": 4,
+            "blocks": 1,
+            "hidden": 9,
+            "num_classes": 3,
+            "embedding": 2,
+        },
+    ),
+    (
+        "GatedPixelCNNNetwork",
+        {
+            "image_size": [5, 6],
+            "channels": 2,
+            "levels": 4,
+            "width": 4,
+            "layers": 2,
+            "kernel": 5,
+            "hidden": 9,
+            "num_classes": 3,
+            "embedding": 2,
+        },
+    ),
+    ("MADENetwork", {"image_size": [3, 4], "channels": 2, "levels": 4, "hidden": [9, 8], "num_classes": 3}),
+    (
+        "VQAutoencoder",
+        {
+            "channels": 2,
+            "width": 4,
+            "residual_layers": 1,
+            "residual_width": 3,
+            "codes": 5,
+            "code_dim": 6,
+            "decay": 0.9,
+        },
+    ),
+    (
+        "RealNVPNetwork",
+        {"image_size": [4, 8], "channels": 2, "scales": 3, "width": 4, "blocks": 1, "levels": 4, "alpha": 0.1},
+    ),
     ("StarGANGenerator", {"num_targets": 4, "in_channels": 2, "width": 4, "blocks": 1}),
     ("StarGANDiscriminator", {"num_targets": 4, "image_size": [16, 24], "in_channels": 2, "width": 4, "layers": 2}),
     ("CoGANGenerator", {"latent_dim": 7, "image_size": 20, "channels": 2, "width": 4, "num_classes": 3}),
@@ -474,6 +523,7 @@ INPUTS = {
     "SPADEGenerator": (2, 1, 128, 256),
     "AugmentedEncoder": (2, 3, 32, 32),
     "StyleDiscriminator": (2, 5),
+    "RealNVPNetwork": (2, 64),
 }
 
 # further inputs of those that take several: of features or styles, and label maps
@@ -485,6 +535,13 @@ FURTHER = {
     "DilatedTranslator": (2, 1, 32, 32),
     "SeamlessPaste": (2, 3, 32, 32),
 }
+
+
+def valid_input(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Integer levels for a network of them; what is given, for all others."""
+    if isinstance(net, AutoregressiveNetwork):
+        return torch.randint(net.levels, x.shape, device=x.device)
+    return x.requires_grad_()  # for a network with nothing to learn
 
 
 def count(net: nn.Module) -> int:
@@ -539,7 +596,7 @@ def test_all_parameters_learn(name, arguments):
         channels = arguments.get("in_channels", arguments.get("channels", 3))
         size = arguments.get("image_size", 32)
         x = torch.randn(2, 1 if hasattr(net, "planes") else channels, *sides(size))
-    x.requires_grad_()  # for a network with nothing to learn
+    x = valid_input(net, x)
     parts = [part for part in net.modules() if isinstance(part, Growing)]
     for level in range(len(parts[0].sizes) if parts else 1):
         for part in parts:
@@ -644,6 +701,7 @@ def test_conditional_networks_need_labels_and_depend_on_them(name, arguments):
         x = torch.randn(1, arguments["latent_dim"])
     else:
         x = torch.randn(1, arguments["channels"], *sides(arguments["image_size"]))
+    x = valid_input(net, x)
     with pytest.raises(ValueError, match="no labels"):
         net(x)
     assert not torch.equal(net(x, torch.tensor([0])), net(x, torch.tensor([1])))
@@ -657,6 +715,7 @@ def test_unconditional_networks_take_no_labels(name, arguments):
             x = torch.empty(2, arguments["latent_dim"])
         else:
             x = torch.empty(2, arguments["channels"], *sides(arguments["image_size"]))
+        x = valid_input(net, x)
         assert net(x, None).shape[0] == 2
         with pytest.raises(ValueError, match="unconditional"):
             net(x, torch.empty(2, dtype=torch.int64))
