@@ -48,3 +48,5 @@ FROM_NOISE = [builder_of(kind) for kind in KINDS if kind.sampler is not Generati
 """Builders of those that make images from noise."""
 FROM_LATENTS = [builder_of(kind) for kind in KINDS if issubclass(kind, FromLatents)]
 """Builders of those that make images from latents, on which the tools of latents work."""
+AFFINE = [build for build in FROM_LATENTS if build.__name__ != "realnvp"]
+"""Builders of those whose latents enter an affine layer first: all but a flow, whose layers take parts of them."""

@@ -31,6 +31,7 @@ class RealNVPNetwork(Generator):
         alpha: α of the logit before the first layer.
 
     NOTE: α + (1 - 2 α) x is the authors' code's, with α = 0.05; the paper has α + (1 - α) x.
+    NOTE: that maps double at each scale is a public port's; the paper does not say.
     NOTE: a squeeze keeps the channels of a pixel together, so that masks over maps divide the pixels of a block.
     """
 

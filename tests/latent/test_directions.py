@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from every_model import FROM_LATENTS
+from every_model import AFFINE
 from gan_lightning.inference import LatentSampler
 from gan_lightning.latent import Directions, LatentSpace, directions, factorise, image_names, principal
 from gan_lightning.latent.commands.images import directions as command
@@ -131,7 +131,7 @@ def test_a_norm_of_latents_in_front_of_the_first_layer_is_passed_over(classes: i
     assert FirstLayers(space(styled, "w")).names == [f"layers.{i}.style" for i in range(6)]
 
 
-@pytest.mark.parametrize("build", FROM_LATENTS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", AFFINE, ids=lambda build: build.__name__)
 def test_every_model_has_a_first_layer_and_is_left_as_it_was(build: Callable[[], Any]) -> None:
     torch.manual_seed(0)
     model = build()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from every_model import FROM_LATENTS
+from every_model import AFFINE, FROM_LATENTS
 from gan_lightning.classifiers import Classifier
 from gan_lightning.data.images import to_uint8, write_png
 from gan_lightning.latent import Directions, SavedPoints
@@ -40,6 +40,10 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
     edit(path, judge, out, "a", seeds="2:0-2", target=0.99, steps=2, device="cpu")
     correlate(path, judge, tmp_path / "bias.png", "a", n=2, steps=1, samples=2, device="cpu")
     assert read_png(out).float().std() > 0
+    if build not in AFFINE:
+        with pytest.raises(ValueError, match=r"no layer of .* is affine in z"):
+            directions(path, tmp_path / "none.safetensors", samples=64, seeds="0", device="cpu")
+        return
     for method in ("sefa", "pca"):
         out = tmp_path / f"{method}.safetensors"
         directions(path, out, method, samples=64, count=4, seeds="0", show=2, device="cpu")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn import functional as F
 from torch.optim import Adam
 
 from gan_lightning.data.batches import ImageBatch
@@ -18,11 +17,11 @@ from toys import trainer
 
 
 def realnvp(**how: Any) -> RealNVP:
-    return RealNVP(RealNVPNetwork(8, 1, 2, 4, 1), **how)
+    return RealNVP(RealNVPNetwork(16, 1, 2, 4, 1), **how)
 
 
 def realnvp_batch(count: int = 4, seed: int = 0) -> ImageBatch:
-    return ImageBatch(F.interpolate(images(count, 1, seed), 8, mode="bilinear"))
+    return ImageBatch(images(count, 1, seed))
 
 
 def test_the_bound_is_that_of_the_density_of_spread_values() -> None:
@@ -31,12 +30,12 @@ def test_the_bound_is_that_of_the_density_of_spread_values() -> None:
     with ImageDraws(3, range(4)):
         nats = model.nats(data)
     with ImageDraws(3, range(4)):
-        noise = torch.rand(4, 1, 8, 8)
+        noise = torch.rand(4, 1, 16, 16)
     network = model.generator.eval()
     x = (((data.images + 1) * 127.5).round() + noise) / 256
     z, log_det = network(x, inverse=True)
     log_p = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1) + log_det
-    torch.testing.assert_close(nats, (64 * math.log(256) - log_p).detach())
+    torch.testing.assert_close(nats, (256 * math.log(256) - log_p).detach())
 
 
 def test_samples_of_an_images_latents_are_the_image() -> None:
@@ -65,4 +64,4 @@ def test_the_decay_is_of_magnitudes_and_of_scales_alone() -> None:
     for name, parameter in model.generator.named_parameters():
         if name.endswith("original0") or (name.endswith("size")):
             total += float(parameter.square().sum())
-    assert float(model.losses(realnvp_batch())["norm"]) == pytest.approx(0.1 * 64 * total, rel=1e-5)
+    assert float(model.losses(realnvp_batch())["norm"]) == pytest.approx(0.1 * 256 * total, rel=1e-5)

@@ -51,5 +51,5 @@ def test_networks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="has 6 codes, and the generator gives probabilities of 7"):
         VQVAEPrior(GatedPixelCNNNetwork(4, 1, 7, width=4, layers=1), autoencoder)
     model = VQVAEPrior(GatedPixelCNNNetwork(7, 1, 6, width=4, layers=1), autoencoder)
-    with pytest.raises(ValueError, match="makes images of 1x28x28 .* but the data serve 1x16x16"):
+    with pytest.raises(ValueError, match=r"makes images of 1x28x28 .* but the data serve 1x16x16"):
         trainer(max_epochs=1).fit(model, Batches([vqvae_prior_batch()]))
