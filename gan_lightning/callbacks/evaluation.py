@@ -190,6 +190,7 @@ class Evaluation(Checked, L.Callback):
                 f"the recipe {self.recipe.name} generates {self.recipe.num_fake} images, shared out over the batches "
                 "of the reference loader, which does not say how many it has: give it a __len__"
             )
+        pl_module.makes_images = self.evaluator.looks_at_fakes  # type: ignore[assignment]
         self._random_state.enter_context(isolate_rng())
         torch.manual_seed(self.seed)
         self.evaluator.to(pl_module.device)
@@ -214,6 +215,11 @@ class Evaluation(Checked, L.Callback):
     ) -> None:
         """Measure the batch's generated images, and its real images if their features are not known yet."""
         self._image_draws.close()
+        if not self.evaluator.looks_at_fakes:
+            self._weigh(pl_module, batch)
+            self._batches += 1
+            self._reals += batch_length(batch)
+            return
         shown = rendered(pl_module, outputs) if isinstance(outputs, Tensor) else None
         if not isinstance(pl_module, Evaluated) or shown is None or not shown.is_floating_point():
             raise TypeError(

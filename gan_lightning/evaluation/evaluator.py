@@ -89,6 +89,11 @@ class Evaluator:
         """Whether any metric needs the model's likelihoods of real images."""
         return any(isinstance(metric, NegativeLogLikelihood) for metric in self.metrics)
 
+    @property
+    def looks_at_fakes(self) -> bool:
+        """Whether any metric needs generated images, by the callback's passes or by the sampler."""
+        return not all(isinstance(metric, NegativeLogLikelihood) for metric in self.metrics)
+
     def to(self, device: torch.device | str) -> "Evaluator":
         """Move the extractor and all metrics to a device, and return self."""
         self.extractor.to(device)

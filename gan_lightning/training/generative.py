@@ -94,6 +94,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     """For a growing model: evaluate each time this number of images was seen. None = as the trainer's settings say."""
     class_names: tuple[str, ...] = ()
     """Names of the classes of the training data, in the order of their numbers. Empty = they are not known (yet)."""
+    makes_images: bool = True
+    """Whether evaluations need generated images; set by the callback, False where likelihoods alone are measured."""
     clipping: ClassVar[str]
     """The arguments that clip gradients, for the message about a loss that is not finite."""
 
@@ -547,9 +549,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if not self.trainer.sanity_checking:
             self._evaluated_at = self.batches_seen
 
-    def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Make the images that are compared with this batch of the reference set."""
-        return self.generate(batch)
+    def validation_step(self, batch: Any, batch_idx: int) -> Tensor | None:
+        """Make the images that are compared with this batch of the reference set, if any are asked for."""
+        return self.generate(batch) if self.makes_images else None
 
     test_step = validation_step
 
