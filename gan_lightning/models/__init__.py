@@ -28,6 +28,7 @@ from gan_lightning.models.personal_talking_head import PersonalTalkingHead
 from gan_lightning.models.pix2pix import Pix2Pix
 from gan_lightning.models.pix2pix_hd import Pix2PixHD
 from gan_lightning.models.pixelcnn import PixelCNN
+from gan_lightning.models.pixelcnn_pp import PixelCNNPlusPlus
 from gan_lightning.models.progan import ProGAN
 from gan_lightning.models.projection import ProjectionGAN
 from gan_lightning.models.r3gan import R3GAN
@@ -93,6 +94,7 @@ __all__ = [
     "Pix2Pix",
     "Pix2PixHD",
     "PixelCNN",
+    "PixelCNNPlusPlus",
     "ProGAN",
     "ProjectionGAN",
     "RaGAN",

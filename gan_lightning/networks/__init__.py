@@ -31,6 +31,7 @@ from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTr
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.pix2pix_hd import InstanceEncoder, Pix2PixHDGenerator
 from gan_lightning.networks.pixelcnn import GatedPixelCNNNetwork, PixelCNNNetwork
+from gan_lightning.networks.pixelcnn_pp import PixelCNNPlusPlusNetwork
 from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator
 from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator, R3GANTranslator
 from gan_lightning.networks.realnvp import RealNVPNetwork
@@ -103,6 +104,7 @@ __all__ = [
     "PersonalHeadGenerator",
     "Pix2PixHDGenerator",
     "PixelCNNNetwork",
+    "PixelCNNPlusPlusNetwork",
     "ProGANDiscriminator",
     "ProGANGenerator",
     "R3GANDiscriminator",

@@ -130,9 +130,10 @@ PUBLISHED = [
     ("StarGANDiscriminator", {}, 44_762_048),
     ("CoGANGenerator", {}, 7_842_694),
     ("CoGANDiscriminator", {}, 427_593),
-    ("PixelCNNNetwork", {"levels": 2}, 82_882),  # counted by hand: none was published, as the next four
+    ("PixelCNNNetwork", {"levels": 2}, 82_882),  # counted by hand: none was published, as the next five
     ("GatedPixelCNNNetwork", {"levels": 2, "width": 128, "layers": 10, "hidden": 32}, 3_199_842),
     ("MADENetwork", {"hidden": [8000, 8000]}, 76_560_784),
+    ("PixelCNNPlusPlusNetwork", {}, 53_659_080),
     ("VQAutoencoder", {}, 662_723),
     ("RealNVPNetwork", {}, 13_961_445),
 ]
@@ -164,6 +165,19 @@ UNUSUAL = [
             "hidden": 9,
             "num_classes": 3,
             "embedding": 2,
+        },
+    ),
+    (
+        "PixelCNNPlusPlusNetwork",
+        {
+            "image_size": [4, 8],
+            "channels": 2,
+            "levels": 5,
+            "width": 4,
+            "layers": 1,
+            "components": 3,
+            "dropout": 0.1,
+            "num_classes": 3,
         },
     ),
     ("MADENetwork", {"image_size": [3, 4], "channels": 2, "levels": 4, "hidden": [9, 8], "num_classes": 3}),
