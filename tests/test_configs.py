@@ -145,6 +145,11 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     return arguments
 
 
+def network_of(given: Any) -> str:
+    """The name of a network's class, "" of what is no network."""
+    return given.get("class_path", "").rpartition(".")[2] if isinstance(given, dict) else ""
+
+
 def narrow(model: dict[str, Any]) -> list[str]:
     """Arguments that make every network of a model that has a width, or a growth of it, a narrow one.
 
@@ -157,6 +162,8 @@ def narrow(model: dict[str, Any]) -> list[str]:
         for given, argument in (("width", "width"), ("growth", "growth"), ("channel_base", "channel_max")):
             if given in stated:
                 batches.append(f"--model.{part}.{argument}=4")
+        if network_of(network) == "MADENetwork":
+            batches.append(f"--model.{part}.hidden=[8]")
         for inner, inside in stated.items():
             if inner == "discriminator" or (isinstance(inside, dict) and "width" in inside.get("init_args", {})):
                 batches.append(f"--model.{part}.{inner}.width=4")
@@ -254,9 +261,9 @@ def defaults() -> dict[str, Any]:
 
 
 def settings(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The settings of a config by their dotted names, without those of the model and the data."""
+    """The settings of a config by their dotted names, without those of the model, the data and other runs."""
     for key, value in config.items():
-        if isinstance(value, dict) and key not in ("model", "data"):
+        if isinstance(value, dict) and key not in ("model", "data", "start_from"):
             yield from settings(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

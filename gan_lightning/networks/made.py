@@ -3,6 +3,7 @@
 Germain, Gregor, Murray, Larochelle, "MADE: Masked Autoencoder for Distribution Estimation", 2015, arXiv 1502.03509.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -47,9 +48,9 @@ class MADENetwork(AutoregressiveNetwork):
         self.image_shape, self.levels, self.num_classes = (channels, height, width), levels, num_classes
         self.outputs = 1 if levels == 2 else levels  # black and white: the logit of white
         inputs = torch.arange(1, channels * height * width + 1)
-        # with a single value there is nothing to see
-        units = [torch.linspace(1, max(1, len(inputs) - 1), count).round().long() for count in hidden]
-        degrees = [inputs, *units]
+        most = max(1, len(inputs) - 1)  # with a single value there is nothing to see
+        self.degrees = [[1 + k * (most - 1) // max(1, count - 1) for k in range(count)] for count in hidden]
+        degrees = [inputs, *map(torch.tensor, self.degrees)]
         self.layers = nn.ModuleList(MaskedLinear(before, after, own=True) for before, after in pairwise(degrees))
         self.out = MaskedLinear(degrees[-1], inputs.repeat_interleave(self.outputs), own=False)
         self.classes = nn.Embedding(num_classes, hidden[0]) if num_classes else None
@@ -76,40 +77,44 @@ class MADENetwork(AutoregressiveNetwork):
         return self.as_logits(outputs).permute(0, 1, 4, 2, 3)
 
     def begin(self, count: int, labels: Tensor | None = None) -> Steps:
-        """Return the evaluation value by value: each adds to the first layer, and asks for its own outputs only."""
+        """Return the evaluation value by value, in which each hidden unit is computed once."""
         return _MADESteps(self, count, labels)
 
 
 class _MADESteps(Steps):
+    """A hidden unit is computed once, when all values that it sees are known."""
+
     def __init__(self, network: MADENetwork, count: int, labels: Tensor | None) -> None:
         self.network = network
-        first: MaskedLinear = network.layers[0]  # type: ignore[assignment]
-        self.columns = (first.weight * first.mask).T.contiguous()  # of each input
-        self.sums = first.bias.expand(count, -1)
-        if network.classes is not None:
-            self.sums = self.sums + network.classes(labels)
-        inner: list[MaskedLinear] = [*network.layers[1:]]
-        self.inner = [(layer.weight * layer.mask, layer.bias) for layer in inner]
+        layers: list[MaskedLinear] = [*network.layers]
+        self.weights = [layer.weight * layer.mask for layer in layers]
+        self.biases = [layer.bias for layer in layers]
+        self.of_class = None if network.classes is None else network.classes(labels)
         self.out, self.bias = network.out.weight * network.out.mask, network.out.bias
-        self.known = 0  # values whose part is in `sums`
+        # inputs, and the units of each layer, in the order of their degrees
+        widths = [layers[0].in_features, *(layer.out_features for layer in layers)]
+        self.activations = [self.out.new_zeros(count, width) for width in widths]
+        self.done = [0] * len(layers)
 
     def at(self, values: Tensor, row: int, column: int) -> Tensor:
         network = self.network
         channels, _, width = network.image_shape
         start = (row * width + column) * channels
         scale = 2 / (network.levels - 1)
-        if self.known < start:  # the pixel before is complete
+        inputs = self.activations[0]
+        if start:
             before = divmod(start // channels - 1, width)
-            pixel = values[:, :, before[0], before[1]].float() * scale - 1
-            self.sums = self.sums + pixel @ self.columns[self.known : start]
-            self.known = start
-        sums = self.sums
-        for channel in range(channels - 1):  # colours of this pixel may be known, for the later ones
-            own = values[:, channel, row, column, None].float() * scale - 1
-            sums = sums + own * self.columns[start + channel]
-        x = sums
-        for weight, bias in self.inner:
-            x = nn.functional.linear(x.relu(), weight, bias)
+            inputs[:, start - channels : start] = values[:, :, before[0], before[1]] * scale - 1
+        inputs[:, start : start + channels] = values[:, :, row, column] * scale - 1  # of which some may be known
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            degrees = network.degrees[number]
+            # units of this pixel's colours are computed again with each colour
+            rows = slice(self.done[number], bisect_right(degrees, start + channels - 1))
+            self.done[number] = bisect_right(degrees, start)
+            units = nn.functional.linear(self.activations[number], weight[rows], bias[rows])
+            if number == 0 and self.of_class is not None:
+                units = units + self.of_class[:, rows]
+            self.activations[number + 1][:, rows] = units.relu()
         rows = slice(start * network.outputs, (start + channels) * network.outputs)
-        outputs = nn.functional.linear(x.relu(), self.out[rows], self.bias[rows])
+        outputs = nn.functional.linear(self.activations[-1], self.out[rows], self.bias[rows])
         return network.as_logits(outputs.view(len(values), channels, network.outputs))

@@ -549,9 +549,9 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         if not self.trainer.sanity_checking:
             self._evaluated_at = self.batches_seen
 
-    def validation_step(self, batch: Any, batch_idx: int) -> Tensor | None:
-        """Make the images that are compared with this batch of the reference set, if any are asked for."""
-        return self.generate(batch) if self.makes_images else None
+    def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Make the images that are compared with this batch of the reference set; return None if none are asked for."""
+        return self.generate(batch) if self.makes_images else None  # type: ignore[return-value]
 
     test_step = validation_step
 
