@@ -1,6 +1,7 @@
 """The metric of likelihoods, alone and in a validation."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,6 +30,12 @@ def test_nats_and_bits() -> None:
     metric.reset(keep_real=True)
     with pytest.raises(TooFewSamplesError, match="1 images of a set"):
         metric.compute()
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations write their reports into the trainer's folder."""
+    monkeypatch.chdir(tmp_path)
 
 
 def validated(model: LightningModule, batches: list[ImageBatch]) -> Evaluation:
