@@ -21,6 +21,7 @@ from torch import Tensor
 from gan_lightning.data import lines
 from gan_lightning.data.batches import (
     Fingerprinted,
+    Role,
     batch_length,
     class_labels,
     grids,
@@ -171,6 +172,13 @@ class Evaluation(Checked, L.Callback):
                 f"the recipe {self.recipe.name} measures the likelihood of real images, and {type(pl_module).__name__} "
                 "has none: name a recipe without `nll`"
             )
+        made = getattr(getattr(pl_module, "sampler", None), "makes", Role.IMAGE)
+        for metric in self.evaluator.metrics_of_outputs:
+            if metric.role is not made:
+                raise TypeError(
+                    f"{type(metric).__name__} measures {metric.role.value}, and {type(pl_module).__name__} makes "
+                    f"{made.value}s: name a recipe without `shapes` and `iou`"
+                )
         batch_type = getattr(pl_module, "batch_type", None)
         if self.evaluator.compares_pairs and not has_pairs(batch_type):
             raise TypeError(
@@ -220,8 +228,8 @@ class Evaluation(Checked, L.Callback):
             self._batches += 1
             self._reals += batch_length(batch)
             return
-        shown = rendered(pl_module, outputs) if isinstance(outputs, Tensor) else None
-        if not isinstance(pl_module, Evaluated) or shown is None or not shown.is_floating_point():
+        first = rendered(pl_module, outputs[:1]) if isinstance(outputs, Tensor) else None
+        if not isinstance(pl_module, Evaluated) or first is None or not first.is_floating_point():
             raise TypeError(
                 f"{type(pl_module).__name__} cannot be evaluated: its validation_step and test_step must return "
                 f"generated images, float (N, C, H, W) in [-1, 1] (this time: {type(outputs).__name__}), and its "
@@ -230,9 +238,11 @@ class Evaluation(Checked, L.Callback):
         stated = states_roles(type(batch))
         labels = class_labels(batch) if stated else None
         evaluator = self.evaluator
-        looked_at = evaluator.looks_at_images or evaluator.compares_pairs or bool(evaluator.metrics_of_styles)
+        others = evaluator.metrics_of_styles or evaluator.metrics_of_outputs
+        looked_at = evaluator.looks_at_images or evaluator.compares_pairs or bool(others)
+        reference = pl_module.reference(batch)
         if self._batches == 0 or self._missing is not None or looked_at:
-            real = to_uint8(rendered(pl_module, pl_module.reference(batch)))
+            real = to_uint8(rendered(pl_module, reference))
             if self._batches == 0:
                 self._begin(trainer, real)
             if self._missing is not None:
@@ -241,6 +251,7 @@ class Evaluation(Checked, L.Callback):
                 self._missing.append(features.to("cpu"))
             if self._held is None:
                 self.evaluator.show(real, real=True, labels=labels)
+                self.evaluator.take_real(reference)
         self._batches += 1
         self._reals += batch_length(batch)
 
@@ -251,11 +262,9 @@ class Evaluation(Checked, L.Callback):
                 "name a recipe with fewer, or with `full` for its number"
             )
 
-        def generated(items: Any) -> Tensor:
-            return rendered(pl_module, pl_module.generate(items))
-
         asked = labels if getattr(pl_module, "num_classes", 0) else None
-        for rows, images in self._in_order(trainer, generated, batch, shown):
+        for rows, made in self._in_order(trainer, pl_module.generate, batch, outputs):
+            images = rendered(pl_module, made)
             if not images.isfinite().all():
                 raise ValueError(
                     f"{type(pl_module).__name__} generated NaN or infinite pixels (evaluation batch {batch_idx}): "
@@ -266,6 +275,7 @@ class Evaluation(Checked, L.Callback):
             self.evaluator.show(fake, real=False, labels=classes)
             if self.evaluator.compares_pairs:
                 self.evaluator.compare(fake, real[rows])
+            self.evaluator.take(made, reference[rows])
             self._fakes += len(fake)
         self._vary(pl_module, batch)
         self._weigh(pl_module, batch)
@@ -404,7 +414,7 @@ class Evaluation(Checked, L.Callback):
         The first image for each item is already in `outputs`; further images are generated.
 
         Yields:
-            the indices of the items, int64 (M,), and the images, float (M, C, H, W).
+            the indices of the items, int64 (M,), and the outputs for them (M, ...).
         """
         apart = 1 if isinstance(_loader(trainer), ReferenceSet) else trainer.world_size
         items = torch.arange(len(self._counts)).repeat_interleave(self._counts)

@@ -93,7 +93,7 @@ def augment(
             f"{shown(checkpoint)} makes images without classes, and a classifier learns classes: give a model that "
             "has them"
         )
-    channels, height, width = sampler.sample(1, seed=seed).shape[1:]
+    channels, height, width = sampler.render(sampler.sample(1, seed=seed)).shape[1:]
     real, names = _read(train, sampler, (channels, height, width))
     held, _ = _read(test, sampler, (channels, height, width))
     Classifier(names, "classes", (height, width), 1 if channels < 3 and backbone == SMALL else 3, backbone).try_out()

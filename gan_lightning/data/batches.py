@@ -152,6 +152,21 @@ class DomainBatch(NamedTuple):
     target_labels: Annotated[Tensor | None, Role.LABELS] = None  # None in training, which must not use them
 
 
+class VoxelBatch(NamedTuple):
+    """Shapes as occupancy: -1 is empty, 1 is occupied; and their labels if the data set has any."""
+
+    voxels: Annotated[Tensor, Role.VOXELS]
+    labels: Annotated[Tensor | None, Role.LABELS, Role.ATTRIBUTES] = None
+
+
+class DepictedBatch(NamedTuple):
+    """A picture of a thing, its shape as occupancy (-1 is empty, 1 is occupied), and its label if there is any."""
+
+    images: Annotated[Tensor, Role.IMAGE]
+    voxels: Annotated[Tensor, Role.VOXELS]
+    labels: Annotated[Tensor | None, Role.LABELS, Role.ATTRIBUTES] = None
+
+
 class FramesBatch(NamedTuple):
     """A frame of a person with its landmark picture, and K other frames of the same person with theirs."""
 

@@ -198,6 +198,11 @@ def _counts(recipe: Recipe, reals: FolderImages, fakes: Fakes) -> tuple[int, int
 
 def _check(evaluator: Evaluator, reals: FolderImages, fakes: Fakes, fake: Path, truncation: float | None) -> None:
     """Raise ValueError where the arguments do not fit together."""
+    if evaluator.metrics_of_outputs:
+        raise ValueError(
+            "metrics of shapes compare voxels, which `gan-lightning validate` does, and not images: leave `shapes` and "
+            "`iou` out"
+        )
     if evaluator.metrics_of_styles:
         raise ValueError(
             "metrics of styles compare several translations of one source, which `gan-lightning validate` makes: leave "

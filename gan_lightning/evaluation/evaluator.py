@@ -17,13 +17,20 @@ from gan_lightning.metrics import (
     LabelledImageMetric,
     NegativeLogLikelihood,
     NoFeatures,
+    OutputMetric,
     PairMetric,
     StyleMetric,
     TooFewSamplesError,
 )
 
 MetricChoice = (
-    Callable[[int], FeatureMetric] | ImageMetric | PairMetric | StyleMetric | GeneratorMetric | NegativeLogLikelihood
+    Callable[[int], FeatureMetric]
+    | ImageMetric
+    | PairMetric
+    | StyleMetric
+    | OutputMetric
+    | GeneratorMetric
+    | NegativeLogLikelihood
 )
 """A metric of features is constructed for their width; the other metrics are given as objects."""
 
@@ -36,7 +43,7 @@ class Evaluator:
     Args:
         extractor: computes features of uint8 images.
         metrics: each is a class from `gan_lightning.metrics`, or a function from the width of the features to a
-            `FeatureMetric`, or an `ImageMetric`, `PairMetric`, `StyleMetric`, `GeneratorMetric` or
+            `FeatureMetric`, or an `ImageMetric`, `PairMetric`, `StyleMetric`, `OutputMetric`, `GeneratorMetric` or
             `NegativeLogLikelihood` object.
 
     Raises:
@@ -63,6 +70,11 @@ class Evaluator:
     def metrics_of_styles(self) -> list[StyleMetric]:
         """The metrics that compare several outputs for one source."""
         return [metric for metric in self.metrics if isinstance(metric, StyleMetric)]
+
+    @property
+    def metrics_of_outputs(self) -> list[OutputMetric]:
+        """The metrics that are computed from outputs before they are rendered."""
+        return [metric for metric in self.metrics if isinstance(metric, OutputMetric)]
 
     @property
     def sources(self) -> int:
@@ -137,6 +149,16 @@ class Evaluator:
         for metric in self.metrics:
             if isinstance(metric, PairMetric):
                 metric.update(fake, target)
+
+    def take_real(self, outputs: Tensor) -> None:
+        """Give real outputs, as the model has them before rendering, to the metrics of outputs."""
+        for metric in self.metrics_of_outputs:
+            metric.update_real(outputs)
+
+    def take(self, outputs: Tensor, target: Tensor) -> None:
+        """Give generated outputs and the real ones of the same items to the metrics of outputs."""
+        for metric in self.metrics_of_outputs:
+            metric.update(outputs, target)
 
     def vary(self, numbers: Tensor, images: Tensor) -> None:
         """Give outputs in several styles to the metrics of styles.

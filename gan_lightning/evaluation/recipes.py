@@ -39,11 +39,14 @@ from gan_lightning.metrics import (
     ModesCovered,
     MultiScaleSSIM,
     NegativeLogLikelihood,
+    OutputMetric,
     PairedLPIPS,
     PairMetric,
     PerceptualPathLength,
     PixelDistance,
     PrecisionRecall,
+    ShapeDistances,
+    ShapeIoU,
     SlicedWasserstein,
     StyleDiversity,
     StyleMetric,
@@ -66,7 +69,7 @@ class Family:
     Args:
         summary: a description in one line.
         of_features: classes or functions that make a metric for a width of the features.
-        others: functions that make the metrics of images, of pairs, of styles, or of the generator.
+        others: functions that make the metrics of images, of pairs, of styles, of outputs, or of the generator.
         extractor: name of the extractor that the metrics were published with; "none" if they need no features.
         equal: compare with as many references as generated images. Otherwise, compare with the whole split.
     """
@@ -74,7 +77,8 @@ class Family:
     summary: str
     of_features: tuple[Callable[[int], FeatureMetric], ...] = ()
     others: tuple[
-        Callable[[], ImageMetric | PairMetric | StyleMetric | GeneratorMetric | NegativeLogLikelihood], ...
+        Callable[[], ImageMetric | PairMetric | StyleMetric | OutputMetric | GeneratorMetric | NegativeLogLikelihood],
+        ...,
     ] = ()
     extractor: str = "none"
     equal: bool = False
@@ -120,6 +124,12 @@ FAMILIES: dict[str, Family] = {
         "PSNR and SSIM of pairs as for super-resolution by 4: Y channel, a border of 4 pixels left out",
         others=(partial(PSNR, "y", border=4), partial(SSIM, "y", border=4)),
     ),
+    "shapes": Family(
+        "minimum matching distance, coverage and 1-NN accuracy of shapes, by IoU and by Chamfer distance",
+        others=(partial(ShapeDistances, "iou"), partial(ShapeDistances, "chamfer")),
+        equal=True,
+    ),
+    "iou": Family("IoU of each shape with its target", others=(ShapeIoU,)),
     "cas": Family("classification accuracy score: train on fakes, test on reals", others=(ClassificationAccuracy,)),
     "nll": Family("-log p of real images, of models with a likelihood", others=(NegativeLogLikelihood,)),
     "ppl_z": Family("perceptual path length in z", others=(partial(PerceptualPathLength, "z"),)),

@@ -184,7 +184,7 @@ class GeneratedImages:
             images = self.sampler.sample(length, truncation=self.truncation, seed=self.seed, first=start)
             classes = self.sampler.num_classes
             labels = torch.arange(start, start + length, device=images.device) % classes if classes else None
-            yield ImageBatch(checked_pixels(images), labels)
+            yield ImageBatch(checked_pixels(self.sampler.render(images)), labels)
 
 
 Images = FolderImages | GeneratedImages

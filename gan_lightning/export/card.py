@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from gan_lightning.data import lines
+from gan_lightning.data.batches import Role
 from gan_lightning.export.files import CARD, Trained, is_export
 from gan_lightning.inference import Translator
 from gan_lightning.run_files import CONFIG, REPORTS
@@ -21,6 +22,7 @@ from gan_lightning.run_files import CONFIG, REPORTS
 PICTURE = "samples.png"
 SHOWN = 16  # samples in the picture
 LARGEST_CARD = 1_000_000  # bytes of a card that is read
+_OUTPUTS = {Role.IMAGE: ("images", "C, H, W"), Role.VOXELS: ("voxels", "1, X, Y, Z")}
 _MODELS = Path(__file__).parents[1] / "models"
 
 
@@ -125,9 +127,10 @@ def _usage(trained: Trained) -> str:
         )
     labels = f", labels=torch.arange(16) % {maker.num_classes}" if maker.num_classes else ""
     head = "import torch\n\n" if labels else ""
+    name, axes = _OUTPUTS.get(maker.makes, ("outputs", "..."))
     return (
         f'{head}sampler = gan_lightning.load("FOLDER")  # or "hf://owner/name"\n'
-        f"images = sampler.sample(16{labels}, seed=0)  # float32 (16, C, H, W) in [-1, 1]"
+        f"{name} = sampler.sample(16{labels}, seed=0)  # float32 (16, {axes}) in [-1, 1]"
     )
 
 
@@ -176,7 +179,7 @@ def _write_picture(path: Path, trained: Trained, run: Path | None) -> bool:
     from gan_lightning.data.images import image_grid, write_png  # noqa: PLC0415 (imports torchvision)
 
     columns = maker.num_classes if 1 < maker.num_classes <= SHOWN else 4
-    images = maker.sample(columns * max(1, SHOWN // columns), seed=0)
+    images = maker.render(maker.sample(columns * max(1, SHOWN // columns), seed=0))
     if images.dim() != 4 or images.shape[1] not in (1, 3, 4) or not images.isfinite().all():
         return False
     write_png(image_grid(images, columns), path)

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gan_lightning.data.batches import ImageBatch, batch_length, class_labels
+from gan_lightning.data.batches import batch_length, class_labels
 from gan_lightning.data.description import DataDescription
 from gan_lightning.inference import Sampler
 from gan_lightning.layers.fading import at_level
@@ -47,13 +47,13 @@ class FromNoise(GenerativeModule):
         """Make as many images as the batch has, of its classes."""
         return self.sample(batch_length(batch), class_labels(batch) if self.num_classes else None)
 
-    def reference(self, batch: ImageBatch) -> Tensor:
+    def reference(self, batch: Any) -> Tensor:
         """Return the batch's images; of a growing model, with the details of the size that it has reached."""
         if self.growth is None:
             return batch.images
         return at_level(batch.images, self.growth.behind(self.images_seen), self.growth.alpha(self.images_seen))
 
-    def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
+    def preview(self, batch: Any, count: int) -> tuple[Tensor, int]:
         """Return `count` samples of a fixed seed; a conditional model shows one class in each column."""
         return self.render(self.sample(count, seed=0)), self.num_classes or round(count**0.5)
 

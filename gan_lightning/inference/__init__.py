@@ -5,7 +5,7 @@ from gan_lightning.inference.choices import DomainTranslator, StyleTranslator
 from gan_lightning.inference.labels import LabelTranslator
 from gan_lightning.inference.latents import ImageName, LatentSampler, Sampler, Space
 from gan_lightning.inference.modes import evaluating, frozen
-from gan_lightning.inference.priors import CodesPrior, NormalPrior, Prior, UniformPrior
+from gan_lightning.inference.priors import CodesPrior, IntervalPrior, NormalPrior, Prior, UniformPrior
 from gan_lightning.inference.standing import measure_standing_statistics
 from gan_lightning.inference.translation import Choice, Policy, Segmenter, Translator
 
@@ -15,6 +15,7 @@ __all__ = [
     "CodesPrior",
     "DomainTranslator",
     "ImageName",
+    "IntervalPrior",
     "LabelTranslator",
     "LatentSampler",
     "NormalPrior",

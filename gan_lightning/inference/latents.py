@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.data.batches import Role
+from gan_lightning.data.forms import FORMS, Form
 from gan_lightning.draws import ImageDraws
 from gan_lightning.inference.modes import evaluating
 from gan_lightning.inference.priors import NormalPrior, Prior
@@ -43,6 +45,23 @@ class Sampler(ABC):
         """The networks that an export holds, by their names in it."""
         return {"generator": self.network}
 
+    @property
+    def makes(self) -> Role:
+        """The kind of its outputs, which is images unless the network states another kind by its `makes`.
+
+        All that is said of images here holds for outputs of any kind: voxels are float (n, C, D, H, W).
+        """
+        return getattr(self.network, "makes", Role.IMAGE)
+
+    @property
+    def form(self) -> Form:
+        """How its outputs become pictures and files."""
+        return FORMS[self.makes]
+
+    def render(self, outputs: Tensor) -> Tensor:
+        """Convert outputs to pictures float (n, C, H, W) in [-1, 1]; images are pictures already. Differentiable."""
+        return self.form.render(outputs)
+
     @abstractmethod
     def sample(
         self,
@@ -63,7 +82,7 @@ class Sampler(ABC):
             first: number of the first image, if there is a seed.
 
         Returns:
-            float32 (n, C, H, W) in [-1, 1].
+            float32 (n, C, H, W) in [-1, 1], or outputs of the kind that it `makes`.
 
         Raises:
             ValueError: labels are given to a generator without classes, or lie outside its classes.
@@ -107,21 +126,34 @@ class LatentSampler(Recorded, Sampler):
         prior: the distribution of latents. None = a standard normal.
         clamp: limit images to [-1, 1], for generators whose output may exceed this range.
         class_names: names of the classes in the order of their numbers. Empty = they are not known.
+        encoder: maps pictures to the means and standard deviations of their latents, (2, N, latent_dim), and states
+            their shape as `image_shape`, (C, H, W). None = the model has none.
 
     Raises:
         TypeError: the network does not state its `latent_dim`, `num_classes` or `num_styles` as an int.
     """
 
     def __init__(
-        self, network: nn.Module, prior: Prior | None = None, clamp: bool = False, class_names: Sequence[str] = ()
+        self,
+        network: nn.Module,
+        prior: Prior | None = None,
+        clamp: bool = False,
+        class_names: Sequence[str] = (),
+        encoder: nn.Module | None = None,
     ) -> None:
         self.network = network
         self.prior = prior or NormalPrior()
         self.clamp = clamp
         self.class_names = tuple(class_names)
+        self.encoder = encoder
         self.latent_dim = _stated(network, "latent_dim", None, 1)
         self.num_classes = _stated(network, "num_classes", 0, 0)
         self.num_styles = _stated(network, "num_styles", 1, 1)
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The generator, and the encoder if there is one."""
+        return {**super().parts} | ({} if self.encoder is None else {"encoder": self.encoder})
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -209,6 +241,20 @@ class LatentSampler(Recorded, Sampler):
             styled = "w" in self.spaces
             images = self.network.synthesis(w) if styled else self.network(w, *self.conditions(labels))
         return images.clamp(-1, 1) if self.clamp else images
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Return the latents z float32 (N, latent_dim) that the encoder gives pictures float (N, C, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: the model has no encoder.
+        """
+        if self.encoder is None:
+            raise ValueError(
+                f"{type(self.network).__name__} has no encoder of pictures: invert them by `gan-lightning invert`"
+            )
+        with evaluating(self.encoder), torch.autocast(pictures.device.type, enabled=False):
+            return self.encoder(pictures)[0]
 
     @torch.no_grad()
     def images(self, z: Tensor, labels: Tensor | None = None, seed: Any = None, first: int = 0) -> Tensor:

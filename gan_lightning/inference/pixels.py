@@ -11,8 +11,17 @@ def checked_pixels(images: Tensor) -> Tensor:
     Raises:
         ValueError: there are NaN or infinite pixels.
     """
-    if not images.isfinite().all():
+    return to_uint8(checked(images))
+
+
+def checked(outputs: Tensor) -> Tensor:
+    """Return a model's outputs, of any kind.
+
+    Raises:
+        ValueError: there are NaN or infinite values.
+    """
+    if not outputs.isfinite().all():
         raise ValueError(
             "the model generated NaN or infinite pixels: its training had diverged; take an earlier checkpoint"
         )
-    return to_uint8(images)
+    return outputs

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import override
 
-from gan_lightning.ranges import NonNegativeInt, PositiveFloat
+from gan_lightning.ranges import Finite, NonNegativeInt, PositiveFloat
 from gan_lightning.recording import Recorded
 
 _INNER = 0.99  # of a bound: the coordinates of the bound itself are infinite
@@ -111,6 +111,49 @@ class UniformPrior(Prior):
     @override
     def bounded(self, coordinates: Tensor) -> Tensor:
         return self.bound * coordinates.tanh()
+
+
+class IntervalPrior(Prior):
+    """The uniform distribution on [low, high]; that around zero is `UniformPrior`.
+
+    Args:
+        low: least value of a component.
+        high: largest value of a component.
+    """
+
+    def __init__(self, low: Finite = 0.0, high: Finite = 1.0) -> None:
+        if not low < high:
+            raise ValueError(f"an interval from {low:g} to {high:g} has no length: make low smaller than high")
+        self.low, self.high = low, high
+
+    def draw(
+        self,
+        count: int,
+        latent_dim: int,
+        device: torch.device | str = "cpu",
+        truncation: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draw latent vectors float32 (count, latent_dim) from U(low, high).
+
+        With `truncation`, components lie within this distance of the interval's middle; see `Prior.draw`.
+        """
+        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        bound = half if truncation is None else min(truncation, half)
+        z = torch.empty(count, latent_dim, device=device)
+        return z.uniform_(middle - bound, middle + bound, generator=generator)
+
+    def length(self, latent_dim: int) -> float:
+        """Return the root mean square length of a latent vector."""
+        return (latent_dim * (self.low**2 + self.low * self.high + self.high**2) / 3) ** 0.5
+
+    @override
+    def free(self, z: Tensor) -> Tensor:
+        return _atanh((2 * z - self.low - self.high) / (self.high - self.low))
+
+    @override
+    def bounded(self, coordinates: Tensor) -> Tensor:
+        return (self.low + self.high + (self.high - self.low) * coordinates.tanh()) / 2
 
 
 class CodesPrior(Prior):

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ _LONGEST_RECORD = 1_000_000  # bytes
 
 
 class ImageStore:
-    """A folder, or a .zip archive, of PNG files that were all made with the same settings.
+    """A folder, or a .zip archive, of PNG or other files that were all made with the same settings.
 
     Files are written whole or not at all, and those that are there are kept, so that stopped work goes on. The settings
     stand in samples.json. An archive is filled beside itself, in the folder `NAME.zip.parts`, and is written on exit.
@@ -57,19 +57,25 @@ class ImageStore:
             write_whole(record, lambda part: part.write_text(json.dumps(self.settings, indent=2) + "\n"))
         return self
 
-    def fill(self, names: Iterable[str], batches: Iterable[Tensor]) -> None:
+    def fill(
+        self,
+        names: Iterable[str],
+        batches: Iterable[Tensor],
+        write: Callable[[Tensor, Path], None] = write_png,
+    ) -> None:
         """Write images, those of a batch while the next one is made.
 
         Args:
-            names: relative paths that end in .png, one for each image.
-            batches: uint8 (n, C, H, W).
+            names: relative paths, one for each image, with the suffix of the files that `write` writes.
+            batches: uint8 (n, C, H, W), or outputs of another kind (n, ...).
+            write: writes one of them as a file, whole or not at all.
         """
         left = iter(names)
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow encodes outside of Python's lock
             written: list[Future[None]] = []
             for batch in batches:
                 _finish(written)
-                written = [pool.submit(write_png, image, self.folder / next(left)) for image in batch.cpu()]
+                written = [pool.submit(write, image, self.folder / next(left)) for image in batch.cpu()]
             _finish(written)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

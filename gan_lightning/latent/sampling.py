@@ -1,4 +1,4 @@
-"""Images by their names, in batches."""
+"""Images, and outputs of other kinds, by their names, in batches."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,9 +20,27 @@ def make_images(
     batch_size: int = 64,
     cutoff: int | None = None,
 ) -> Iterator[Tensor]:
-    """Make images by their names, and yield them in batches, uint8 (n, C, H, W).
+    """Make images by their names, and yield them in batches, uint8 (n, C, H, W); arguments are those of `make_outputs`.
 
-    Image k of seed s is the same in any list and batch, up to the rounding of sums.
+    Raises:
+        ValueError: the model has no classes, or no styles for psi; or it makes NaN or infinite pixels.
+    """
+    for outputs in make_outputs(sampler, names, classes, truncation, psi, batch_size, cutoff):
+        yield checked_pixels(sampler.render(outputs))
+
+
+def make_outputs(
+    sampler: Sampler,
+    names: Sequence[ImageName],
+    classes: Sequence[int] | None = None,
+    truncation: float | None = None,
+    psi: float = 1.0,
+    batch_size: int = 64,
+    cutoff: int | None = None,
+) -> Iterator[Tensor]:
+    """Make outputs by their names, and yield them in batches, float32 (n, ...), of the kind that the model makes.
+
+    Output k of seed s is the same in any list and batch, up to the rounding of sums.
 
     Args:
         sampler: the model's sampler.
@@ -34,7 +52,7 @@ def make_images(
         cutoff: number of layers whose styles psi truncates, see `LatentSpace`.
 
     Raises:
-        ValueError: the model has no classes, or no styles for psi; or it makes NaN or infinite pixels.
+        ValueError: the model has no classes, or no styles for psi.
     """
     if classes is not None and not sampler.num_classes:
         raise ValueError("classes are given, and this model makes images without classes: leave them out")
@@ -44,8 +62,7 @@ def make_images(
             part = names[start : start + batch_size]
             labels = None if classes is None else torch.tensor(classes[start : start + batch_size])
             if space is not None:
-                images = space.make(part, labels, truncation)
+                yield space.make(part, labels, truncation)
             else:
-                images = sampler.make(part, labels, truncation)
-            yield checked_pixels(images)
+                yield sampler.make(part, labels, truncation)
             bar.update(len(part))

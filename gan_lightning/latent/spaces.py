@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from gan_lightning.inference.mixing import ClassMixture
 from gan_lightning.inference.paths import lerp, slerp
 from gan_lightning.inference.pixels import checked_pixels
 
+Way = Literal["arc", "line"]
+"""The form of a way between two points."""
 AVERAGED = 10_000
 """Number of latents whose styles give the mean style, as in StyleGAN2's projector."""
 _BLOCK = 4096  # latents that are drawn at a time
@@ -30,6 +32,8 @@ class LatentSpace:
         batch_size: number of images that pass through the network at a time.
         cutoff: number of layers that psi truncates the styles of, from the first on. None = all. Points of w are then
             styles of each layer, (N, L, d).
+        way: form of the ways between points: arcs around the origin, or straight lines. None = arcs in z, on which
+            latents keep their length, and lines in w.
 
     Raises:
         ValueError: the model has no such space, or fewer layers with styles of their own, or makes its images from no
@@ -43,6 +47,7 @@ class LatentSpace:
         psi: float = 1.0,
         batch_size: int = 64,
         cutoff: int | None = None,
+        way: Way | None = None,
     ) -> None:
         if not isinstance(sampler, LatentSampler):
             raise ValueError(f"{type(sampler).__name__} makes images from no latents: give a model that does")
@@ -63,6 +68,9 @@ class LatentSpace:
         self.name: Space = name or sampler.spaces[-1]
         self.psi, self.cutoff = psi, cutoff
         self.batch_size = batch_size
+        self.way: Way = way or ("arc" if self.name == "z" else "line")
+        if self.way == "arc" and self.name != "z":
+            raise ValueError("way=arc is for latents z, and styles w lie around no origin: use way: line, or space: z")
         self._means: dict[int | None, Tensor] = {}
         self._spreads: dict[int | None, float] = {}
 
@@ -88,8 +96,8 @@ class LatentSpace:
         return torch.cat(parts)
 
     def between(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-        """Return the points at t (N,) on the ways from a to b, both (N, ...): arcs in z, straight lines in w."""
-        return slerp(a, b, t) if self.name == "z" else lerp(a, b, t).to(a.dtype)
+        """Return the points at t (N,) on the ways from a to b, both (N, ...): arcs or straight lines, see `way`."""
+        return slerp(a, b, t) if self.way == "arc" else lerp(a, b, t).to(a.dtype)
 
     def rescaled(self, points: Tensor, like: Tensor) -> Tensor:
         """Return points (N, ...) with the mean length of others in z, and as they are in w; float32.
@@ -147,15 +155,15 @@ class LatentSpace:
 
     @cached_property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of the model's images."""
-        _, channels, height, width = self.make([ImageName(0)]).shape
+        """Channels, height and width of the model's images, or of the pictures of its outputs."""
+        _, channels, height, width = self.sampler.render(self.make([ImageName(0)])).shape
         return channels, height, width
 
     @torch.no_grad()
     def make(self, names: Sequence[ImageName], labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        """Make the images of these names, float32 (N, C, H, W), as `Sampler.make` does; psi truncates their styles."""
+        """Make the outputs of these names as `Sampler.make` does; psi truncates their styles."""
         labels = self.sampler.classes_of(names) if labels is None else labels.to(self.sampler.device)
-        return self.synthesize(self.points(names, labels, truncation), names, labels)
+        return self._outputs(self.points(names, labels, truncation), names, labels)
 
     @torch.no_grad()
     def images(
@@ -201,8 +209,11 @@ class LatentSpace:
     def synthesize(self, points: Tensor, names: Sequence[ImageName], labels: Tensor | None) -> Tensor:
         """Make the images of points, float32 (N, C, H, W), of these classes and with these images' noise.
 
-        Differentiable.
+        Outputs of another kind are rendered to pictures. Differentiable.
         """
+        return self.sampler.render(self._outputs(points, names, labels))
+
+    def _outputs(self, points: Tensor, names: Sequence[ImageName], labels: Tensor | None) -> Tensor:
         if self.name == "z" and "w" in self.sampler.spaces:
             points = self._truncated(self.sampler.map(points, labels), labels)
         return self.sampler.synthesize(points, labels, names=names)

@@ -12,6 +12,7 @@ from gan_lightning.metrics.base import (
     GeneratorMetric,
     ImageMetric,
     LabelledImageMetric,
+    OutputMetric,
     PairMetric,
     StyleMetric,
     TooFewSamplesError,
@@ -31,6 +32,7 @@ from gan_lightning.metrics.pairs import L1, PSNR, SSIM, PairedLPIPS
 from gan_lightning.metrics.path_length import PerceptualPathLength
 from gan_lightning.metrics.perceptual import LPIPS, LPIPSDiversity, PerceptualDistance
 from gan_lightning.metrics.segmentation import SegmentationScores
+from gan_lightning.metrics.shapes import ShapeDistances, ShapeIoU
 from gan_lightning.metrics.sliced_wasserstein import SlicedWasserstein
 from gan_lightning.metrics.styles import ConditionalInceptionScore, StyleDiversity
 
@@ -70,6 +72,7 @@ __all__ = [
     "MultiScaleSSIM",
     "NegativeLogLikelihood",
     "NoFeatures",
+    "OutputMetric",
     "PairMetric",
     "PairedLPIPS",
     "PerceptualDistance",
@@ -77,6 +80,8 @@ __all__ = [
     "PixelDistance",
     "PrecisionRecall",
     "SegmentationScores",
+    "ShapeDistances",
+    "ShapeIoU",
     "SlicedWasserstein",
     "StyleDiversity",
     "StyleMetric",

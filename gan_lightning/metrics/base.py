@@ -12,6 +12,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
+from gan_lightning.data.batches import Role
 from gan_lightning.extractors.base import Features
 from gan_lightning.ranges import PositiveInt
 from gan_lightning.recording import Recorded
@@ -195,6 +196,20 @@ class StyleMetric(EvaluationMetric):
 
     def update_real(self, images: Tensor) -> None:
         """Add some real images, uint8 (N, C, H, W), that the outputs should resemble. The default ignores them."""
+
+
+class OutputMetric(EvaluationMetric):
+    """Base of the metrics that are computed from outputs of another kind than images, as they are before rendering."""
+
+    role: ClassVar[Role]
+    """The kind of the outputs."""
+
+    def update(self, outputs: Tensor, target: Tensor) -> None:
+        """Add some outputs, and the real counterparts of the same items, both as the model has them."""
+        raise NotImplementedError
+
+    def update_real(self, outputs: Tensor) -> None:
+        """Add some real outputs that the generated ones should resemble. The default ignores them."""
 
 
 class GeneratorMetric(EvaluationMetric):

@@ -119,7 +119,7 @@ class PerceptualPathLength(GeneratorMetric):
             else:
                 w = lerp(styles[0], styles[1], t).float()
             noise = (self.seed, int(self.update_count))  # the same at both ends of a step
-            return sampler.synthesize(w, labels, noise, paths.start)
+            return sampler.render(sampler.synthesize(w, labels, noise, paths.start))
 
         before, after = (self._compared(images(at)) for at in (t, t + self.epsilon))
         if not (before.isfinite().all() and after.isfinite().all()):

@@ -4,10 +4,12 @@ A network of your own may derive from these, or have the same attributes.
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_lightning.data.batches import Role
 from gan_lightning.layers import check_images, check_labels, check_no_labels
 from gan_lightning.recording import Network
 
@@ -18,7 +20,12 @@ class Generator(Network):
     A constructor sets `latent_dim`, and `num_classes` unless it is 0. A generator with a space of styles w between
     latents and images also has `mapping(z, *labels)` and `synthesis(w)` (see `gan_lightning.inference.LatentSampler`),
     and `num_styles` if its layers can have different ones.
+
+    One whose outputs are of another kind than images states it by `makes`.
     """
+
+    makes: ClassVar[Role] = Role.IMAGE
+    """The kind of its outputs, one of those in `gan_lightning.data.forms.FORMS`."""
 
     latent_dim: int
     """Number of components of a latent vector."""

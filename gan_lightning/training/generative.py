@@ -59,6 +59,7 @@ from gan_lightning.training.pretrained import AVERAGED, fitted, layers_of, liste
 from gan_lightning.training.states import Counters, FiniteGuard, stateful_parts
 from gan_lightning.weights import exported_weights
 
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the axes of a weight
 TRIED = 2  # number of images of the first batch that the networks are tried on
 
 
@@ -162,9 +163,11 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     def render(self, outputs: Tensor) -> Tensor:
         """Convert outputs (images, class maps, voxels, frames) to pictures float (N, C, H, W) in [-1, 1].
 
-        Pictures are shown to people, written to files, and used by feature extractors. Images are pictures already.
+        Pictures are shown to people, written to files, and used by feature extractors. Images are pictures already. The
+        sampler's outputs, if there is one, are rendered as it does.
         """
-        return outputs
+        sampler = self.sampler
+        return outputs if sampler is None else sampler.render(outputs)
 
     def prepare(self) -> None:
         """Do what the averaged networks need before they make images, such as measuring statistics anew.
@@ -220,7 +223,10 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         asked = self.channels_last
         last = is_faster_in_channels_last(self.generator, device) if asked == "auto" else asked
         for network in (*self.learners(), self.averaged_generator):
-            network.to(memory_format=torch.channels_last if last else torch.contiguous_format)
+            for tensor in (*network.parameters(), *network.buffers()):
+                if tensor.dim() in CHANNELS_LAST:
+                    layout = CHANNELS_LAST[tensor.dim()] if last else torch.contiguous_format
+                    tensor.data = tensor.data.to(memory_format=layout)
 
     @property
     def is_evaluated(self) -> bool:

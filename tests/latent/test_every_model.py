@@ -25,7 +25,7 @@ def test_every_command_takes_every_model(build: Callable[[], Any], tmp_path: Pat
     sampler = model.sampler
     path = checkpoint(model, tmp_path / "model.ckpt")
     sample(path, tmp_path / "images", seeds="2:0-2", device="cpu")
-    for number, image in enumerate(to_uint8(sampler.sample(3, seed=2))):
+    for number, image in enumerate(to_uint8(sampler.render(sampler.sample(3, seed=2)))):
         (file,) = (tmp_path / "images").rglob(f"2-00000{number}.png")
         torch.testing.assert_close(read_png(file), image, atol=1, rtol=0)
     classes = f"0,{sampler.num_classes - 1}" if sampler.num_classes else None

@@ -1,17 +1,20 @@
 """`gan-lightning sample`, `interpolate`, `arithmetic` and `directions`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from tqdm import tqdm  # type: ignore[import-untyped]
 
-from gan_lightning.data.files import SUFFIXES, shown
-from gan_lightning.data.images import write_png
-from gan_lightning.inference import ImageName, Sampler, Space
+from gan_lightning.data.files import SUFFIXES, pages, pages_of, read_image, shown
+from gan_lightning.data.images import fit_image, to_float, write_png
+from gan_lightning.inference import ImageName, LatentSampler, Sampler, Space
 from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.inference.identity import fingerprint
+from gan_lightning.inference.pixels import checked as checked_values
+from gan_lightning.inference.pixels import checked_pixels
 from gan_lightning.latent.arithmetic import add, groups, sum_sheet
 from gan_lightning.latent.commands.common import Steps, check_picture, check_tensors, inverter, load, one_class
 from gan_lightning.latent.directions import factorise, principal, walk_sheet
@@ -19,8 +22,8 @@ from gan_lightning.latent.ends import are_own, place, read_ends
 from gan_lightning.latent.interpolation import LatentPath
 from gan_lightning.latent.names import class_folder, class_numbers, image_names
 from gan_lightning.latent.output import ImageStore, tiled
-from gan_lightning.latent.sampling import make_images
-from gan_lightning.latent.spaces import LatentSpace
+from gan_lightning.latent.sampling import make_images, make_outputs
+from gan_lightning.latent.spaces import LatentSpace, Way
 from gan_lightning.latent.video import VIDEOS, check_video, write_video
 from gan_lightning.ranges import Finite, PositiveFloat, PositiveInt, checked
 from gan_lightning.recording import describe
@@ -42,6 +45,8 @@ def sample(
     psi: Finite = 1.0,
     cutoff: PositiveInt | None = None,
     columns: PositiveInt | None = None,
+    format: str = "png",
+    images: Path | None = None,
     batch_size: PositiveInt = 64,
     device: Device = "auto",
     trusted: list[str] | str | None = None,
@@ -50,7 +55,7 @@ def sample(
 
     Image k of a seed is the same picture in every command, whatever else is made with it. Files are named SEED-K.png,
     in a sub-folder for each class, if the model has classes; those that are there already are not made again, so that a
-    stopped command goes on.
+    stopped command goes on. A model that makes shapes writes their pictures, or the shapes themselves by --format.
 
     Args:
         checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), an export, or
@@ -66,17 +71,31 @@ def sample(
             truncation.
         cutoff: Number of first layers whose styles psi truncates. Null: all.
         columns: Images side by side in a picture. Null: the classes, or else as many as there are rows.
+        format: Kind of the files in a folder or archive. png: pictures. For models that make shapes also npz (occupancy
+            of voxels), obj and ply (surfaces).
+        images: Folder of pictures, or one picture, for models with an encoder: an output is made of each, under its
+            name, instead of random ones.
         batch_size: Number of images that pass through the network at a time.
         device: Device of the network. Auto: the GPU if there is one.
         trusted: Further packages whose classes the checkpoint may name: my_gan for classes in a file my_gan.py.
 
     Raises:
-        ValueError: the model makes no images from noise, or cannot make these.
+        ValueError: the model makes no images from noise, or cannot make these, or not in this format.
         OSError: a file is missing, cannot be written, or holds something else.
     """
     is_picture = _is_picture(out)
+    if is_picture and format != "png":
+        raise ValueError(f"{shown(out)} is one picture, and --format {format} writes files: name a folder or a .zip")
+    if images is not None:
+        if any(each is not None for each in (seeds, n, classes, truncation)) or psi != 1:
+            raise ValueError(
+                "--images are made shapes of in place of seeds, n, classes, truncation and psi: leave these out"
+            )
+        _of_pictures(load(checkpoint, device, trusted), images, out, columns, format, batch_size)
+        return
     names = image_names("0" if seeds is None else seeds, n or (GRID if seeds is None else 1))
     sampler = load(checkpoint, device, trusted)
+    write = write_png if format == "png" else sampler.form.writer(format)
     chosen = None if classes is None else class_numbers(classes, sampler)
     jobs = [(name, number) for name in names for number in _classes(sampler, name, chosen)]
     if is_picture:
@@ -84,8 +103,8 @@ def sample(
             columns = len(chosen) if len(chosen) > 1 else None
         elif columns is None and seeds is None:
             columns = sampler.num_classes or None
-        images = _images(sampler, jobs, truncation, psi, batch_size, cutoff)
-        write_png(tiled(images, len(jobs), columns or round(len(jobs) ** 0.5)), out)
+        pictures = _made(make_images, sampler, jobs, truncation, psi, batch_size, cutoff)
+        write_png(tiled(pictures, len(jobs), columns or round(len(jobs) ** 0.5)), out)
         return
     settings = {
         "weights": fingerprint(sampler.network),
@@ -95,9 +114,11 @@ def sample(
         "cutoff": cutoff,
     }
     with ImageStore(out, settings) as store:
-        files = {_file(sampler, *job): job for job in jobs}
+        files = {_file(sampler, *job, format): job for job in jobs}
         missing = {file: job for file, job in files.items() if file not in store}
-        store.fill(missing, _images(sampler, list(missing.values()), truncation, psi, batch_size, cutoff))
+        make = make_images if format == "png" else make_outputs
+        made = map(checked_values, _made(make, sampler, list(missing.values()), truncation, psi, batch_size, cutoff))
+        store.fill(missing, made, write)
     already = f", {len(files) - len(missing):,} were there already" if len(missing) < len(files) else ""
     print(f"{len(missing):,} images written into {shown(out)}{already}")
 
@@ -113,6 +134,7 @@ def interpolate(
     seconds: PositiveFloat = 6.0,
     fps: PositiveFloat = 25.0,
     space: Space | None = None,
+    way: Way | None = None,
     truncation: PositiveFloat | None = None,
     psi: Finite = 1.0,
     cutoff: PositiveInt | None = None,
@@ -122,9 +144,9 @@ def interpolate(
 ) -> None:
     """Go from image to image through the latents: a strip, a grid over four corners, or a video in a loop.
 
-    Ways are arcs in z, on which latents keep their length, and straight lines in w. A video goes through all images and
-    back to the first, and is enlarged to 256 pixels at least. Noise of the generator's own stays that of the first
-    image.
+    Ways are arcs in z, on which latents keep their length, and straight lines in w, unless `way` is given. A video goes
+    through all images and back to the first, and is enlarged to 256 pixels at least. Noise of the generator's own stays
+    that of the first image.
 
     Args:
         checkpoint: The model: a checkpoint (.ckpt), a run's folder (its best checkpoint), an export, or
@@ -142,6 +164,7 @@ def interpolate(
         seconds: Length of a video.
         fps: Frames a second of a video.
         space: z or w. Null: w for models with styles, else z.
+        way: arc (spherical) or line (linear). Null: arcs in z, lines in w.
         truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
         psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
             truncation.
@@ -162,7 +185,7 @@ def interpolate(
         check_video(out, fps)
     ends = None if seeds is None else read_ends(seeds)
     sampler = load(checkpoint, device, trusted)
-    where = LatentSpace(sampler, space, psi, batch_size, cutoff)
+    where = LatentSpace(sampler, space, psi, batch_size, cutoff, way)
     if ends is not None and are_own(ends):
         placed = place(where, ends, one_class(classes, sampler), truncation, inverter(where))
         stops, noise = LatentPath.over(where, placed), placed.noise[0]
@@ -293,6 +316,32 @@ def directions(
     print(", ".join(f"{i + 1}: {100 * share:.1f} %" for i, share in enumerate(found.shares.tolist())))
 
 
+def _of_pictures(sampler: Sampler, images: Path, out: Path, columns: int | None, format: str, batch_size: int) -> None:
+    """Write an output for each picture of a folder, under its name, or all as one picture."""
+    encoder = getattr(sampler, "encoder", None)
+    if not isinstance(sampler, LatentSampler) or encoder is None:
+        raise ValueError(
+            f"{type(sampler.network).__name__} has no encoder, and makes nothing of images: leave --images out, or "
+            "invert them by `gan-lightning invert`"
+        )
+    write = write_png if format == "png" else sampler.form.writer(format)
+    folder, found = (images.parent, pages_of(images)) if images.is_file() else (images, pages(images))
+
+    def made() -> Iterator[Tensor]:
+        for start in tqdm(range(0, len(found), batch_size), desc="images", unit="batch", disable=None):
+            part = [fit_image(read_image(page), encoder.image_shape) for page in found[start : start + batch_size]]
+            outputs = checked_values(sampler.images(sampler.encode(to_float(torch.stack(part)).to(sampler.device))))
+            yield checked_pixels(sampler.render(outputs)) if format == "png" else outputs
+
+    if _is_picture(out):
+        write_png(tiled(made(), len(found), columns or round(len(found) ** 0.5)), out)
+        return
+    settings = {"weights": fingerprint(sampler.network), "encoder": fingerprint(encoder), "images": images.name}
+    with ImageStore(out, settings) as store:
+        store.fill([f"{page.name(folder, suffix=False)}.{format}" for page in found], made(), write)
+    print(f"{len(found):,} images written into {shown(out)}")
+
+
 def _is_picture(out: Path) -> bool:
     """Return whether a path names a picture, rather than a folder or an archive."""
     suffix = out.suffix.lower()
@@ -308,12 +357,14 @@ def _classes(sampler: Sampler, name: ImageName, chosen: Sequence[int] | None) ->
     return chosen or [name.number % max(1, sampler.num_classes)]
 
 
-def _images(sampler: Sampler, jobs: Sequence[Job], *settings: Any) -> Iterator[Tensor]:
+def _made(
+    make: Callable[..., Iterator[Tensor]], sampler: Sampler, jobs: Sequence[Job], *settings: Any
+) -> Iterator[Tensor]:
     classes = [number for _, number in jobs] if sampler.num_classes else None
-    return make_images(sampler, [name for name, _ in jobs], classes, *settings)
+    return make(sampler, [name for name, _ in jobs], classes, *settings)
 
 
-def _file(sampler: Sampler, name: ImageName, number: int) -> str:
+def _file(sampler: Sampler, name: ImageName, number: int, suffix: str) -> str:
     """Return the path of an image in a folder or archive."""
     folder = f"{class_folder(sampler, number)}/" if sampler.num_classes else ""
-    return f"{folder}{name.seed}-{name.number:06d}.png"
+    return f"{folder}{name.seed}-{name.number:06d}.{suffix}"
