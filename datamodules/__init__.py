@@ -20,6 +20,7 @@ from datamodules.segmentation import SegmentationFolder
 from datamodules.shifted_digits import ShiftedDigits
 from datamodules.super_resolution import SuperResolutionFolder
 from datamodules.usps import USPS
+from datamodules.voxels import DepictedVoxels, VoxelFolder
 
 __all__ = [
     "CIFAR",
@@ -29,6 +30,7 @@ __all__ = [
     "CartoonFolder",
     "CelebA",
     "CoupledDigits",
+    "DepictedVoxels",
     "DigitDomains",
     "Digits",
     "DomainsFolder",
@@ -41,4 +43,5 @@ __all__ = [
     "ShiftedDigits",
     "SuperResolutionFolder",
     "UnpairedFolder",
+    "VoxelFolder",
 ]

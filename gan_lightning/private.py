@@ -99,6 +99,18 @@ def count_no_step(optimizer: Any) -> None:
     optimizer._on_before_step = optimizer._on_after_step = _do_nothing
 
 
+def count_step(optimizer: Any) -> None:
+    """Count a step in `trainer.global_step` without one, for a batch on which no optimizer steps.
+
+    It calls `LightningOptimizer._on_before_step` and `_on_after_step`, by which Lightning counts steps.
+
+    Args:
+        optimizer: the optimizer as `LightningModule.optimizers()` returns it.
+    """
+    optimizer._on_before_step()
+    optimizer._on_after_step()
+
+
 # ---------------------------------------------------------------------- Lightning: the loops of fit
 
 

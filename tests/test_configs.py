@@ -3,12 +3,14 @@
 import contextlib
 import inspect
 import io
+import json
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -34,6 +36,15 @@ def images(folder: Path, count: int, height: int, width: int) -> Path:
     for i in range(count):
         write_png(torch.randint(0, 256, (3, height, width), dtype=torch.uint8), folder / f"{i}.png")
     return folder
+
+
+def shapes(folder: Path, given: dict[str, Any]) -> list[str]:
+    """Make shapes with pictures in one file, and return the arguments that name them."""
+    occupied = np.random.default_rng(0).random((20, *[given["size"]] * 3)) < 0.1
+    np.savez(folder / "shapes.npz", voxels=occupied, pictures=np.zeros((20, 16, 16, 3), np.uint8))
+    (folder / "meta.json").write_text(json.dumps([{"name": "chair"}] * 20))
+    depicted = ["--data.picture_key=pictures", "--data.pictures=null"] if "image_size" in given else []
+    return [f"--data.train={folder / 'shapes.npz'}", *depicted]
 
 
 def label_maps(folder: Path, given: dict[str, Any]) -> list[str]:
@@ -137,6 +148,8 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                     copy = shutil.copytree(folder, tmp_path / "test")
                     people = ["--data.examples=1", "--model.discriminator.num_classes=2", f"--data.test={copy}"]
                 return [f"--data.train={folder}", "--data.landmarks=null", *people]
+            case "VoxelFolder" | "DepictedVoxels":
+                return shapes(tmp_path, data["init_args"])
             case "UnpairedFolder" | "CartoonFolder":
                 parts = ("train_a", "train_b", "test_a", "test_b")
                 return [f"--data.{part}={images(tmp_path / part, 8, size, size)}" for part in parts]

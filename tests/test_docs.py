@@ -1,6 +1,7 @@
 """Every command of README and docs, run from the text itself, page by page, in a folder with a few small images."""
 
 import importlib
+import json
 import re
 import shlex
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 import wandb
@@ -141,6 +143,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("noto", "fluent"):
         images(tmp_path / "styles" / name, 12, 3, 64, 48)
     images(tmp_path / "small", 12, 3, 32, 32)
+    shapes = np.random.default_rng(0).random((20, 32, 32, 32)) < 0.1
+    (tmp_path / "shapes").mkdir()
+    np.savez(tmp_path / "shapes" / "all.npz", voxels=shapes, icons=np.zeros((20, 16, 16, 3), np.uint8))
+    names = [{"name": ("chair", "stool")[number % 2]} for number in range(20)]
+    (tmp_path / "shapes" / "meta.json").write_text(json.dumps(names))
     images(tmp_path / "large", 12, 3, 128, 128)
     images(tmp_path, 1, 4, 64, 64)
     (tmp_path / "0.png").rename(tmp_path / "strokes.png")

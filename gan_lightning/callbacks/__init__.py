@@ -4,6 +4,7 @@ from gan_lightning.callbacks.checkpoints import LastCheckpoint, ModelCheckpoint
 from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.health import Health
 from gan_lightning.callbacks.predictions import PredictionWriter
+from gan_lightning.callbacks.probe import LinearProbe
 from gan_lightning.callbacks.progress import Bar
 from gan_lightning.callbacks.requeue import SlurmRequeue
 from gan_lightning.callbacks.samples import SampleGrid
@@ -15,6 +16,7 @@ __all__ = [
     "Evaluation",
     "Health",
     "LastCheckpoint",
+    "LinearProbe",
     "ModelCheckpoint",
     "PredictionWriter",
     "SampleGrid",

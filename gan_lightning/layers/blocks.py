@@ -58,9 +58,9 @@ def init_normal(module: nn.Module, std: float = 0.02) -> None:
     Convolution and linear weights ~ N(0, std), batch-norm gains ~ N(1, std), biases 0.
     """
     for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.ConvTranspose3d | nn.Linear):
             nn.init.normal_(part.weight, 0.0, std)
-        elif isinstance(part, nn.BatchNorm2d) and part.affine:
+        elif isinstance(part, nn.BatchNorm2d | nn.BatchNorm3d) and part.affine:
             nn.init.normal_(part.weight, 1.0, std)
         else:
             continue

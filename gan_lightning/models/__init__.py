@@ -44,6 +44,8 @@ from gan_lightning.models.stargan import StarGAN
 from gan_lightning.models.stylegan import StyleGAN
 from gan_lightning.models.stylegan2 import StyleGAN2
 from gan_lightning.models.talking_heads import TalkingHeads
+from gan_lightning.models.threed_gan import ThreeDGAN
+from gan_lightning.models.threed_vae_gan import ThreeDVAEGAN
 from gan_lightning.models.unet import UNetSegmentation
 from gan_lightning.models.unit import UNIT
 from gan_lightning.models.vae import VAE
@@ -104,6 +106,8 @@ __all__ = [
     "StyleGAN",
     "StyleGAN2",
     "TalkingHeads",
+    "ThreeDGAN",
+    "ThreeDVAEGAN",
     "UNetSegmentation",
     "VQVAEPrior",
 ]

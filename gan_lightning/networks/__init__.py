@@ -55,6 +55,7 @@ from gan_lightning.networks.talking_heads import (
     PersonalHeadGenerator,
     TalkingHeadGenerator,
 )
+from gan_lightning.networks.threed_gan import ThreeDGANDiscriminator, ThreeDGANGenerator, ThreeDVAEGANEncoder
 from gan_lightning.networks.unet import UNetGenerator
 from gan_lightning.networks.unit import UNITGenerator
 from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
@@ -133,6 +134,9 @@ __all__ = [
     "StyleGANDiscriminator",
     "StyleGANGenerator",
     "TalkingHeadGenerator",
+    "ThreeDGANDiscriminator",
+    "ThreeDGANGenerator",
+    "ThreeDVAEGANEncoder",
     "UNITGenerator",
     "UNetGenerator",
     "VAEDecoder",

@@ -34,6 +34,7 @@ from gan_lightning.training.generative import (
     GenerativeModule,
     NonFiniteLossError,
 )
+from gan_lightning.training.handicap import Handicap
 from gan_lightning.training.optimizers import OptimizerFactory, learnable, make_optimizer, slow_down
 
 __all__ = [
@@ -140,6 +141,7 @@ class AdversarialModule(GenerativeModule):
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
         self._learning_rates: dict[Player, list[float]] = {}
         self._betas: dict[Player, list[tuple[float, ...]]] = {}
+        self.handicap: Handicap | None = None  # set by a model whose discriminator rests at times
         self.playing: Player = "discriminator"  # the player of the present or the last turn
         self.counters.turns = dict.fromkeys(PLAYERS, 0)
         self.listeners: list[Listener] = []  # called with the logits that `adversarial_loss` receives
@@ -234,11 +236,10 @@ class AdversarialModule(GenerativeModule):
         with torch.set_grad_enabled(shared):
             fakes = [self.draw_fakes(part) for part in parts]
 
-        self.minimize(
-            "discriminator",
-            *[partial(self._discriminator_terms, part, detach(fake)) for part, fake in zip(parts, fakes, strict=True)],
+        self._discriminators_turn(
+            parts,
+            [partial(self._discriminator_terms, part, detach(fake)) for part, fake in zip(parts, fakes, strict=True)],
         )
-        self.regularize("discriminator", parts)
         if generators_turn:
             self.minimize(
                 "generator",
@@ -249,6 +250,41 @@ class AdversarialModule(GenerativeModule):
             )
             self.regularize("generator", parts)
         self.finish_step(batch, averaged=generators_turn)
+
+    def _discriminators_turn(self, parts: Sequence[Batch], losses: Sequence[Callable[[], Terms]]) -> None:
+        """Let the discriminator learn, or, while its handicap makes it rest, only compute its losses."""
+        if self.handicap is None:
+            self.minimize("discriminator", *losses)
+            self.regularize("discriminator", parts)
+            return
+        self.handicap.begin()
+        if self.handicap.rests:
+            self._observe("discriminator", losses)
+        else:
+            self.minimize("discriminator", *losses)
+            self.regularize("discriminator", parts)
+        accuracy = self.handicap.end(self.mean_over_processes)
+        if accuracy is not None:
+            self.record("discriminator_accuracy", accuracy)
+
+    def _observe(self, player: Player, losses: Sequence[Callable[[], Terms]]) -> None:
+        """Compute and record a player's losses on a batch on which it rests; its turn is counted."""
+        self.playing = player
+        self.counters.turns[player] += 1
+        parts = [detach(loss()) for loss in losses]
+        for terms in parts:
+            self._guard({f"loss/{player}/{name}": value for name, value in terms.items()})
+        self._record_terms(player, parts)
+        self._record_total(player, parts)
+
+    def _record_total(self, player: Player, parts: Sequence[Terms]) -> None:
+        """Record the sum of a player's terms, as the mean over the parts of a batch."""
+        self.record(f"loss/{player}", torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts))
+
+    def _record_terms(self, player: Player, parts: Sequence[Terms]) -> None:
+        """Record each term of a player, as the mean over the parts of a batch."""
+        for name in parts[-1]:
+            self.record(f"loss/{player}/{name}", torch.stack([terms[name] for terms in parts]).mean())
 
     def is_generators_turn(self) -> bool:
         """Return whether the generator has its turn on this batch, as on every `n_critic`-th."""
@@ -291,8 +327,7 @@ class AdversarialModule(GenerativeModule):
     def minimize(self, player: Player, *losses: Callable[[], Terms]) -> None:
         """Make one optimizer step of a player on the mean of the losses, with the other player frozen: its turn."""
         self.counters.turns[player] += 1
-        parts = self._step(player, losses)
-        self.record(f"loss/{player}", torch.stack([v for terms in parts for v in terms.values()]).sum() / len(parts))
+        self._record_total(player, self._step(player, losses))
 
     def regularize(self, player: Player, parts: Sequence[Batch]) -> None:
         """After a player's turn, make a step for each lazy regularizer of its that is due.
@@ -333,8 +368,7 @@ class AdversarialModule(GenerativeModule):
             private.count_no_step(optimizer)
         self._has_stepped = True
         optimizer.step()
-        for name in parts[-1]:
-            self.record(f"loss/{player}/{name}", torch.stack([terms[name] for terms in parts]).mean())
+        self._record_terms(player, parts)
         return parts
 
     def _second_beta(self, own: float) -> float:
@@ -366,6 +400,8 @@ class AdversarialModule(GenerativeModule):
             self.augmentation.adapt(self.batches_seen, images, self._average_over_processes)
         if averaged:
             self._update_average()
+        if self.handicap is not None and not self._has_stepped:  # nobody has, and `trainer.global_step` counts batches
+            private.count_step(self.optimizer_of("discriminator"))
         self._has_stepped = False
         self._log_progress()
 
@@ -423,6 +459,8 @@ class AdversarialModule(GenerativeModule):
         for real_logits, fake_logits in scales:
             if isinstance(self.augmentation, AdaptiveAugmentation):
                 self.augmentation.observe(real_logits, self.loss.threshold)
+            if self.handicap is not None:
+                self.handicap.observe(real_logits, fake_logits, self.loss.threshold)
             for listener in self.listeners if self.training else ():
                 listener(real_logits, fake_logits)
         return _mean([self.loss.discriminator(*logits) for logits in scales])

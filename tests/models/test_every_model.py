@@ -51,6 +51,7 @@ from gan_lightning.models import (
     RaGAN,
     StarGAN,
     TalkingHeads,
+    ThreeDVAEGAN,
 )
 from gan_lightning.training import random_state
 from gan_lightning.training.adversarial import AdversarialModule
@@ -92,6 +93,7 @@ SHOWN_OTHERWISE = (
     InfoGAN,
     MUNIT,
     PairedCycleGAN,
+    ThreeDVAEGAN,
 )  # previews that their own tests check
 
 
@@ -278,7 +280,7 @@ def test_mixed_precision_trains_with_losses_in_float32_and_makes_float32_images(
     model.n_critic = 1
     forward_dtypes, logit_dtypes = set(), set()
     for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | EqualisedLinear | EqualisedConv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d | EqualisedLinear | EqualisedConv2d):
             module.register_forward_hook(lambda m, _, out: forward_dtypes.add(out.dtype) if m.training else None)
     for name in ("discriminator", "generator") if hasattr(model, "loss") else ():
         original = getattr(model.loss, name)
@@ -364,7 +366,7 @@ def test_previews_evaluation_and_prediction_make_the_same_pictures(
         with ImageDraws(0, range(4)):
             assert torch.equal(shown[1::columns], model.generate(batch))
     elif not isinstance(model, SHOWN_OTHERWISE):  # fixed latents, whatever the global state
-        assert torch.equal(shown, model.sample(4, seed=0))
+        assert torch.equal(shown, model.render(model.sample(4, seed=0)))
 
 
 @every_model
@@ -437,6 +439,7 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         CoGAN: (3, 12),
         AugmentedCycleGAN: (32, 8),
         PairedCycleGAN: (20, 5),
+        ThreeDVAEGAN: (12, 6),
     }.get(type(model), (4, 2))
     assert (len(shown), columns) == expected
 
@@ -516,11 +519,11 @@ def test_images_out_of_range_are_refused(build: Build) -> None:
     model = build()
     batch = batch_for(model)
     wide = type(batch)(*(field if field is None or not field.is_floating_point() else field * 100 for field in batch))
-    refused(model, wide, ValueError, rf"{type(model).__name__} takes float images in \[-1, 1\].*to_float")
+    refused(model, wide, ValueError, rf"{type(model).__name__} takes float (images|voxels) in \[-1, 1\].*to_float")
     stored = type(batch)(
         *(field if field is None or field.dtype == torch.int64 else to_uint8(field) for field in batch)
     )
-    refused(model, stored, ValueError, r"float images in \[-1, 1\], but the data serve torch.uint8")
+    refused(model, stored, ValueError, r"float (images|voxels) in \[-1, 1\], but the data serve torch.uint8")
     model.check_batch(type(batch)(*(to_float(f) if f is not None and f.dtype == torch.uint8 else f for f in stored)))
 
 

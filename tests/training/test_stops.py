@@ -19,9 +19,18 @@ from datamodules.base import ImageDataModule
 from datamodules.frames import FramesStorage
 from datamodules.shifted_digits import DomainStorage
 from datamodules.storage import CartoonStorage, ImageStorage, PairedStorage, Pixels, Storage, UnpairedStorage
+from datamodules.voxels import VoxelStorage
 from every_model import MODELS
 from gan_lightning.callbacks import LastCheckpoint, SampleGrid, Stopped
-from gan_lightning.data.batches import CartoonBatch, DomainBatch, FramesBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import (
+    CartoonBatch,
+    DepictedBatch,
+    DomainBatch,
+    FramesBatch,
+    PairedBatch,
+    UnpairedBatch,
+    VoxelBatch,
+)
 from gan_lightning.models import SSGAN
 from gan_lightning.training.loggers import RunCSVLogger
 from models.test_dcgan import dcgan
@@ -37,9 +46,9 @@ class Stored(ImageDataModule):
 
     def __init__(self, model: Any) -> None:
         like = self._like(model)
-        pictures = [field for field in like if field is not None and field.dim() == 4]
-        self.uneven = len({picture.shape[2:] for picture in pictures}) > 1  # a small image and a large one: no crops
-        size = tuple(pictures[-1].shape[2:])
+        pictures = [field for field in like if field is not None and field.dim() > 3]
+        self.uneven = len({picture.shape[-2:] for picture in pictures}) > 1  # a small image and a large one: no crops
+        size = tuple(pictures[-1].shape[-2:])
         super().__init__(size, batch_size=COUNT, eval_batch_size=COUNT, flip=not self.uneven)
         self.like = like
         self.labels_per_class = 1 if isinstance(model, SSGAN) else None
@@ -53,13 +62,13 @@ class Stored(ImageDataModule):
         return batch_for(model, 6 if model.batch_type is DomainBatch else 4)
 
     def _pixels(self, like: Tensor, seed: int) -> Pixels:
-        height, width = (side + (0 if self.uneven else 4) for side in like.shape[2:])
+        height, width = (side + (0 if self.uneven else 4) for side in like.shape[-2:])
         draw = np.random.default_rng(seed)
         levels = (0, 256) if not (self.like[-1] is like and like.shape[1] == 1) else (0, 2)
-        values = draw.integers(*levels, (BATCHES * COUNT, like.shape[1], height, width), dtype=np.uint8)
+        values = draw.integers(*levels, (BATCHES * COUNT, *like.shape[1:-2], height, width), dtype=np.uint8)
         return Pixels(values if levels[1] == 256 else values * 255)
 
-    def training_storage(self) -> Storage:
+    def training_storage(self) -> Storage:  # noqa: PLR0911 (one for each kind)
         """Number of items: twelve."""
         like: Any = self.like
         if isinstance(like, DomainBatch):
@@ -75,6 +84,10 @@ class Stored(ImageDataModule):
         if isinstance(like, FramesBatch):
             people = np.arange(BATCHES * COUNT) % CLASSES
             return FramesStorage(self._pixels(like.target, 0), self._pixels(like.landmarks, 1), people, examples=2)
+        if isinstance(like, DepictedBatch):
+            return VoxelStorage(self._pixels(like.voxels, 0), None, self._pixels(like.images, 1))
+        if isinstance(like, VoxelBatch):
+            return VoxelStorage(self._pixels(like.voxels, 0))
         labels = None if like.labels is None else torch.arange(BATCHES * COUNT) % CLASSES
         return ImageStorage(self._pixels(like.images, 0), labels)
 
