@@ -123,7 +123,7 @@ class CoGANAdaptation(FromLatents, AdversarialModule):
         """Make an image of the target domain for each item."""
         return self.sample(len(batch.target), self._domain(TARGET, len(batch.target)))
 
-    def reference(self, batch: DomainBatch) -> Tensor:  # type: ignore[override]
+    def reference(self, batch: DomainBatch) -> Tensor:
         """Return the images of the target domain."""
         return batch.target
 
@@ -143,7 +143,7 @@ class CoGANAdaptation(FromLatents, AdversarialModule):
 
     test_step = validation_step
 
-    def preview(self, batch: DomainBatch, count: int) -> tuple[Tensor, int]:  # type: ignore[override]
+    def preview(self, batch: DomainBatch, count: int) -> tuple[Tensor, int]:
         """Return about `count` images from fixed latents: counterparts of both domains side by side, four in a row."""
         z = self.sampler.latents(range(max(1, count // 2)), seed=0)
         domains = torch.arange(2 * len(z), device=self.device) % 2
