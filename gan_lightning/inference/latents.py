@@ -153,7 +153,7 @@ class LatentSampler(Recorded, Sampler):
     @property
     def parts(self) -> Mapping[str, nn.Module]:
         """The generator, and the encoder if there is one."""
-        return {**super().parts} | ({} if self.encoder is None else {"encoder": self.encoder})
+        return dict(super().parts) | ({} if self.encoder is None else {"encoder": self.encoder})
 
     @property
     def spaces(self) -> tuple[Space, ...]:
