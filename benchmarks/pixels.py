@@ -32,6 +32,7 @@ from benchmarks.training import WARM_UP, Stopwatch, rate
 from gan_lightning.cli.training import main as command_line
 from gan_lightning.inference import AutoregressiveSampler
 from gan_lightning.networks import GatedPixelCNNNetwork, RealNVPNetwork
+from gan_lightning.training.devices import has_bfloat16_units
 
 NETWORK = {"image_size": 28, "channels": 1, "scales": 2, "width": 16, "blocks": 2}
 
@@ -96,8 +97,8 @@ def plain(root: Path, batches: int, batch_size: int) -> float:
     return rate(ends)
 
 
-def ours(root: Path, batches: int, batch_size: int) -> float:
-    """Measure batches a second of `gan-lightning fit`, in float32, with its logger and callbacks."""
+def ours(root: Path, batches: int, batch_size: int, precision: str) -> float:
+    """Measure batches a second of `gan-lightning fit` in a precision, with its logger and callbacks."""
     with TemporaryDirectory() as folder:
         run = command_line(
             [
@@ -105,7 +106,7 @@ def ours(root: Path, batches: int, batch_size: int) -> float:
                 "--config=realnvp/mnist",
                 f"--trainer.default_root_dir={folder}",
                 "--trainer.accelerator=cpu",
-                "--trainer.precision=32-true",
+                f"--trainer.precision={precision}",
                 f"--trainer.callbacks+={Stopwatch.__module__}.Stopwatch",
                 "--trainer.max_epochs=1",
                 f"--trainer.limit_train_batches={WARM_UP + batches}",
@@ -124,7 +125,11 @@ def variants(given: Namespace) -> dict[str, Callable[[], float]]:
     """Return what is measured, by name."""
     size = (given.batches, given.batch_size)
     if given.what == "realnvp":
-        return {"plain loop": partial(plain, given.root, *size), "ours": partial(ours, given.root, *size)}
+        found = {"plain loop, fp32": partial(plain, given.root, *size)}
+        found["ours, fp32"] = partial(ours, given.root, *size, "32-true")
+        if has_bfloat16_units(torch.device("cpu")):
+            found["ours, bf16-mixed"] = partial(ours, given.root, *size, "bf16-mixed")
+        return found
     same_images(given.width, given.layers)
     made = sampler(given.width, given.layers)
     return {

@@ -107,7 +107,8 @@ class CouplingNetwork(nn.Module):
             h = h + block(h)
             total = total + skip(h)
         scale, shift = self.last(total).chunk(2, dim=1)
-        return scale, shift
+        # under autocast only the convolutions are of low precision: what is inverted is not
+        return scale.to(x.dtype), shift.to(x.dtype)
 
 
 class Coupling(nn.Module):

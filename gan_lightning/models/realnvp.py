@@ -57,8 +57,7 @@ class RealNVP(FromLatents, SoloModule):
 
     def losses(self, batch: ImageBatch) -> Terms:
         """Return the bound of -log p and the decay of magnitudes."""
-        with torch.autocast(self.device.type, enabled=False):
-            nats = self._nats(self.generator, batch.images).mean()
+        nats = self._nats(self.generator, batch.images).mean()
         self.record("bits_per_dim", nats / (self.latent_dim * math.log(2)))
         sizes = [p for name, p in self.generator.named_parameters() if name.endswith(("weight.original0", ".size"))]
         norm = torch.stack([p.square().sum() for p in sizes]).sum()
