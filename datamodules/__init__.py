@@ -18,6 +18,7 @@ from datamodules.labels import LabelFolder
 from datamodules.mnist import MNIST
 from datamodules.segmentation import SegmentationFolder
 from datamodules.shifted_digits import ShiftedDigits
+from datamodules.stacked_mnist import StackedMNIST
 from datamodules.super_resolution import SuperResolutionFolder
 from datamodules.usps import USPS
 from datamodules.voxels import DepictedVoxels, VoxelFolder
@@ -41,6 +42,7 @@ __all__ = [
     "PairedFolder",
     "SegmentationFolder",
     "ShiftedDigits",
+    "StackedMNIST",
     "SuperResolutionFolder",
     "UnpairedFolder",
     "VoxelFolder",

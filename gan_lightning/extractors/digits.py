@@ -17,6 +17,7 @@ from gan_lightning.extractors.resizing import resize_bilinear
 from gan_lightning.weights import holding, read_weights
 
 SIZE = 28
+DIGITS = 10
 WEIGHTS = "assets/digit_classifier.safetensors"
 
 
@@ -70,3 +71,38 @@ class DigitClassifier(FeatureExtractor):
         elif x.shape[2:] != (SIZE, SIZE):
             x = resize_bilinear(x, SIZE)
         return Features(*self.network(x / 255))
+
+
+class StackedDigitClassifier(FeatureExtractor):
+    """Features and 1,000 logits of images with a digit in each of three channels, by a classifier of digits.
+
+    The logit of a triple is its log-probability, the sum of those of its digits: class 100 · red + 10 · green + blue.
+    Each channel has a third of the features.
+
+    Args:
+        classifier: an extractor for grey digits with ten logits. None = `DigitClassifier`.
+
+    Raises:
+        ValueError: the classifier does not return ten logits.
+    """
+
+    channels = 3
+
+    def __init__(self, classifier: FeatureExtractor | None = None) -> None:
+        super().__init__()
+        self.classifier = classifier or DigitClassifier()
+        self.num_features = 3 * self.classifier.num_features
+        self.preprocessing = f"each channel as grey: {self.classifier.preprocessing}"
+
+    @override
+    def extract(self, images: Tensor) -> Features:
+        pooled, logits, _ = self.classifier(images.flatten(0, 1).unsqueeze(1))  # of 3N channels
+        if logits is None or logits.shape[1] != DIGITS:
+            given = "none" if logits is None else str(logits.shape[1])
+            raise ValueError(
+                f"{type(self.classifier).__name__} gives {given} class logits, and a classifier of digits has "
+                f"{DIGITS}: choose one, such as DigitClassifier"
+            )
+        hundreds, tens, ones = logits.log_softmax(1).unflatten(0, (-1, 3)).unbind(1)  # (N, 10) each
+        triples = hundreds[:, :, None, None] + tens[:, None, :, None] + ones[:, None, None, :]
+        return Features(pooled.unflatten(0, (-1, 3)).flatten(1), triples.flatten(1))

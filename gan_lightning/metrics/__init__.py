@@ -1,7 +1,7 @@
 """Metrics of generated images, and the feature extractors they are computed from."""
 
 from gan_lightning.extractors.base import FeatureExtractor, Features, ModuleExtractor, NoFeatures
-from gan_lightning.extractors.digits import DigitClassifier
+from gan_lightning.extractors.digits import DigitClassifier, StackedDigitClassifier
 from gan_lightning.extractors.efficientnet import EfficientNetLite0
 from gan_lightning.extractors.inception import CleanInceptionV3, InceptionV3
 from gan_lightning.extractors.timm_models import DINOv2, TimmExtractor
@@ -83,6 +83,7 @@ __all__ = [
     "ShapeDistances",
     "ShapeIoU",
     "SlicedWasserstein",
+    "StackedDigitClassifier",
     "StyleDiversity",
     "StyleMetric",
     "TimmExtractor",

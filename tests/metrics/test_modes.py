@@ -1,12 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
 
 from gan_lightning.extractors.base import Features
 from gan_lightning.metrics.base import TooFewSamplesError
-from gan_lightning.metrics.modes import ModesCovered, mixture_coverage, nearest_modes
+from gan_lightning.metrics.modes import ModesCovered, excess, mixture_coverage, nearest_modes
 
 
 def logits_of(counts):
@@ -25,10 +26,49 @@ def modes(real, fake):
 
 
 def test_a_perfect_and_a_collapsed_generator():
-    perfect = {"covered": 10, "covered_fairly": 10, "kl": 0, "rarest": 0.1}
-    assert modes([6] * 10, [9] * 10) == pytest.approx(perfect, abs=1e-12)
-    collapsed = {"covered": 1, "covered_fairly": 1, "kl": math.log(10), "rarest": 0}
-    assert modes([6] * 10, [90] + [0] * 9) == pytest.approx(collapsed)
+    perfect = {"covered": 10, "covered_fairly": 10, "kl": 0, "kl_uniform": 0, "rarest": 0.1}
+    found = modes([6] * 10, [9] * 10)
+    floors = [found.pop(name) for name in ("kl_floor", "kl_uniform_floor")]
+    assert found == pytest.approx(perfect, abs=1e-12)
+    assert floors[0] == pytest.approx(float(excess(torch.full((10,), 0.1), 60) + excess(torch.full((10,), 0.1), 90)))
+    assert floors[1] == 0  # of a real histogram without any deviation
+    collapsed = {"covered": 1, "covered_fairly": 1, "kl": math.log(10), "kl_uniform": math.log(10), "rarest": 0}
+    found = modes([6] * 10, [90] + [0] * 9)
+    assert {name: found[name] for name in collapsed} == pytest.approx(collapsed)
+
+
+def test_the_divergence_to_uniform_is_the_published_one():
+    result = modes([50, 30, 20], [10, 5, 5])
+    assert result["kl_uniform"] == pytest.approx(scipy.stats.entropy([10, 5, 5], [1] * 3), rel=1e-12)
+
+
+def test_the_excess_of_few_draws_against_all_of_them():
+    p = torch.tensor([0.7, 0.3])
+    expected = sum(
+        math.comb(3, k) * 0.7**k * 0.3 ** (3 - k) * scipy.stats.entropy([k, 3 - k], [0.7, 0.3]) for k in range(4)
+    )
+    assert float(excess(p, 3)) == pytest.approx(expected, rel=1e-6)
+    assert float(excess(torch.tensor([1.0, 0.0]), 5)) == 0
+
+
+def test_floors_are_the_means_of_perfect_samples():
+    random = np.random.default_rng(0)
+    digits = random.dirichlet(np.full(10, 200.0))
+    p = np.einsum("i,j,k->ijk", digits, digits, digits).ravel()
+    published = 26_000  # images of stacked MNIST
+    floor = float(excess(torch.from_numpy(p), published))
+    draws = random.multinomial(published, p, size=200) / published
+    assert floor == pytest.approx(np.mean([scipy.stats.entropy(q, p) for q in draws]), rel=0.01)
+    assert floor == pytest.approx(999 / 2 / published, rel=0.02)
+    values = []
+    for _ in range(30):
+        metric = ModesCovered(2)
+        for count, kept in ((published, metric.real_counts), (published // 2, metric.fake_counts)):
+            kept.append(torch.tensor(random.multinomial(count, p)[None]))
+        values.append({name: value.item() for name, value in metric.compute().items()})
+    for name in ("modes_kl", "modes_kl_uniform"):
+        mean, floor = (np.mean([each[key] for each in values]) for key in (name, f"{name}_floor"))
+        assert floor == pytest.approx(mean, rel=0.05), name
 
 
 def test_a_stray_image_is_no_fair_share():

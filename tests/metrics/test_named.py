@@ -17,7 +17,7 @@ from gan_lightning.extractors.base import FeatureExtractor
 from gan_lightning.extractors.inception import CleanInceptionV3
 from gan_lightning.metrics.named import EXTRACTORS, make_extractor
 
-COMPLETE = ("digits", "efficientnet_lite0", "none")  # which need no file
+COMPLETE = ("digits", "efficientnet_lite0", "none", "stacked_digits")  # which need no file
 MEAN, STD = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[:, None, :, None, None]
 
 

@@ -27,7 +27,7 @@ SPREAD = "_std"
 UNNAMED = "custom"  # recipe of evaluations whose config names none
 # names of values in gan_lightning.metrics; others, such as diversity, have no better direction
 LOWER_IS_BETTER = re.compile(
-    r"fid(_infinity)?|class_fid(_worst)?|kid|ppl|swd(_\d+(x\d+)?)?|(feature|pixel)_distance|memorised|modes_kl"
+    r"fid(_infinity)?|class_fid(_worst)?|kid|ppl|swd(_\d+(x\d+)?)?|(feature|pixel)_distance|memorised|modes_kl(_uniform)?"
 )
 HIGHER_IS_BETTER = re.compile(
     r"inception_score(_infinity)?|precision|recall|density|coverage|cas(_worst_class)?|modes_covered(_fairly)?|high_quality"
