@@ -1,6 +1,5 @@
 """Terms that any model can add to its paper's own: `model.regularizers` in YAML, a list."""
 
-import inspect
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -16,6 +15,7 @@ from gan_lightning.losses.feature_matching import feature_matching, layer_matchi
 from gan_lightning.losses.penalties import r1, r2
 from gan_lightning.losses.perceptual import PerceptualLoss
 from gan_lightning.networks.discriminator import DiscriminatorOutput
+from gan_lightning.networks.packed import gives_features
 from gan_lightning.private import uncompiled
 from gan_lightning.ranges import NonNegativeFloat, PositiveInt, Share
 from gan_lightning.recording import Recorded
@@ -32,6 +32,7 @@ class Contest(NamedTuple):
     fake: Any  # (N, C, H, W); None if no fakes were asked for
     verdict: Callable[..., DiscriminatorOutput]  # of images (N, C, H, W), and the further arguments of `discriminate`
     source: Tensor | None  # the images (N, C', H', W') that the fakes are made from, or None if it is noise
+    pack: int = 1  # number of consecutive images that each verdict is for
 
     def term(self, name: str) -> str:
         """Return the name of a term of this contest."""
@@ -124,7 +125,7 @@ class Matching(Regularizer, ABC):
         """Raise a TypeError unless each discriminator returns features on request."""
         judge = model.discriminator
         for discriminator in judge.values() if isinstance(judge, nn.ModuleDict) else [judge]:
-            if "with_features" not in inspect.signature(discriminator.forward).parameters:
+            if not gives_features(discriminator):
                 raise TypeError(
                     f"{type(self).__name__} compares features of the discriminator, and {type(model).__name__}'s "
                     f"{type(discriminator).__name__} has none on request: take {type(self).__name__} out of "
@@ -332,7 +333,8 @@ def _penalties(name: Literal["r1", "r2"], model: Game, contests: Sequence[Contes
     """Return γ/2 times the penalty R1 (at real images) or R2 (at fakes) of each contest."""
     with uncompiled(model.discriminator):
         return {
-            c.term(name): gamma / 2 * (r1(c.logits, c.real) if name == "r1" else r2(c.logits, c.fake)) for c in contests
+            c.term(name): gamma / 2 * (r1(c.logits, c.real, c.pack) if name == "r1" else r2(c.logits, c.fake, c.pack))
+            for c in contests
         }
 
 

@@ -19,7 +19,7 @@ from torch.optim import SGD
 
 import gan_lightning.training.strategies  # noqa: F401
 from datamodules import Digits
-from every_model import BUILDERS
+from every_model import BUILDERS, PARTS
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.data.growth import Growth
 from gan_lightning.metrics import DigitClassifier, FrechetInceptionDistance, InceptionScore
@@ -65,10 +65,10 @@ def fit_every_model(devices: int, strategy: str, folder: Path) -> None:
     begun: dict[str, Any] = {}
     ended: dict[str, Any] = {}
     settings: dict[str, Any] = {"max_epochs": 1, "limit_val_batches": 0}
-    for build in BUILDERS:
+    for build in [*BUILDERS, *PARTS]:
         L.seed_everything(0)
         model = build(**SGD_OF_BOTH)
-        batches = SharedBatches(data_for(model, batches=3).batches)
+        batches = SharedBatches(data_for(model, batches=3, count=8 if build in PARTS else 4).batches)
         run = trainer(folder, devices=devices, strategy=strategy, **settings)
         begun |= {f"{build.__name__}.{name}": p.detach().clone() for name, p in model.named_parameters()}
         run.fit(model, batches)

@@ -44,6 +44,15 @@ BUILDERS = [
     if issubclass(kind, AdversarialModule) and getattr(kind, "batch_type", None) is not DomainBatch
 ]
 """Builders of those with a game that makes images."""
+PARTS = [
+    getattr(import_module(module), name)
+    for module, name in (
+        ("networks.test_packed", "packed"),
+        ("training.test_unrolling", "unrolled"),
+        ("training.test_unrolling", "unrolled_wgan_gp"),
+    )
+]
+"""Builders of games with a part that any model takes and that has work to share between processes."""
 FROM_NOISE = [builder_of(kind) for kind in KINDS if kind.sampler is not GenerativeModule.sampler]
 """Builders of those that make images from noise."""
 FROM_LATENTS = [builder_of(kind) for kind in KINDS if issubclass(kind, FromLatents)]

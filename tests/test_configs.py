@@ -77,11 +77,11 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
         match kind:
             case "Digits" | "ShiftedDigits":
                 return []
-            case "CoupledDigits" if "root" not in data["init_args"]:
+            case "CoupledDigits" | "StackedMNIST" if "root" not in data["init_args"]:
                 return []
             case "DigitDomains":  # its files are tested in tests/datamodules
                 return ["--data=datamodules.ShiftedDigits", *(f"--model.{p}.channels=3" for p in NETWORKS)]
-            case "MNIST" | "CoupledDigits":
+            case "MNIST" | "CoupledDigits" | "StackedMNIST":
                 return [f"--data.root={request.getfixturevalue('real_data') / 'mnist'}"]
             case "AttributesFolder" | "CelebA" if (names := data["init_args"].get("attributes")) is not None:
                 images(folder, 12, size, size)

@@ -7,6 +7,7 @@ from gan_lightning.losses.adversarial import (
     Minimax,
     NonSaturating,
     Wasserstein,
+    ZeroSum,
 )
 from gan_lightning.losses.contrastive import patch_nce
 from gan_lightning.losses.divergences import (
@@ -75,6 +76,7 @@ __all__ = [
     "VGGFaceLoss",
     "Wasserstein",
     "WeightedGenerator",
+    "ZeroSum",
     "border_weights",
     "categorical_information",
     "continuous_information",

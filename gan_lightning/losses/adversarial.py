@@ -54,6 +54,20 @@ class Minimax(AdversarialLoss):
         return -F.softplus(fake_logits).mean()
 
 
+class ZeroSum(Minimax):
+    """The whole zero-sum game: G maximises all that D minimises, its loss of real images too.
+
+    D: E ζ(-D(x)) + E ζ(D(G(z))). G: the negative of it.
+
+    The real images' term has no gradient for G, except if G looks ahead (`model.unroll`): D's next steps depend on G,
+    and so does the D that then sees x. Metz et al. (2016, arXiv 1611.02163, equation 10) unroll this game.
+    """
+
+    def generator(self, fake_logits: Tensor, real_logits: Callable[[], Tensor]) -> Tensor:
+        """-E ζ(-D(x)) - E ζ(D(G(z)))."""
+        return -self.discriminator(real_logits(), fake_logits)
+
+
 class NonSaturating(AdversarialLoss):
     """The non-saturating game (Goodfellow et al., 2014, arXiv 1406.2661, section 3): G maximises log σ(D(G(z))).
 

@@ -48,6 +48,7 @@ class BEGAN(NoiseToImage):
     k: Tensor
     clamps: ClassVar[bool] = True
     paper_prior: ClassVar[Prior] = UniformPrior()
+    takes_packs: ClassVar[bool] = False
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=1e-4, betas=(0.5, 0.999))
 
     def __init__(

@@ -12,7 +12,7 @@ For digits: one categorical code of 10 values, two continuous ones uniform on [-
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +59,7 @@ class InfoGAN(NoiseToImage):
     NOTE: both turns share a batch's latents, as in all models of this library; the authors' code draws them twice.
     """
 
+    takes_packs: ClassVar[bool] = False
     discriminator: Discriminator
     prior: CodesPrior
 

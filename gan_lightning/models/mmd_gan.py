@@ -50,6 +50,8 @@ class MMDGAN(NoiseToImage):
 
     discriminator: Autoencoder
     redraws: ClassVar[bool] = True
+    unrolls: ClassVar[bool] = False
+    takes_packs: ClassVar[bool] = False
     paper_optimizer: ClassVar[OptimizerFactory] = partial(RMSprop, lr=5e-5)
 
     def __init__(

@@ -76,7 +76,8 @@ class ProGAN(NoiseToImage):
         verdict = self.verdict(batch, real)
         terms = {"adversarial": self.adversarial_loss(verdict, self.verdict(batch, fake))}
         if self.lambda_gp:
-            terms["gradient_penalty"] = self.lambda_gp * gradient_penalty(partial(self.eager_logits, batch), real, fake)
+            penalty = gradient_penalty(partial(self.eager_logits, batch), real, fake, pack=self.pack)
+            terms["gradient_penalty"] = self.lambda_gp * penalty
         if self.epsilon_drift:
             terms["drift"] = self.epsilon_drift * verdict.logits[0].square().mean()
         return terms

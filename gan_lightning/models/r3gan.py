@@ -75,6 +75,6 @@ class R3GAN(NoiseToImage):
         if self.gamma:
             half_gamma = self.gamma / 2 * self.at(self.gamma_schedule)
             critic = partial(self.eager_logits, batch)
-            terms["r1"] = half_gamma * r1(critic, batch.images)
-            terms["r2"] = half_gamma * r2(critic, fake)
+            terms["r1"] = half_gamma * r1(critic, batch.images, self.pack)
+            terms["r2"] = half_gamma * r2(critic, fake, self.pack)
         return terms

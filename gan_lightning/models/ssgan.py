@@ -51,6 +51,7 @@ class SSGAN(NoiseToImage):
     """
 
     discriminator: Discriminator
+    takes_packs: ClassVar[bool] = False
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=3e-3, betas=(0.5, 0.999))
 
     def __init__(

@@ -54,6 +54,7 @@ class StarGAN(DomainTranslation):
         of it once in 1,000 steps, which leaves 99.9 % at the end. Our configs follow the paper.
     """
 
+    takes_packs: ClassVar[bool] = False
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=1e-4, betas=(0.5, 0.999))
 
     def __init__(

@@ -78,5 +78,5 @@ class StyleGAN(NoiseToImage):
         """Return the terms of L_D, on real images of the present level."""
         terms = super().discriminator_loss(batch, fake)
         if self.gamma:
-            terms["r1"] = self.gamma / 2 * r1(partial(self.eager_logits, batch), self.reference(batch))
+            terms["r1"] = self.gamma / 2 * r1(partial(self.eager_logits, batch), self.reference(batch), self.pack)
         return terms

@@ -47,6 +47,7 @@ class WGAN(NoiseToImage):
     """
 
     redraws: ClassVar[bool] = True
+    unrolls: ClassVar[bool] = False
     paper_optimizer: ClassVar[OptimizerFactory] = partial(RMSprop, lr=5e-5)
 
     def __init__(

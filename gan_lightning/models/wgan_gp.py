@@ -64,6 +64,6 @@ class WGANGP(NoiseToImage):
         """Return equation 3. The penalty calls `forward`, since compiled modules are not differentiable twice."""
         terms = super().discriminator_loss(batch, fake)
         if self.lambda_gp:
-            penalty = gradient_penalty(self.discriminator.forward, batch.images, fake)
+            penalty = gradient_penalty(self.discriminator.forward, batch.images, fake, pack=self.pack)
             terms["gradient_penalty"] = self.lambda_gp * penalty
         return terms

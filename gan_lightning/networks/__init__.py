@@ -27,6 +27,7 @@ from gan_lightning.networks.mlp import (
 )
 from gan_lightning.networks.multiscale import MultiScale
 from gan_lightning.networks.munit import MUNITDiscriminator, MUNITGenerator
+from gan_lightning.networks.packed import Packed
 from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.pix2pix_hd import InstanceEncoder, Pix2PixHDGenerator
@@ -46,6 +47,7 @@ from gan_lightning.networks.sngan import (
 )
 from gan_lightning.networks.spade import SPADEEncoder, SPADEGenerator
 from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerator, VGGDiscriminator
+from gan_lightning.networks.stacked import StackedDiscriminator, StackedGenerator
 from gan_lightning.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from gan_lightning.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
@@ -101,6 +103,7 @@ __all__ = [
     "MicroStyleGANGenerator",
     "MultiScale",
     "NoisyDiscriminator",
+    "Packed",
     "PatchGAN",
     "PersonalHeadGenerator",
     "Pix2PixHDGenerator",
@@ -126,6 +129,8 @@ __all__ = [
     "SeamlessPaste",
     "SegmentationUNet",
     "SoftplusGenerator",
+    "StackedDiscriminator",
+    "StackedGenerator",
     "StarGANDiscriminator",
     "StarGANGenerator",
     "StyleDiscriminator",

@@ -89,6 +89,8 @@ class AdversarialModule(GenerativeModule):
     clipping: ClassVar[str] = "model.generator_clip_norm, model.discriminator_clip_norm"
     redraws: ClassVar[bool] = False
     """Whether the generator's turn draws new fakes (as in WGAN-GP) or shares those of the discriminator's turn."""
+    takes_packs: ClassVar[bool] = True
+    """Whether a verdict may be for several images; False if the model needs an answer for each."""
     loss: AdversarialLoss
     """The adversarial loss, which a model's constructor sets."""
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.5, 0.999))
@@ -119,6 +121,12 @@ class AdversarialModule(GenerativeModule):
         self.automatic_optimization = False
 
         self.discriminator = discriminator
+        if self.pack > 1 and not self.takes_packs:
+            raise ValueError(
+                f"{type(self).__name__} needs an answer of its discriminator for each image, and a packed one has one "
+                f"for {self.pack} together: give it without Packed"
+            )
+        self.tried = max(self.tried, self.pack)
         self.augmentation = augmentation or nn.Identity()
         self.regularizers = nn.ModuleList(regularizers or [])
 
@@ -146,6 +154,7 @@ class AdversarialModule(GenerativeModule):
         self.counters.turns = dict.fromkeys(PLAYERS, 0)
         self.listeners: list[Listener] = []  # called with the logits that `adversarial_loss` receives
         self._has_stepped = False
+        self._looks_ahead = False  # whether the logits that pass are those of an unrolled discriminator
 
     # ------------------------------------------------------------------ the hooks of a model
 
@@ -179,7 +188,8 @@ class AdversarialModule(GenerativeModule):
             fake: the output of `draw_fakes` for it. None = only real images are needed.
         """
         images = None if fake is None else self.fake_images(fake)
-        return [Contest("", self.reference(batch), images, partial(self.verdict, batch), self.origins(batch))]
+        verdict = partial(self.verdict, batch)
+        return [Contest("", self.reference(batch), images, verdict, self.origins(batch), self.pack)]
 
     def discriminator_loss(self, batch: Any, fake: Any) -> Terms:
         """Return named terms whose sum the discriminator minimises. `fake` is detached from the generator.
@@ -221,6 +231,26 @@ class AdversarialModule(GenerativeModule):
     def trial_step(self, batch: Any) -> None:
         """Compute the discriminator's loss of a batch and its fakes."""
         self.discriminator_loss(batch, detach(self.draw_fakes(batch)))
+
+    @property
+    def pack(self) -> int:
+        """The number of consecutive images that each verdict of the discriminator is for."""
+        return getattr(self.discriminator, "pack", 1)
+
+    def _check_training(self, batch: Any) -> None:
+        share = batch_length(batch) // self.accumulate
+        shares = [share]
+        if self.growth is not None:
+            shares = [size // (self.accumulate * self.trainer.world_size) for size in self.growth.batch_sizes.values()]
+        for share in shares:
+            if share % self.pack:
+                together = self.pack * self.accumulate * self.trainer.world_size
+                raise ValueError(
+                    f"the discriminator judges packs of {self.pack} images, and {share} images of a batch pass it "
+                    f"together: make data.batch_size a multiple of {together} (it counts the images of all processes, "
+                    "and of all parts of model.accumulate)"
+                )
+        super()._check_training(batch)
 
     # ------------------------------------------------------------------ the algorithm
 
@@ -457,6 +487,8 @@ class AdversarialModule(GenerativeModule):
         """
         scales = list(zip(real.logits, fake.logits, strict=True))
         for real_logits, fake_logits in scales:
+            if self._looks_ahead:
+                continue
             if isinstance(self.augmentation, AdaptiveAugmentation):
                 self.augmentation.observe(real_logits, self.loss.threshold)
             if self.handicap is not None:
@@ -493,6 +525,20 @@ class AdversarialModule(GenerativeModule):
         if self.beta2_schedule is not None:
             rates |= {f"beta2/{p}": self.optimizer_of(p).param_groups[0]["betas"][1] for p in PLAYERS}
         return super().progress() | rates | ({"augmentation/p": self.augmentation.p} if adaptive else {})
+
+    @contextmanager
+    def looking_ahead(self) -> Iterator[None]:
+        """Within the context, compute D's losses as in its turn, without a trace: nothing is observed or recorded."""
+        records, player = dict(self._terms), self.playing
+        buffers = {b: b.clone() for part in (self.augmentation, self.regularizers) for b in part.buffers()}
+        self._looks_ahead, self.playing = True, "discriminator"
+        try:
+            yield
+        finally:
+            self._terms, self._looks_ahead, self.playing = records, False, player
+            for buffer, before in buffers.items():
+                if not torch.equal(buffer, before):  # a write would spoil a graph that holds the buffer
+                    buffer.copy_(before)
 
     @contextmanager
     def frozen(self, players: Iterable[Player]) -> Iterator[None]:

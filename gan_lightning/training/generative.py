@@ -60,7 +60,6 @@ from gan_lightning.training.states import Counters, FiniteGuard, stateful_parts
 from gan_lightning.weights import exported_weights
 
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the axes of a weight
-TRIED = 2  # number of images of the first batch that the networks are tried on
 
 
 class NonFiniteLossError(RuntimeError):
@@ -97,6 +96,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     """Names of the classes of the training data, in the order of their numbers. Empty = they are not known (yet)."""
     makes_images: bool = True
     """Whether evaluations need generated images; set by the callback, False where likelihoods alone are measured."""
+    tried: int = 2
+    """Number of images of the first batch that the networks are tried on."""
     clipping: ClassVar[str]
     """The arguments that clip gradients, for the message about a loss that is not finite."""
 
@@ -822,7 +823,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             # these draws must not change the run's random state, or that of an evaluated image
             with (
                 torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
-                ImageDraws(0, range(min(TRIED, batch_length(batch)))),
+                ImageDraws(0, range(min(self.tried, batch_length(batch)))),
             ):
                 self.check_batch(batch)
                 data = getattr(self.trainer, "datamodule", None)
@@ -885,7 +886,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         check_fields(batch, name)
 
     def check_batch(self, batch: Any) -> None:
-        """Try the networks on two items of a batch, before the first step.
+        """Try the networks on a few items (`tried`) of a batch, before the first step.
 
         Raises:
             TypeError: the batch is of another kind than this model learns from, or `render` does not return pictures.
@@ -900,7 +901,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             torch.autocast(self.device.type, enabled=False),
             evaluating(self),
         ):
-            few = map_rows(batch, lambda values: values[:TRIED].clone())
+            few = map_rows(batch, lambda values: values[: self.tried].clone())
             shapes = " and ".join("x".join(map(str, grid.shape[1:])) for grid in grids(few).values())
             real = self.reference(few)
             try:

@@ -6,7 +6,7 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
-from gan_lightning.losses import AdversarialLoss, Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from gan_lightning.losses import AdversarialLoss, Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein, ZeroSum
 from gan_lightning.recording import describe
 
 REAL = torch.tensor([2.0, -1.0])
@@ -19,6 +19,13 @@ def sigmoid(t: float) -> float:
 
 def not_needed() -> Tensor:
     raise AssertionError("this loss asked for the logits of real images, which cost a forward pass")
+
+
+def test_the_whole_zero_sum_game() -> None:
+    loss = ZeroSum()
+    d = loss.discriminator(REAL, FAKE)
+    assert d == Minimax().discriminator(REAL, FAKE)
+    assert loss.generator(FAKE, lambda: REAL) == -d
 
 
 LOG_D = (

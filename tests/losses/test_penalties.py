@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.losses import gradient_penalty, r1, r2
+from gan_lightning.losses.penalties import through_images
 from gan_lightning.networks import DCGANDiscriminator, PatchGAN
 
 SHAPE = (3, 2, 4, 5)
@@ -76,6 +77,41 @@ def test_points_lie_between_real_and_fake_each_with_an_alpha_of_its_own():
     assert len(alphas[:, 0].unique()) == 64
     assert -1 <= alphas.min() < -0.8
     assert 0.8 < alphas.max() <= 1
+
+
+def test_packs_have_one_gradient_and_one_alpha():
+    images = torch.tensor([[2.0], [0], [0], [5]])[:, :, None, None].expand(4, 1, 1, 1)
+
+    def half_square(x: Tensor) -> Tensor:
+        return x.reshape(2, 2).square().sum(1) / 2  # packs of two
+
+    norms = [2.0, 5.0]  # of (2, 0) and (0, 5)
+    assert r1(half_square, images, 2).item() == pytest.approx((4 + 25) / 2)
+    assert r1(half_square, images).item() == pytest.approx((4 + 25) / 4)  # what it would be image by image
+    expected = sum((norm - 1) ** 2 for norm in norms) / 2
+    assert gradient_penalty(half_square, images, images, pack=2).item() == pytest.approx(expected)
+    seen = []
+
+    def spy(x: Tensor) -> Tensor:
+        seen.append(x.detach())
+        return x.reshape(8, -1).sum(1)
+
+    gradient_penalty(spy, torch.zeros(24, 2, 2, 2), torch.ones(24, 2, 2, 2), pack=3)
+    alphas = seen[0].reshape(8, -1)
+    assert (alphas == alphas[:, :1]).all()
+    assert len(alphas[:, 0].unique()) == 8
+    with pytest.raises(ValueError, match="24 images make no packs of 5"):
+        r1(lambda x: x.flatten(1).sum(1), torch.zeros(24, 1, 2, 2), 5)
+
+
+def test_images_learn_only_where_they_are_asked_to(real, fake):
+    net = critic()
+    fake.requires_grad_()
+    with through_images():
+        value = gradient_penalty(net, real, fake) + r1(net, real) + r2(net, fake)
+    value.backward()
+    assert fake.grad.abs().sum() > 0
+    assert not real.requires_grad
 
 
 @pytest.mark.parametrize("penalty", [lambda net, x: gradient_penalty(net, x, x), r1, r2])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from every_model import BUILDERS
+from every_model import BUILDERS, PARTS
 from gan_lightning.networks.heads import MinibatchDiscrimination
 from toys import equal
 
@@ -95,10 +95,12 @@ def test_two_ranks_of_every_model_agree_and_equal_one_process(tmp_path: Path) ->
     fit_in_turn(tmp_path, "models:2", "models:1")
     first, second = (torch.load(tmp_path / f"models-2-{rank}.pt", weights_only=True) for rank in range(2))
     alone = torch.load(tmp_path / "models-1-0.pt", weights_only=True)
-    assert {name.split(".")[0] for name in first} == {build.__name__ for build in BUILDERS}
+    assert {name.split(".")[0] for name in first} == {build.__name__ for build in [*BUILDERS, *PARTS]}
     assert equal(first, second)
-    compared = [build.__name__ for build in BUILDERS if not normalises_a_batch(build) and build.__name__ not in ROUGH]
-    assert {"gan", "cyclegan", "cut", "began"} <= {*compared}
+    compared = [
+        build.__name__ for build in [*BUILDERS, *PARTS] if not normalises_a_batch(build) and build.__name__ not in ROUGH
+    ]
+    assert {"gan", "cyclegan", "cut", "began", "packed", "unrolled", "unrolled_wgan_gp"} <= {*compared}
     begun = torch.load(tmp_path / "models-begun.pt", weights_only=True)
     for name, weight in first.items():
         if name.split(".")[0] in compared:
