@@ -33,14 +33,28 @@ class Contest(NamedTuple):
     verdict: Callable[..., DiscriminatorOutput]  # of images (N, C, H, W), and the further arguments of `discriminate`
     source: Tensor | None  # the images (N, C', H', W') that the fakes are made from, or None if it is noise
     pack: int = 1  # number of consecutive images that each verdict is for
+    verdict_of_fakes: Callable[..., DiscriminatorOutput] | None = None  # where it differs, as it does for pairs
 
     def term(self, name: str) -> str:
         """Return the name of a term of this contest."""
         return f"{name}_{self.name}" if self.name else name
 
+    @property
+    def on_fakes(self) -> Callable[..., DiscriminatorOutput]:
+        """The verdict of fakes."""
+        return self.verdict_of_fakes or self.verdict
+
     def logits(self, images: Tensor) -> Tensor:
-        """Return all logits of images (N, C, H, W) in a row, for penalties on gradients."""
-        return torch.cat([each.flatten() for each in self.verdict(images).logits])
+        """Return all logits of real images (N, C, H, W) in a row, for penalties on gradients."""
+        return _in_a_row(self.verdict(images))
+
+    def logits_of_fakes(self, images: Tensor) -> Tensor:
+        """Return all logits of fakes (N, C, H, W) in a row, for penalties on gradients."""
+        return _in_a_row(self.on_fakes(images))
+
+
+def _in_a_row(verdict: DiscriminatorOutput) -> Tensor:
+    return torch.cat([each.flatten() for each in verdict.logits])
 
 
 class Game(Protocol):
@@ -140,7 +154,7 @@ class Matching(Regularizer, ABC):
         for contest in model.contests(batch, fake):
             with torch.no_grad():
                 real = contest.verdict(contest.real, **asked).features
-            fakes = contest.verdict(contest.fake, **asked).features
+            fakes = contest.on_fakes(contest.fake, **asked).features
             terms[contest.term(self.name)] = self.weight * self.compare(real, fakes)
         return terms
 
@@ -333,7 +347,9 @@ def _penalties(name: Literal["r1", "r2"], model: Game, contests: Sequence[Contes
     """Return γ/2 times the penalty R1 (at real images) or R2 (at fakes) of each contest."""
     with uncompiled(model.discriminator):
         return {
-            c.term(name): gamma / 2 * (r1(c.logits, c.real, c.pack) if name == "r1" else r2(c.logits, c.fake, c.pack))
+            c.term(name): gamma
+            / 2
+            * (r1(c.logits, c.real, c.pack) if name == "r1" else r2(c.logits_of_fakes, c.fake, c.pack))
             for c in contests
         }
 

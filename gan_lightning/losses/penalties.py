@@ -5,8 +5,8 @@ labels filled in), once, in float32 under any mixed precision: in bfloat16 these
 percent. The function must be eager: autograd cannot differentiate twice through a compiled module. Batch norm in the
 discriminator makes the gradient of one image depend on the others of its batch.
 
-A discriminator that judges packs of images together (`gan_lightning.networks.Packed`) has one input for each pack: the
-penalties then take gradients with respect to all images of a pack, and means over packs.
+A discriminator that judges packs of images together (`gan_lightning.networks.packed.Packed`) has one input for each
+pack: the penalties then take gradients with respect to all images of a pack, and means over packs.
 """
 
 from collections.abc import Callable, Iterator

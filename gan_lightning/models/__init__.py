@@ -1,9 +1,11 @@
 """One model a paper."""
 
+from gan_lightning.models.aae import AAE
 from gan_lightning.models.acgan import ACGAN
 from gan_lightning.models.augmented_cyclegan import AugmentedCycleGAN
 from gan_lightning.models.began import BEGAN
 from gan_lightning.models.bicyclegan import BicycleGAN
+from gan_lightning.models.bigan import BiGAN
 from gan_lightning.models.biggan import BigGAN
 from gan_lightning.models.cartoongan import CartoonGAN
 from gan_lightning.models.cgan import CGAN
@@ -56,6 +58,7 @@ from gan_lightning.models.wgan import WGAN
 from gan_lightning.models.wgan_gp import WGANGP
 
 __all__ = [
+    "AAE",
     "ACGAN",
     "BEGAN",
     "CGAN",
@@ -82,6 +85,7 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "AugmentedCycleGAN",
+    "BiGAN",
     "BicycleGAN",
     "BigGAN",
     "CartoonGAN",

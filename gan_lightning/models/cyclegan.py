@@ -98,7 +98,7 @@ class CycleGAN(UnpairedTranslation):
     def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Let each domain's discriminator distinguish its real images from earlier fakes."""
         terms = {}
-        for domain, real, fakes, verdict, _ in self.contests(batch, fake):
+        for domain, real, fakes, verdict, *_ in self.contests(batch, fake):
             shown = self.exchanged(self.pools[domain], fakes)
             terms[domain] = self.adversarial_loss(verdict(real), verdict(shown))
         return terms

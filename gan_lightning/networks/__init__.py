@@ -1,5 +1,6 @@
 """Generators and discriminators by architecture family: plain modules that any model can be built with."""
 
+from gan_lightning.networks.aae import AAEDecoder, AAEEncoder, CodeDiscriminator
 from gan_lightning.networks.acgan import ACGANDiscriminator, ACGANGenerator
 from gan_lightning.networks.augmented_cyclegan import (
     AugmentedEncoder,
@@ -10,6 +11,7 @@ from gan_lightning.networks.augmented_cyclegan import (
 )
 from gan_lightning.networks.autoencoder import BEGANAutoencoder, BEGANGenerator, DCGANAutoencoder
 from gan_lightning.networks.bicyclegan import BicycleEncoder
+from gan_lightning.networks.bigan import BiGANEncoder, BiGANGenerator, JointDiscriminator
 from gan_lightning.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_lightning.networks.cartoongan import CartoonDiscriminator, CartoonGenerator
 from gan_lightning.networks.cogan import CoGANDiscriminator, CoGANGenerator
@@ -27,7 +29,6 @@ from gan_lightning.networks.mlp import (
 )
 from gan_lightning.networks.multiscale import MultiScale
 from gan_lightning.networks.munit import MUNITDiscriminator, MUNITGenerator
-from gan_lightning.networks.packed import Packed
 from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
 from gan_lightning.networks.patchgan import PatchGAN
 from gan_lightning.networks.pix2pix_hd import InstanceEncoder, Pix2PixHDGenerator
@@ -64,6 +65,8 @@ from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VA
 from gan_lightning.networks.vqvae import VQAutoencoder
 
 __all__ = [
+    "AAEDecoder",
+    "AAEEncoder",
     "ACGANDiscriminator",
     "ACGANGenerator",
     "ApplyingTranslator",
@@ -71,6 +74,8 @@ __all__ = [
     "AugmentedGenerator",
     "BEGANAutoencoder",
     "BEGANGenerator",
+    "BiGANEncoder",
+    "BiGANGenerator",
     "Bicubic",
     "BicycleEncoder",
     "BigGANDiscriminator",
@@ -79,6 +84,7 @@ __all__ = [
     "CartoonGenerator",
     "CoGANDiscriminator",
     "CoGANGenerator",
+    "CodeDiscriminator",
     "ConditionalMLPDiscriminator",
     "ConditionalMLPGenerator",
     "ConditionalResidualGenerator",
@@ -93,6 +99,7 @@ __all__ = [
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "InstanceEncoder",
+    "JointDiscriminator",
     "LeNetClassifier",
     "LocalDiscriminator",
     "MADENetwork",
@@ -103,7 +110,6 @@ __all__ = [
     "MicroStyleGANGenerator",
     "MultiScale",
     "NoisyDiscriminator",
-    "Packed",
     "PatchGAN",
     "PersonalHeadGenerator",
     "Pix2PixHDGenerator",

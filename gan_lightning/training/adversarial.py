@@ -200,7 +200,7 @@ class AdversarialModule(GenerativeModule):
         terms = {}
         for contest in self.contests(batch, fake):
             real = contest.verdict(contest.real)
-            loss = self.adversarial_loss(real, contest.verdict(contest.fake))
+            loss = self.adversarial_loss(real, contest.on_fakes(contest.fake))
             terms[contest.name or "adversarial"] = self.adversarial_weight(real) * loss
         return terms
 
@@ -211,7 +211,7 @@ class AdversarialModule(GenerativeModule):
         """
         terms = {}
         for contest in self.contests(batch, fake):
-            verdict = contest.verdict(contest.fake)
+            verdict = contest.on_fakes(contest.fake)
             loss = self.generator_adversarial_loss(verdict, partial(contest.verdict, contest.real))
             terms[contest.term("adversarial")] = self.adversarial_weight(verdict) * loss
         return terms

@@ -19,6 +19,7 @@ from gan_lightning.draws import ImageDraws
 from gan_lightning.families import NoiseToImage
 from gan_lightning.layers import EqualisedConv2d, EqualisedLinear
 from gan_lightning.models import (
+    AAE,
     ACGAN,
     CGAN,
     CUT,
@@ -38,6 +39,7 @@ from gan_lightning.models import (
     WGANGP,
     AugmentedCycleGAN,
     BicycleGAN,
+    BiGAN,
     BigGAN,
     CartoonGAN,
     CoGAN,
@@ -87,6 +89,8 @@ Build = Callable[..., AdversarialModule]
 every_model = pytest.mark.parametrize("build", BUILDERS)
 TURNS = 40  # of each player alone
 SHOWN_OTHERWISE = (
+    AAE,
+    BiGAN,
     AugmentedCycleGAN,
     BicycleGAN,
     CoGAN,
@@ -122,6 +126,8 @@ def parameters(module: nn.Module) -> int:
         (Pix2Pix, 54_413_955, 2_768_705),
         (SRGAN, 1_549_462, 23_565_505),
         (CoGAN, 7_842_694, 427_593),
+        (BiGAN, 1_953_792, 1_903_616),
+        (AAE, 1_794_784, 1_011_001),
         (CycleGAN, 2 * 11_378_179, 2 * 2_764_737),
         (CUT, 11_378_179, 2_764_737),
         (Pix2PixHD, 182_546_755, 8_404_803),
@@ -440,6 +446,8 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         AugmentedCycleGAN: (32, 8),
         PairedCycleGAN: (20, 5),
         ThreeDVAEGAN: (12, 6),
+        BiGAN: (12, 3),
+        AAE: (12, 3),
     }.get(type(model), (4, 2))
     assert (len(shown), columns) == expected
 

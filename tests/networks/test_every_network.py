@@ -136,6 +136,14 @@ PUBLISHED = [
     ("PixelCNNPlusPlusNetwork", {}, 53_659_080),
     ("VQAutoencoder", {}, 662_723),
     ("RealNVPNetwork", {}, 13_961_445),
+    ("StackedGenerator", {}, 287_875),
+    ("StackedDiscriminator", {}, 585),
+    ("BiGANGenerator", {}, 1_953_792),
+    ("BiGANEncoder", {}, 1_902_592),
+    ("JointDiscriminator", {}, 1_903_616),
+    ("AAEEncoder", {}, 785_000 + 1_001_000 + 8_008),
+    ("AAEDecoder", {}, 9_000 + 1_001_000 + 784_784),
+    ("CodeDiscriminator", {}, 9_000 + 1_001_000 + 1_001),
 ]
 
 # small, and every argument other than its default, so that an argument lost on the way shows
@@ -197,6 +205,14 @@ UNUSUAL = [
         "RealNVPNetwork",
         {"image_size": [4, 8], "channels": 2, "scales": 3, "width": 4, "blocks": 1, "levels": 4, "alpha": 0.1},
     ),
+    ("StackedGenerator", {"latent_dim": 7, "channels": 2, "width": 3}),
+    ("StackedDiscriminator", {"channels": 2, "width": 3, "norm": False}),
+    ("BiGANGenerator", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": 9}),
+    ("BiGANEncoder", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": 9}),
+    ("JointDiscriminator", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": 9}),
+    ("AAEEncoder", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": [9]}),
+    ("AAEDecoder", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": [9]}),
+    ("CodeDiscriminator", {"latent_dim": 7, "hidden": [9]}),
     ("StarGANGenerator", {"num_targets": 4, "in_channels": 2, "width": 4, "blocks": 1}),
     ("StarGANDiscriminator", {"num_targets": 4, "image_size": [16, 24], "in_channels": 2, "width": 4, "layers": 2}),
     ("CoGANGenerator", {"latent_dim": 7, "image_size": 20, "channels": 2, "width": 4, "num_classes": 3}),
@@ -530,6 +546,10 @@ FOR_SMALL = {
 
 # what the networks take that neither make images from z nor take images of the size among their arguments
 INPUTS = {
+    "StackedDiscriminator": (2, 2, 28, 28),
+    "BiGANEncoder": (2, 2, 12, 12),
+    "JointDiscriminator": (2, 2, 12, 12),
+    "AAEEncoder": (2, 2, 12, 12),
     "VAEEncoder": (2, 2, 28, 28),
     "VAEGANEncoder": (2, 2, 24, 24),
     "DomainClassifier": (2, 7),
@@ -542,6 +562,7 @@ INPUTS = {
 
 # further inputs of those that take several: of features or styles, and label maps
 FURTHER = {
+    "JointDiscriminator": (2, 7),
     "Pix2PixHDGenerator": (2, 2, 32, 32),
     "InstanceEncoder": (2, 1, 32, 32),
     "StarGANGenerator": (2, 4),

@@ -18,13 +18,12 @@ from gan_lightning.networks import (
     InfoGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
-    Packed,
     PatchGAN,
     StackedDiscriminator,
     StackedGenerator,
 )
 from gan_lightning.networks.discriminator import DiscriminatorOutput
-from gan_lightning.networks.packed import gives_features
+from gan_lightning.networks.packed import Packed, gives_features
 from gan_lightning.recording import Network
 from gan_lightning.regularizers import FeatureMatching, GradientPenalties
 from tiny import SIZE, SMALL, batch_for, data_for
