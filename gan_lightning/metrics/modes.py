@@ -75,7 +75,7 @@ class ModesCovered(FeatureMetric):
             "modes_covered": (fake > 0).sum().double(),
             "modes_covered_fairly": fair.sum().double(),
             "modes_kl": _divergence(share, reference / reference.sum()),
-            "modes_kl_floor": sum(floors),
+            "modes_kl_floor": floors[0] + floors[1],
             "modes_kl_uniform": _divergence(share, uniform),
             "modes_kl_uniform_floor": (_divergence(found, uniform) + floors[0] - floors[1]).clamp_min(0),
             "modes_rarest": share.min(),

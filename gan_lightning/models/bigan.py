@@ -111,7 +111,7 @@ class BiGAN(NoiseToImage):
     def _judged_with(self, codes: Tensor) -> Any:
         return lambda images, **asked: self.discriminate(images, codes, **asked)
 
-    def generator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:  # type: ignore[override]
+    def generator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
         """Return D's loss with exchanged labels."""
         (contest,) = self.contests(batch, fake)
         real, made = contest.verdict(contest.real).logits, contest.on_fakes(contest.fake).logits

@@ -14,11 +14,11 @@ from gan_lightning.networks import AAEDecoder, AAEEncoder, CodeDiscriminator, VA
 from tiny import SIZE, batch_for, data_for
 from toys import trainer
 
-HOW: dict[str, Any] = {"image_size": SIZE, "hidden": (8,)}
+HOW: dict[str, Any] = {"image_size": SIZE, "hidden": (32,)}
 
 
 def aae(**how: Any) -> AAE:
-    return AAE(AAEDecoder(6, **HOW), AAEEncoder(6, **HOW), CodeDiscriminator(6, hidden=(8,)), **how)
+    return AAE(AAEDecoder(6, **HOW), AAEEncoder(6, **HOW), CodeDiscriminator(6, hidden=(128, 128)), **how)
 
 
 def test_the_terms_by_hand() -> None:

@@ -12,7 +12,7 @@ from gan_lightning.regularizers import R1, GradientPenalties
 from tiny import SIZE, batch_for, data_for
 from toys import trainer
 
-HOW: dict[str, Any] = {"image_size": SIZE, "hidden": 8}
+HOW: dict[str, Any] = {"image_size": SIZE, "hidden": 64}
 
 
 def bigan(**how: Any) -> BiGAN:

@@ -112,7 +112,7 @@ def test_the_penalty_is_taken_in_float32_under_mixed_precision(monkeypatch: pyte
     penalties: list[tuple[torch.dtype, set[torch.dtype]]] = []
     original = module.gradient_penalty
 
-    def spied(critic: Any, real: Tensor, fake: Tensor) -> Tensor:
+    def spied(critic: Any, real: Tensor, fake: Tensor, **how: Any) -> Tensor:
         dtypes: set[torch.dtype] = set()
 
         def watched(images: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def test_the_penalty_is_taken_in_float32_under_mixed_precision(monkeypatch: pyte
             dtypes.update({images.dtype, logits.dtype, model.discriminator.net[0](images).dtype})
             return logits
 
-        penalty = original(watched, real, fake)
+        penalty = original(watched, real, fake, **how)
         if model.training:
             penalties.append((penalty.dtype, dtypes))
         return penalty

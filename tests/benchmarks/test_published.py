@@ -1,0 +1,184 @@
+"""Reproductions: batched seeds equal separate ones, resumed runs whole ones, protocols, the page."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import Adam
+
+from benchmarks import published
+from benchmarks.batched import (
+    PointDiscriminators,
+    StackedDiscriminators,
+    StackedGenerators,
+    Streams,
+    nonsaturating,
+)
+from benchmarks.published import ROWS, Mixtures, Run, Stacked, grid, reproduce, ring
+from gan_lightning.networks import StackedDiscriminator, StackedGenerator
+from gan_lightning.networks.packed import Packed
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of a few steps."""
+    monkeypatch.setattr(Mixtures, "steps", 6)
+    monkeypatch.setattr(Mixtures, "every", 3)
+    monkeypatch.setattr(Mixtures, "points", 40)
+    monkeypatch.setattr(Mixtures, "batch", 10)
+    monkeypatch.setattr(Mixtures, "evaluated", 20)
+    monkeypatch.setattr(Stacked, "steps", 3)
+    monkeypatch.setattr(Stacked, "every", 2)
+    monkeypatch.setattr(Stacked, "batch", 6)
+    monkeypatch.setattr(Stacked, "evaluated", 12)
+    digits = torch.randint(0, 256, (50, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
+    monkeypatch.setattr(published, "_mnist", lambda split: (digits, torch.arange(50) % 10))
+
+
+def trained(run: Run, steps: int) -> Run:
+    for _ in range(steps):
+        run.advance()
+        run.step += 1
+    return run
+
+
+def values(run: Any) -> list[torch.Tensor]:
+    return [p.detach() for network in (run.generators, run.discriminators) for p in network.parameters()]
+
+
+MAKERS: dict[str, Any] = {
+    "gan": partial(Mixtures, mixture=ring),
+    "pac3": partial(Mixtures, mixture=grid, pack=3),
+    **{
+        name: partial(Mixtures, mixture=ring, game=published.OTHERS[name][1], penalty=published.OTHERS[name][2])
+        for name in ("r3gan", "wgan-gp", "ragan")
+    },
+    "stacked": partial(Stacked, width=2),
+    "stacked-pac2": partial(Stacked, width=2, pack=2),
+    "stacked-unrolled": partial(Stacked, width=2, unroll=2),
+}
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Float64, in which Adam does not step by the rounding of gradients that are zero (of biases before a norm)."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("quick", "double")
+@pytest.mark.parametrize("name", MAKERS)
+def test_seeds_together_end_as_each_would_alone(name: str) -> None:
+    together = trained(MAKERS[name](seeds=[3, 5]), 3)
+    begun = MAKERS[name](seeds=[3, 5])
+    for place, seed in enumerate((3, 5)):
+        alone = trained(MAKERS[name](seeds=[seed]), 3)
+        for whole, single, before in zip(values(together), values(alone), values(begun), strict=True):
+            # of grouped channels, or of a first dimension of seeds
+            part, start = whole.chunk(2)[place], before.chunk(2)[place]
+            assert (part - single).norm() <= 1e-5 * (single - start).norm() + 1e-9
+        if isinstance(together, Mixtures):
+            assert together.measure()[place] == pytest.approx(alone.measure()[0])
+
+
+def test_a_batched_network_is_the_librarys_for_each_seed() -> None:
+    torch.manual_seed(0)
+    pairs = [(StackedGenerator(), StackedDiscriminator(6)) for _ in range(3)]
+    z = torch.randn(3, 5, 256)
+    made = StackedGenerators([g for g, _ in pairs])(z)
+    packs = torch.randn(3, 4, 6, 28, 28)
+    logits = StackedDiscriminators([d for _, d in pairs])(packs)
+    for seed, (generator, discriminator) in enumerate(pairs):
+        torch.testing.assert_close(made[seed], generator.train()(z[seed]), rtol=1e-4, atol=1e-5)
+        images = packs[seed].unflatten(1, (2, 3)).flatten(0, 1)  # as consecutive images
+        torch.testing.assert_close(logits[seed], Packed(discriminator, 2)(images), rtol=1e-4, atol=1e-5)
+
+
+def test_the_published_networks_for_points() -> None:
+    run = Mixtures([0, 1], grid, pack=2)
+    counts = [sum(p.numel() for p in network.parameters()) // 2 for network in (run.generators, run.discriminators)]
+    assert counts[0] == 2 * 400 + 3 * 400 * 400 + 4 * 2 * 400 + 400 * 2 + 2
+    assert counts[1] == 4 * 1000 + 1000 + 2 * (200 * 1000 + 1000) + 200 + 1
+    assert run.data.shape == (2, 100_000, 2)
+    spread = (run.data[0] - run.means[torch.cdist(run.data[0], run.means).argmin(1)]).std(0)
+    torch.testing.assert_close(spread, torch.full((2,), 0.05), rtol=0.02, atol=0)
+    weights = [p for p in run.discriminators.parameters() if p.dim() == 3 and p.shape[1] > 1]
+    assert all(abs(float(p.detach().std()) - 0.02) < 2e-3 for p in weights)
+    assert (run.d_optimizer.defaults["lr"], run.d_optimizer.defaults["betas"]) == (1e-4, (0.8, 0.999))
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_epoch_shows_each_pack_of_the_fixed_table_once() -> None:
+    run = Mixtures([0], ring, pack=2)
+    seen = []
+    for step in range(4):
+        run.step = step
+        seen.append(run.real()[0])
+    table = run.data[0][run.packs[0]].flatten(1)
+    assert sorted(map(tuple, torch.cat(seen).tolist())) == sorted(map(tuple, table.tolist()))
+
+
+def test_the_discriminator_of_points_by_hand() -> None:
+    network = PointDiscriminators(Streams([0]), 2, width=3, pieces=2)
+    x = torch.randn(1, 4, 2)
+    h = x[0]
+    for layer in network.hidden:
+        both = (h @ layer.weight[0] + layer.bias[0]).reshape(4, 3, 2)
+        h = both.max(2).values
+    torch.testing.assert_close(network(x)[0], (h @ network.last.weight[0] + network.last.bias[0])[:, 0])
+    d, g = nonsaturating(torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0]]))
+    assert float(d) == pytest.approx((0.693147 + 0.126928) / 2 + 1.313262, rel=1e-5)
+    assert float(g) == pytest.approx(0.313262, rel=1e-5)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["ring-pac2", "grid-r3gan", "stacked-quarter-pac2", "stacked-half-unrolled1"])
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(name: str, tmp_path: Path) -> None:
+    whole = reproduce(name, [0, 4], tmp_path / "whole")
+    assert reproduce(name, [0, 4], tmp_path / "parts", until=1) is None
+    resumed = reproduce(name, [0, 4], tmp_path / "parts")
+    assert whole is not None
+    assert resumed is not None
+    for key in ("ours", "curve", "seeds", "published"):
+        assert str(whole[key]) == str(resumed[key])
+    assert whole["curve"]
+    assert json.loads(json.dumps(whole))["command"] == f"python -m benchmarks.published {name} --seeds 0,4"
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_program_writes_a_line_a_row_and_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["ring-gan", "ring-lsgan", "--seeds", "0-1", "--folder", str(tmp_path)]
+    published.main([*arguments, "--page", str(tmp_path / "page.md")])
+    lines = (tmp_path / published.RESULTS).read_text().splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["ring-gan", "ring-lsgan"]
+    published.main(arguments)  # finished rows are not trained again
+    assert (tmp_path / published.RESULTS).read_text().splitlines() == lines
+    text = (tmp_path / "page.md").read_text()
+    assert "| GAN | modes | 6.3 ± 0.5 |" in text
+    assert "0-1" in text
+    assert "`python -m benchmarks.published ring-gan --seeds 0-1`" in text
+    assert "perfect samples" in text
+    with pytest.raises(SystemExit):
+        published.main(["nothing"])
+    assert "no row is named 'nothing'" in capsys.readouterr().err
+
+
+def test_all_rows_of_both_tables_are_there_and_can_be_made(quick: None) -> None:
+    tables = {f"{name}-{m}" for name in ("ring", "grid") for m in ("gan", "pac2", "pac3", "pac4", *published.OTHERS)}
+    sizes = [f"stacked-{size}" for size in ("quarter", "half")]
+    tables |= {f"{size}-{m}" for size in sizes for m in ("dcgan", "pac2", "pac3", "pac4")}
+    tables |= {f"{size}-unrolled{k}" for size in sizes for k in (1, 5, 10)}
+    assert tables <= ROWS.keys()
+    for name, row in ROWS.items():
+        assert row.protocol, name
+        assert all(len(value) == 2 for value in row.published.values())
+    floor = ROWS["ring-gan"].floor["kl"]
+    assert floor == pytest.approx(7 / 2 / 2500, rel=0.02)
+    optimizer = Stacked([0], 2).g_optimizer
+    assert isinstance(optimizer, Adam)
+    assert (optimizer.defaults["lr"], optimizer.defaults["betas"]) == (1e-4, (0.5, 0.99))
