@@ -37,6 +37,7 @@ from gan_lightning.models.r3gan import R3GAN
 from gan_lightning.models.ragan import RaGAN
 from gan_lightning.models.realnvp import RealNVP
 from gan_lightning.models.sagan import SAGAN
+from gan_lightning.models.semi_supervised_aae import SemiSupervisedAAE
 from gan_lightning.models.sngan import SNGAN
 from gan_lightning.models.spade import SPADE
 from gan_lightning.models.srgan import SRGAN
@@ -54,6 +55,7 @@ from gan_lightning.models.vae import VAE
 from gan_lightning.models.vae_gan import VAEGAN
 from gan_lightning.models.vqvae import VQVAE
 from gan_lightning.models.vqvae_prior import VQVAEPrior
+from gan_lightning.models.veegan import VEEGAN
 from gan_lightning.models.wgan import WGAN
 from gan_lightning.models.wgan_gp import WGANGP
 
@@ -82,6 +84,7 @@ __all__ = [
     "VAE",
     "VAEGAN",
     "VQVAE",
+    "VEEGAN",
     "WGAN",
     "WGANGP",
     "AugmentedCycleGAN",
@@ -106,6 +109,7 @@ __all__ = [
     "RaGAN",
     "RealNVP",
     "SRResNet",
+    "SemiSupervisedAAE",
     "StarGAN",
     "StyleGAN",
     "StyleGAN2",

@@ -13,38 +13,27 @@ minimise D's loss with the labels exchanged (section 3.4):
     L_{G,E} = -E_x[log(1 - D(x, E(x)))] - E_z[log D(G(z), z)]
 """
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 
 from gan_lightning.data.batches import ImageBatch
-from gan_lightning.families import NoiseToImage
-from gan_lightning.inference import Prior, UniformPrior, evaluating
+from gan_lightning.families.pairs import PairGame, Pairs
+from gan_lightning.inference import Prior, UniformPrior
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import BiGANEncoder, BiGANGenerator, JointDiscriminator
-from gan_lightning.regularizers import Contest
-from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
+from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
 
-class Fakes(NamedTuple):
-    """The generator's pairs, and the codes of the batch's images."""
-
-    images: Tensor  # G(z), (N, C, H, W)
-    z: Tensor  # (N, L)
-    codes: Tensor  # E(x), (N, L)
-
-
-class BiGAN(NoiseToImage):
+class BiGAN(PairGame):
     """GAN with an encoder, whose discriminator judges pairs of image and latent.
 
     Args:
         generator: G, without classes. None = the paper's for MNIST.
-        encoder: E, which maps images to codes (N, latent_dim); or, as ALI's, to means and standard deviations
-            (2, N, latent_dim) of a normal distribution, from which a code is drawn. None = the paper's for MNIST.
+        encoder: E; see `PairGame`. One that returns means and standard deviations is ALI's. None = BiGAN's for MNIST.
         discriminator: D, called with images and codes. None = the paper's for MNIST.
         loss: the adversarial loss; both turns use its discriminator's side, with exchanged labels in that of G and E.
             None = non-saturating.
@@ -52,10 +41,8 @@ class BiGAN(NoiseToImage):
 
     NOTE: the authors update both players at once from one pass, and their losses are halves of these, which Adam does
         not notice (a weight decay does).
-    NOTE: an augmentation changes the images that D sees, not those that E encodes.
     """
 
-    takes_packs: ClassVar[bool] = False
     paper_prior: ClassVar[Prior] = UniformPrior()
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=2e-4, betas=(0.5, 0.999))
 
@@ -67,72 +54,14 @@ class BiGAN(NoiseToImage):
         loss: AdversarialLoss | None = None,
         **base: Any,
     ) -> None:
-        super().__init__(generator or BiGANGenerator(), discriminator or JointDiscriminator(), **base)
-        self.encoder = encoder or BiGANEncoder()
-        for name, network in {"encoder": self.encoder, "discriminator": self.discriminator}.items():
-            length = getattr(network, "latent_dim", None)
-            if length != self.latent_dim:
-                raise ValueError(
-                    f"the generator's z has {self.latent_dim} components, and the {name} states {length}: set "
-                    "latent_dim of all three networks to the same"
-                )
-        if self.num_classes:
-            raise ValueError(
-                "BiGAN's discriminator sees image and code, no class: set the generator's num_classes to 0"
-            )
+        super().__init__(
+            generator or BiGANGenerator(), encoder or BiGANEncoder(), discriminator or JointDiscriminator(), **base
+        )
         self.loss = loss or NonSaturating()
 
-    def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Return the players; the encoder belongs to the generator."""
-        return {"discriminator": [self.discriminator], "generator": [self.generator, self.encoder]}
-
-    def codes(self, images: Tensor) -> Tensor:
-        """Return codes (N, L) of images (N, C, H, W) in [-1, 1]; drawn ones, if the encoder gives distributions."""
-        encoded = self.encoder(images)
-        return encoded[0] + encoded[1] * torch.randn_like(encoded[1]) if encoded.dim() == 3 else encoded
-
-    def draw_fakes(self, batch: ImageBatch) -> Fakes:  # type: ignore[override]
-        """Make the pair (G(z), z) for each real image x, and encode x."""
-        z = self.latents(len(batch.images))
-        return Fakes(self.generator(z), z, self.codes(batch.images))
-
-    def fake_images(self, fake: Fakes) -> Tensor:
-        """Return the images of the pairs."""
-        return fake.images
-
-    def contests(self, batch: ImageBatch, fake: Fakes | None = None) -> Sequence[Contest]:
-        """Return the task of D: to distinguish (x, E(x)) from (G(z), z)."""
-        if fake is None:
-            with torch.no_grad():
-                return [Contest("", batch.images, None, self._judged_with(self.codes(batch.images)), None)]
-        real, made = (self._judged_with(codes) for codes in (fake.codes, fake.z))
-        return [Contest("", batch.images, fake.images, real, None, verdict_of_fakes=made)]
-
-    def _judged_with(self, codes: Tensor) -> Any:
-        return lambda images, **asked: self.discriminate(images, codes, **asked)
-
-    def generator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
+    def generator_loss(self, batch: ImageBatch, fake: Pairs) -> Terms:
         """Return D's loss with exchanged labels."""
         (contest,) = self.contests(batch, fake)
         real, made = contest.verdict(contest.real).logits, contest.on_fakes(contest.fake).logits
         losses = [self.loss.discriminator(*scale) for scale in zip(made, real, strict=True)]
         return {"adversarial": torch.stack(losses).mean()}
-
-    @torch.no_grad()
-    def encode(self, images: Tensor) -> Tensor:
-        """Return codes (N, L) of images (N, C, H, W) in [-1, 1], in evaluation mode; the means of distributions."""
-        with evaluating(self.encoder):
-            encoded = self.encoder(images)
-        return encoded[0] if encoded.dim() == 3 else encoded
-
-    @torch.no_grad()
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Return G(E(x)) of images (N, C, H, W) in [-1, 1], by averaged weights."""
-        return self.sampler.images(self.encode(images))
-
-    @torch.no_grad()
-    def preview(self, batch: ImageBatch, count: int) -> tuple[Tensor, int]:
-        """Return images, their reconstructions and samples, in three columns."""
-        few = batch.images[:count]
-        rows = torch.stack([few, self.reconstruct(few), self.sample(len(few), seed=0)], dim=1)
-        return self.render(rows.flatten(0, 1)), 3

@@ -35,6 +35,7 @@ from gan_lightning.models import (
     SPADE,
     SRGAN,
     UNIT,
+    VEEGAN,
     WGAN,
     WGANGP,
     AugmentedCycleGAN,
@@ -51,6 +52,7 @@ from gan_lightning.models import (
     Pix2PixHD,
     ProjectionGAN,
     RaGAN,
+    SemiSupervisedAAE,
     StarGAN,
     TalkingHeads,
     ThreeDVAEGAN,
@@ -89,6 +91,8 @@ Build = Callable[..., AdversarialModule]
 every_model = pytest.mark.parametrize("build", BUILDERS)
 TURNS = 40  # of each player alone
 SHOWN_OTHERWISE = (
+    VEEGAN,
+    SemiSupervisedAAE,
     AAE,
     BiGAN,
     AugmentedCycleGAN,
@@ -448,6 +452,8 @@ def test_a_preview_shows_what_is_asked_for(build: Build) -> None:
         ThreeDVAEGAN: (12, 6),
         BiGAN: (12, 3),
         AAE: (12, 3),
+        VEEGAN: (12, 3),
+        SemiSupervisedAAE: (12, 3),
     }.get(type(model), (4, 2))
     assert (len(shown), columns) == expected
 
