@@ -80,20 +80,18 @@ class SemiSupervisedAAE(FromLatents, AdversarialModule):
         lambda_class: NonNegativeFloat = 1.0,
         **base: Any,
     ) -> None:
-        generator = generator or AAEDecoder(latent_dim=10 + classes)
-        styles = generator.latent_dim - classes  # type: ignore[operator]
+        decoder: Any = generator or AAEDecoder(latent_dim=10 + classes)
+        styles: int = decoder.latent_dim - classes
         if styles < 1:
             raise ValueError(
-                f"the decoder's z has {generator.latent_dim} components, of which {classes} are the class, so that "
+                f"the decoder's z has {decoder.latent_dim} components, of which {classes} are the class, so that "
                 f"none is left for the style: set its latent_dim to more than {classes}"
             )
         judges = {
             "style": style_discriminator or CodeDiscriminator(styles),
             "class": class_discriminator or CodeDiscriminator(classes),
         }
-        super().__init__(
-            generator, prior=CodesPrior(classes, continuous=0), discriminator=nn.ModuleDict(judges), **base
-        )
+        super().__init__(decoder, prior=CodesPrior(classes, continuous=0), discriminator=nn.ModuleDict(judges), **base)
         self.encoder = encoder or AAEEncoder(latent_dim=self.latent_dim)
         stated = {"encoder": (self.encoder, self.latent_dim)}
         stated |= {
