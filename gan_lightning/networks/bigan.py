@@ -105,6 +105,7 @@ class JointDiscriminator(Discriminator):
         image_size: height and width of an image, in pixels.
         channels: channels of an image.
         hidden: units of each hidden layer.
+        norm: batch norm, as the paper's. False = none, for losses with a gradient penalty, which batch norm spoils.
         head: makes a module from features to a logit. None = linear, without a bias.
     """
 
@@ -114,6 +115,7 @@ class JointDiscriminator(Discriminator):
         image_size: PositiveInt = 28,
         channels: PositiveInt = 1,
         hidden: PositiveInt = 1024,
+        norm: bool = True,
         head: HeadFactory | None = None,
     ) -> None:
         super().__init__()
@@ -121,7 +123,8 @@ class JointDiscriminator(Discriminator):
         self.image_shape = (channels, image_size, image_size)
         self.first = nn.Sequential(_linear(math.prod(self.image_shape), hidden), nn.LeakyReLU(0.2))
         self.second, self.of_code = _linear(hidden, hidden), _linear(latent_dim, hidden)
-        self.last = nn.Sequential(nn.BatchNorm1d(hidden, affine=False), nn.LeakyReLU(0.2))
+        norms = [nn.BatchNorm1d(hidden, affine=False)] if norm else []
+        self.last = nn.Sequential(*norms, nn.LeakyReLU(0.2))
         self.num_features = hidden
         self.head = _linear(hidden, 1) if head is None else head(hidden)
         init_normal(self)

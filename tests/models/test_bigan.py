@@ -16,7 +16,7 @@ HOW: dict[str, Any] = {"image_size": SIZE, "hidden": 64}
 
 
 def bigan(**how: Any) -> BiGAN:
-    return BiGAN(BiGANGenerator(6, **HOW), BiGANEncoder(6, **HOW), JointDiscriminator(6, **HOW), **how)
+    return BiGAN(BiGANGenerator(6, **HOW), BiGANEncoder(6, **HOW), JointDiscriminator(6, norm=False, **HOW), **how)
 
 
 def test_both_losses_are_cross_entropies_of_pairs_with_exchanged_labels() -> None:

@@ -13,7 +13,7 @@ HOW: dict[str, Any] = {"image_size": SIZE, "hidden": 64}
 
 
 def veegan(**how: Any) -> VEEGAN:
-    networks = BiGANGenerator(6, **HOW), AAEEncoder(6, SIZE, hidden=(32,)), JointDiscriminator(6, **HOW)
+    networks = BiGANGenerator(6, **HOW), AAEEncoder(6, SIZE, hidden=(32,)), JointDiscriminator(6, norm=False, **HOW)
     return VEEGAN(*networks, **how)
 
 

@@ -209,7 +209,7 @@ UNUSUAL = [
     ("StackedDiscriminator", {"channels": 2, "width": 3, "norm": False}),
     ("BiGANGenerator", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": 9}),
     ("BiGANEncoder", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": 9}),
-    ("JointDiscriminator", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": 9}),
+    ("JointDiscriminator", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": 9, "norm": False}),
     ("AAEEncoder", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": [9]}),
     ("AAEDecoder", {"latent_dim": 7, "image_size": 12, "channels": 2, "hidden": [9]}),
     ("CodeDiscriminator", {"latent_dim": 7, "hidden": [9]}),
