@@ -18,9 +18,19 @@ from benchmarks.batched import (
     Streams,
     nonsaturating,
 )
-from benchmarks.published import ROWS, Mixtures, Run, Stacked, grid, reproduce, ring
-from gan_lightning.networks import StackedDiscriminator, StackedGenerator
+from benchmarks.published import ROWS, Fits, Mixtures, Run, Stacked, grid, reproduce, ring
+from gan_lightning.data.batches import ImageBatch
+from gan_lightning.models import BiGAN
+from gan_lightning.networks import (
+    BiGANEncoder,
+    BiGANGenerator,
+    JointDiscriminator,
+    StackedDiscriminator,
+    StackedGenerator,
+)
 from gan_lightning.networks.packed import Packed
+from tiny import Batches
+from toys import trainer
 
 
 @pytest.fixture
@@ -182,3 +192,34 @@ def test_all_rows_of_both_tables_are_there_and_can_be_made(quick: None) -> None:
     optimizer = Stacked([0], 2).g_optimizer
     assert isinstance(optimizer, Adam)
     assert (optimizer.defaults["lr"], optimizer.defaults["betas"]) == (1e-4, (0.5, 0.99))
+
+
+def test_neighbours_of_codes_by_hand(quick: None, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"image_size": 28, "hidden": 8}
+    model = BiGAN(BiGANGenerator(4, **how), BiGANEncoder(4, **how), JointDiscriminator(4, **how))
+    run = trainer(max_epochs=1)
+    digits, labels = published._mnist("train")
+    run.fit(model, Batches([ImageBatch(digits[:8, None].float() / 127.5 - 1)]))
+    run.save_checkpoint(tmp_path / "bigan.ckpt")
+    with torch.no_grad():
+        codes = model.encoder.eval().unbounded(digits[:, None].float() / 127.5 - 1)
+    nearest = torch.cdist(codes.double(), codes.double()).argmin(1)  # the test set here is the training set
+    expected = float((labels[nearest] == labels).double().mean())
+    assert published.neighbours_of_codes(tmp_path / "bigan.ckpt") == {"accuracy": expected}
+
+
+def test_a_config_is_trained_seed_by_seed_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(published, "command_line", seen.append)
+    half = tmp_path / "bigan-mnist-4" / "checkpoints" / "last.ckpt"
+    half.parent.mkdir(parents=True)
+    half.touch()
+    run = Fits([0, 4], "bigan/mnist", tmp_path, lambda path: {"accuracy": float(path == half)})
+    trained(run, 2)
+    assert run.measure() == [{"accuracy": 0.0}, {"accuracy": 1.0}]
+    assert "--ckpt_path" not in seen[0]
+    assert seen[1][seen[1].index("--ckpt_path") + 1] == "last"
+    assert [call[call.index("--seed_everything") + 1] for call in seen] == ["0", "4"]
+    other = Fits([0, 4], "bigan/mnist", tmp_path, lambda path: {})
+    other.restore(run.state())
+    assert other.measure() == run.measure()
