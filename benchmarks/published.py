@@ -8,10 +8,12 @@ Each name is a row: a published number with its protocol. A run saves itself eve
 same command goes on from there; a finished one adds a line of JSON to results.jsonl. A protocol is never shortened:
 there is no argument for fewer steps. Several seeds of a small network are trained as one batched network (see
 `benchmarks.batched`; tests show that each seed ends as it would alone). Everything is float32 on one thread of the CPU.
+MNIST is that in the folder that `GAN_LIGHTNING_DATA` names, in mnist/, or else in data/, where it is downloaded.
 """
 
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
@@ -52,7 +54,7 @@ from gan_lightning.training.unrolling import look_ahead
 FOLDER = Path("runs/published")
 RESULTS = "results.jsonl"
 SAVE_EVERY = 300  # seconds
-MNIST_ROOT = "data"
+MNIST_ROOT = Path(os.environ["GAN_LIGHTNING_DATA"], "mnist") if "GAN_LIGHTNING_DATA" in os.environ else Path("data")
 Losses = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Returns the losses of D and G of each seed, (S,), from logits of real images and of fakes, (S, N)."""
 
@@ -316,7 +318,7 @@ class Stacked(Run):
 
 def _mnist(split: str) -> tuple[Tensor, Tensor]:
     """Return MNIST's digits, uint8 (N, 28, 28), and their labels."""
-    data = MNIST(Path(MNIST_ROOT), image_size=28)
+    data = MNIST(MNIST_ROOT, image_size=28)
     data.prepare_data()
     storage = data.training_storage() if split == "train" else data.reference_storage()
     assert storage.labels is not None
@@ -361,7 +363,7 @@ class Fits(Run):
         command_line(
             [
                 "fit",
-                *("--config", self.config, "--data.root", MNIST_ROOT, "--seed_everything", str(seed)),
+                *("--config", self.config, "--data.root", str(MNIST_ROOT), "--seed_everything", str(seed)),
                 *("--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(run), *resume),
             ]
         )

@@ -4,6 +4,7 @@ from gan_lightning.families.autoregressive import Autoregressive, as_values
 from gan_lightning.families.labels import LabelTranslation
 from gan_lightning.families.latents import FromLatents, NoiseToImage
 from gan_lightning.families.noise import FromNoise
+from gan_lightning.families.pairs import PairGame, Pairs
 from gan_lightning.families.talking_heads import DrivenHeads
 from gan_lightning.families.targets import DomainTranslation
 from gan_lightning.families.translation import (
@@ -32,7 +33,9 @@ __all__ = [
     "LabelTranslation",
     "NoiseToImage",
     "OneWayTranslation",
+    "PairGame",
     "PairedTranslation",
+    "Pairs",
     "StyledPairedTranslation",
     "StyledUnpairedTranslation",
     "SuperResolution",

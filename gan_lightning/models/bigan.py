@@ -21,7 +21,7 @@ from torch import nn
 from torch.optim import Adam
 
 from gan_lightning.data.batches import ImageBatch
-from gan_lightning.families.pairs import PairGame, Pairs
+from gan_lightning.families import PairGame, Pairs
 from gan_lightning.inference import Prior, UniformPrior
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import BiGANEncoder, BiGANGenerator, JointDiscriminator

@@ -145,7 +145,8 @@ class SemiSupervisedAAE(FromLatents, AdversarialModule):
         difference = (fake.reconstructed.float() - batch.images) / 2  # of pixels in [0, 1]
         terms = {"reconstruction": 0.5 * difference.square().flatten(1).sum(1).mean()}
         assert batch.labels is not None  # ensured by check_batch
-        crossed = F.cross_entropy(fake.logits.float(), batch.labels, ignore_index=UNKNOWN)
+        crossed = F.cross_entropy(fake.logits.float(), batch.labels, ignore_index=UNKNOWN, reduction="sum")
+        crossed = crossed / (len(batch.labels) / 2)  # the labelled half, so that processes' shares add up
         return terms | super().generator_loss(batch, fake) | {"class": self.lambda_class * crossed}
 
     @torch.no_grad()

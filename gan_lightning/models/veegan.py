@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from gan_lightning.data.batches import ImageBatch
-from gan_lightning.families.pairs import PairGame, Pairs
+from gan_lightning.families import PairGame, Pairs
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import AAEEncoder, BiGANGenerator, JointDiscriminator
 from gan_lightning.networks.discriminator import DiscriminatorOutput
