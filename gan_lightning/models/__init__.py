@@ -53,9 +53,9 @@ from gan_lightning.models.unet import UNetSegmentation
 from gan_lightning.models.unit import UNIT
 from gan_lightning.models.vae import VAE
 from gan_lightning.models.vae_gan import VAEGAN
+from gan_lightning.models.veegan import VEEGAN
 from gan_lightning.models.vqvae import VQVAE
 from gan_lightning.models.vqvae_prior import VQVAEPrior
-from gan_lightning.models.veegan import VEEGAN
 from gan_lightning.models.wgan import WGAN
 from gan_lightning.models.wgan_gp import WGANGP
 
@@ -83,8 +83,8 @@ __all__ = [
     "UNIT",
     "VAE",
     "VAEGAN",
-    "VQVAE",
     "VEEGAN",
+    "VQVAE",
     "WGAN",
     "WGANGP",
     "AugmentedCycleGAN",
