@@ -112,7 +112,8 @@ class SemiSupervisedAAE(FromLatents, AdversarialModule):
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """Return the players; the encoder belongs to the generator."""
-        return {"discriminator": [self.discriminator], "generator": [self.generator, self.encoder]}
+        judges: Any = self.discriminator
+        return {"discriminator": [*judges.values()], "generator": [self.generator, self.encoder]}
 
     def draw_fakes(self, batch: ImageBatch) -> Fakes:
         """Encode the batch's images, and decode styles with shares of classes."""

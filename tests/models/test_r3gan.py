@@ -92,8 +92,8 @@ def test_both_penalties_are_taken_in_every_step_in_float32(monkeypatch: pytest.M
     for name in ("r1", "r2"):
         original = getattr(module, name)
 
-        def spied(critic: Any, images: Tensor, name: str = name, original: Any = original) -> Tensor:
-            value = original(critic, images)
+        def spied(critic: Any, images: Tensor, pack: int, name: str = name, original: Any = original) -> Tensor:
+            value = original(critic, images, pack)
             if model.training:
                 taken.append((name, value.dtype))
             return value
