@@ -5,6 +5,7 @@ Of gan_lightning they use only the batches, the ranges of arguments and the work
 
 from datamodules.attributes import AttributesFolder
 from datamodules.base import ImageDataModule
+from datamodules.captions import CaptionedFolder
 from datamodules.cartoons import CartoonFolder
 from datamodules.celeba import CelebA
 from datamodules.cifar import CIFAR
@@ -28,6 +29,7 @@ __all__ = [
     "MNIST",
     "USPS",
     "AttributesFolder",
+    "CaptionedFolder",
     "CartoonFolder",
     "CelebA",
     "CoupledDigits",

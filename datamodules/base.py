@@ -230,6 +230,11 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
             self._reference, self.eval_batch_size, self.image_size, split=self.reference_split, **self._ranks()
         )
 
+    def lesson_dataloader(self) -> ReferenceLoader:
+        """Return a loader of the training set in its stored order, not augmented, for metrics that learn from it."""
+        storage = self.training_storage() if self._training is None else self._training.storage
+        return ReferenceLoader(storage, self.eval_batch_size, self.image_size, split="train", **self._ranks())
+
     def test_dataloader(self) -> ReferenceLoader:
         """Return a loader of the reference set."""
         return self.val_dataloader()

@@ -1,7 +1,7 @@
 """Storages: whole data sets as arrays, in memory or mapped, from which loaders take a batch at a time by index."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -9,7 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.data.batches import Batch, CartoonBatch, DomainsBatch, ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.data.batches import (
+    Batch,
+    CaptionedBatch,
+    CartoonBatch,
+    DomainsBatch,
+    ImageBatch,
+    PairedBatch,
+    UnpairedBatch,
+)
 
 
 def digest(*parts: object) -> str:
@@ -152,6 +160,86 @@ class DomainsStorage(Storage):
         """Return the images at `rows`, with all their truths."""
         truths = None if self.truths is None else self.truths[rows]
         return DomainsStorage(self.images.subset(rows), self.labels[rows], self.every, truths)
+
+
+class CaptionedStorage(Storage):
+    """Images with captions, of which an order takes one for each image, and one that is wrong for it.
+
+    A row of an order is the index of an image, of one of its captions, and of a caption of another image: int64
+    (len(self), 3). The wrong caption is one of an image of another class if there are classes, and another sentence in
+    any case, as far as there is one. In the stored order, each image comes with its first caption.
+
+    Args:
+        images: the images.
+        owners: int64 (M,), the row in `images.values` of each caption, ascending; captions of other images are there
+            for storages that are a subset.
+        codes: the codes of all captions, (M, ...).
+        sentences: int64 (M,), a number of each caption that is equal for equal sentences.
+        labels: int64 (N,), the class of each of the images. None = there are no classes.
+
+    Raises:
+        ValueError: an image has no caption.
+    """
+
+    def __init__(
+        self, images: Pixels, owners: np.ndarray, codes: Tensor, sentences: np.ndarray, labels: Tensor | None = None
+    ):
+        self.images, self.owners, self.codes, self.sentences, self.labels = images, owners, codes, sentences, labels
+        self._first = np.searchsorted(owners, images.rows)
+        self._counts = np.searchsorted(owners, images.rows, side="right") - self._first
+        if not self._counts.all():
+            raise ValueError(f"image {int(self._counts.argmin())} has no caption: give it one")
+        self._own = np.concatenate([f + np.arange(c) for f, c in zip(self._first, self._counts, strict=True)])
+        of_image = np.repeat(np.arange(len(images)), self._counts)
+        # by caption, in the order of `_own`
+        self._kinds = sentences[self._own] if labels is None else labels.numpy()[of_image]
+        if len({*self._kinds.tolist()}) < 2:  # such as a single class that is held out: only other sentences are wrong
+            self._kinds = sentences[self._own]
+        self.fingerprint = digest(
+            "captions", images.fingerprint, owners, codes.numpy(), () if labels is None else labels.numpy()
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, rows: Tensor) -> CaptionedBatch:
+        """Return the images, captions and wrong captions at the triples of indices."""
+        image, caption, wrong = rows.unbind(dim=1)
+        labels = None if self.labels is None else self.labels[image]
+        return CaptionedBatch(self.images.take(image), self.codes[caption], self.codes[wrong], labels)
+
+    def class_labels(self) -> Mapping[str, Tensor]:
+        """Return the classes of the images."""
+        return {} if self.labels is None else {"labels": self.labels}
+
+    def order(self, rng: np.random.Generator | None = None) -> Tensor:
+        """Return triples of indices: shuffled, with any caption of each image; or stored, with the first ones."""
+        shuffled, draws = rng is not None, rng or np.random.default_rng(0)
+        image = draws.permutation(len(self)) if shuffled else np.arange(len(self))
+        caption = self._first[image] + (draws.integers(self._counts[image]) if shuffled else 0)
+        starts = np.cumsum(self._counts) - self._counts  # place in `_own` of each image's first caption
+        kind = self._kinds[starts[image] + caption - self._first[image]]
+        places = draws.integers(len(self._own), size=len(self))
+        for _ in range(1000 if self.has_wrong_captions else 0):  # a caption that is not wrong is drawn again
+            again = (self._kinds[places] == kind) | (self.sentences[self._own[places]] == self.sentences[caption])
+            if not again.any():
+                break
+            places[again] = draws.integers(len(self._own), size=int(again.sum()))
+        return torch.from_numpy(np.stack([image, caption, self._own[places]], axis=1))
+
+    def subset(self, rows: np.ndarray) -> "CaptionedStorage":
+        """Return the images at `rows`, with all their captions."""
+        labels = None if self.labels is None else self.labels[rows]
+        return CaptionedStorage(self.images.subset(rows), self.owners, self.codes, self.sentences, labels)
+
+    @property
+    def has_wrong_captions(self) -> bool:
+        """Whether there is more than one class or sentence."""
+        return len({*self._kinds.tolist()}) > 1
+
+    def first_captions(self, rows: Sequence[int]) -> list[int]:
+        """Return the index of the first caption of each of these images."""
+        return self._first[list(rows)].tolist()
 
 
 class PartlyLabelledStorage(ImageStorage):

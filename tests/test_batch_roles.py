@@ -76,7 +76,8 @@ def stored(kind: str, count: int = 2, height: int = 4, width: int = 5) -> Any:
     plane = codes(count, height, width)
     match kind:
         case "captioned":
-            return CaptionedBatch(plane[:, None], torch.arange(3 * count).view(count, 3))
+            tokens = torch.arange(3 * count).view(count, 3)
+            return CaptionedBatch(plane[:, None], tokens, tokens + 1, torch.arange(count))
         case "voxels":
             deep = torch.stack([plane, plane + 5], 1)[:, None]  # (N, 1, 2, H, W)
             return VoxelBatch(deep, torch.arange(count) % CLASSES)
@@ -101,7 +102,7 @@ def assert_cut(kind: str, batch: Any, plane: Tensor, points: list[Any]) -> None:
     whole = stored(kind)
     match kind:
         case "captioned":
-            expected = CaptionedBatch(plane[:, None], whole.captions)
+            expected = whole._replace(images=plane[:, None])
         case "voxels":
             expected = VoxelBatch(torch.stack([plane, plane + 5], 1)[:, None], whole.labels)
         case "clip":

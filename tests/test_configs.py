@@ -67,6 +67,22 @@ def label_maps(folder: Path, given: dict[str, Any]) -> list[str]:
     return arguments
 
 
+def captioned(folder: Path, given: dict[str, Any], size: int) -> list[str]:
+    """Make images with captions of two classes, and return the arguments that name them, without a sentence encoder."""
+    images(folder / "images", 20, size, size)
+    fields = given.get("caption_fields", ["caption"])
+    kind = given.get("class_field", "kind")
+    records = [{"image": f"{i}.png", kind: "ab"[i % 2], **dict.fromkeys(fields, f"a thing {i % 5}")} for i in range(20)]
+    (folder / "captions.json").write_text(json.dumps(records))
+    arguments = [f"--data.train={folder / 'images'}", f"--data.captions={folder / 'captions.json'}"]
+    arguments += ["--data.image_field=image", "--data.held_out=null", "--data.split=image"]
+    if "SentenceEncoder" in given["text"]["class_path"]:
+        arguments += ["--data.text=gan_lightning.data.texts.Vocabulary", "--data.text.size=50"]
+        arguments += ["--model.text_encoder=gan_lightning.networks.GRUTextEncoder", "--model.text_encoder.text_dim=384"]
+        arguments += ["--model.text_encoder.vocabulary=50"]
+    return arguments
+
+
 @pytest.fixture
 def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     """For each kind of datamodule, arguments that point it to a few small images."""
@@ -134,6 +150,8 @@ def small_data(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
                 held_back = images(tmp_path / "test", 20, size, size)
                 test = [f"--data.test={held_back}"] if "test" in data["init_args"] else []
                 return [f"--data.train={photographs}", *test, f"--data.image_size={size}", "--data.tiles=1"]
+            case "CaptionedFolder":
+                return captioned(tmp_path, data["init_args"], size)
             case "LabelFolder":
                 return label_maps(tmp_path, data["init_args"])
             case "FramesByPerson":
@@ -201,7 +219,8 @@ def alone(model: dict[str, Any]) -> list[str]:
     """Arguments that do without what another run, or another project, has to make first."""
     arguments = []
     if "pretrained" in model["init_args"]:
-        arguments += ["--model.pretrained=null", "--model.lambda_content=0"]
+        arguments += ["--model.pretrained=null"]
+        arguments += ["--model.lambda_content=0"] if "lambda_content" in model["init_args"] else []
     if "perceptual" in model["init_args"]:
         arguments += ["--model.perceptual=null"]
     if "VGG19Loss" in str(model["init_args"].get("content")) and "pretrained" not in model["init_args"]:

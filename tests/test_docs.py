@@ -157,6 +157,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             frame.with_suffix(".csv").write_text("part,x,y\nleft_eye,20,24\nleft_eye,28,24\nouter_lips,32,40\n")
     for name in ("REAL", "FAKE"):
         images(tmp_path / name, 40, 1, 32, 32)
+    captions = [f"a {colour} {thing}" for thing in ("flower", "bird") for colour in ("red", "blue", "green")] * 2
+    records = [json.dumps({"image": f"{i}.png", "caption": caption}) for i, caption in enumerate(captions)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(records))
+    (tmp_path / "prompts.txt").write_text("a green flower\na red bird\n")
     torch.save(published_networks.ResNet().state_dict(), tmp_path / "latest_net_G.pth")
     torch.save(published_networks.DCGAN().state_dict(), tmp_path / "netG.pth")
     return tmp_path

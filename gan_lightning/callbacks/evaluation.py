@@ -23,6 +23,7 @@ from gan_lightning.data.batches import (
     Fingerprinted,
     Role,
     batch_length,
+    caption_codes,
     class_labels,
     grids,
     has_pairs,
@@ -162,7 +163,9 @@ class Evaluation(Checked, L.Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Refuse metrics of pairs for a model that does not learn from pairs, and metrics of styles for one without."""
         translator = getattr(pl_module, "translator", None)
-        if self.evaluator.metrics_of_styles and not getattr(translator, "style_dim", 0):
+        sampler = getattr(pl_module, "sampler", None)
+        varied = getattr(translator, "style_dim", 0) or getattr(sampler, "kind", "class") == "text"
+        if self.evaluator.metrics_of_styles and not varied:
             raise TypeError(
                 f"the recipe {self.recipe.name} compares outputs for one source in several styles, and "
                 f"{type(pl_module).__name__} has no styles to choose: name a recipe without `styles` and `cis`"
@@ -236,7 +239,7 @@ class Evaluation(Checked, L.Callback):
                 "reference(batch) the real ones"
             )
         stated = states_roles(type(batch))
-        labels = class_labels(batch) if stated else None
+        labels, captions = (class_labels(batch), caption_codes(batch)) if stated else (None, None)
         evaluator = self.evaluator
         others = evaluator.metrics_of_styles or evaluator.metrics_of_outputs
         looked_at = evaluator.looks_at_images or evaluator.compares_pairs or bool(others)
@@ -245,8 +248,10 @@ class Evaluation(Checked, L.Callback):
             real = to_uint8(rendered(pl_module, reference))
             if self._batches == 0:
                 self._begin(trainer, real)
+                self._teach(trainer, pl_module)
             if self._missing is not None:
                 features = self.evaluator.features(real, labels, partial(self._show_speed, trainer))
+                features = features._replace(captions=captions)
                 self.evaluator.feed(features, real=True)
                 self._missing.append(features.to("cpu"))
             if self._held is None:
@@ -271,7 +276,9 @@ class Evaluation(Checked, L.Callback):
                     "training has diverged; go back to an earlier checkpoint, or lower the learning rate"
                 )
             fake, classes = to_uint8(images), None if asked is None else asked[rows]
-            self.evaluator.feed(self.evaluator.features(fake, classes, partial(self._show_speed, trainer)), real=False)
+            features = self.evaluator.features(fake, classes, partial(self._show_speed, trainer))
+            requested = None if captions is None else captions[rows]
+            self.evaluator.feed(features._replace(captions=requested), real=False)
             self.evaluator.show(fake, real=False, labels=classes)
             if self.evaluator.compares_pairs:
                 self.evaluator.compare(fake, real[rows])
@@ -358,6 +365,28 @@ class Evaluation(Checked, L.Callback):
         else:
             for part in known.split(len(real)):  # in batches, as when they were computed: sums depend on the order
                 self.evaluator.feed(part.to(real.device), real=True)
+
+    def _teach(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Give captioned images of the training set to the metrics that learn from them, unless they have learnt."""
+        pupils = [metric for metric in self.evaluator.metrics_of_features if not metric.is_taught]
+        data: Any = getattr(trainer, "datamodule", None)
+        if not pupils or self._is_trial(trainer) or not hasattr(data, "lesson_dataloader"):
+            return
+        loader, extractor = data.lesson_dataloader(), self.evaluator.extractor
+        share = (trainer.global_rank, trainer.world_size, len(loader), "lessons")
+        name = hashlib.sha256(f"{CACHE_VERSION} {loader.fingerprint} {extractor.fingerprint} {share}".encode())
+        known = self.cache.load(name.hexdigest(), extractor)
+        parts = [] if known is None else [known]
+        for batch in loader if known is None else ():
+            moved = trainer.strategy.batch_to_device(batch)  # and as the data module hands it over
+            images = to_uint8(rendered(pl_module, pl_module.reference(moved)))  # type: ignore[operator]
+            features = self.evaluator.features(images, None, partial(self._show_speed, trainer))
+            parts.append(features._replace(captions=caption_codes(moved)).to("cpu"))
+        if known is None and parts:
+            self.cache.save(name.hexdigest(), parts)
+        for metric in pupils:
+            for part in parts:
+                metric.learn(part.to(pl_module.device))
 
     def _show_speed(self, trainer: L.Trainer, count: int) -> None:
         """Count measured images, and show their number and speed once a second."""

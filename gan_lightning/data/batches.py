@@ -137,10 +137,15 @@ class CartoonBatch(NamedTuple):
 
 
 class CaptionedBatch(NamedTuple):
-    """An image and the embedding or the token ids of its caption."""
+    """An image and the embedding or the token ids of its caption.
+
+    And those of a caption that is wrong for it, and its class, if they are known.
+    """
 
     images: Annotated[Tensor, Role.IMAGE]
     captions: Annotated[Tensor, Role.CAPTION]
+    wrong: Annotated[Tensor | None, Role.CAPTION] = None  # of an image of another class, or of another image
+    labels: Annotated[Tensor | None, Role.LABELS] = None
 
 
 class DomainBatch(NamedTuple):
@@ -326,6 +331,12 @@ def class_labels(batch: Batch) -> Tensor | None:
     stated = zip(fields_of(type(batch)).values(), batch, strict=True)
     found = [values for field, values in stated if Role.LABELS in field.roles]
     return found[0] if len(found) == 1 and found[0] is not None and Role.LABELS.fits(found[0]) else None
+
+
+def caption_codes(batch: Batch) -> Tensor | None:
+    """Return the codes of the captions of a batch, (N, ...), or None if it has none."""
+    stated = zip(fields_of(type(batch)).values(), batch, strict=True)
+    return next((values for field, values in stated if Role.CAPTION in field.roles), None)
 
 
 def check_fields(batch: Batch, reader: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from gan_lightning.data.batches import Batch
+from gan_lightning.data.texts import TextDescription
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class DataDescription:
             are not known.
         labels: the class of each grey level or colour in label files, by its code (see
             `gan_lightning.data.labels.LabelCodes`). Empty = there are no label maps.
+        text: the coder of the captions, and some of them. None = there are none, or it is not known.
     """
 
     batch_type: type[Batch]
@@ -28,6 +30,7 @@ class DataDescription:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     labels: Mapping[int, int] = field(default_factory=dict)
+    text: TextDescription | None = None
 
 
 @runtime_checkable

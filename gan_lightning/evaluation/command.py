@@ -229,7 +229,7 @@ def _check(evaluator: Evaluator, reals: FolderImages, fakes: Fakes, fake: Path, 
     if reals.classes is None:
         return
     if not isinstance(fakes, FolderImages):
-        known = fakes.sampler.num_classes
+        known = fakes.sampler.num_classes if fakes.sampler.kind == "class" else 0
         if known != len(reals.classes):
             raise ValueError(
                 f"{reals.folder} has {len(reals.classes)} classes, and the model of {fake} knows {known}: "

@@ -182,7 +182,7 @@ class GeneratedImages:
         for start in range(0, self.count, self.batch_size):
             length = min(self.batch_size, self.count - start)
             images = self.sampler.sample(length, truncation=self.truncation, seed=self.seed, first=start)
-            classes = self.sampler.num_classes
+            classes = self.sampler.num_classes if self.sampler.kind == "class" else 0
             labels = torch.arange(start, start + length, device=images.device) % classes if classes else None
             yield ImageBatch(checked_pixels(self.sampler.render(images)), labels)
 

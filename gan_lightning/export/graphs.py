@@ -71,12 +71,17 @@ class Graph(nn.Module, ABC):
 
 
 class LatentGraph(Graph):
-    """Images from latents z (N, latent_dim), and labels int64 (N,) for a model with classes."""
+    """Images from latents z (N, latent_dim), and labels int64 (N,) for a model with classes.
+
+    A model of text has `text` in their place: the codes of its sentences, embeddings (N, E) or token ids (N, T).
+    """
 
     def __init__(self, sampler: LatentSampler) -> None:
         super().__init__()
         self.network, self.sampler = sampler.network, sampler
-        self.names = ("z", "labels") if sampler.num_classes else ("z",)
+        self.parts = nn.ModuleDict(sampler.parts if sampler.kind == "text" else {})  # to be moved and traced
+        conditions = {"class": "labels", "text": "text"}[sampler.kind]
+        self.names = ("z", conditions) if sampler.num_classes else ("z",)
         self.dynamic = tuple({0: torch.export.Dim.DYNAMIC} for _ in self.names)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -88,7 +93,7 @@ class LatentGraph(Graph):
         found: list[Inputs] = []
         for count in (3, 1, 8):
             z = self.sampler.draw(count, generator=torch.Generator().manual_seed(count))
-            labels = self.sampler.classes(count)
+            labels = self.sampler.coded(self.sampler.classes(count))
             found.append((z,) if labels is None else (z, labels))
         return found
 

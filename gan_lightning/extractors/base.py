@@ -20,6 +20,7 @@ class Features(NamedTuple):
     pooled: Tensor  # (N, d) float32: FID, KID, precision and recall, density and coverage
     logits: Tensor | None = None  # (N, K) float32: inception score, modes
     labels: Tensor | None = None  # (N,) int64, the true or the requested class: class-wise FID
+    captions: Tensor | None = None  # (N, E) float32 or (N, T) int64, codes of the true or the requested: R-precision
 
     def to(self, device: torch.device | str) -> "Features":
         """Return the features on another device."""
@@ -78,7 +79,7 @@ class FeatureExtractor(nn.Module):
                 f"{images.dtype} {tuple(images.shape)}; gan_lightning.data.images.to_uint8 converts float images"
             )
         with _full_float32(images.device.type):
-            pooled, logits, _ = self.extract(as_uint8(to_channels(images, self.channels)))
+            pooled, logits, *_ = self.extract(as_uint8(to_channels(images, self.channels)))
         return Features(pooled.float(), None if logits is None else logits.float())
 
     def train(self, mode: bool = True) -> "FeatureExtractor":

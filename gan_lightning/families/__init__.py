@@ -7,6 +7,7 @@ from gan_lightning.families.noise import FromNoise
 from gan_lightning.families.pairs import PairGame, Pairs
 from gan_lightning.families.talking_heads import DrivenHeads
 from gan_lightning.families.targets import DomainTranslation
+from gan_lightning.families.texts import TextToImage
 from gan_lightning.families.translation import (
     Direction,
     FromSources,
@@ -39,6 +40,7 @@ __all__ = [
     "StyledPairedTranslation",
     "StyledUnpairedTranslation",
     "SuperResolution",
+    "TextToImage",
     "Translates",
     "Unpaired",
     "UnpairedTranslation",

@@ -59,6 +59,10 @@ class FromLatents(FromNoise):
         some = [labels[:: len(labels) // count][:count] for labels in self.conditions(class_labels(batch))]
         return styles(self.latents(count), *some)
 
+    def conditions_of(self, batch: Any) -> list[Tensor]:
+        """Return the networks' further arguments for a batch: its labels for a conditional model, else none."""
+        return self.conditions(class_labels(batch))
+
 
 class NoiseToImage(FromLatents, AdversarialModule):
     """A generator of images from latents, against a discriminator.
@@ -130,18 +134,18 @@ class NoiseToImage(FromLatents, AdversarialModule):
                 self.trainer.world_size,
             )
 
-    def draw_fakes(self, batch: Any) -> Tensor:
+    def draw_fakes(self, batch: Any) -> Any:
         """Make a fake for each real image, of the same class if the model has classes."""
-        return self.generator(self.latents(batch_length(batch)), *self.conditions(class_labels(batch)))
+        return self.generator(self.latents(batch_length(batch)), *self.conditions_of(batch))
 
     def verdict(self, batch: Any, images: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """Return the discriminator's output, given the labels of a conditional model."""
-        return self.discriminate(images, *self.conditions(class_labels(batch)), **asked)
+        """Return the discriminator's output, given the conditions of the batch if the model has any."""
+        return self.discriminate(images, *self.conditions_of(batch), **asked)
 
     def eager_logits(self, batch: Any, images: Tensor) -> Tensor:
-        """Return logits of augmented images, given the labels of a conditional model, for penalties on gradients.
+        """Return logits of augmented images, given the conditions of the batch, for penalties on gradients.
 
         They never pass a compiled module, which is not differentiable twice.
         """
-        output = self.discriminator.forward(self.augmentation(images), *self.conditions(class_labels(batch)))
+        output = self.discriminator.forward(self.augmentation(images), *self.conditions_of(batch))
         return DiscriminatorOutput.of(output).logits[0]

@@ -17,6 +17,8 @@ from gan_lightning.inference.priors import NormalPrior, Prior
 from gan_lightning.recording import Recorded
 
 Space = Literal["z", "w"]
+Kind = Literal["class", "text"]
+"""Of the conditions that images are made of: classes are given by the data, texts are chosen by the user."""
 _NOISE = 1  # the stream of a generator's own noise
 
 
@@ -39,6 +41,16 @@ class Sampler(ABC):
     """Number of classes that images can be requested of by label. 0 = labels are refused."""
     class_names: Sequence[str] = ()
     """Names of the classes in the order of their numbers. Empty = they are not known."""
+    kind: Kind = "class"
+    """Kind of the numbered conditions. Of "text", each number is a sentence, its name; `with_texts` takes others."""
+
+    def with_texts(self, sentences: Sequence[str]) -> "Sampler":
+        """Return a sampler whose numbered conditions are these sentences, in their order.
+
+        Raises:
+            ValueError: the model makes images of no text, or knows no word of a sentence.
+        """
+        raise ValueError("this model makes images of no text: leave the text out, or name a text-to-image model")
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
@@ -162,6 +174,11 @@ class LatentSampler(Recorded, Sampler):
         return ("z", "w") if styled else ("z",)
 
     @property
+    def is_conditional(self) -> bool:
+        """Whether the network takes conditions beside latents."""
+        return self.num_classes > 0
+
+    @property
     def device(self) -> torch.device:
         """The network's device."""
         tensors = (*self.network.parameters(), *self.network.buffers())
@@ -193,7 +210,14 @@ class LatentSampler(Recorded, Sampler):
 
     def conditions(self, labels: Tensor | None) -> list[Tensor]:
         """Return the network's arguments beside latents: the labels of a conditional generator, else none."""
-        return [] if self.num_classes == 0 or labels is None else [labels]
+        return [] if not self.is_conditional or labels is None else [labels]
+
+    def coded(self, labels: Tensor | None) -> Tensor | None:
+        """Return numbered conditions int64 (N,) as programs without the model's names give them: classes as they are.
+
+        Of sentences, it returns their codes, (N, ...).
+        """
+        return labels
 
     def classes(self, n: int, first: int = 0) -> Tensor | None:
         """Return the classes in turn, int64 (n,), from that of image `first` on, or None if there are no classes."""
@@ -270,7 +294,7 @@ class LatentSampler(Recorded, Sampler):
         first: int = 0,
     ) -> Tensor:
         """Make images from latents of the prior; see `Sampler.sample`."""
-        if labels is not None and not self.num_classes:
+        if labels is not None and not self.is_conditional:
             raise ValueError("this model takes no labels, since its networks have num_classes: 0")
         labels = self.classes(n, first) if labels is None else labels
         z = self.draw(n, truncation) if seed is None else self.latents(range(first, first + n), seed, truncation)

@@ -31,6 +31,7 @@ from gan_lightning.metrics.neighbours import DensityCoverage, PrecisionRecall, n
 from gan_lightning.metrics.pairs import L1, PSNR, SSIM, PairedLPIPS
 from gan_lightning.metrics.path_length import PerceptualPathLength
 from gan_lightning.metrics.perceptual import LPIPS, LPIPSDiversity, PerceptualDistance
+from gan_lightning.metrics.r_precision import RPrecision
 from gan_lightning.metrics.segmentation import SegmentationScores
 from gan_lightning.metrics.shapes import ShapeDistances, ShapeIoU
 from gan_lightning.metrics.sliced_wasserstein import SlicedWasserstein
@@ -79,6 +80,7 @@ __all__ = [
     "PerceptualPathLength",
     "PixelDistance",
     "PrecisionRecall",
+    "RPrecision",
     "SegmentationScores",
     "ShapeDistances",
     "ShapeIoU",

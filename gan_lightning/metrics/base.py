@@ -77,8 +77,16 @@ class FeatureMetric(EvaluationMetric):
         super().__init__(**kwargs)
         self.num_features = num_features
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether it needs no (further) images of the training set; most metrics need none."""
+        return True
+
+    def learn(self, features: Features) -> None:
+        """Add the features of some images of the training set, for metrics that learn from them."""
+
     def update(self, features: Features, real: bool) -> None:
-        """Add the features of some images, real or generated (`real=False`), with their classes if known."""
+        """Add the features of some images, real or generated (`real=False`), with classes and captions if known."""
         raise NotImplementedError
 
     def check(self, features: Tensor | None, width: int | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from gan_lightning.models.dann import DANN
 from gan_lightning.models.dcgan import DCGAN
 from gan_lightning.models.fgan import FGAN
 from gan_lightning.models.gan import GAN
+from gan_lightning.models.gan_int_cls import GANINTCLS
 from gan_lightning.models.gated_pixelcnn import GatedPixelCNN
 from gan_lightning.models.gmmn import GMMN
 from gan_lightning.models.infogan import InfoGAN
@@ -43,6 +44,7 @@ from gan_lightning.models.spade import SPADE
 from gan_lightning.models.srgan import SRGAN
 from gan_lightning.models.srresnet import SRResNet
 from gan_lightning.models.ssgan import SSGAN
+from gan_lightning.models.stackgan import StackGAN
 from gan_lightning.models.stargan import StarGAN
 from gan_lightning.models.stylegan import StyleGAN
 from gan_lightning.models.stylegan2 import StyleGAN2
@@ -69,6 +71,7 @@ __all__ = [
     "DCGAN",
     "FGAN",
     "GAN",
+    "GANINTCLS",
     "GMMN",
     "LSGAN",
     "MADE",
@@ -110,6 +113,7 @@ __all__ = [
     "RealNVP",
     "SRResNet",
     "SemiSupervisedAAE",
+    "StackGAN",
     "StarGAN",
     "StyleGAN",
     "StyleGAN2",

@@ -18,6 +18,7 @@ from gan_lightning.networks.cogan import CoGANDiscriminator, CoGANGenerator
 from gan_lightning.networks.cyclegan import ResNetGenerator
 from gan_lightning.networks.dann import DomainClassifier, LeNetClassifier
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.networks.gan_int_cls import GANINTCLSDiscriminator, GANINTCLSGenerator
 from gan_lightning.networks.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gan_lightning.networks.made import MADENetwork
 from gan_lightning.networks.microstylegan import MicroStyleGANGenerator
@@ -49,6 +50,7 @@ from gan_lightning.networks.sngan import (
 from gan_lightning.networks.spade import SPADEEncoder, SPADEGenerator
 from gan_lightning.networks.srgan import Bicubic, RRDBGenerator, SRResNetGenerator, VGGDiscriminator
 from gan_lightning.networks.stacked import StackedDiscriminator, StackedGenerator
+from gan_lightning.networks.stackgan import StackGANDiscriminator, StackGANStageOne, StackGANStageTwo
 from gan_lightning.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from gan_lightning.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
@@ -58,6 +60,7 @@ from gan_lightning.networks.talking_heads import (
     PersonalHeadGenerator,
     TalkingHeadGenerator,
 )
+from gan_lightning.networks.text_encoders import GRUTextEncoder, TransformerTextEncoder
 from gan_lightning.networks.threed_gan import ThreeDGANDiscriminator, ThreeDGANGenerator, ThreeDVAEGANEncoder
 from gan_lightning.networks.unet import UNetGenerator
 from gan_lightning.networks.unit import UNITGenerator
@@ -93,6 +96,9 @@ __all__ = [
     "DCGANGenerator",
     "DilatedTranslator",
     "DomainClassifier",
+    "GANINTCLSDiscriminator",
+    "GANINTCLSGenerator",
+    "GRUTextEncoder",
     "GatedPixelCNNNetwork",
     "HeadDiscriminator",
     "HeadEmbedder",
@@ -135,6 +141,9 @@ __all__ = [
     "SeamlessPaste",
     "SegmentationUNet",
     "SoftplusGenerator",
+    "StackGANDiscriminator",
+    "StackGANStageOne",
+    "StackGANStageTwo",
     "StackedDiscriminator",
     "StackedGenerator",
     "StarGANDiscriminator",
@@ -148,6 +157,7 @@ __all__ = [
     "ThreeDGANDiscriminator",
     "ThreeDGANGenerator",
     "ThreeDVAEGANEncoder",
+    "TransformerTextEncoder",
     "UNITGenerator",
     "UNetGenerator",
     "VAEDecoder",

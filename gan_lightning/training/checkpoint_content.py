@@ -207,6 +207,8 @@ def _check_run(run: Any) -> None:
         "gan_lightning",
         "its class_names are not text",
     )
+    if "text" in run:
+        _check_text(run["text"])
     if "standing" in run:
         _check_standing(run)
     turns = run.get("turns", {})
@@ -219,6 +221,21 @@ def _check_run(run: Any) -> None:
         and all(_is_dict(each) and "random" in each for each in (processes if "processes" in run else [state])),
         "gan_lightning",
         "it does not hold the random states",
+    )
+
+
+def _check_text(text: Any) -> None:
+    sentences, codes = (text.get("sentences"), text.get("codes")) if _is_dict(text) else (None, None)
+    _need(
+        isinstance(sentences, list)
+        and all(isinstance(each, str) for each in sentences)
+        and isinstance(codes, Tensor)
+        and codes.dim() == 2
+        and codes.dtype in (torch.float32, torch.int64)
+        and len(codes) == len(sentences)
+        and _is_dict(text.get("coder")),
+        "gan_lightning",
+        "its captions are not sentences, with a code for each and their coder",
     )
 
 

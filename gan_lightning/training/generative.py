@@ -33,6 +33,7 @@ from gan_lightning.data.batches import (
 )
 from gan_lightning.data.description import DataDescription, Described
 from gan_lightning.data.growth import Growth
+from gan_lightning.data.texts import TextCoder, TextDescription
 from gan_lightning.draws import ImageDraws, SharedDraws
 from gan_lightning.inference import Sampler, Translator, evaluating
 from gan_lightning.networks.growing import Growing
@@ -98,6 +99,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     """Whether evaluations need generated images; set by the callback, False where likelihoods alone are measured."""
     tried: int = 2
     """Number of images of the first batch that the networks are tried on."""
+    text: TextDescription | None = None
+    """The coder of the training data's captions, and some sentences. None = there are none, or none are known yet."""
     clipping: ClassVar[str]
     """The arguments that clip gradients, for the message about a loss that is not finite."""
 
@@ -128,6 +131,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._predicted = 0  # images of this process, since a prediction began
         self._evaluated_at = -1  # batches seen at the end of the last evaluation
         self._resumed: dict[str, Any] | None = None  # a checkpoint's notes, until the training goes on
+        self._trusted: Sequence[str] = TRUSTED  # packages whose classes a checkpoint may name
         self._max_steps: int | None = None  # the trainer's own limit, while an evaluation needs a higher one
 
     # ------------------------------------------------------------------ the hooks of a model
@@ -591,6 +595,12 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
             "class_names": list(self.class_names),
             "resume_state": self.resume_state() if self._resume_state is None else self._resume_state,
         }
+        if self.text is not None:
+            checkpoint["gan_lightning"]["text"] = {
+                "coder": describe(self.text.coder),
+                "sentences": list(self.text.sentences),
+                "codes": self.text.codes.cpu(),
+            }
         checkpoint["gan_lightning"] |= self._place_in_run()
 
     def _place_in_run(self) -> dict[str, Any]:
@@ -632,6 +642,15 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         state = checkpoint["gan_lightning"]
         self.counters.load_state_dict(state)
         self.class_names = tuple(state.get("class_names", ()))
+        if "text" in state:
+            text = state["text"]
+            coder = rebuild(text["coder"], self._trusted)
+            if not isinstance(coder, TextCoder):
+                raise CheckpointError(
+                    f"the checkpoint's captions are coded by a {type(coder).__name__}, which is no TextCoder: give one "
+                    "that `gan-lightning fit` wrote"
+                )
+            self.text = TextDescription(coder, tuple(text["sentences"]), text["codes"])
         self._grow()
         self._loaded_at = self.batches_seen
         self._resume_state = state["resume_state"]
@@ -831,6 +850,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                     description = data.describe()
                     self.check_data(description)
                     self.class_names = description.class_names or self.class_names
+                    self.text = description.text or self.text
             self._checked_batch = True
 
     def _check_training(self, batch: Any) -> None:
@@ -972,6 +992,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
                 if name not in replaced
             }
             model = model_class(**recorded, **replaced)
+        model._trusted = trusted
         model.on_load_checkpoint(checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         if map_location is not None:

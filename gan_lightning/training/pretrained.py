@@ -83,7 +83,7 @@ def read_export(file: Path, names: Iterable[str]) -> dict[str, Tensor]:
     several = {name.split(".")[1] for name in names if name.startswith("generator.")}
     if several & {*parts}:
         return {f"generator.{name}": value for name, value in weights.items()}
-    first = "a_to_b" if "a_to_b" in parts else parts[0] if parts else ""
+    first = next((name for name in ("a_to_b", "generator") if name in parts), parts[0] if parts else "")
     return {
         f"generator.{name.removeprefix(f'{first}.')}": value
         for name, value in weights.items()

@@ -137,8 +137,7 @@ def test_every_model_has_a_first_layer_and_is_left_as_it_was(build: Callable[[],
     model = build()
     network = model.generator.train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    sampler = LatentSampler(network, model.prior)
-    where = LatentSpace(sampler)
+    where = LatentSpace(model.sampler)
     layers = FirstLayers(where)
     z = where.points(image_names("0-4"))
     direct = layers.outputs(z)

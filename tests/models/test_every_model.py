@@ -26,6 +26,7 @@ from gan_lightning.models import (
     DCGAN,
     FGAN,
     GAN,
+    GANINTCLS,
     LSGAN,
     MMDGAN,
     MUNIT,
@@ -53,6 +54,7 @@ from gan_lightning.models import (
     ProjectionGAN,
     RaGAN,
     SemiSupervisedAAE,
+    StackGAN,
     StarGAN,
     TalkingHeads,
     ThreeDVAEGAN,
@@ -102,6 +104,8 @@ SHOWN_OTHERWISE = (
     MUNIT,
     PairedCycleGAN,
     ThreeDVAEGAN,
+    GANINTCLS,
+    StackGAN,
 )  # previews that their own tests check
 
 

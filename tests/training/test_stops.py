@@ -18,11 +18,20 @@ from torch import Tensor
 from datamodules.base import ImageDataModule
 from datamodules.frames import FramesStorage
 from datamodules.shifted_digits import DomainStorage
-from datamodules.storage import CartoonStorage, ImageStorage, PairedStorage, Pixels, Storage, UnpairedStorage
+from datamodules.storage import (
+    CaptionedStorage,
+    CartoonStorage,
+    ImageStorage,
+    PairedStorage,
+    Pixels,
+    Storage,
+    UnpairedStorage,
+)
 from datamodules.voxels import VoxelStorage
 from every_model import MODELS
 from gan_lightning.callbacks import LastCheckpoint, SampleGrid, Stopped
 from gan_lightning.data.batches import (
+    CaptionedBatch,
     CartoonBatch,
     DepictedBatch,
     DomainBatch,
@@ -88,6 +97,10 @@ class Stored(ImageDataModule):
             return VoxelStorage(self._pixels(like.voxels, 0), None, self._pixels(like.images, 1))
         if isinstance(like, VoxelBatch):
             return VoxelStorage(self._pixels(like.voxels, 0))
+        if isinstance(like, CaptionedBatch):
+            codes = torch.randint(2, 9, (BATCHES * COUNT, 4), generator=torch.Generator().manual_seed(0))
+            numbers = np.arange(BATCHES * COUNT)
+            return CaptionedStorage(self._pixels(like.images, 0), numbers, codes, numbers)
         labels = None if like.labels is None else torch.arange(BATCHES * COUNT) % CLASSES
         return ImageStorage(self._pixels(like.images, 0), labels)
 

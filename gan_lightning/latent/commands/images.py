@@ -1,6 +1,7 @@
 """`gan-lightning sample`, `interpolate`, `arithmetic` and `directions`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.data.files import SUFFIXES, pages, pages_of, read_image, shown
 from gan_lightning.data.images import fit_image, to_float, write_png
+from gan_lightning.data.lettering import captioned
+from gan_lightning.data.texts import read_prompts
 from gan_lightning.inference import ImageName, LatentSampler, Sampler, Space
 from gan_lightning.inference.devices import Device, find_device
 from gan_lightning.inference.identity import fingerprint
@@ -32,6 +35,8 @@ Job = tuple[ImageName, int]
 """An image to make, and the number of its class."""
 GRID = 64
 """Number of images where neither seeds nor a number are given."""
+OF_TEXT = 8
+"""Number of images of each sentence where neither seeds nor a number are given."""
 
 
 @checked
@@ -41,6 +46,7 @@ def sample(
     seeds: str | None = None,
     n: PositiveInt | None = None,
     classes: str | None = None,
+    text: str | None = None,
     truncation: PositiveFloat | None = None,
     psi: Finite = 1.0,
     cutoff: PositiveInt | None = None,
@@ -63,14 +69,19 @@ def sample(
         out: Folder, archive (.zip) or picture (.png) to write.
         seeds: Images to make. 7 is image 0 of seed 7, and 7:12 its image 12. Several: 0-15 or 3,7,12 or 0:0-63. Null:
             seed 0.
-        n: Number of images of each seed that is given without the number of an image. Null: 1, or 64 without seeds.
+        n: Number of images of each seed that is given without the number of an image. Null: 1, or without seeds 64, or
+            8 of each text.
         classes: Classes, each of which every image is made of: numbers, ranges, names, or all, such as 3,7 or 0-9 or
             cat. Null: image k of a seed has class k modulo the number of classes.
+        text: For models of text: sentences, each of which every image is made of: one, or several with | between them,
+            or @FILE with one on each line. A picture has a row for each. Null: image k of a seed is of caption k of
+            those that the model has kept, modulo their number.
         truncation: Largest magnitude of a latent's component, as if larger ones were drawn again. Null: no limit.
         psi: For models with styles w: share of the way from the mean style of the class to each style. 1: no
             truncation.
         cutoff: Number of first layers whose styles psi truncates. Null: all.
-        columns: Images side by side in a picture. Null: the classes, or else as many as there are rows.
+        columns: Images side by side in a picture. Null: the classes, or the images of a sentence, or else as many as
+            there are rows.
         format: Kind of the files in a folder or archive. png: pictures. For models that make shapes also npz (occupancy
             of voxels), obj and ply (surfaces).
         images: Folder of pictures, or one picture, for models with an encoder: an output is made of each, under its
@@ -87,26 +98,36 @@ def sample(
     if is_picture and format != "png":
         raise ValueError(f"{shown(out)} is one picture, and --format {format} writes files: name a folder or a .zip")
     if images is not None:
-        if any(each is not None for each in (seeds, n, classes, truncation)) or psi != 1:
+        if any(each is not None for each in (seeds, n, classes, text, truncation)) or psi != 1:
             raise ValueError(
-                "--images are made shapes of in place of seeds, n, classes, truncation and psi: leave these out"
+                "--images are made shapes of in place of seeds, n, classes, text, truncation and psi: leave these out"
             )
         _of_pictures(load(checkpoint, device, trusted), images, out, columns, format, batch_size)
         return
-    names = image_names("0" if seeds is None else seeds, n or (GRID if seeds is None else 1))
+    some = GRID if text is None else OF_TEXT
+    names = image_names("0" if seeds is None else seeds, n or (some if seeds is None else 1))
+    sentences = _sentences(text, classes)
     sampler = load(checkpoint, device, trusted)
     write = write_png if format == "png" else sampler.form.writer(format)
+    if sentences is not None:
+        sampler, classes = sampler.with_texts(sentences), "all"
     chosen = None if classes is None else class_numbers(classes, sampler)
     jobs = [(name, number) for name in names for number in _classes(sampler, name, chosen)]
     if is_picture:
-        if columns is None and chosen is not None:
+        if text is not None:
+            jobs.sort(key=lambda job: job[1])
+            columns = columns or len(names)
+        elif columns is None and chosen is not None:
             columns = len(chosen) if len(chosen) > 1 else None
-        elif columns is None and seeds is None:
+        elif columns is None and seeds is None and sampler.kind == "class":
             columns = sampler.num_classes or None
         pictures = _made(make_images, sampler, jobs, truncation, psi, batch_size, cutoff)
+        if sampler.kind == "text":
+            pictures = _captioned(pictures, [sampler.class_names[number] for _, number in jobs])
         write_png(tiled(pictures, len(jobs), columns or round(len(jobs) ** 0.5)), out)
         return
-    settings = {
+    texts = {"texts": list(sampler.class_names)} if sampler.kind == "text" else {}
+    settings = texts | {
         "weights": fingerprint(sampler.network),
         "prior": describe(getattr(sampler, "prior", None)),
         "truncation": truncation,
@@ -129,6 +150,7 @@ def interpolate(
     out: Path,
     seeds: str | None = None,
     classes: str | None = None,
+    text: str | None = None,
     layout: Literal["strip", "grid"] = "strip",
     steps: Steps = 8,
     seconds: PositiveFloat = 6.0,
@@ -158,6 +180,9 @@ def interpolate(
         classes: Class of each image, or one for all. With one image, the way leads from class to class. With images of
             your own: one for all. Null: image k of a seed has class k modulo the number of classes, and images of your
             own the class that they are inverted best with.
+        text: For models of text: two sentences or more, with | between them, or @FILE with one on each line. With one
+            image, the way leads from sentence to sentence by mixtures of their embeddings. Null: the captions that the
+            model has kept are its classes.
         layout: Form of a picture. strip: a row for each way from one image to the next. grid: the four images are the
             corners.
         steps: Images of each way in a picture, with both ends.
@@ -184,7 +209,10 @@ def interpolate(
     if not is_picture:
         check_video(out, fps)
     ends = None if seeds is None else read_ends(seeds)
+    sentences = _sentences(text, classes)
     sampler = load(checkpoint, device, trusted)
+    if sentences is not None:
+        sampler, classes = sampler.with_texts(sentences), "all"
     where = LatentSpace(sampler, space, psi, batch_size, cutoff, way)
     if ends is not None and are_own(ends):
         placed = place(where, ends, one_class(classes, sampler), truncation, inverter(where))
@@ -195,7 +223,10 @@ def interpolate(
         stops, noise = LatentPath.through(where, names, chosen, truncation), names[0]
     if is_picture:
         path = stops.strip(steps) if layout == "strip" else stops.corners(steps)
-        write_png(tiled(path.images(noise), len(path), steps), out)
+        images = path.images(noise)
+        if text is not None and layout == "strip" and len(stops) == sampler.num_classes > 1:
+            images = _captioned(images, _shares(sampler.class_names, steps))
+        write_png(tiled(images, len(path), steps), out)
         return
     write_video(stops.loop(max(1, round(seconds * fps)), noise), out, fps)
 
@@ -355,6 +386,29 @@ def _is_picture(out: Path) -> bool:
 def _classes(sampler: Sampler, name: ImageName, chosen: Sequence[int] | None) -> Sequence[int]:
     """Return the classes that an image is made of: 0 alone, which is not used, for a model without classes."""
     return chosen or [name.number % max(1, sampler.num_classes)]
+
+
+def _sentences(text: str | None, classes: str | None) -> list[str] | None:
+    """Return the sentences of a user, if any are given, and no classes beside them."""
+    if text is not None and classes is not None:
+        raise ValueError("both text and classes are given, which both say what the images are of: leave one out")
+    return None if text is None else read_prompts(text)
+
+
+def _captioned(images: Iterator[Tensor], captions: Sequence[str]) -> Iterator[Tensor]:
+    """Draw captions below images that come in batches."""
+    left = iter(captions)
+    for batch in images:
+        yield captioned(batch, [next(left) for _ in batch])
+
+
+def _shares(sentences: Sequence[str], steps: int) -> list[str]:
+    """Return the captions of the ways from each sentence to the next: the sentences at their ends, shares between."""
+    captions = []
+    for start, end in pairwise(sentences):
+        between = [f"{100 * step / (steps - 1):.0f} %" for step in range(1, steps - 1)]
+        captions += [start, *between, end][:steps]
+    return captions
 
 
 def _made(
