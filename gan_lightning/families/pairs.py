@@ -59,7 +59,7 @@ class PairGame(NoiseToImage):
         encoded = self.encoder(images)
         return encoded[0] + encoded[1] * torch.randn_like(encoded[1]) if encoded.dim() == 3 else encoded
 
-    def draw_fakes(self, batch: ImageBatch) -> Pairs:  # type: ignore[override]
+    def draw_fakes(self, batch: ImageBatch) -> Pairs:
         """Make the pair (G(z), z) for each real image x, and encode x."""
         z = self.latents(len(batch.images))
         return Pairs(self.generator(z), z, self.codes(batch.images))

@@ -112,7 +112,7 @@ class InfoGAN(NoiseToImage):
         z = sampler.draw(n, truncation) if seed is None else sampler.latents(numbers, seed, truncation)
         return sampler.images(self.prior.replace(z, category, continuous), seed=seed, first=first)
 
-    def draw_fakes(self, batch: ImageBatch) -> Fakes:  # type: ignore[override]
+    def draw_fakes(self, batch: ImageBatch) -> Fakes:
         """Make a fake for each real image, and keep its latents."""
         z = self.latents(len(batch.images))
         return Fakes(self.generator(z), z)
