@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import cached as cached_parametrizations
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gan_lightning.draws import ImageDraws
@@ -81,7 +82,8 @@ class AutoregressiveSampler(Recorded, Sampler):
         network = self.network
         values = torch.zeros(len(noise), *network.image_shape, dtype=torch.int64, device=noise.device)
         given = [] if labels is None else [labels]
-        with evaluating(network), torch.autocast(noise.device.type, enabled=False):
+        # normalised weights are computed once
+        with evaluating(network), torch.autocast(noise.device.type, enabled=False), cached_parametrizations():
             steps = network.begin(len(noise), labels) if cached else None
             for row, column in _progress([*product(range(network.image_shape[1]), range(network.image_shape[2]))]):
                 for number in range(network.passes):
