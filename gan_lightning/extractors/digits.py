@@ -96,7 +96,7 @@ class StackedDigitClassifier(FeatureExtractor):
 
     @override
     def extract(self, images: Tensor) -> Features:
-        pooled, logits, _ = self.classifier(images.flatten(0, 1).unsqueeze(1))  # of 3N channels
+        pooled, logits, *_ = self.classifier(images.flatten(0, 1).unsqueeze(1))  # of 3N channels
         if logits is None or logits.shape[1] != DIGITS:
             given = "none" if logits is None else str(logits.shape[1])
             raise ValueError(

@@ -75,7 +75,7 @@ def test_the_classifier_reads_the_number() -> None:
     batch = ready().reference_storage()
     images, labels = batch.batch(batch.order())
     extractor = StackedDigitClassifier()
-    pooled, logits, _ = extractor(images)
+    pooled, logits, *_ = extractor(images)
     assert pooled.shape == (300, extractor.num_features)
     assert logits.shape == (300, 1000)
     assert (logits.argmax(1) == labels).double().mean() > 0.95
