@@ -149,6 +149,9 @@ PUBLISHED = [
 
 # small, and every argument other than its default, so that an argument lost on the way shows
 UNUSUAL = [
+    ("ThreeDGANGenerator", {"latent_dim": 7, "size": 16, "width": 3}),
+    ("ThreeDGANDiscriminator", {"size": 16, "width": 3}),
+    ("ThreeDVAEGANEncoder", {"latent_dim": 7, "image_size": 64, "channels": 2, "width": 3}),
     (
         "PixelCNNNetwork",
         {
@@ -560,6 +563,8 @@ FOR_SMALL = {
 
 # what the networks take that neither make images from z nor take images of the size among their arguments
 INPUTS = {
+    "ThreeDGANDiscriminator": (2, 1, 16, 16, 16),
+    "ThreeDVAEGANEncoder": (2, 2, 64, 64),
     "StackedDiscriminator": (2, 2, 28, 28),
     "BiGANEncoder": (2, 2, 12, 12),
     "JointDiscriminator": (2, 2, 12, 12),
