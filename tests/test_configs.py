@@ -202,7 +202,12 @@ def narrow(model: dict[str, Any]) -> list[str]:
 
 
 def small(config: dict[str, Any]) -> list[str]:
-    """Arguments that make large images smaller, where networks state their size by one number of their own."""
+    """Arguments that make large images smaller, where networks state their size by one number of their own.
+
+    Images that the whole network draws value by value are small ones.
+    """
+    if network_of(config["model"]["init_args"].get("generator")) == "PixelCNNPlusPlusNetwork":
+        return ["--data.image_size=8", "--model.generator.image_size=8", "--model.generator.layers=1"]
     stated = [
         part
         for part, network in config["model"]["init_args"].items()

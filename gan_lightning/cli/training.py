@@ -184,7 +184,7 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         parser.add_argument(
             "--start_from",
             "--init_from",  # its name up to 0.2
-            type=Path | dict[str, Path | dict[str, Path]] | None,
+            type=dict[str, dict[str, Path] | Path] | Path | None,  # a Path would write dictionaries as text
             default=None,
             help="fit: start a new run from the weights of this checkpoint or exported model, with all counters at 0; "
             "or from those for parts of the model, {generator: a.ckpt, encoder: b.ckpt}, averaged ones where the other "
