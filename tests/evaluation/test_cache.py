@@ -33,7 +33,7 @@ def test_what_was_saved_in_parts_is_loaded_as_a_whole(tmp_path):
 
 def test_without_logits_and_labels_there_are_none(tmp_path):
     FeatureCache(tmp_path).save("a", [Features(torch.ones(2, 8))])
-    assert FeatureCache(tmp_path).load("a", EXTRACTOR)[1:] == (None, None)
+    assert FeatureCache(tmp_path).load("a", EXTRACTOR)[1:] == (None, None, None)
 
 
 def test_the_folder_comes_from_the_argument_the_environment_or_home(tmp_path, monkeypatch):

@@ -51,7 +51,7 @@ def pictures(count, seed=0):
 
 
 def constant(features):
-    return Features(*(field[:1].expand_as(field).clone() for field in features))
+    return Features(*(None if field is None else field[:1].expand_as(field).clone() for field in features))
 
 
 FEATURES = {
