@@ -99,13 +99,12 @@ class DomainInvariance(AdversarialModule):
 
     def validation_step(self, batch: DomainBatch, batch_idx: int) -> None:  # type: ignore[override]
         """Measure the accuracy in both domains."""
-        stage = "test" if self.trainer.testing else "val"
         if batch.target_labels is None:
             raise ValueError("accuracy on the target needs its labels: validate on data whose target_labels are served")
         self.accuracy(self.classify(batch.target, TARGET), batch.target_labels)
         self.source_accuracy(self.classify(batch.source, SOURCE), batch.source_labels)
-        self.log(f"{stage}/accuracy", self.accuracy, prog_bar=True, on_step=False, on_epoch=True)
-        self.log(f"{stage}/source_accuracy", self.source_accuracy, on_step=False, on_epoch=True)
+        self.log(f"{self.stage}/accuracy", self.accuracy, prog_bar=True, on_step=False, on_epoch=True)
+        self.log(f"{self.stage}/source_accuracy", self.source_accuracy, on_step=False, on_epoch=True)
 
     test_step = validation_step  # type: ignore[assignment]
 

@@ -1,5 +1,6 @@
 """Models that make frames of people from landmark pictures."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -79,7 +80,6 @@ class DrivenHeads(Translates, AdversarialModule):
         self.face_content = face_content or VGGFaceLoss({f"relu{block}_1": 1.0 for block in BLOCKS}, "l1")
         self.lambda_content, self.lambda_face = lambda_content, lambda_face
         self.lambda_features, self.lambda_l1 = lambda_features, lambda_l1
-        self._errors: list[Tensor] = []  # for each batch of this evaluation, three sums and the number of frames
 
     def on_fit_start(self) -> None:
         """Load the networks of the perceptual losses, so that a missing one is an error before the first step."""
@@ -119,25 +119,20 @@ class DrivenHeads(Translates, AdversarialModule):
             terms["l1"] = self.lambda_l1 * l1_loss(images.float(), batch.target)
         return terms
 
+    @property
+    def measured(self) -> Sequence[str]:
+        """The distance of frames, that of copies, and the share of frames that are nearer."""
+        return "face_l1", "face_l1_copy", "better_than_copy"
+
     def validation_step(self, batch: FramesBatch, batch_idx: int) -> Tensor:
         """Return the frames to evaluate; measure their distances, and those of copies."""
         made = self.generate(batch)
         own, copy = (face_distance(each, batch) for each in (made, batch.examples[:, :, 0]))
-        self._errors.append(torch.stack([own.sum(), copy.sum(), (own < copy).sum(), own.new_tensor(len(own))]))
+        for name, values in zip(self.measured, (own, copy, (own < copy).float()), strict=True):
+            self.measure(name, values.mean(), len(values))
         return made
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the distances; a process without a batch takes part."""
-        super().on_validation_epoch_end()
-        total = torch.stack([torch.zeros(4, device=self.device), *self._errors]).sum(dim=0)
-        self._errors.clear()
-        own, copy, better, count = self.trainer.strategy.reduce(total, reduce_op="sum")
-        values = {"face_l1": own / count, "face_l1_copy": copy / count, "better_than_copy": better / count}
-        stage = "test" if self.trainer.testing else "val"
-        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, sync_dist=True)
-
     test_step = validation_step
-    on_test_epoch_end = on_validation_epoch_end
 
     def preview(self, batch: FramesBatch, count: int) -> tuple[Tensor, int]:
         """Return rows of example | landmarks | fake | target."""

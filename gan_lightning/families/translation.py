@@ -182,7 +182,6 @@ class UnpairedTranslation(Unpaired):
         super().__init__(generator, discriminator, **base)
         self.evaluated: Direction = evaluated
         self.pools: dict[str, ImagePool] = {}  # pools of earlier fakes, if the discriminators use them
-        self._cycle_errors: list[Tensor] = []  # for each batch of this evaluation, both sums and the number of images
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """Return the players, with each network separately: each is called, and compiled, by itself."""
@@ -238,22 +237,17 @@ class UnpairedTranslation(Unpaired):
         self.measure_cycles(batch, rec_a, rec_b)
         return fake_b if self.evaluated == "a_to_b" else fake_a
 
+    @property
+    def measured(self) -> Sequence[str]:
+        """The cycle errors."""
+        return "cycle_a", "cycle_b"
+
     def measure_cycles(self, batch: UnpairedBatch, rec_a: Tensor, rec_b: Tensor) -> None:
         """Add the cycle errors of a batch, given its reconstructions, to those of this evaluation."""
-        errors = [l1_loss(rec_a, batch.real_a) / 2, l1_loss(rec_b, batch.real_b) / 2, rec_a.new_ones(())]
-        self._cycle_errors.append(len(rec_a) * torch.stack(errors))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the cycle errors; a process without a batch takes part."""
-        super().on_validation_epoch_end()
-        total = torch.stack([torch.zeros(3, device=self.device), *self._cycle_errors]).sum(dim=0)
-        self._cycle_errors.clear()
-        cycle_a, cycle_b, count = self.trainer.strategy.reduce(total, reduce_op="sum")
-        stage = "test" if self.trainer.testing else "val"
-        self.log_dict({f"{stage}/cycle_a": cycle_a / count, f"{stage}/cycle_b": cycle_b / count}, sync_dist=True)
+        self.measure("cycle_a", l1_loss(rec_a, batch.real_a) / 2, len(rec_a))
+        self.measure("cycle_b", l1_loss(rec_b, batch.real_b) / 2, len(rec_b))
 
     test_step = validation_step
-    on_test_epoch_end = on_validation_epoch_end
 
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
         """Return rows of real A | fake B | reconstructed A | real B | fake A | reconstructed B."""

@@ -152,12 +152,16 @@ class AugmentedCycleGAN(UnpairedTranslation):
         style = translator.encode(batch.real_b, "a_to_b")
         return self.translate(fake_b, "b_to_a"), translator.apply(fake_a, style, "a_to_b")
 
+    @property
+    def measured(self) -> Sequence[str]:
+        """The cycle errors, and the diversity of styles."""
+        return *super().measured, "diversity"
+
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; measure the cycle errors, and the diversity of styles."""
         some, others = (self.translate(batch.real_a, "a_to_b", Choice(style_seed=seed)) for seed in range(2))
         self.measure_cycles(batch, *self.back(batch, some, self.there(batch, "b_to_a")))
-        name = "test/diversity" if self.trainer.testing else "val/diversity"
-        self.log(name, l1_loss(some, others) / 2, sync_dist=True, batch_size=len(some))
+        self.measure("diversity", l1_loss(some, others) / 2, len(some))
         return self.generate(batch)
 
     test_step = validation_step

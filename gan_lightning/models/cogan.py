@@ -13,6 +13,7 @@ No image of one domain is paired with one of the other. Nevertheless G_1(z) and 
 layers decide what is in the images, and the own ones how it looks.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -72,6 +73,11 @@ class CoGAN(NoiseToImage):
         place = one_hot(labels, self.num_classes).cumsum(0).long().gather(1, labels[:, None])[:, 0] - 1
         return every[place % len(every), labels]  # (N, C, H, W)
 
+    @property
+    def measured(self) -> Sequence[str]:
+        """The agreement of pairs, where their true relation is known."""
+        return () if self.counterpart is None else ("pixel_agreement",)
+
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
         """Make the images to evaluate; measure how well the pairs of the same latents agree."""
         if self.counterpart is None:
@@ -79,9 +85,7 @@ class CoGAN(NoiseToImage):
         sampler, count = self.sampler, len(batch.images)
         z = sampler.draw(count)
         first, second = (sampler.images(z, z.new_full((count,), domain, dtype=torch.int64)) for domain in (0, 1))
-        name = "test/pixel_agreement" if self.trainer.testing else "val/pixel_agreement"
-        value = agreement(self.counterpart(first), second)
-        self.log(name, value, prog_bar=True, sync_dist=True, batch_size=count)
+        self.measure("pixel_agreement", agreement(self.counterpart(first), second), count)
         return sampler.images(z, batch.labels)
 
     test_step = validation_step

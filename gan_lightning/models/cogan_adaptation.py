@@ -131,14 +131,13 @@ class CoGANAdaptation(FromLatents, AdversarialModule):
         """Measure the accuracy in both domains, and make the images to evaluate."""
         if batch.target_labels is None:
             raise ValueError("accuracy on the target needs its labels: validate on data whose target_labels are served")
-        stage = "test" if self.trainer.testing else "val"
         for name, images, labels, domain in (
             ("accuracy", batch.target, batch.target_labels, TARGET),
             ("source_accuracy", batch.source, batch.source_labels, SOURCE),
         ):
             accuracy = getattr(self, name)
             accuracy(self.classify(images, domain), labels)
-            self.log(f"{stage}/{name}", accuracy, prog_bar=domain == TARGET, on_step=False, on_epoch=True)
+            self.log(f"{self.stage}/{name}", accuracy, prog_bar=domain == TARGET, on_step=False, on_epoch=True)
         return self.generate(batch)
 
     test_step = validation_step

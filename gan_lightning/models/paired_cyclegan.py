@@ -15,6 +15,7 @@ W(x, y) pastes the changed part of y on x, a synthetic truth: it has the right s
 D_S alone, and is no target of G.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -154,18 +155,22 @@ class PairedCycleGAN(UnpairedTranslation):
         """Return F(G(x, y)) and G(F(y), G(x, y)), which should be x and y."""
         return self.there(UnpairedBatch(fake_a, fake_b), "b_to_a"), self.there(UnpairedBatch(fake_a, fake_b), "a_to_b")
 
+    @property
+    def measured(self) -> Sequence[str]:
+        """The cycle errors, and with pairs the distances to them."""
+        return *super().measured, *(("removal_error", "application_error", "copy_error") if self.pairs else ())
+
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; measure the cycle errors, and the distances to true pairs."""
         made = super().validation_step(batch, batch_idx)
         if self.pairs:
             x, y = batch
-            stage = "test" if self.trainer.testing else "val"
             for name, found, true in (
                 ("removal_error", self.there(batch, "b_to_a"), x),
                 ("application_error", self.there(batch, "a_to_b"), y),
                 ("copy_error", x, y),
             ):
-                self.log(f"{stage}/{name}", l1_loss(found, true) / 2, sync_dist=True, batch_size=len(x))
+                self.measure(name, l1_loss(found, true) / 2, len(x))
         return made
 
     test_step = validation_step

@@ -170,12 +170,16 @@ class SemiSupervisedAAE(FromLatents, AdversarialModule):
         rows = torch.stack([few, self.reconstruct(few), self.sample(len(few), seed=0)], dim=1)
         return self.render(rows.flatten(0, 1)), 3
 
+    @property
+    def measured(self) -> Sequence[str]:
+        """The accuracy of the classifier."""
+        return ("accuracy",)
+
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
         """Classify the reference images, and generate the images to evaluate."""
         assert batch.labels is not None
         right = (self.classify(batch.images).argmax(dim=1) == batch.labels).float()
-        name = "test/accuracy" if self.trainer.testing else "val/accuracy"
-        self.log(name, right.mean(), prog_bar=True, sync_dist=True, batch_size=len(right))
+        self.measure("accuracy", right.mean(), len(right))
         return super().validation_step(batch, batch_idx)
 
     test_step = validation_step

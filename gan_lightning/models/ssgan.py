@@ -12,6 +12,7 @@ Z(x) = sum_k exp(l_k(x)), an image is real with probability Z(x) / (Z(x) + 1), w
 where ζ(t) = log(1 + e^t), and f are D's features: feature matching replaces the adversarial term.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -100,11 +101,15 @@ class SSGAN(NoiseToImage):
         ((features,),) = self.discriminate(images, with_features=True, with_logits=False).features
         return features
 
+    @property
+    def measured(self) -> Sequence[str]:
+        """The accuracy of the classifier."""
+        return ("accuracy",)
+
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
         """Classify the reference images, and generate the images to evaluate."""
         right = (self.classify(batch.images).argmax(dim=1) == _halves(batch)[0]).float()
-        name = "test/accuracy" if self.trainer.testing else "val/accuracy"
-        self.log(name, right.mean(), prog_bar=True, sync_dist=True, batch_size=len(right))
+        self.measure("accuracy", right.mean(), len(right))
         return super().validation_step(batch, batch_idx)
 
     test_step = validation_step

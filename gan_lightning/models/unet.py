@@ -126,7 +126,6 @@ class UNetSegmentation(FromSources, SoloModule):
     def on_validation_epoch_end(self) -> None:
         """Log the scores."""
         super().on_validation_epoch_end()
-        stage = "test" if self.trainer.testing else "val"
-        self.log_dict({f"{stage}/{name}": value for name, value in self.scores.compute().items()})
+        self.log_dict({f"{self.stage}/{name}": value for name, value in self.scores.compute().items()})
 
     on_test_epoch_end = on_validation_epoch_end

@@ -129,6 +129,7 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._resume_state: dict[str, Any] | None = None  # until the first batch of a resumed run
         self._checked_batch = False
         self._predicted = 0  # images of this process, since a prediction began
+        self._sums: dict[str, list[Tensor]] = {}  # in this evaluation, of what `measure` was given
         self._evaluated_at = -1  # batches seen at the end of the last evaluation
         self._resumed: dict[str, Any] | None = None  # a checkpoint's notes, until the training goes on
         self._trusted: Sequence[str] = TRUSTED  # packages whose classes a checkpoint may name
@@ -555,10 +556,45 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
 
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
 
+    @property
+    def measured(self) -> Sequence[str]:
+        """The names of the means that `measure` is given in evaluations. The progress bar shows the first."""
+        return ()
+
+    @property
+    def stage(self) -> str:
+        """The beginning of the names of what an evaluation logs: "val" or "test"."""
+        return "test" if self.trainer.testing else "val"
+
+    def measure(self, name: str, mean: Tensor, count: int) -> None:
+        """Add the mean of `count` items to those of this evaluation, of which `val/name` or `test/name` is the mean.
+
+        It is exact for batches of any lengths, and for a process that has none.
+        """
+        self._sums.setdefault(name, []).append(torch.stack([mean.float() * count, mean.new_tensor(count).float()]))
+
     def on_validation_epoch_end(self) -> None:
         """Record that the model in its present state was evaluated, so that a resume need not repeat it."""
         if not self.trainer.sanity_checking:
             self._evaluated_at = self.batches_seen
+        self._log_measured()
+
+    def on_test_epoch_end(self) -> None:
+        """Log what was measured."""
+        self._log_measured()
+
+    def _log_measured(self) -> None:
+        """Log the means of all processes; one without a batch takes part."""
+        if not self.measured:
+            return
+        none = torch.zeros(2, device=self.device)
+        totals = torch.stack([torch.stack([none, *self._sums.get(name, [])]).sum(dim=0) for name in self.measured])
+        self._sums.clear()
+        for name, (total, count) in zip(
+            self.measured, self.trainer.strategy.reduce(totals, reduce_op="sum"), strict=True
+        ):
+            if count:
+                self.log(f"{self.stage}/{name}", total / count, prog_bar=name == self.measured[0], sync_dist=True)
 
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Make the images that are compared with this batch of the reference set; return None if none are asked for."""
