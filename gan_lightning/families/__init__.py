@@ -1,10 +1,11 @@
 """Shared code of model families besides the game: drawing fakes, making images, showing progress."""
 
 from gan_lightning.families.autoregressive import Autoregressive, as_values
+from gan_lightning.families.encoders import CodeGame, PairGame, Pairs, WithEncoder
+from gan_lightning.families.few_labels import FewLabels
 from gan_lightning.families.labels import LabelTranslation
 from gan_lightning.families.latents import FromLatents, NoiseToImage
 from gan_lightning.families.noise import FromNoise
-from gan_lightning.families.pairs import PairGame, Pairs
 from gan_lightning.families.talking_heads import DrivenHeads
 from gan_lightning.families.targets import DomainTranslation
 from gan_lightning.families.texts import TextToImage
@@ -25,9 +26,11 @@ from gan_lightning.families.translation import (
 
 __all__ = [
     "Autoregressive",
+    "CodeGame",
     "Direction",
     "DomainTranslation",
     "DrivenHeads",
+    "FewLabels",
     "FromLatents",
     "FromNoise",
     "FromSources",
@@ -44,6 +47,7 @@ __all__ = [
     "Translates",
     "Unpaired",
     "UnpairedTranslation",
+    "WithEncoder",
     "as_values",
     "check_parts",
     "side_by_side",

@@ -14,7 +14,7 @@ from gan_lightning.data.batches import Batch, PairedBatch, UnpairedBatch, first,
 from gan_lightning.data.images import to_channels
 from gan_lightning.inference import Choice, StyleTranslator, Translator
 from gan_lightning.regularizers import Contest
-from gan_lightning.training.adversarial import AdversarialModule, Player
+from gan_lightning.training.adversarial import AdversarialModule
 from gan_lightning.training.generative import GenerativeModule
 from gan_lightning.training.image_pool import ImagePool
 
@@ -182,10 +182,6 @@ class UnpairedTranslation(Unpaired):
         super().__init__(generator, discriminator, **base)
         self.evaluated: Direction = evaluated
         self.pools: dict[str, ImagePool] = {}  # pools of earlier fakes, if the discriminators use them
-
-    def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Return the players, with each network separately: each is called, and compiled, by itself."""
-        return {"discriminator": [*self.discriminator.values()], "generator": [*self.generator.values()]}
 
     @property
     def translator(self) -> Translator:

@@ -148,5 +148,4 @@ class BicycleGAN(StyledPairedTranslation):
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
         """Return the players, with each network separately: each is called, and compiled, by itself."""
-        generators = [self.generator.translator, self.generator.encoder]
-        return {"discriminator": [*self.discriminator.values()], "generator": generators}
+        return super().players() | {"generator": [self.generator.translator, self.generator.encoder]}

@@ -12,7 +12,6 @@ Z(x) = sum_k exp(l_k(x)), an image is real with probability Z(x) / (Z(x) + 1), w
 where ζ(t) = log(1 + e^t), and f are D's features: feature matching replaces the adversarial term.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,20 +21,17 @@ from torch.nn import functional as F
 from torch.optim import Adam
 
 from gan_lightning.data.batches import ImageBatch
-from gan_lightning.data.description import DataDescription
-from gan_lightning.families import NoiseToImage
-from gan_lightning.inference import evaluating
+from gan_lightning.families import FewLabels, NoiseToImage
+from gan_lightning.families.few_labels import UNKNOWN
 from gan_lightning.losses import AdversarialLoss, NonSaturating, feature_matching
 from gan_lightning.networks.discriminator import Discriminator, DiscriminatorOutput
 from gan_lightning.networks.semi_supervised import NoisyDiscriminator, SoftplusGenerator
 from gan_lightning.ranges import NonNegativeFloat
 from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
-UNKNOWN = -1  # the label of an image without a class
 
-
-class SSGAN(NoiseToImage):
-    """Semi-supervised GAN, for batches with labels for half of the images (see `labels_per_class` of a datamodule).
+class SSGAN(FewLabels, NoiseToImage):
+    """Semi-supervised GAN, for batches with labels for half of the images; see `FewLabels`.
 
     Args:
         generator: G, which takes no labels. None = the paper's for MNIST.
@@ -46,13 +42,14 @@ class SSGAN(NoiseToImage):
         lambda_unlabelled: λ. With 0 the classifier learns from the labelled images alone: the supervised baseline.
         base: the arguments of `AdversarialModule`.
 
-    Logged: `val/accuracy` (`test/accuracy`), the share of the reference images that D classifies correctly.
-
     NOTE: the code has a uniform prior, matches features of a second batch, and tests D with averaged weights.
     """
 
     discriminator: Discriminator
     takes_packs: ClassVar[bool] = False
+    classes_come_from: ClassVar[str] = (
+        "the discriminator's head has {} outputs: give it one for each class (head: torch.nn.Linear with out_features)"
+    )
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=3e-3, betas=(0.5, 0.999))
 
     def __init__(
@@ -100,49 +97,6 @@ class SSGAN(NoiseToImage):
         """Return f of augmented images (N, C, H, W), as (N, F)."""
         ((features,),) = self.discriminate(images, with_features=True, with_logits=False).features
         return features
-
-    @property
-    def measured(self) -> Sequence[str]:
-        """The accuracy of the classifier."""
-        return ("accuracy",)
-
-    def validation_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
-        """Classify the reference images, and generate the images to evaluate."""
-        right = (self.classify(batch.images).argmax(dim=1) == _halves(batch)[0]).float()
-        self.measure("accuracy", right.mean(), len(right))
-        return super().validation_step(batch, batch_idx)
-
-    test_step = validation_step
-
-    def check_batch(self, batch: Any) -> None:
-        """Check that half of the images have labels, below the discriminator's number of classes."""
-        if not isinstance(batch, ImageBatch):
-            return super().check_batch(batch)
-        if batch.labels is None or batch.labels.ndim != 1 or (batch.labels >= 0).sum() < len(batch.labels) // 2:
-            raise ValueError(
-                "SSGAN learns from batches of which at least half has class labels, but the data serve none or fewer: "
-                "set labels_per_class of the datamodule (data.init_args), such as 10"
-            )
-        super().check_batch(batch)
-        if batch.labels.max() >= (classes := self._outputs(batch.images[:1])):
-            raise ValueError(
-                f"the data serve labels up to {batch.labels.max()}, but the discriminator's head has {classes} "
-                "outputs: give it one for each class (head: torch.nn.Linear with out_features)"
-            )
-
-    def check_data(self, data: DataDescription) -> None:
-        """Check that the discriminator's head has an output for each class of the data."""
-        super().check_data(data)
-        outputs = self._outputs(torch.zeros(1, *data.shapes["images"], device=self.device))
-        if data.num_classes is not None and data.num_classes > outputs:
-            raise ValueError(
-                f"the data have {data.num_classes} classes, but the discriminator's head has {outputs} outputs: give "
-                "it one for each class (head: torch.nn.Linear with out_features)"
-            )
-
-    def _outputs(self, images: Tensor) -> int:
-        with torch.no_grad(), evaluating(self):
-            return self.classify(images).shape[1]
 
 
 def _halves(batch: ImageBatch) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,6 @@ them. As in VAE-GAN, z of the prior p(z) = N(0, I) are shapes too, which D tells
 D maximises L_3D-GAN; E minimises α1 L_KL + α2 L_recon; G minimises α2 L_recon and its part of L_3D-GAN.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -24,13 +23,13 @@ from torch.distributions import Normal, kl_divergence
 from torch.optim import Adam
 
 from gan_lightning.data.batches import Batch, DepictedBatch, first
-from gan_lightning.families import FromLatents
+from gan_lightning.families import WithEncoder
 from gan_lightning.families.translation import side_by_side
 from gan_lightning.inference import LatentSampler, evaluating
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import ThreeDGANDiscriminator, ThreeDGANGenerator, ThreeDVAEGANEncoder
 from gan_lightning.ranges import NonNegativeFloat, Share
-from gan_lightning.training.adversarial import AdversarialModule, OptimizerFactory, Player, Terms
+from gan_lightning.training.adversarial import OptimizerFactory, Terms
 from gan_lightning.training.handicap import Handicap
 
 
@@ -43,7 +42,7 @@ class Fakes(NamedTuple):
     sampled: Tensor  # G(z), (N, 1, S, S, S)
 
 
-class ThreeDVAEGAN(FromLatents, AdversarialModule):
+class ThreeDVAEGAN(WithEncoder):
     """A 3D-GAN with an encoder of pictures. Encoder and generator are one player, with one optimizer.
 
     Its sampler has the encoder too, so that a trained model makes shapes of pictures as well as of random z.
@@ -83,16 +82,11 @@ class ThreeDVAEGAN(FromLatents, AdversarialModule):
     ) -> None:
         super().__init__(
             generator or ThreeDGANGenerator(),
-            discriminator=discriminator or ThreeDGANDiscriminator(),
+            encoder or ThreeDVAEGANEncoder(),
+            discriminator or ThreeDGANDiscriminator(),
             discriminator_optimizer=discriminator_optimizer or partial(Adam, lr=1e-5, betas=(0.5, 0.999)),
             **base,
         )
-        self.encoder = encoder or ThreeDVAEGANEncoder()
-        if self.encoder.latent_dim != self.latent_dim:
-            raise ValueError(
-                f"the encoder's z has {self.encoder.latent_dim} components and the generator's {self.latent_dim}: set "
-                "latent_dim of both to the same"
-            )
         self.loss = loss or NonSaturating()
         self.alpha_kl, self.alpha_reconstruction = alpha_kl, alpha_reconstruction
         self.handicap = Handicap(accuracy_limit, self.loss)
@@ -101,10 +95,6 @@ class ThreeDVAEGAN(FromLatents, AdversarialModule):
     def sampler(self) -> LatentSampler:
         """A sampler with the averaged weights, and with the encoder once there is one."""
         return LatentSampler(self.averaged_generator, self.prior, self.clamps, encoder=getattr(self, "encoder", None))
-
-    def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Return the players; the encoder belongs to the generator."""
-        return {"discriminator": [self.discriminator], "generator": [self.generator, self.encoder]}
 
     def draw_fakes(self, batch: DepictedBatch) -> Fakes:
         """Make shapes of the batch's pictures, and as many of the prior."""

@@ -15,7 +15,6 @@ Each network minimises only the terms that algorithm 1 gives it:
     Enc: L_prior + L_rec            Dec: γ L_rec + L_GAN            Dis: -L_GAN
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,13 +24,13 @@ from torch.distributions import Normal, kl_divergence
 from torch.optim import RMSprop
 
 from gan_lightning.data.batches import ImageBatch
-from gan_lightning.families import FromLatents
+from gan_lightning.families import WithEncoder
 from gan_lightning.layers.gradients import scale_gradient
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import NonNegativeFloat
-from gan_lightning.training.adversarial import AdversarialModule, OptimizerFactory, Player, Terms
+from gan_lightning.training.adversarial import OptimizerFactory, Terms
 
 
 class Fakes(NamedTuple):
@@ -44,7 +43,7 @@ class Fakes(NamedTuple):
     sampled: Tensor  # x_p, (N, C, H, W)
 
 
-class VAEGAN(FromLatents, AdversarialModule):
+class VAEGAN(WithEncoder):
     """A VAE whose decoder is the generator of a GAN. Encoder and decoder are one player, with one optimizer.
 
     Args:
@@ -74,21 +73,12 @@ class VAEGAN(FromLatents, AdversarialModule):
         gamma: NonNegativeFloat = 1e-6,
         **base: Any,
     ) -> None:
-        super().__init__(generator or VAEGANDecoder(), discriminator=discriminator or VAEGANDiscriminator(), **base)
-        self.encoder = encoder or VAEGANEncoder()
-        if self.encoder.latent_dim != self.latent_dim:
-            raise ValueError(
-                f"the encoder's z has {self.encoder.latent_dim} components and the generator's {self.latent_dim}: set "
-                "latent_dim of both to the same"
-            )
+        judge = discriminator or VAEGANDiscriminator()
+        super().__init__(generator or VAEGANDecoder(), encoder or VAEGANEncoder(), judge, **base)
         if gamma <= 0:
             raise ValueError(f"gamma weighs the reconstruction in the decoder and is more than 0, not {gamma}")
         self.loss = loss or NonSaturating()
         self.gamma = gamma
-
-    def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Return the players; the encoder belongs to the generator."""
-        return {"discriminator": [self.discriminator], "generator": [self.generator, self.encoder]}
 
     def draw_fakes(self, batch: ImageBatch) -> Fakes:
         """Encode and decode the batch's images, and decode as many latents from the prior."""

@@ -221,8 +221,11 @@ class AdversarialModule(GenerativeModule):
         return 1
 
     def players(self) -> dict[Player, Sequence[nn.Module]]:
-        """Return the modules that each player trains, in the order of `PLAYERS`."""
-        return {"discriminator": [self.discriminator], "generator": [self.generator]}
+        """Return the modules that each player trains, in the order of `PLAYERS`.
+
+        Several networks by name are separate: each is called, and compiled, by itself.
+        """
+        return {"discriminator": _separately(self.discriminator), "generator": _separately(self.generator)}
 
     def learners(self) -> Sequence[nn.Module]:
         """Return the modules of both players."""
@@ -620,6 +623,10 @@ def _betas(optimizer: Optimizer, player: Player) -> list[tuple[float, ...]]:
             f"{type(optimizer).__name__}, has none: choose Adam, or leave the schedule out"
         )
     return [tuple(pair) for pair in betas if pair is not None]
+
+
+def _separately(network: nn.Module) -> list[nn.Module]:
+    return [*network.values()] if isinstance(network, nn.ModuleDict) else [network]
 
 
 def _joined(terms: Terms, more: Terms, regularizer: nn.Module) -> Terms:

@@ -81,7 +81,7 @@ def test_penalties_are_taken_at_each_image_with_its_own_code() -> None:
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match="z has 6 components, and the encoder states 5"):
         BiGAN(BiGANGenerator(6, **HOW), BiGANEncoder(5, **HOW), JointDiscriminator(6, **HOW))
-    with pytest.raises(ValueError, match="and the discriminator states None: set latent_dim of all three"):
+    with pytest.raises(ValueError, match="and the discriminator states None: set its latent_dim to 6"):
         BiGAN(BiGANGenerator(6, **HOW), BiGANEncoder(6, **HOW), DCGANDiscriminator(SIZE, 1))
     with pytest.raises(ValueError, match="was given no code"):
         JointDiscriminator(6, **HOW)(torch.zeros(2, 1, SIZE, SIZE))

@@ -91,16 +91,19 @@ def test_mistakes() -> None:
     with pytest.raises(ValueError, match="none is left for the style"):
         SemiSupervisedAAE(AAEDecoder(3, **HOW), classes=3)
     length = STYLES + CLASSES
-    with pytest.raises(ValueError, match=f"class_discriminator states a latent_dim of 5, .* need {CLASSES}"):
+    with pytest.raises(ValueError, match=f"class_discriminator states 5: set its latent_dim to {CLASSES}"):
         SemiSupervisedAAE(
             AAEDecoder(length, **HOW),
             AAEEncoder(length, **HOW),
             class_discriminator=CodeDiscriminator(5),
             classes=CLASSES,
         )
-    with pytest.raises(ValueError, match="judge codes, not images"):
+    with pytest.raises(ValueError, match="judges codes, not images"):
         semi_supervised_aae(augmentation=DiffAugment())
-    for labels, match in ((None, "some are known, and the data serve none"), ([0, 9, -1, 0], "labels up to 9")):
+    for labels, match in (
+        (None, "at least half has class labels, but the data serve none"),
+        ([0, 9, -1, 0], "labels up to 9"),
+    ):
         batch = ImageBatch(images(4, 1, 0), None if labels is None else torch.tensor(labels))
         model = semi_supervised_aae()
         with pytest.raises(ValueError, match=match):

@@ -115,7 +115,7 @@ def test_a_model_without_an_encoder_makes_nothing_of_pictures(tmp_path: Path) ->
 
 
 def test_latents_of_two_lengths_and_the_wrong_batch_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"encoder's z has 5 components and the generator's 6"):
+    with pytest.raises(ValueError, match=r"generator's z has 6 components, and the encoder states 5"):
         ThreeDVAEGAN(ThreeDVAEGANEncoder(5, 16, 1, 4), ThreeDGANGenerator(6, SIZE, 4), ThreeDGANDiscriminator(SIZE, 4))
     with pytest.raises(TypeError, match=r"ThreeDVAEGAN learns from .* DepictedBatch .* serve VoxelBatch"):
         trainer(max_epochs=1).fit(threed_vae_gan(), type(data_for(threed_vae_gan()))([VoxelBatch(blobs(2, 0))]))

@@ -95,7 +95,7 @@ def test_the_reconstruction_never_moves_the_discriminator() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     sizes: dict[str, Any] = {"image_size": 16, "channels": 1, "width": 4}
-    with pytest.raises(ValueError, match="encoder's z has 5 components and the generator's 6"):
+    with pytest.raises(ValueError, match="generator's z has 6 components, and the encoder states 5"):
         VAEGAN(VAEGANEncoder(5, **sizes), DCGANGenerator(6, **sizes), DCGANDiscriminator(**sizes))
     with pytest.raises(ValueError, match=r"gamma .* is more than 0, not 0"):
         vae_gan(gamma=0)
