@@ -34,6 +34,7 @@ class Contest(NamedTuple):
     source: Tensor | None  # the images (N, C', H', W') that the fakes are made from, or None if it is noise
     pack: int = 1  # number of consecutive images that each verdict is for
     verdict_of_fakes: Callable[..., DiscriminatorOutput] | None = None  # where it differs, as it does for pairs
+    weight: float = 1.0  # of its adversarial losses
 
     def term(self, name: str) -> str:
         """Return the name of a term of this contest."""

@@ -12,11 +12,21 @@ import torch
 torch.set_num_threads(1)
 
 
+def _runs_in(folder: Path) -> set[str]:
+    names = ("evaluations.jsonl", "metrics.csv", "checkpoints", "samples", "wandb")
+    return {name for name in names if (folder / name).exists()}
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind() -> Iterator[None]:
-    """End the process group and the run of Weights & Biases, if any, and put the environment back."""
-    before = dict(os.environ)
+    """End the process group and the run of Weights & Biases, if any, and put the environment back.
+
+    A run without a folder of its own writes into the working directory: that fails the test.
+    """
+    before, place = dict(os.environ), Path.cwd()
+    present = _runs_in(place)
     yield
+    assert _runs_in(place) == present, f"the test wrote into {place}: give its run a folder"
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     if "wandb" in sys.modules and sys.modules["wandb"].run is not None:

@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader
 
 from every_model import BUILDERS
 from gan_lightning.data.batches import ImageBatch, PairedBatch, UnpairedBatch
+from gan_lightning.families import Exchanged
 from gan_lightning.losses import FeatureLoss, NonSaturating, VGG19Loss, WeightedGenerator, layer_matching
 from gan_lightning.models import CGAN, DCGAN, SSGAN, CycleGAN, Pix2Pix
-from gan_lightning.models.cyclegan import Fakes
 from gan_lightning.networks import (
     DCGANDiscriminator,
     DCGANGenerator,
@@ -515,7 +515,7 @@ class Twice(Network):
 
 def test_perceptual_terms_by_their_numbers() -> None:
     model, batch = numbered_cyclegan().eval(), unpaired()
-    fakes = Fakes(fake_b=torch.full((2, 3, 8, 8), 0.3), fake_a=torch.full((2, 3, 8, 8), 0.5))
+    fakes = Exchanged(fake_b=torch.full((2, 3, 8, 8), 0.3), fake_a=torch.full((2, 3, 8, 8), 0.5))
     loss = FeatureLoss(Twice(), {"layer": 1.0})
     terms = Perceptual(loss, weight=3.0, target="source").generator(model, batch, fakes)
     expected = {"perceptual_a": 3 * 2 * 0.7, "perceptual_b": 3 * 2 * 0.2}

@@ -11,6 +11,7 @@ from gan_lightning.families.targets import DomainTranslation
 from gan_lightning.families.texts import TextToImage
 from gan_lightning.families.translation import (
     Direction,
+    Exchanged,
     FromSources,
     OneWayTranslation,
     PairedTranslation,
@@ -30,6 +31,7 @@ __all__ = [
     "Direction",
     "DomainTranslation",
     "DrivenHeads",
+    "Exchanged",
     "FewLabels",
     "FromLatents",
     "FromNoise",

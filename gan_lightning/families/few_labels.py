@@ -21,13 +21,9 @@ class FewLabels(GenerativeModule):
     Logged: `val/accuracy` (`test/accuracy`), the share of the reference images that it classifies correctly.
     """
 
+    measured = ("accuracy",)
     classes_come_from: ClassVar[str]
     """The end of the sentence about data with more classes than the model knows: the setting to change."""
-
-    @property
-    def measured(self) -> tuple[str, ...]:
-        """The accuracy of the classifier."""
-        return ("accuracy",)
 
     @abstractmethod
     def classify(self, images: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Models that make frames of people from landmark pictures."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -50,6 +49,8 @@ class DrivenHeads(Translates, AdversarialModule):
     """
 
     batch_type: ClassVar[type[Batch]] = FramesBatch
+
+    measured = ("face_l1", "face_l1_copy", "better_than_copy")
 
     def __init__(
         self,
@@ -118,11 +119,6 @@ class DrivenHeads(Translates, AdversarialModule):
         if self.lambda_l1:
             terms["l1"] = self.lambda_l1 * l1_loss(images.float(), batch.target)
         return terms
-
-    @property
-    def measured(self) -> Sequence[str]:
-        """The distance of frames, that of copies, and the share of frames that are nearer."""
-        return "face_l1", "face_l1_copy", "better_than_copy"
 
     def validation_step(self, batch: FramesBatch, batch_idx: int) -> Tensor:
         """Return the frames to evaluate; measure their distances, and those of copies."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -160,6 +160,13 @@ class OneWayTranslation(Unpaired):
         return side_by_side(*map(self.render, columns)), 4
 
 
+class Exchanged(NamedTuple):
+    """The images that two generators make from a batch of two domains, (N, C, H, W) each."""
+
+    fake_b: Tensor  # of the images of A
+    fake_a: Tensor  # of the images of B
+
+
 class UnpairedTranslation(Unpaired):
     """Two generators that translate images of domain A to domain B and back, learnt without pairs.
 
@@ -175,6 +182,7 @@ class UnpairedTranslation(Unpaired):
 
     generator: nn.ModuleDict
     discriminator: nn.ModuleDict
+    measured: tuple[str, ...] = ("cycle_a", "cycle_b")
 
     def __init__(
         self, generator: nn.ModuleDict, discriminator: nn.ModuleDict, evaluated: Direction = "a_to_b", **base: Any
@@ -232,11 +240,6 @@ class UnpairedTranslation(Unpaired):
         fake_b, fake_a, rec_a, rec_b = self.cycles(batch)
         self.measure_cycles(batch, rec_a, rec_b)
         return fake_b if self.evaluated == "a_to_b" else fake_a
-
-    @property
-    def measured(self) -> Sequence[str]:
-        """The cycle errors."""
-        return "cycle_a", "cycle_b"
 
     def measure_cycles(self, batch: UnpairedBatch, rec_a: Tensor, rec_b: Tensor) -> None:
         """Add the cycle errors of a batch, given its reconstructions, to those of this evaluation."""

@@ -75,6 +75,8 @@ class AugmentedCycleGAN(UnpairedTranslation):
         keep a fifth of it.
     """
 
+    measured = (*UnpairedTranslation.measured, "diversity")
+
     def __init__(
         self,
         generator_a_to_b: nn.Module | None = None,
@@ -151,11 +153,6 @@ class AugmentedCycleGAN(UnpairedTranslation):
         translator = self.translator
         style = translator.encode(batch.real_b, "a_to_b")
         return self.translate(fake_b, "b_to_a"), translator.apply(fake_a, style, "a_to_b")
-
-    @property
-    def measured(self) -> Sequence[str]:
-        """The cycle errors, and the diversity of styles."""
-        return *super().measured, "diversity"
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; measure the cycle errors, and the diversity of styles."""

@@ -13,7 +13,6 @@ No image of one domain is paired with one of the other. Nevertheless G_1(z) and 
 layers decide what is in the images, and the own ones how it looks.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -65,6 +64,7 @@ class CoGAN(NoiseToImage):
         super().__init__(generator or CoGANGenerator(), discriminator or CoGANDiscriminator(), **base)
         self.loss = loss or NonSaturating()
         self.counterpart = counterpart
+        self.measured = () if counterpart is None else ("pixel_agreement",)
 
     def draw_fakes(self, batch: ImageBatch) -> Tensor:
         """Make a fake for each real image, of the same domain; the k-th fakes of all domains have the same z."""
@@ -72,11 +72,6 @@ class CoGAN(NoiseToImage):
         every = self.generator(self.latents(len(labels))[:: self.num_classes]).unflatten(0, (-1, self.num_classes))
         place = one_hot(labels, self.num_classes).cumsum(0).long().gather(1, labels[:, None])[:, 0] - 1
         return every[place % len(every), labels]  # (N, C, H, W)
-
-    @property
-    def measured(self) -> Sequence[str]:
-        """The agreement of pairs, where their true relation is known."""
-        return () if self.counterpart is None else ("pixel_agreement",)
 
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
         """Make the images to evaluate; measure how well the pairs of the same latents agree."""

@@ -13,25 +13,18 @@ Two generators, G: A -> B and F: B -> A, and a discriminator for each domain, wi
 D learns from a pool of the last 50 fakes, not only from the newest (Shrivastava et al. 2017).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import l1_loss
 
 from gan_lightning.data.batches import UnpairedBatch
-from gan_lightning.families import UnpairedTranslation
+from gan_lightning.families import Exchanged, UnpairedTranslation
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks import PatchGAN, ResNetGenerator
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt
 from gan_lightning.training.adversarial import Terms
 from gan_lightning.training.image_pool import ImagePool
-
-
-class Fakes(NamedTuple):
-    """The images that both generators make from a batch."""
-
-    fake_b: Tensor  # G(a)
-    fake_a: Tensor  # F(b)
 
 
 class CycleGAN(UnpairedTranslation):
@@ -91,11 +84,11 @@ class CycleGAN(UnpairedTranslation):
                 f"({channels_a}) to B: set lambda_identity to 0, or the datamodule's channels_a and channels_b equal"
             )
 
-    def draw_fakes(self, batch: UnpairedBatch) -> Fakes:
+    def draw_fakes(self, batch: UnpairedBatch) -> Exchanged:
         """Return G(a) and F(b)."""
-        return Fakes(self.generator["a_to_b"](batch.real_a), self.generator["b_to_a"](batch.real_b))
+        return Exchanged(self.generator["a_to_b"](batch.real_a), self.generator["b_to_a"](batch.real_b))
 
-    def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
+    def discriminator_loss(self, batch: UnpairedBatch, fake: Exchanged) -> Terms:
         """Let each domain's discriminator distinguish its real images from earlier fakes."""
         terms = {}
         for domain, real, fakes, verdict, *_ in self.contests(batch, fake):
@@ -103,7 +96,7 @@ class CycleGAN(UnpairedTranslation):
             terms[domain] = self.adversarial_loss(verdict(real), verdict(shown))
         return terms
 
-    def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
+    def generator_loss(self, batch: UnpairedBatch, fake: Exchanged) -> Terms:
         """Fool both discriminators; reconstruct each image; leave images of the output domain unchanged."""
         (real_a, real_b), (fake_b, fake_a) = batch, fake
         a_to_b, b_to_a = self.generator["a_to_b"], self.generator["b_to_a"]

@@ -16,27 +16,21 @@ D_S alone, and is no target of G.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from gan_lightning.data.batches import UnpairedBatch, first
-from gan_lightning.families import Direction, UnpairedTranslation, side_by_side
+from gan_lightning.families import Direction, Exchanged, UnpairedTranslation, side_by_side
 from gan_lightning.inference import StyleTranslator
 from gan_lightning.losses import AdversarialLoss, NonSaturating
 from gan_lightning.networks import PatchGAN
-from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.networks.paired_cyclegan import ApplyingTranslator, DilatedTranslator, SeamlessPaste
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.regularizers import Contest
 from gan_lightning.training.adversarial import Terms
-
-
-class Fakes(NamedTuple):
-    """The images that both generators make from a batch."""
-
-    fake_b: Tensor  # G(x, y)
-    fake_a: Tensor  # F(y)
 
 
 class PairedCycleGAN(UnpairedTranslation):
@@ -102,34 +96,31 @@ class PairedCycleGAN(UnpairedTranslation):
         self.loss = loss or NonSaturating()
         self.lambda_adversarial, self.lambda_identity = lambda_adversarial, lambda_identity
         self.lambda_style, self.lambda_pair, self.pairs = lambda_style, lambda_pair, pairs
+        if pairs:
+            self.measured += ("removal_error", "application_error", "copy_error")
 
     @property
     def translator(self) -> StyleTranslator:
         """A translator that applies the style of an example from A to B, and removes it from B to A."""
         return StyleTranslator(self.averaged_generator)
 
-    def draw_fakes(self, batch: UnpairedBatch) -> Fakes:
+    def draw_fakes(self, batch: UnpairedBatch) -> Exchanged:
         """Return G(x, y) and F(y)."""
         applied = self.generator["a_to_b"](batch.real_a, batch.real_b)
-        return Fakes(applied, self.generator["b_to_a"](batch.real_b))
+        return Exchanged(applied, self.generator["b_to_a"](batch.real_b))
 
-    def adversarial_weight(self, verdict: DiscriminatorOutput) -> float:
-        """Return λ_G and λ_F."""
-        return self.lambda_adversarial
-
-    def style_verdict(self, references: Tensor, images: Tensor) -> DiscriminatorOutput:
-        """Return D_S's output for references and results, which pass the augmentation together."""
-        return self.discriminate(images, beside=references, by=self.discriminator["style"])
-
-    def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
-        """Distinguish real images of each domain from fakes, and the pasted style from that of G."""
-        (x, y), terms = batch, super().discriminator_loss(batch, fake)
+    def contests(self, batch: UnpairedBatch, fake: Any = None) -> Sequence[Contest]:
+        """Return the tasks of D_X, of D_Y, and of D_S: to distinguish the pasted style from that of G."""
+        (x, y), both = batch, super().contests(batch, fake)
+        contests = [contest._replace(weight=self.lambda_adversarial) for contest in both]
         if self.lambda_pair:
-            pasted, made = self.style_verdict(y, self.warp(x, y)), self.style_verdict(y, fake.fake_b)
-            terms["style"] = self.lambda_pair * self.adversarial_loss(pasted, made)
-        return terms
+            # references and results pass the augmentation together
+            judge = partial(self.discriminate, beside=y, by=self.discriminator["style"])
+            made = None if fake is None else fake.fake_b
+            contests.append(Contest("style", self.warp(x, y), made, judge, x, weight=self.lambda_pair))
+        return contests
 
-    def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
+    def generator_loss(self, batch: UnpairedBatch, fake: Exchanged) -> Terms:
         """Fool all discriminators; remove what was applied; apply again what was removed."""
         (x, y), terms = batch, super().generator_loss(batch, fake)
         apply, remove = self.generator["a_to_b"], self.generator["b_to_a"]
@@ -137,11 +128,6 @@ class PairedCycleGAN(UnpairedTranslation):
             terms["identity"] = self.lambda_identity * l1_loss(remove(fake.fake_b), x)
         if self.lambda_style:
             terms["style"] = self.lambda_style * l1_loss(apply(fake.fake_a, fake.fake_b), y)
-        if self.lambda_pair:
-            pair = self.generator_adversarial_loss(
-                self.style_verdict(y, fake.fake_b), lambda: self.style_verdict(y, self.warp(x, y))
-            )
-            terms["adversarial_style"] = self.lambda_pair * pair
         return terms
 
     def there(self, batch: UnpairedBatch, direction: Direction) -> Tensor:
@@ -154,11 +140,6 @@ class PairedCycleGAN(UnpairedTranslation):
     def back(self, batch: UnpairedBatch, fake_b: Tensor, fake_a: Tensor) -> tuple[Tensor, Tensor]:
         """Return F(G(x, y)) and G(F(y), G(x, y)), which should be x and y."""
         return self.there(UnpairedBatch(fake_a, fake_b), "b_to_a"), self.there(UnpairedBatch(fake_a, fake_b), "a_to_b")
-
-    @property
-    def measured(self) -> Sequence[str]:
-        """The cycle errors, and with pairs the distances to them."""
-        return *super().measured, *(("removal_error", "application_error", "copy_error") if self.pairs else ())
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; measure the cycle errors, and the distances to true pairs."""

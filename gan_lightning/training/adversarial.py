@@ -201,7 +201,7 @@ class AdversarialModule(GenerativeModule):
         for contest in self.contests(batch, fake):
             real = contest.verdict(contest.real)
             loss = self.adversarial_loss(real, contest.on_fakes(contest.fake))
-            terms[contest.name or "adversarial"] = self.adversarial_weight(real) * loss
+            terms[contest.name or "adversarial"] = contest.weight * self.adversarial_weight(real) * loss
         return terms
 
     def generator_loss(self, batch: Any, fake: Any) -> Terms:
@@ -213,7 +213,7 @@ class AdversarialModule(GenerativeModule):
         for contest in self.contests(batch, fake):
             verdict = contest.on_fakes(contest.fake)
             loss = self.generator_adversarial_loss(verdict, partial(contest.verdict, contest.real))
-            terms[contest.term("adversarial")] = self.adversarial_weight(verdict) * loss
+            terms[contest.term("adversarial")] = contest.weight * self.adversarial_weight(verdict) * loss
         return terms
 
     def adversarial_weight(self, verdict: DiscriminatorOutput) -> float:

@@ -103,6 +103,8 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
     """The coder of the training data's captions, and some sentences. None = there are none, or none are known yet."""
     clipping: ClassVar[str]
     """The arguments that clip gradients, for the message about a loss that is not finite."""
+    measured: tuple[str, ...] = ()
+    """The names of the means that `measure` is given in evaluations. The progress bar shows the first."""
 
     def __init__(
         self,
@@ -555,11 +557,6 @@ class GenerativeModule(Recorded, L.LightningModule, ABC):
         self._check_batch(batch)
 
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
-
-    @property
-    def measured(self) -> Sequence[str]:
-        """The names of the means that `measure` is given in evaluations. The progress bar shows the first."""
-        return ()
 
     @property
     def stage(self) -> str:

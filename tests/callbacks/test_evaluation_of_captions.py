@@ -72,7 +72,7 @@ def test_real_images_find_their_captions_again_and_lessons_are_read_once(data: C
     torch.manual_seed(0)
     model = gan_int_cls()
     Coarse.seen = 0
-    run = trainer(callbacks=[evaluation(tmp_path)])
+    run = trainer(tmp_path, callbacks=[evaluation(tmp_path)])
     (values,) = run.validate(model, data, verbose=False)
     assert Coarse.seen == 12 + 36 + 12  # the reference set, the training set, and the fakes
     assert values["val/r_precision_real"] > 0.8
@@ -81,7 +81,7 @@ def test_real_images_find_their_captions_again_and_lessons_are_read_once(data: C
     assert 0 < values["val/style_diversity"] < values["val/style_diversity_real"]
     run.validate(model, data, verbose=False)
     assert Coarse.seen == 72  # the second fakes
-    (again,) = trainer(callbacks=[evaluation(tmp_path)]).validate(model, data, verbose=False)
+    (again,) = trainer(tmp_path, callbacks=[evaluation(tmp_path)]).validate(model, data, verbose=False)
     assert Coarse.seen == 84  # features of real images are on disk
     assert again == pytest.approx(values)
 
@@ -89,14 +89,14 @@ def test_real_images_find_their_captions_again_and_lessons_are_read_once(data: C
 def test_a_model_of_captions_is_trained_evaluated_and_knows_its_captions(data: CaptionedFolder, tmp_path: Path) -> None:
     model = gan_int_cls()
     model.text = None
-    trainer(callbacks=[evaluation(tmp_path)], max_epochs=2).fit(model, data)
+    trainer(tmp_path, callbacks=[evaluation(tmp_path)], max_epochs=2).fit(model, data)
     assert model.batches_seen == 18
     assert model.sampler.class_names == data.describe().text.sentences
     assert model.sampler.with_texts(["dark left"]).sample(1, seed=0).shape == (1, 1, 16, 16)
 
 
-def test_other_data_have_no_captions_to_find() -> None:
+def test_other_data_have_no_captions_to_find(tmp_path: Path) -> None:
     model = dcgan()
     callback = Evaluation(extractor=ModuleExtractor(Coarse(), 16, channels=1), metrics=[RPrecision])
     with pytest.raises(ValueError, match="these data have none"):
-        trainer(callbacks=[callback]).validate(model, Batches([batch_for(model)]), verbose=False)
+        trainer(tmp_path, callbacks=[callback]).validate(model, Batches([batch_for(model)]), verbose=False)

@@ -9,8 +9,8 @@ import yaml
 from torch import Tensor, nn
 
 from gan_lightning.data.batches import UnpairedBatch
+from gan_lightning.families import Exchanged
 from gan_lightning.models import CycleGAN
-from gan_lightning.models.cyclegan import Fakes
 from gan_lightning.networks import PatchGAN, ResNetGenerator, UNetGenerator
 from gan_lightning.recording import Network
 from gan_lightning.schedules import LinearToZero
@@ -194,10 +194,10 @@ def test_the_identity_term_between_grey_and_colour_is_refused_before_the_first_s
 def test_the_pools_hold_what_training_made_and_no_graph() -> None:
     model = cyclegan(pool_size=6)
     assert (model.pools["a"].size, cyclegan().pools["a"].size) == (6, 50)
-    made: list[Fakes] = []
+    made: list[Exchanged] = []
     draw = model.draw_fakes
 
-    def noted(batch: Any) -> Fakes:
+    def noted(batch: Any) -> Exchanged:
         fakes = draw(batch)
         if model.training:
             made.append(fakes)
