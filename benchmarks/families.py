@@ -1,12 +1,14 @@
-"""The models that have networks of their own on the embedded digits: a table, and a picture.
+"""Models with networks of their own on the embedded digits: a table, and a picture.
 
 python -m benchmarks.families --folder runs/families --speed 2 --table docs/results.md --picture docs/families.png \\
     --pictures docs/pictures
+python -m benchmarks.families kinds --folder runs/kinds --table docs/results.md --picture docs/kinds.png
 
-Each model is trained by its config `MODEL/digits` as it is: its own networks, losses, optimizers and batch sizes, and
-the same number of images for all. The samples are evaluated as in `benchmarks.objectives`. Path lengths are measured in
-z, and in w where a model has it, between features of the digit classifier. Finished runs are not trained again, and
-stopped runs are resumed.
+`families` (the default) are GANs that see the same number of images. `kinds` are a GAN, a VAE, a VAE-GAN, a PixelCNN, a
+RealNVP and a VQ-VAE with its prior, each by its config as it is. The samples are evaluated as in
+`benchmarks.objectives`. Path lengths are measured in z, and in w where a model has it, between features of the digit
+classifier; nats where a model has a likelihood. Times are of the processor, whatever else runs. Finished runs are not
+trained again, and stopped runs are resumed; the training time of these is not known.
 """
 
 import itertools
@@ -16,12 +18,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from time import process_time
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import nn
 
 from benchmarks.objectives import cell, read_result, write_between_marks, write_json
 from benchmarks.rounds import quieten_lightning
@@ -34,34 +38,69 @@ from gan_lightning.metrics import PerceptualPathLength
 from gan_lightning.metrics.perceptual import digit_distance
 from gan_lightning.training.generative import GenerativeModule
 
-MODELS = {
-    "progan": ("ProGAN", "1710.10196"),
-    "stylegan": ("StyleGAN", "1812.04948"),
-    "stylegan2": ("StyleGAN2", "1912.04958"),
-    "r3gan": ("R3GAN", "2501.05441"),
-    "sagan": ("SAGAN", "1805.08318"),
-    "biggan": ("BigGAN", "1809.11096"),
-}
-"""The class and the number of the paper in arXiv of each model, by the folder of its config."""
-
 TIMED = 40  # batches
 PATHS = 2000
-COLUMNS = {
-    "fid": ("FID", 1),
-    "inception_score": ("IS", 2),
-    "precision": ("precision", 2),
-    "recall": ("recall", 2),
-    "ppl_z": ("PPL in z", 0),
-    "ppl_w": ("PPL in w", 0),
-}
-MARKS = ("<!-- families: made by benchmarks/families.py -->\n", "\n<!-- /families -->")
+SAMPLES = 1000  # timed
+NATS = "suite+nll2k_test@digits"
+SUITE = {"fid": ("FID", 1), "inception_score": ("IS", 2), "precision": ("precision", 2), "recall": ("recall", 2)}
 
 
-def command(name: str, seed: int, folder: Path) -> list[str]:
+class Entry(NamedTuple):
+    """A row: a model, by its title and the number of its paper in arXiv.
+
+    Attributes:
+        config: the config, by its name under configs.
+        first: the config of the run whose autoencoder this model takes, if any.
+        nats: True = the likelihood is measured too.
+    """
+
+    title: str
+    paper: str
+    config: str
+    first: str = ""
+    nats: bool = False
+
+
+class Comparison(NamedTuple):
+    """A table: its entries by the names of their folders, and the heads and decimals of its columns, by the values."""
+
+    entries: dict[str, Entry]
+    columns: dict[str, tuple[str, int]]
+    marks: tuple[str, str]
+
+
+FAMILIES = Comparison(
+    {
+        "progan": Entry("ProGAN", "1710.10196", "progan/digits"),
+        "stylegan": Entry("StyleGAN", "1812.04948", "stylegan/digits"),
+        "stylegan2": Entry("StyleGAN2", "1912.04958", "stylegan2/digits"),
+        "r3gan": Entry("R3GAN", "2501.05441", "r3gan/digits"),
+        "sagan": Entry("SAGAN", "1805.08318", "sagan/digits"),
+        "biggan": Entry("BigGAN", "1809.11096", "biggan/digits"),
+    },
+    SUITE | {"ppl_z": ("PPL in z", 0), "ppl_w": ("PPL in w", 0), "speed": ("images/s", 0)},
+    ("<!-- families: made by benchmarks/families.py -->\n", "\n<!-- /families -->"),
+)
+KINDS = Comparison(
+    {
+        "dcgan": Entry("GAN (DCGAN)", "1511.06434", "quickstart"),
+        "vae": Entry("VAE", "1312.6114", "vae/digits", nats=True),
+        "vae_gan": Entry("VAE-GAN", "1512.09300", "vae_gan/digits"),
+        "gated_pixelcnn": Entry("PixelCNN (gated)", "1606.05328", "gated_pixelcnn/digits", nats=True),
+        "realnvp": Entry("RealNVP", "1605.08803", "realnvp/digits", nats=True),
+        "vqvae_prior": Entry("VQ-VAE and prior", "1711.00937", "vqvae_prior/digits", first="vqvae/digits"),
+    },
+    SUITE | {"nats": ("nats", 1), "minutes": ("minutes to train", 0), "sampling": ("seconds for 1,000", 1)},
+    ("<!-- kinds: made by benchmarks/families.py -->\n", "\n<!-- /kinds -->"),
+)
+COMPARISONS = {"families": FAMILIES, "kinds": KINDS}
+
+
+def command(config: str, seed: int, folder: Path) -> list[str]:
     """Return the command line that trains a model by its config."""
     return [
         "fit",
-        f"--config={name}/digits",
+        f"--config={config}",
         f"--seed_everything={seed}",
         f"--trainer.default_root_dir={folder}",
         "--trainer.accelerator=cpu",
@@ -72,37 +111,67 @@ def command(name: str, seed: int, folder: Path) -> list[str]:
     ]
 
 
-def train(name: str, seed: int, folder: Path, overrides: Sequence[str] = ()) -> None:
+def fit(config: str, seed: int, folder: Path, overrides: Sequence[str] = ()) -> tuple[Any, float | None]:
+    """Train a model with one seed, or resume it.
+
+    Returns:
+        What ran, and the minutes of the processor that it took. None = it was resumed.
+    """
+    last = folder / "checkpoints" / "last.ckpt"
+    resume = ["--ckpt_path=last"] if last.exists() else []
+    before = process_time()
+    run = command_line([*command(config, seed, folder), *resume, *overrides])
+    return run, None if resume else (process_time() - before) / 60
+
+
+def train(entry: Entry, seed: int, folder: Path, overrides: Sequence[str] = ()) -> None:
     """Train and evaluate a model with one seed, or resume it, and write its results into `result.json`."""
-    resume = ["--ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").exists() else []
-    run = command_line([*command(name, seed, folder), *resume, *overrides])
-    callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
-    report = next(callback for callback in callbacks if isinstance(callback, Evaluation)).reports[-1]
+    overrides = [*overrides, *([f"--evaluation.recipe={NATS}"] if entry.nats else [])]
+    before: float | None = 0.0
+    if entry.first:
+        autoencoder = folder / "first"
+        _, before = fit(entry.first, seed, autoencoder, overrides)
+        parts = {"autoencoder": {"generator": str(autoencoder / "checkpoints" / "last.ckpt")}}
+        overrides = [*overrides, f"--start_from={json.dumps(parts)}"]
+    run, minutes = fit(entry.config, seed, folder, overrides)
+    report = next(callback for callback in run.trainer.callbacks if isinstance(callback, Evaluation)).reports[-1]
+    model = run.model
     result: dict[str, Any] = {value: report.mean(value) for value in report.values}
-    model: Any = run.model  # type: ignore[attr-defined]
-    result |= path_lengths(model) | {"images": model.images_seen}
-    for player in ("generator", "discriminator"):
-        result[player] = sum(p.numel() for p in getattr(model, player).parameters())
+    result |= path_lengths(model) | {"images": model.images_seen, "sampling": sampling_time(model)}
+    if before is not None and minutes is not None:
+        result["minutes"] = before + minutes
+    result["parameters"] = [
+        sum(p.numel() for p in getattr(model, player).parameters())
+        for player in ("generator", "encoder", "autoencoder", "discriminator")
+        if isinstance(getattr(model, player, None), nn.Module)
+    ]
     write_whole(folder / "result.json", partial(write_json, result))
+
+
+def sampling_time(model: Any) -> float:
+    """Measure the seconds of the processor that 1,000 samples take."""
+    before = process_time()
+    model.sampler.sample(SAMPLES, seed=0)
+    return (process_time() - before) * 1000 / SAMPLES
 
 
 def path_lengths(model: Any) -> dict[str, float]:
     """Measure the path length in each space of a model, between features of the digit classifier."""
     found = {}
-    for space in model.sampler.spaces:
+    for space in getattr(model.sampler, "spaces", ()):  # none where values are drawn one by one
         length = PerceptualPathLength(space, num_pairs=PATHS, distance=digit_distance(), batch_size=100)
         length.update(model.sampler)
         found[f"ppl_{space}"] = float(length.compute()["ppl"])
     return found
 
 
-def measure_speed(name: str) -> float:
+def measure_speed(config: str) -> float:
     """Measure the images per second of a training at its full size, with all other work of a run."""
-    grows = ["--model.growth=null", "--data.batch_size=32"] if name in ("progan", "stylegan") else []
+    grows = config.startswith(("progan/", "stylegan/"))
     with TemporaryDirectory() as folder:
         run = command_line(
             [
-                *command(name, 0, Path(folder)),
+                *command(config, 0, Path(folder)),
                 f"--trainer.callbacks={Stopwatch.__module__}.Stopwatch",
                 "--samples.count=0",
                 "--evaluation.recipe=null",
@@ -110,7 +179,7 @@ def measure_speed(name: str) -> float:
                 f"--trainer.limit_train_batches={WARM_UP + TIMED}",
                 "--trainer.limit_val_batches=0",
                 "--trainer.enable_checkpointing=false",
-                *grows,
+                *(["--model.growth=null", "--data.batch_size=32"] if grows else []),
             ]
         )
     stopwatch = next(c for c in run.trainer.callbacks if isinstance(c, Stopwatch))  # type: ignore[attr-defined]
@@ -122,33 +191,31 @@ def place(folder: Path, name: str, seed: int) -> Path:
     return folder / name / f"seed{seed}"
 
 
-def row(folder: Path, name: str) -> str | None:
+def row(comparison: Comparison, folder: Path, name: str) -> str | None:
     """Format a model's row from the seeds that finished. None = no seed did."""
     found = [result for run in sorted((folder / name).glob("seed*")) if (result := read_result(run))]
     if not found:
         return None
     speeds = folder / name / "speed.json"
-    title, paper = MODELS[name]
-    cells = [
-        cell([result[key] for result in found], digits) if key in found[0] else ""
-        for key, (_, digits) in COLUMNS.items()
-    ]
-    cells.append(cell(json.loads(speeds.read_text()), 0) if speeds.exists() else "")
-    cells.append(f"{found[0]['generator']:,} / {found[0]['discriminator']:,}")
-    return f"| {title} | [{paper}](https://arxiv.org/abs/{paper}) | {' | '.join(cells)} |"
+    values = {key: [result[key] for result in found if key in result] for key in comparison.columns}
+    values |= {"speed": json.loads(speeds.read_text()) if speeds.exists() else []}
+    cells = [cell(values[key], digits) if values[key] else "" for key, (_, digits) in comparison.columns.items()]
+    entry = comparison.entries[name]
+    cells.append(" / ".join(f"{count:,}" for count in found[0]["parameters"]))
+    return f"| {entry.title} | [{entry.paper}](https://arxiv.org/abs/{entry.paper}) | {' | '.join(cells)} |"
 
 
-def table(folder: Path) -> str:
+def table(comparison: Comparison, folder: Path) -> str:
     """Format the Markdown table of all finished runs."""
-    heads = [*(head for head, _ in COLUMNS.values()), "images/s", "parameters of G / D"]
+    heads = [*(head for head, _ in comparison.columns.values()), "parameters by network"]
     lines = [f"| model | paper | {' | '.join(heads)} |", f"|---|---|{'---:|' * len(heads)}"]
-    return "\n".join(lines + [line for name in MODELS if (line := row(folder, name))])
+    return "\n".join(lines + [line for name in comparison.entries if (line := row(comparison, folder, name))])
 
 
-def samples(folder: Path, count: int) -> dict[str, np.ndarray]:
-    """Return images of each model's averaged generator, first seed, side by side: uint8 (32, 32 count) each."""
+def samples(comparison: Comparison, folder: Path, count: int) -> dict[str, np.ndarray]:
+    """Return images of each model's averaged generator, first seed, side by side: uint8 (H, W count) each."""
     found = {}
-    for name in MODELS:
+    for name in comparison.entries:
         path = place(folder, name, 0) / "checkpoints" / "last.ckpt"
         if path.exists():
             model: Any = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
@@ -159,29 +226,30 @@ def samples(folder: Path, count: int) -> dict[str, np.ndarray]:
     return found
 
 
-def picture(folder: Path, file: Path, count: int = 16) -> None:
+def picture(comparison: Comparison, folder: Path, file: Path, count: int = 16) -> None:
     """Draw samples of each model's first seed, one labelled row each, as one picture."""
-    rows = samples(folder, count)
+    rows = samples(comparison, folder, count)
     figure = Figure(figsize=(count * 0.5 + 2, len(rows) * 0.5))
     axes = figure.subplots(len(rows), squeeze=False)[:, 0]
     for axis, (name, images) in zip(axes, rows.items(), strict=True):
         axis.imshow(images, cmap="gray", vmin=0, vmax=255)
-        axis.set_ylabel(MODELS[name][0], rotation=0, ha="right", va="center")
+        axis.set_ylabel(comparison.entries[name].title, rotation=0, ha="right", va="center")
         axis.set(xticks=[], yticks=[])
     figure.savefig(file, bbox_inches="tight", dpi=60)
 
 
-def pictures(folder: Path, into: Path, count: int = 16) -> None:
+def pictures(comparison: Comparison, folder: Path, into: Path, count: int = 16) -> None:
     """Write samples of each model's first seed, twice as large, as `MODEL.png`."""
     into.mkdir(parents=True, exist_ok=True)
-    for name, images in samples(folder, count).items():
-        Image.fromarray(images.repeat(2, axis=0).repeat(2, axis=1)).save(into / f"{MODELS[name][0]}.png")
+    for name, images in samples(comparison, folder, count).items():
+        Image.fromarray(images.repeat(2, axis=0).repeat(2, axis=1)).save(into / f"{comparison.entries[name].title}.png")
 
 
 def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = train) -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("runs/families"), help="folder of the runs")
-    parser.add_argument("--only", nargs="+", choices=MODELS, default=list(MODELS), help="models to train")
+    parser.add_argument("comparison", nargs="?", choices=COMPARISONS, default="families")
+    parser.add_argument("--folder", type=Path, help="folder of the runs (default: runs/COMPARISON)")
+    parser.add_argument("--only", nargs="+", metavar="MODEL", help="models to train (default: all)")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each")
     parser.add_argument(
         "--speed", type=int, default=0, help="then measure the speed of all models in this number of rounds"
@@ -190,23 +258,29 @@ def main(arguments: Sequence[str] | None = None, train: Callable[..., None] = tr
     parser.add_argument("--picture", type=Path, help="file to write samples of all models into")
     parser.add_argument("--pictures", type=Path, help="folder to write samples into, a file for each model")
     given = parser.parse_args(arguments)
+    comparison = COMPARISONS[given.comparison]
+    entries, folder = comparison.entries, given.folder or Path("runs", given.comparison)
+    chosen = given.only or list(entries)
+    if unknown := set(chosen) - set(entries):
+        parser.error(f"--only: {given.comparison} has no {', '.join(sorted(unknown))}, but {', '.join(entries)}")
     quieten_lightning()
-    for seed, name in itertools.product(range(given.seeds), given.only):
-        run = place(given.folder, name, seed)
+    for seed, name in itertools.product(range(given.seeds), chosen):
+        run = place(folder, name, seed)
         if not read_result(run):
-            print(f"{MODELS[name][0]}, seed {seed}", flush=True)
-            train(name, seed, run)
-    measured: dict[str, list[float]] = {name: [] for name in given.only}
-    for _, name in itertools.product(range(given.speed), given.only):
-        measured[name].append(measure_speed(name))
-        write_whole(given.folder / name / "speed.json", partial(write_json, measured[name]))
-    print(table(given.folder))
+            print(f"{entries[name].title}, seed {seed}", flush=True)
+            train(entries[name], seed, run)
+    measured: dict[str, list[float]] = {name: [] for name in chosen}
+    for _, name in itertools.product(range(given.speed), chosen):
+        measured[name].append(measure_speed(entries[name].config))
+        write_whole(folder / name / "speed.json", partial(write_json, measured[name]))
+    made = table(comparison, folder)
+    print(made)
     if given.table:
-        write_between_marks(given.table, table(given.folder), MARKS)
+        write_between_marks(given.table, made, comparison.marks)
     if given.picture:
-        picture(given.folder, given.picture)
+        picture(comparison, folder, given.picture)
     if given.pictures:
-        pictures(given.folder, given.pictures)
+        pictures(comparison, folder, given.pictures)
 
 
 if __name__ == "__main__":
