@@ -17,6 +17,7 @@ import yaml
 
 from gan_lightning.cli.training import STANDARD_CALLBACKS, main
 from gan_lightning.data.images import write_png
+from gan_lightning.families import Autoregressive
 from gan_lightning.layers import sides
 from gan_lightning.recording import import_class
 from gan_lightning.training.adversarial import AdversarialModule
@@ -236,8 +237,11 @@ def alone(model: dict[str, Any]) -> list[str]:
 
 
 def few(model: dict[str, Any]) -> list[str]:
-    """Arguments that measure standing statistics on few images, where a model does."""
-    measures = "standing_batches" in inspect.signature(import_class(model["class_path"], ["gan_lightning"])).parameters
+    """Arguments that measure standing statistics on few images, and draw few samples value by value."""
+    kind = import_class(model["class_path"], ["gan_lightning"])
+    if issubclass(kind, Autoregressive):
+        return ["--samples.count=1"]
+    measures = "standing_batches" in inspect.signature(kind).parameters
     return ["--model.standing_batches=2", "--model.standing_batch_size=2"] if measures else []
 
 

@@ -2,10 +2,12 @@
 
 Zakharov, Shysheya, Burkov, Lempitsky, "Few-Shot Adversarial Learning of Realistic Neural Talking Head Models", ICCV
 2019, arXiv 1905.08233, sections 3.1 and 3.4. Residual blocks are those of BigGAN; all weights are spectrally
-normalised, but those of the projection onto people. At 256×256 the embedder has 15 million parameters, the
+normalised, but those of the projections from and onto people. At 256×256 the embedder has 15 million parameters, the
 discriminator 20 million without its vectors of people, and the generator 38 million with the projection P, as counted
 in the paper.
 
+NOTE: P is not spectrally normalised, as in the port: of a norm of 1, it would leave ψ, which has thousands of
+    components, so small that all people look alike.
 NOTE: e and the features of D are sums over positions, and then a ReLU, as in the paper; the port by V. Thevenin has
     maxima in the embedder.
 """
@@ -287,7 +289,6 @@ class TalkingHeadGenerator(_Head):
         self.example_channels, self.example_size = in_channels, (height, 2 * across)
         self.projection = nn.Linear(self.embedding_dim, self.num_parameters, bias=False)  # P
         init_glorot(self.projection)
-        normalise_spectrally(self.projection)
 
     def forward(self, landmarks: Tensor, embedding: Tensor) -> Tensor:
         """Map landmark pictures (N, C_in, H, W) in [-1, 1], and e (N, E), to frames (N, C_out, H, W) in [-1, 1]."""

@@ -83,12 +83,12 @@ def test_attention_stands_where_it_is_asked_for() -> None:
     assert TalkingHeadGenerator(**SMALL, depth=2, blocks=1, down_attention=[8]).multiple == 8  # an even map to pool
 
 
-def test_all_weights_but_the_vectors_of_people_are_spectrally_normalised() -> None:
+def test_all_weights_but_those_of_people_are_spectrally_normalised() -> None:
     generator = TalkingHeadGenerator(**SMALL, depth=2, blocks=1, down_attention=[16], up_attention=[16])
     discriminator = HeadDiscriminator(**SMALL, num_classes=3, attention=[8])
     layers = [m for net in (generator, discriminator) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     plain = [layer for layer in layers if not hasattr(layer, "parametrizations")]
-    assert plain == [discriminator.head]
+    assert plain == [generator.projection, discriminator.head]
     assert not hasattr(discriminator.embedding, "parametrizations")
 
 
