@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch.optim import Adam
 
-from benchmarks import published
 from benchmarks.batched import (
     PointDiscriminators,
     StackedDiscriminators,
@@ -18,7 +17,14 @@ from benchmarks.batched import (
     Streams,
     nonsaturating,
 )
-from benchmarks.published import ROWS, Fits, Mixtures, Run, Stacked, grid, reproduce, ring
+from benchmarks.published import fits, mnist
+from benchmarks.published.__main__ import main, reproduce
+from benchmarks.published.fits import Fits, neighbours_of_codes
+from benchmarks.published.mixtures import Mixtures, grid, ring
+from benchmarks.published.page import RESULTS
+from benchmarks.published.rows import OTHERS, ROWS
+from benchmarks.published.run import Run
+from benchmarks.published.stacked import Stacked
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.models import BiGAN
 from gan_lightning.networks import (
@@ -46,7 +52,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stacked, "batch", 6)
     monkeypatch.setattr(Stacked, "evaluated", 12)
     digits = torch.randint(0, 256, (50, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
-    monkeypatch.setattr(published, "_mnist", lambda split: (digits, torch.arange(50) % 10))
+    monkeypatch.setattr(mnist, "load", lambda split: (digits, torch.arange(50) % 10))
 
 
 def trained(run: Run, steps: int) -> Run:
@@ -64,7 +70,7 @@ MAKERS: dict[str, Any] = {
     "gan": partial(Mixtures, mixture=ring),
     "pac3": partial(Mixtures, mixture=grid, pack=3),
     **{
-        name: partial(Mixtures, mixture=ring, game=published.OTHERS[name][1], penalty=published.OTHERS[name][2])
+        name: partial(Mixtures, mixture=ring, game=OTHERS[name][1], penalty=OTHERS[name][2])
         for name in ("r3gan", "wgan-gp", "ragan")
     },
     "stacked": partial(Stacked, width=2),
@@ -163,23 +169,23 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(name: str, tmp_path: Pat
 @pytest.mark.usefixtures("quick")
 def test_the_program_writes_a_line_a_row_and_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["ring-gan", "ring-lsgan", "--seeds", "0-1", "--folder", str(tmp_path)]
-    published.main([*arguments, "--page", str(tmp_path / "page.md")])
-    lines = (tmp_path / published.RESULTS).read_text().splitlines()
+    main([*arguments, "--page", str(tmp_path / "page.md")])
+    lines = (tmp_path / RESULTS).read_text().splitlines()
     assert [json.loads(line)["name"] for line in lines] == ["ring-gan", "ring-lsgan"]
-    published.main(arguments)  # finished rows are not trained again
-    assert (tmp_path / published.RESULTS).read_text().splitlines() == lines
+    main(arguments)  # finished rows are not trained again
+    assert (tmp_path / RESULTS).read_text().splitlines() == lines
     text = (tmp_path / "page.md").read_text()
     assert "| GAN | modes | 6.3 ± 0.5 |" in text
     assert "0-1" in text
     assert "`python -m benchmarks.published ring-gan --seeds 0-1`" in text
     assert "perfect samples" in text
     with pytest.raises(SystemExit):
-        published.main(["nothing"])
+        main(["nothing"])
     assert "no row is named 'nothing'" in capsys.readouterr().err
 
 
 def test_all_rows_of_both_tables_are_there_and_can_be_made(quick: None) -> None:
-    tables = {f"{name}-{m}" for name in ("ring", "grid") for m in ("gan", "pac2", "pac3", "pac4", *published.OTHERS)}
+    tables = {f"{name}-{m}" for name in ("ring", "grid") for m in ("gan", "pac2", "pac3", "pac4", *OTHERS)}
     sizes = [f"stacked-{size}" for size in ("quarter", "half")]
     tables |= {f"{size}-{m}" for size in sizes for m in ("dcgan", "pac2", "pac3", "pac4")}
     tables |= {f"{size}-unrolled{k}" for size in sizes for k in (1, 5, 10)}
@@ -198,19 +204,19 @@ def test_neighbours_of_codes_by_hand(quick: None, tmp_path: Path) -> None:
     how: dict[str, Any] = {"image_size": 28, "hidden": 8}
     model = BiGAN(BiGANGenerator(4, **how), BiGANEncoder(4, **how), JointDiscriminator(4, **how))
     run = trainer(max_epochs=1)
-    digits, labels = published._mnist("train")
+    digits, labels = mnist.load("train")
     run.fit(model, Batches([ImageBatch(digits[:8, None].float() / 127.5 - 1)]))
     run.save_checkpoint(tmp_path / "bigan.ckpt")
     with torch.no_grad():
         codes = model.encoder.eval().unbounded(digits[:, None].float() / 127.5 - 1)
     nearest = torch.cdist(codes.double(), codes.double()).argmin(1)  # the test set here is the training set
     expected = float((labels[nearest] == labels).double().mean())
-    assert published.neighbours_of_codes(tmp_path / "bigan.ckpt") == {"accuracy": expected}
+    assert neighbours_of_codes(tmp_path / "bigan.ckpt") == {"accuracy": expected}
 
 
 def test_a_config_is_trained_seed_by_seed_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    monkeypatch.setattr(published, "command_line", seen.append)
+    monkeypatch.setattr(fits, "command_line", seen.append)
     half = tmp_path / "bigan-mnist-4" / "checkpoints" / "last.ckpt"
     half.parent.mkdir(parents=True)
     half.touch()

@@ -1,0 +1,136 @@
+"""The command line of `benchmarks.published`."""
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+
+import benchmarks.published
+from benchmarks.published.page import RESULTS, finished, page, span
+from benchmarks.published.rows import ROWS
+from gan_lightning.data.files import write_whole
+
+FOLDER = Path("runs/published")
+SAVE_EVERY = 300  # seconds
+
+
+def reproduce(name: str, seeds: Sequence[int], folder: Path, until: int | None = None) -> dict[str, Any] | None:
+    """Train a row from where it is, and return its result; None if it stopped after `until` steps in all."""
+    row = ROWS[name]
+    file = folder / f"{name}-{'.'.join(map(str, seeds))}.pt"
+    folder.mkdir(parents=True, exist_ok=True)
+    run = row.make(seeds, folder)
+    seconds = 0.0
+    if file.is_file():
+        saved = torch.load(file, weights_only=True)
+        run.restore(saved["run"])
+        seconds = saved["seconds"]
+    begun = last = time.monotonic()
+
+    def save() -> None:
+        state = {"run": run.state(), "seconds": seconds + time.monotonic() - begun}
+        write_whole(file, lambda place: torch.save(state, place))
+
+    end = run.steps if until is None else min(until, run.steps)
+    while run.step < end:
+        run.advance()
+        run.step += 1
+        if run.step % run.every == 0:
+            run.curve.append({"step": run.step, "scores": run.measure()})
+            print(f"{name}: {run.step:,} of {run.steps:,}: {run.curve[-1]['scores']}", flush=True)
+        if time.monotonic() - last > SAVE_EVERY:
+            save()
+            last = time.monotonic()
+    save()
+    if run.step < run.steps:
+        return None
+    scores = run.measure()
+    minutes = (seconds + time.monotonic() - begun) / 60
+    return {
+        "name": name,
+        "table": row.table,
+        "method": row.method,
+        "protocol": row.protocol,
+        "departures": list(row.departures),
+        "source": row.source,
+        "spread": row.spread,
+        "published": {measure: list(value) for measure, value in row.published.items()},
+        "floor": dict(row.floor),
+        "ours": {measure: _spread([score[measure] for score in scores]) for measure in scores[0]},
+        "seeds": list(seeds),
+        "minutes": round(minutes, 1),
+        "command": f"python -m benchmarks.published {name} --seeds {span(seeds)}",
+        "curve": run.curve,
+        "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} thread",
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    """Return mean and standard deviation over seeds (None for one seed), and the values."""
+    return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
+
+
+def _seeds(text: str) -> list[int]:
+    """Read seeds: "0-2", or "0,3,5"."""
+    first, dash, last = text.partition("-")
+    return [*range(int(first), int(last) + 1)] if dash else [int(number) for number in text.split(",")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=benchmarks.published.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows to reproduce")
+    parser.add_argument("--list", action="store_true", help="print all rows")
+    parser.add_argument("--seeds", type=_seeds, default=[0, 1, 2], help="0-2, or 0,3,5")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where runs and results are kept")
+    parser.add_argument("--jobs", type=int, default=1, help="rows that are trained at a time, each on one thread")
+    parser.add_argument("--page", type=Path, help="write the page of all results of the folder")
+    given = parser.parse_args(arguments)
+    if unknown := sorted({*given.names} - ROWS.keys()):
+        parser.error(f"no row is named {unknown[0]!r}: choose from {', '.join(ROWS)}")
+    if given.list:
+        for name, row in ROWS.items():
+            print(f"{name:28} {row.table}: {row.method}")
+    torch.set_num_threads(1)
+    if given.jobs > 1:
+        _in_parallel(given.names, given)
+    else:
+        for name in given.names:
+            _one(name, given.seeds, given.folder)
+    if given.page:
+        text = page([*finished(given.folder).values()])
+        write_whole(given.page, lambda place: Path(place).write_text(text))
+
+
+def _one(name: str, seeds: Sequence[int], folder: Path) -> None:
+    done = finished(folder).get((name, tuple(seeds)))
+    if done is None:
+        done = reproduce(name, seeds, folder)
+        assert done is not None
+        with (folder / RESULTS).open("a") as file:
+            file.write(json.dumps(done) + "\n")
+    print(json.dumps({key: done[key] for key in ("name", "ours", "published", "minutes")}), flush=True)
+
+
+def _in_parallel(names: Sequence[str], given: Any) -> None:
+    waiting, running = list(names), []
+    while waiting or running:
+        while waiting and len(running) < given.jobs:
+            command = [sys.executable, "-m", "benchmarks.published", waiting.pop(0), "--seeds", span(given.seeds)]
+            running.append(subprocess.Popen([*command, "--folder", str(given.folder)]))
+        running[0].wait()
+        failed = [process.args for process in running if process.poll()]
+        if failed:
+            raise SystemExit(f"{failed[0]} failed: see its message above; the same command goes on")
+        running = [process for process in running if process.poll() is None]
+
+
+if __name__ == "__main__":
+    main()
