@@ -42,8 +42,10 @@ def stored_size(image_size: int | tuple[int, int], load_size: int | tuple[int, i
     return stored
 
 
-def partly_labelled(storage: ImageStorage, per_class: int) -> PartlyLabelledStorage:
+def partly_labelled(storage: ImageStorage, per_class: int, label_set: int = 0) -> PartlyLabelledStorage:
     """Keep the labels of `per_class` images of each class, the same in every run, and label all others -1.
+
+    Another `label_set` keeps those of other images.
 
     Raises:
         ValueError: a class has fewer images, or there are no class labels.
@@ -56,7 +58,7 @@ def partly_labelled(storage: ImageStorage, per_class: int) -> PartlyLabelledStor
             f"labels_per_class={per_class}, but class {int(counts.argmin())} has {int(counts.min())} images: make it "
             f"1 to {int(counts.min())}, or null for all labels"
         )
-    rng = np.random.default_rng(SPLIT_SEED)
+    rng = np.random.default_rng(SPLIT_SEED + label_set)
     hidden = torch.full_like(storage.labels, -1)
     for label in range(len(counts)):
         rows = rng.choice((storage.labels == label).nonzero().flatten().numpy(), per_class, replace=False)
@@ -113,10 +115,12 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
         labels_per_class: for semi-supervised training, how many images of each class keep their label. The others
             get the label -1, and half of every training batch is labelled (see `PartlyLabelledStorage`). The reference
             set keeps its labels. None: all images keep their labels.
+        label_set: number of the choice of these images, which is equal in every run.
     """
 
     batch_type: ClassVar[type[Batch]] = ImageBatch
     labels_per_class: int | None = None
+    label_set: int = 0
 
     @property
     def bits(self) -> int:
@@ -208,7 +212,7 @@ class ImageDataModule(Checked, L.LightningDataModule, ABC):
             if self.binarise == "fixed":
                 training = binarised(training, key=0)
             if self.labels_per_class is not None and isinstance(training, ImageStorage):
-                training = partly_labelled(training, self.labels_per_class)
+                training = partly_labelled(training, self.labels_per_class, self.label_set)
             growth = None if self.trainer is None else getattr(self.trainer.lightning_module, "growth", None)
             self._training = TrainingLoader(training, self._batch_size(), self.seed, growth=growth, **self._ranks())
         if self._reference is None:

@@ -9,7 +9,7 @@ import torch
 from datamodules.base import ImageDataModule
 from datamodules.storage import ImageStorage, Pixels
 from datamodules.torchvision_sets import padded
-from gan_lightning.ranges import PositiveInt
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 ASSET = files("datamodules") / "assets" / "digits.npz"
 
@@ -22,6 +22,7 @@ class Digits(ImageDataModule):
             size resamples them.
         labels_per_class: for semi-supervised training, how many images of each class keep their label. The others
             get the label -1, and half of every training batch is labelled. None: all images keep their labels.
+        label_set: number of the choice of these images, which is equal in every run.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip, binarise and seed of
             `ImageDataModule`.
     """
@@ -31,10 +32,11 @@ class Digits(ImageDataModule):
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 32,
         *,
         labels_per_class: PositiveInt | None = None,
+        label_set: NonNegativeInt = 0,
         **kwargs: Any,
     ):
         super().__init__(image_size, **kwargs)
-        self.labels_per_class = labels_per_class
+        self.labels_per_class, self.label_set = labels_per_class, label_set
 
     @property
     def num_classes(self) -> int:

@@ -10,7 +10,7 @@ from torchvision import datasets
 from datamodules.base import ImageDataModule
 from datamodules.storage import ImageStorage, Pixels
 from datamodules.torchvision_sets import obtain, padded
-from gan_lightning.ranges import PositiveInt
+from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
 EMNIST_CLASSES = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "digits": 10, "mnist": 10}
 
@@ -32,6 +32,7 @@ class MNIST(ImageDataModule):
             size resamples them.
         labels_per_class: for semi-supervised training, how many images of each class keep their label. The others
             get the label -1, and half of every training batch is labelled. None: all images keep their labels.
+        label_set: number of the choice of these images, which is equal in every run.
         kwargs: batch_size, eval_batch_size, reference_split, num_reference, flip, binarise and seed of
             `ImageDataModule`.
     """
@@ -46,6 +47,7 @@ class MNIST(ImageDataModule):
         download: bool = True,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 32,
         labels_per_class: PositiveInt | None = None,
+        label_set: NonNegativeInt = 0,
         **kwargs: Any,
     ):
         super().__init__(image_size, **kwargs)
@@ -54,7 +56,7 @@ class MNIST(ImageDataModule):
         self.emnist_split = emnist_split
         self.reference = reference
         self.download = download
-        self.labels_per_class = labels_per_class
+        self.labels_per_class, self.label_set = labels_per_class, label_set
 
     @property
     def num_classes(self) -> int:

@@ -47,7 +47,7 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
                     *(span(row["seeds"]), f"{row['minutes']:.0f}", f"`{row['command']}`"),
                 ]
                 lines.append(f"| {' | '.join(cells)} |")
-        lines.append(f"\nThe published spread is a {rows[0]['spread']}.\n" if rows[0]["published"] else "")
+        lines.append(f"\nPublished spread: {rows[0]['spread']}.\n" if rows[0]["published"] else "")
     return "\n".join(lines).rstrip() + "\n"
 
 

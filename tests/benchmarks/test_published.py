@@ -19,17 +19,19 @@ from benchmarks.batched import (
 )
 from benchmarks.published import fits, mnist
 from benchmarks.published.__main__ import main, reproduce
-from benchmarks.published.fits import Fits, neighbours_of_codes
+from benchmarks.published.fits import Fits, error_of_categories, last_value, log_density, neighbours_of_codes, parzen
 from benchmarks.published.mixtures import Mixtures, grid, ring
 from benchmarks.published.page import RESULTS
 from benchmarks.published.rows import OTHERS, ROWS
 from benchmarks.published.run import Run
 from benchmarks.published.stacked import Stacked
 from gan_lightning.data.batches import ImageBatch
-from gan_lightning.models import BiGAN
+from gan_lightning.models import BiGAN, InfoGAN
 from gan_lightning.networks import (
     BiGANEncoder,
     BiGANGenerator,
+    InfoGANDiscriminator,
+    InfoGANGenerator,
     JointDiscriminator,
     StackedDiscriminator,
     StackedGenerator,
@@ -229,3 +231,51 @@ def test_a_config_is_trained_seed_by_seed_and_resumed(tmp_path: Path, monkeypatc
     other = Fits([0, 4], "bigan/mnist", tmp_path, lambda path: {})
     other.restore(run.state())
     assert other.measure() == run.measure()
+
+
+def test_settings_of_a_row_reach_its_run_and_have_a_folder_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(fits, "command_line", seen.append)
+    monkeypatch.setattr(fits, "last_value", lambda path, name: 0.99)
+    run = ROWS["ssgan-200"].make([3], tmp_path)
+    trained(run, 1)
+    assert {"--data.labels_per_class=20", "--data.label_set=3", "32-true"} < set(seen[0])
+    assert run.measure() == [{"errors": pytest.approx(100)}]
+    assert isinstance(run, Fits)
+    other = ROWS["ssgan-100"].make([3], tmp_path)
+    assert isinstance(other, Fits)
+    assert run.place(3) != other.place(3)
+
+
+def test_the_last_value_is_read_and_a_missing_one_named(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,val/nats\n1,90.5\n2,\n3,88.25\n4,\n")
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    assert last_value(last, "val/nats") == 88.25
+    with pytest.raises(ValueError, match="has no val/accuracy"):
+        last_value(last, "val/accuracy")
+
+
+def test_a_window_has_the_density_of_a_mixture_of_gaussians() -> None:
+    points, samples = torch.randn(7, 3), torch.randn(5, 3)
+    normal = torch.distributions.Independent(torch.distributions.Normal(samples.double(), 0.4), 1)
+    mixture = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(torch.ones(5).double()), normal)
+    torch.testing.assert_close(log_density(points, samples, 0.4), mixture.log_prob(points.double()))
+
+
+@pytest.mark.usefixtures("quick")
+def test_windows_and_categories_are_measured_from_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fits, "SAMPLES", 20)
+    small: dict[str, Any] = {"image_size": 28, "channels": 1, "width": 4, "hidden": 8}
+    model = InfoGAN(InfoGANGenerator(latent_dim=14, **small), InfoGANDiscriminator(**small), categories=10)
+    run = trainer(tmp_path, max_epochs=1)
+    digits, labels = mnist.load("train")
+    run.fit(model, Batches([ImageBatch(digits[:8, None].float() / 127.5 - 1)]))
+    run.save_checkpoint(tmp_path / "infogan.ckpt")
+    model.eval()
+    ((features,),) = model.discriminator(digits[:, None].float() / 127.5 - 1, with_features=True).features
+    category = model.recognition(features)[:, :10].argmax(1)
+    right = sum(int((labels[category == c].bincount()).max()) for c in category.unique())
+    assert error_of_categories(tmp_path / "infogan.ckpt") == {"error": pytest.approx(1 - right / 50)}
+    assert parzen(tmp_path / "infogan.ckpt")["nats"] < 0

@@ -192,6 +192,9 @@ def test_the_labels_given_are_the_true_ones_the_same_in_every_run_and_part_of_th
     assert (few.labels == -1).sum() == 8000 - 100
     assert few.fingerprint == again.fingerprint
     assert len({whole.fingerprint, few.fingerprint, storage(labels_per_class=9).fingerprint}) == 3
+    other = storage(labels_per_class=10, label_set=1)
+    assert (other.labels >= 0).sum() == (few.labels >= 0).sum()
+    assert not torch.equal(other.labels, few.labels)
 
 
 @pytest.mark.parametrize("count", [0, 10_000])
