@@ -11,7 +11,7 @@ from torch.optim import Adam
 from typing_extensions import override
 
 from benchmarks.batched import PointDiscriminators, PointGenerators, Streams, nonsaturating
-from benchmarks.published.run import Losses, Run
+from benchmarks.published.run import Game, Losses
 from gan_lightning.metrics import mixture_coverage
 
 
@@ -27,7 +27,7 @@ def grid() -> tuple[Tensor, float]:
     return torch.cartesian_prod(side, side), 0.05
 
 
-class Mixtures(Run):
+class Mixtures(Game):
     """Table 1 of PacGAN: 100,000 fixed points, 400 epochs of 1,000 batches of 100 packs, both players at once."""
 
     steps, every = 400_000, 20_000
@@ -54,16 +54,6 @@ class Mixtures(Run):
         self.order = self.streams.permutations(self.points)
         adam = partial(Adam, lr=1e-4, betas=(0.8, 0.999))
         self.d_optimizer, self.g_optimizer = adam(self.discriminators.parameters()), adam(self.generators.parameters())
-
-    @override
-    def parts(self) -> Mapping[str, Any]:
-        return {
-            "streams": self.streams,
-            "generators": self.generators,
-            "discriminators": self.discriminators,
-            "d_optimizer": self.d_optimizer,
-            "g_optimizer": self.g_optimizer,
-        }
 
     @override
     def state(self) -> dict[str, Any]:

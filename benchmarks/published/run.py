@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
 
 from benchmarks.batched import Streams
 from gan_lightning import losses
@@ -48,6 +50,26 @@ class Run(ABC):
         self.step, self.curve = state["step"], state["curve"]
         for name, part in self.parts().items():
             (part.restore if isinstance(part, Streams) else part.load_state_dict)(state["parts"][name])
+
+
+class Game(Run):
+    """Batched generators against batched discriminators, a seed each."""
+
+    streams: Streams
+    generators: nn.Module
+    discriminators: nn.Module
+    d_optimizer: Optimizer
+    g_optimizer: Optimizer
+
+    @override
+    def parts(self) -> Mapping[str, Any]:
+        return {
+            "streams": self.streams,
+            "generators": self.generators,
+            "discriminators": self.discriminators,
+            "d_optimizer": self.d_optimizer,
+            "g_optimizer": self.g_optimizer,
+        }
 
 
 def penalised(game: losses.AdversarialLoss) -> Losses:

@@ -1,23 +1,21 @@
 """Table 3 of PacGAN: three digits as the channels of one image."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
-from typing_extensions import override
 
 from benchmarks.batched import StackedDiscriminators, StackedGenerators, Streams, nonsaturating
 from benchmarks.published import mnist
-from benchmarks.published.run import Losses, Run
+from benchmarks.published.run import Game, Losses
 from gan_lightning.data.images import to_uint8
 from gan_lightning.metrics import StackedDigitClassifier
 from gan_lightning.networks import StackedDiscriminator, StackedGenerator
 from gan_lightning.training.unrolling import look_ahead
 
 
-class Stacked(Run):
+class Stacked(Game):
     """Table 3 of PacGAN: fresh triples, 500,000 steps on 128 packs, D's and G's steps on the same latents."""
 
     steps, every = 500_000, 25_000
@@ -47,16 +45,6 @@ class Stacked(Run):
         self.test = self.streams.normal(self.evaluated, 256)
         self.d_optimizer = Adam(self.discriminators.parameters(), lr=2e-4, betas=(0.5, 0.99))
         self.g_optimizer = Adam(self.generators.parameters(), lr=1e-4, betas=(0.5, 0.99))
-
-    @override
-    def parts(self) -> Mapping[str, Any]:
-        return {
-            "streams": self.streams,
-            "generators": self.generators,
-            "discriminators": self.discriminators,
-            "d_optimizer": self.d_optimizer,
-            "g_optimizer": self.g_optimizer,
-        }
 
     def advance(self) -> None:
         """Step D and then G, on the same latents; real packs and fakes pass D in batches of their own."""
