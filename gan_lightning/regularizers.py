@@ -35,6 +35,7 @@ class Contest(NamedTuple):
     pack: int = 1  # number of consecutive images that each verdict is for
     verdict_of_fakes: Callable[..., DiscriminatorOutput] | None = None  # where it differs, as it does for pairs
     weight: float = 1.0  # of its adversarial losses
+    of_codes: bool = False  # (N, L), and not images: no augmentation changes them, and no network of images sees them
 
     def term(self, name: str) -> str:
         """Return the name of a term of this contest."""
@@ -388,9 +389,11 @@ class Perceptual(Regularizer):
         self.loss.load()
 
     def generator(self, model: Game, batch: Any, fake: Any) -> Terms:
-        """Return the term of each contest."""
+        """Return the term of each contest of images."""
         terms = {}
         for contest in model.contests(batch, fake):
+            if contest.of_codes:
+                continue
             target = contest.real if self.target == "real" else contest.source
             if target is None:
                 raise TypeError(

@@ -1,7 +1,7 @@
 """Shared code of model families besides the game: drawing fakes, making images, showing progress."""
 
 from gan_lightning.families.autoregressive import Autoregressive, as_values
-from gan_lightning.families.encoders import CodeGame, PairGame, Pairs, WithEncoder
+from gan_lightning.families.encoders import CodeGame, PairGame, Pairs, WithEncoder, code_contest
 from gan_lightning.families.few_labels import FewLabels
 from gan_lightning.families.labels import LabelTranslation
 from gan_lightning.families.latents import FromLatents, NoiseToImage
@@ -52,5 +52,6 @@ __all__ = [
     "WithEncoder",
     "as_values",
     "check_parts",
+    "code_contest",
     "side_by_side",
 ]

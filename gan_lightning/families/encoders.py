@@ -1,7 +1,6 @@
 """Adversarial models with an encoder: judges of pairs (BiGAN, ALI, VEEGAN), and judges of codes (AAE)."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -161,15 +160,6 @@ class CodeGame(Reconstructs):
         """Return the reconstructions, which fakes have as `reconstructed`."""
         return fake.reconstructed
 
-    def contest(self, name: str, judge: nn.Module, real: Tensor, codes: Tensor | None) -> Contest:
-        """Return the task of a discriminator: to distinguish codes of the prior, the real ones, from the encoder's."""
-        return Contest(name, real, codes, partial(self.judged, judge), None)
-
-    @staticmethod
-    def judged(judge: nn.Module, codes: Tensor, **asked: Any) -> DiscriminatorOutput:
-        """Return the output of a discriminator for codes (N, L)."""
-        return DiscriminatorOutput.of(judge(codes, **asked)).float()
-
     def adversarial_weight(self, verdict: DiscriminatorOutput) -> float:
         """Return λ in the turn of encoder and decoder, else 1."""
         return self.lambda_adversarial if self.playing == "generator" else 1.0
@@ -179,3 +169,12 @@ class CodeGame(Reconstructs):
         difference = (fake.reconstructed.float() - batch.images) / 2
         reconstruction = 0.5 * difference.square().flatten(1).sum(1).mean()
         return {"reconstruction": reconstruction, **super().generator_loss(batch, fake)}
+
+
+def code_contest(name: str, judge: nn.Module, real: Tensor, codes: Tensor | None) -> Contest:
+    """Return the task of a discriminator: to distinguish codes (N, L) of a prior, the real ones, from an encoder's."""
+
+    def verdict(codes: Tensor, **asked: Any) -> DiscriminatorOutput:
+        return DiscriminatorOutput.of(judge(codes, **asked)).float()
+
+    return Contest(name, real, codes, verdict, None, of_codes=True)

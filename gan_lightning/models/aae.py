@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from gan_lightning.data.batches import ImageBatch
-from gan_lightning.families import CodeGame
+from gan_lightning.families import CodeGame, code_contest
 from gan_lightning.networks import AAEDecoder, AAEEncoder, CodeDiscriminator
 from gan_lightning.regularizers import Contest
 from gan_lightning.training.adversarial import OptimizerFactory
@@ -67,4 +67,4 @@ class AAE(CodeGame):
     def contests(self, batch: ImageBatch, fake: Fakes | None = None) -> Sequence[Contest]:
         """Return the task of D: to distinguish latents of the prior, the real ones, from codes."""
         z = self.latents(len(batch.images))
-        return [self.contest("", self.discriminator, z, None if fake is None else fake.codes)]
+        return [code_contest("", self.discriminator, z, None if fake is None else fake.codes)]

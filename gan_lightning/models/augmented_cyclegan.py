@@ -21,7 +21,7 @@ from torch.nn.functional import l1_loss
 from torch.optim import Adam
 
 from gan_lightning.data.batches import UnpairedBatch, first
-from gan_lightning.families import UnpairedTranslation, side_by_side
+from gan_lightning.families import UnpairedTranslation, code_contest, side_by_side
 from gan_lightning.inference import Choice, StyleTranslator
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks.augmented_cyclegan import (
@@ -33,6 +33,7 @@ from gan_lightning.networks.augmented_cyclegan import (
     WholeDiscriminator,
 )
 from gan_lightning.ranges import NonNegativeFloat
+from gan_lightning.regularizers import Contest
 from gan_lightning.training.adversarial import OptimizerFactory, Player, Terms
 
 SHOWN = 4  # styles of a source in a preview
@@ -117,29 +118,28 @@ class AugmentedCycleGAN(UnpairedTranslation):
         """A translator in both directions, with styles from A to B."""
         return StyleTranslator(self.averaged_generator)
 
+    def prior_styles(self, batch: UnpairedBatch) -> Tensor:
+        """Draw a style z ~ N(0, I) for each image of A: (N, style_dim)."""
+        return torch.randn(len(batch.real_a), self.style_dim, device=self.device)
+
     def draw_fakes(self, batch: UnpairedBatch) -> Fakes:
         """Return G_AB(a, z), G_BA(b), z and E_B(G_BA(b), b)."""
         there: Any = self.generator["a_to_b"]
-        style = torch.randn(len(batch.real_a), self.style_dim, device=self.device)
+        style = self.prior_styles(batch)
         fake_b, fake_a = there(batch.real_a, style), self.generator["b_to_a"](batch.real_b)
         return Fakes(fake_b, fake_a, style, there.encoder(fake_a, batch.real_b))
 
-    def discriminator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
-        """Distinguish real images of each domain from fakes, and styles of the prior from those found."""
-        terms = super().discriminator_loss(batch, fake)
-        judges_style = self.discriminator["style"]
-        terms["style"] = self.loss.discriminator(judges_style(fake.style).float(), judges_style(fake.found).float())
-        return terms
+    def contests(self, batch: UnpairedBatch, fake: Fakes | None = None) -> Sequence[Contest]:
+        """Return the tasks of D_A and D_B, and that of D_z: to distinguish styles of the prior from those found."""
+        drawn = self.prior_styles(batch) if fake is None else fake.style
+        found = None if fake is None else fake.found
+        return [*super().contests(batch, fake), code_contest("style", self.discriminator["style"], drawn, found)]
 
     def generator_loss(self, batch: UnpairedBatch, fake: Fakes) -> Terms:
         """Fool the discriminators of images and styles; reconstruct a, b and z."""
         (real_a, real_b), (fake_b, fake_a, style, found) = batch, fake
         there: Any = self.generator["a_to_b"]
         terms = super().generator_loss(batch, fake)
-        judges_style = self.discriminator["style"]
-        terms["adversarial_style"] = self.loss.generator(
-            judges_style(found).float(), lambda: judges_style(style).float()
-        )
         if self.lambda_cycle_a:  # equation 5
             terms["cycle_a"] = self.lambda_cycle_a * l1_loss(self.generator["b_to_a"](fake_b), real_a)
         if self.lambda_cycle_style:

@@ -21,7 +21,7 @@ from torch.optim import Adam
 
 from gan_lightning.data.batches import ImageBatch
 from gan_lightning.data.description import DataDescription
-from gan_lightning.families import CodeGame, FewLabels
+from gan_lightning.families import CodeGame, FewLabels, code_contest
 from gan_lightning.families.few_labels import UNKNOWN
 from gan_lightning.inference import CodesPrior, evaluating
 from gan_lightning.networks import AAEDecoder, AAEEncoder, CodeDiscriminator
@@ -104,7 +104,7 @@ class SemiSupervisedAAE(FewLabels, CodeGame):
         made = (None, None) if fake is None else fake.codes.split(lengths, dim=1)
         judges: Any = self.discriminator
         parts = zip(judges.items(), (style, one_hot), made, strict=True)
-        return [self.contest(kind, judge, real, codes) for (kind, judge), real, codes in parts]
+        return [code_contest(kind, judge, real, codes) for (kind, judge), real, codes in parts]
 
     def generator_loss(self, batch: ImageBatch, fake: Fakes) -> Terms:
         """Reconstruct, give codes the distribution of the prior, and classify the images that have a label."""

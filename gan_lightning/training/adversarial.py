@@ -200,7 +200,7 @@ class AdversarialModule(GenerativeModule):
         terms = {}
         for contest in self.contests(batch, fake):
             real = contest.verdict(contest.real)
-            loss = self.adversarial_loss(real, contest.on_fakes(contest.fake))
+            loss = self.adversarial_loss(real, contest.on_fakes(contest.fake), of_codes=contest.of_codes)
             terms[contest.name or "adversarial"] = contest.weight * self.adversarial_weight(real) * loss
         return terms
 
@@ -483,16 +483,23 @@ class AdversarialModule(GenerativeModule):
             return self.augmentation(joined, [beside.shape[1], images.shape[1]])
         return self.augmentation(joined)
 
-    def adversarial_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
+    def adversarial_loss(
+        self, real: DiscriminatorOutput, fake: DiscriminatorOutput, *, of_codes: bool = False
+    ) -> Tensor:
         """Return the adversarial term that the discriminator minimises: a scalar, the mean over its scales.
 
         All logits of the discriminator's turn pass through here, where ADA and `listeners` observe them.
+
+        Args:
+            real: the output for real images.
+            fake: the output for fakes.
+            of_codes: the discriminator judges codes, which say nothing of overfitting to images: ADA does not observe.
         """
         scales = list(zip(real.logits, fake.logits, strict=True))
         for real_logits, fake_logits in scales:
             if self._looks_ahead:
                 continue
-            if isinstance(self.augmentation, AdaptiveAugmentation):
+            if isinstance(self.augmentation, AdaptiveAugmentation) and not of_codes:
                 self.augmentation.observe(real_logits, self.loss.threshold)
             if self.handicap is not None:
                 self.handicap.observe(real_logits, fake_logits, self.loss.threshold)

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.data.batches import UnpairedBatch
 from gan_lightning.inference import Choice
+from gan_lightning.losses import FeatureLoss
 from gan_lightning.models import AugmentedCycleGAN
 from gan_lightning.models.augmented_cyclegan import Fakes
 from gan_lightning.networks import (
@@ -19,6 +21,7 @@ from gan_lightning.networks import (
 )
 from gan_lightning.networks.augmented_cyclegan import StyleNorm
 from gan_lightning.recording import Network
+from gan_lightning.regularizers import Perceptual
 from tiny import batch_for, data_for, images
 from toys import trainer, weights
 
@@ -266,3 +269,16 @@ def test_a_preview_shows_four_styles_of_each_source() -> None:
 def test_the_discriminators_learn_at_a_fifth_of_the_generators_rate() -> None:
     rates = [optimizer.param_groups[0]["lr"] for optimizer in augmented_cyclegan().configure_optimizers()]
     assert rates == pytest.approx([4e-5, 2e-4])
+
+
+def test_ada_and_losses_of_images_leave_the_discriminator_of_styles_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = FeatureLoss(nn.Sequential(nn.Conv2d(3, 3, 1)), {"0": 1.0})  # refuses styles
+    model = augmented_cyclegan(augmentation=AdaptiveAugmentation(), regularizers=[Perceptual(loss, target="source")])
+    observed: list[torch.Size] = []
+    monkeypatch.setattr(model.augmentation, "observe", lambda logits, _: observed.append(logits.shape))
+    batch = augmented_cyclegan_batch(4, 0)
+    fake = model.draw_fakes(batch)
+    assert list(model.discriminator_loss(batch, fake)) == ["a", "b", "style"]
+    assert len(observed) == 2  # the logits of both domains' images
+    (perceptual,) = model.regularizers
+    assert list(perceptual.generator(model, batch, fake)) == ["perceptual_a", "perceptual_b"]  # type: ignore[operator]
