@@ -18,12 +18,14 @@ class RPrecision(FeatureMetric):
     """R-precision, Xu et al. 2017 (AttnGAN, 1711.10485), section 4: each image against its caption and 99 wrong ones.
 
     The share of images whose own caption is nearest to them among the candidates, from 0 to 1; chance is one over the
-    number of candidates. Wrong captions are drawn from those of the evaluated set, and differ from the own one.
+    number of candidates. Wrong captions are drawn from those of the evaluated set, and differ from the own one. Of k
+    captions that are equally near, each counts as one k-th.
 
     The space is that of the captions' codes, and no model's own: embeddings of the data's frozen encoder, at length 1;
     or, of token ids, the words of a sentence, weighted by the logarithm of one over the share of sentences that have
-    them. Images come into it by ridge regression from the extractor's features, which learns from the captioned images
-    of the training set (`learn`). Nearness is the cosine of the angle between vectors whose training mean is taken out.
+    them; words that no sentence of the training set has count for nothing. Images come into it by ridge regression from
+    the extractor's features, which learns from the captioned images of the training set (`learn`). Nearness is the
+    cosine of the angle between vectors whose training mean is taken out.
 
     NOTE: the publication's space, DAMSM, is trained on the data with two networks; values of other spaces, extractors
         and data do not compare. `r_precision_real`, of the real images, is what this space permits.
@@ -31,7 +33,8 @@ class RPrecision(FeatureMetric):
     Args:
         num_features: width d of the extractor's features.
         candidates: number of captions that each image is compared with; fewer if there are not so many.
-        ridge: weight of the squared regression coefficients, in units of the variance of a feature.
+        ridge: weight of the squared regression coefficients, in units of the variance of a feature. Generated images
+            have features that real ones have not, which a weak ridge takes for words.
         seed: seed of the wrong captions. Global generators are not used.
     """
 
@@ -46,7 +49,7 @@ class RPrecision(FeatureMetric):
         self,
         num_features: PositiveInt,
         candidates: PositiveInt = 100,
-        ridge: PositiveFloat = 0.3,
+        ridge: PositiveFloat = 3.0,
         seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(num_features)
@@ -108,6 +111,7 @@ class RPrecision(FeatureMetric):
 
     def _share(self, points: Tensor, targets: Tensor, own: Tensor) -> Tensor:
         """Return the share of points (N, D) that are nearest to their own target among the candidates."""
+        exact = 1e-9  # sentences with the same known words are equally near, but for rounding
         points, targets = (torch.nn.functional.normalize(each, dim=1) for each in (points, targets))
         random = torch.Generator().manual_seed(self.seed)
         wrong = min(self.candidates, len(targets)) - 1
@@ -118,7 +122,9 @@ class RPrecision(FeatureMetric):
             others = order.topk(wrong, dim=1).indices.to(points.device)
             near = points[rows] @ targets.T
             mine = near.gather(1, own[rows, None])
-            hits.append((near.gather(1, others) < mine).all(dim=1))
+            ahead = near.gather(1, others) - mine
+            equals = 1 + (ahead.abs() <= exact).sum(dim=1)
+            hits.append((ahead <= exact).all(dim=1) / equals)
         return torch.cat(hits).double().mean()
 
 
@@ -137,10 +143,11 @@ def _ridge(x: Tensor, y: Tensor, weight: float) -> Callable[[Tensor], Tensor]:
 def _words(codes: Tensor) -> Callable[[Tensor], Tensor]:
     """Return a function from token ids (N, T) to weighted words of length 1, which has its weights from these."""
     size = int(codes.max()) + 1
-    weights = (len(codes) / (_counts(codes, size) > 0).sum(dim=0).clamp(min=1)).log()
+    having = (_counts(codes, size) > 0).sum(dim=0)
+    weights = (len(codes) / having).log().where(having > 0, 0)
 
     def space(tokens: Tensor) -> Tensor:
-        words = (_counts(tokens.clamp(max=size - 1), size) > 0) * weights
+        words = (_counts(tokens.where(tokens < size, 0), size) > 0) * weights
         return torch.nn.functional.normalize(words, dim=1)
 
     return space

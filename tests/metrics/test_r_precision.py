@@ -83,6 +83,18 @@ def test_token_ids_are_compared_by_their_words() -> None:
     assert float(metric.compute()["r_precision"]) > 0.97
 
 
+def test_unknown_words_count_for_nothing_and_equally_near_captions_share_a_hit() -> None:
+    tokens = torch.arange(2, 22).unsqueeze(1)
+    words = F.one_hot(tokens[:, 0] - 2, 20).float()
+    metric = RPrecision(20, ridge=1e-3)
+    metric.learn(Features(words, captions=F.pad(tokens, (0, 1))))
+    # each word with one of two words that the training set lacks: 1, as a vocabulary's unknown one, and a higher id
+    asked = torch.cat([torch.cat([tokens, torch.full_like(tokens, other)], dim=1) for other in (1, 90)])
+    for real in (True, False):
+        metric.update(Features(words.repeat(2, 1), captions=asked), real=real)
+    assert float(metric.compute()["r_precision"]) == pytest.approx(0.5)
+
+
 def test_what_is_missing_is_said() -> None:
     metric = RPrecision(20)
     with pytest.raises(TooFewSamplesError, match="learns from the captioned images of the training set"):
