@@ -101,7 +101,7 @@ def test_the_configs_see_the_same_number_of_images() -> None:
     assert len(epochs) == 1
 
 
-@pytest.mark.parametrize("name", ["families"])
+@pytest.mark.parametrize("name", ["families", "kinds"])
 def test_the_results_have_a_place_for_the_table_and_each_model_in_it(name: str) -> None:
     comparison = families.COMPARISONS[name]
     _, begin, rest = RESULTS.read_text().partition(comparison.marks[0])
