@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 from lightning.pytorch import callbacks as lightning_callbacks
@@ -351,6 +352,8 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
             trainer = self.trainer
             ranks = {"processes": trainer.world_size, "nodes": trainer.num_nodes}
             self.folder.note(precision=trainer.precision, **describe_device(trainer.strategy.root_device), **ranks)
+            if trainer.strategy.root_device.type == "cpu" and (notice := _busy_notice()):
+                rank_zero_info(notice)
         config = self.config[self.subcommand]
         if self.model.growth is not None or getattr(self.datamodule, "batch_size", 1) is None:
             # an interval in batches would not be one in images, or is not known yet
@@ -574,6 +577,18 @@ def _with_config_files(args: Sequence[str]) -> list[str]:
                 raise FileNotFoundError(f"{value} holds no {CONFIG}: name a YAML file, or the folder of a run")
         result += [f"{flag}={path}" if equals else str(path), *further]
     return result
+
+
+def _busy_notice() -> str:
+    """Return a notice if other programs keep all cores busy, where threads that wait for each other crawl; else ""."""
+    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # not on Windows
+    if threads == 1 or load < cores - 0.5:
+        return ""
+    return (
+        f"other programs keep this machine's {cores} cores busy (load {load:.1f}); a training on {threads} threads may "
+        "then be ten times slower than on one: stop it and set OMP_NUM_THREADS=1 before the command"
+    )
 
 
 def _named_after_classes(config: Namespace) -> str:

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gan_lightning import errors
 from gan_lightning.callbacks import Evaluation
-from gan_lightning.cli.training import _plainly, main
+from gan_lightning.cli.training import _busy_notice, _plainly, main
 from gan_lightning.errors import UsageError
 from gan_lightning.training.checkpoint_io import AtomicCheckpointIO
 from toys import read_png
@@ -336,3 +336,15 @@ def test_another_checkpoint_or_stop_goes_with_the_standard_ones(tmp_path: Path) 
     stop = "{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: val/fid}}"
     with pytest.raises(ValueError, match="EarlyStopping monitors val/fid, which the evaluation does not measure"):
         fit(tmp_path / "b", "--recipe=kid_all100@digits", f"--trainer.callbacks+={stop}")
+
+
+@pytest.mark.parametrize(("threads", "load", "told"), [(2, 2.6, True), (1, 2.6, False), (2, 0.9, False)])
+def test_a_busy_machine_is_told_of_where_threads_would_crawl(
+    threads: int, load: float, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    notice = _busy_notice()
+    assert ("2 cores busy (load 2.6)" in notice and "OMP_NUM_THREADS=1" in notice) == told
+    assert bool(notice) == told
