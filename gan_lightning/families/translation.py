@@ -44,8 +44,11 @@ class Translates(GenerativeModule):
         translator = self.translator
         if not translator.style_dim or not getattr(translator.network(direction), "style_dim", 0):
             return None
-        made = [translator.translate(images, direction, Choice(style_seed=seed)) for seed in range(count)]
-        return torch.stack(made, dim=1)
+        return torch.stack(self.in_styles(images, direction, count), dim=1)
+
+    def in_styles(self, images: Tensor, direction: str | None, count: int) -> list[Tensor]:
+        """Translate images (N, C, H, W) in the styles of the seeds 0 to count - 1: a tensor for each seed."""
+        return [self.translate(images, direction, Choice(style_seed=seed)) for seed in range(count)]
 
 
 class FromSources(Translates):
@@ -290,8 +293,7 @@ class StyledUnpairedTranslation(UnpairedTranslation):
         fake_b, fake_a, _, _ = self.cycles(UnpairedBatch(real_a, real_b))
         columns: list[Tensor] = []
         for source, alike, direction in ((real_a, fake_b, "a_to_b"), (real_b, fake_a, "b_to_a")):
-            choices = [Choice(style_seed=seed) for seed in range(STYLES)]
-            columns += [source, *(self.translate(source, direction, choice) for choice in choices), alike]
+            columns += [source, *self.in_styles(source, direction, STYLES), alike]
         return side_by_side(*map(self.render, columns)), len(columns)
 
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 from torch.optim import Adam
+from typing_extensions import override
 
 from gan_lightning.data.batches import UnpairedBatch, first
-from gan_lightning.families import UnpairedTranslation, code_contest, side_by_side
-from gan_lightning.inference import Choice, StyleTranslator
+from gan_lightning.families import StyledUnpairedTranslation, code_contest, side_by_side
 from gan_lightning.losses import AdversarialLoss, LeastSquares
 from gan_lightning.networks.augmented_cyclegan import (
     AugmentedEncoder,
@@ -48,7 +48,7 @@ class Fakes(NamedTuple):
     found: Tensor  # E_B(G_BA(b), b), (N, style_dim)
 
 
-class AugmentedCycleGAN(UnpairedTranslation):
+class AugmentedCycleGAN(StyledUnpairedTranslation):
     """Unpaired translation from A to many images of B, and back.
 
     A style of B is drawn (`translate --style_seed 0-3`) or taken from an image of B (`--example IMAGE`).
@@ -76,7 +76,7 @@ class AugmentedCycleGAN(UnpairedTranslation):
         keep a fifth of it.
     """
 
-    measured = (*UnpairedTranslation.measured, "diversity")
+    measured = (*StyledUnpairedTranslation.measured, "diversity")
 
     def __init__(
         self,
@@ -113,11 +113,6 @@ class AugmentedCycleGAN(UnpairedTranslation):
         there: Any = self.generator["a_to_b"]
         return super().players() | {"generator": [there.generator, there.encoder, self.generator["b_to_a"]]}
 
-    @property
-    def translator(self) -> StyleTranslator:
-        """A translator in both directions, with styles from A to B."""
-        return StyleTranslator(self.averaged_generator)
-
     def prior_styles(self, batch: UnpairedBatch) -> Tensor:
         """Draw a style z ~ N(0, I) for each image of A: (N, style_dim)."""
         return torch.randn(len(batch.real_a), self.style_dim, device=self.device)
@@ -148,25 +143,23 @@ class AugmentedCycleGAN(UnpairedTranslation):
             terms["cycle_b"] = self.lambda_cycle_b * l1_loss(there(fake_a, found), real_b)
         return terms
 
-    def back(self, batch: UnpairedBatch, fake_b: Tensor, fake_a: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the reconstructions of A, and of B in its own style."""
-        translator = self.translator
-        style = translator.encode(batch.real_b, "a_to_b")
-        return self.translate(fake_b, "b_to_a"), translator.apply(fake_a, style, "a_to_b")
+    @override
+    def cycles(self, batch: UnpairedBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        (fake_b,), fake_a = self.in_styles(batch.real_a, "a_to_b", 1), self.there(batch, "b_to_a")
+        own = self.translator.encode(batch.real_b, "a_to_b")
+        return fake_b, fake_a, self.translate(fake_b, "b_to_a"), self.translator.apply(fake_a, own, "a_to_b")
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; measure the cycle errors, and the diversity of styles."""
-        some, others = (self.translate(batch.real_a, "a_to_b", Choice(style_seed=seed)) for seed in range(2))
-        self.measure_cycles(batch, *self.back(batch, some, self.there(batch, "b_to_a")))
+        some, others = self.in_styles(batch.real_a, "a_to_b", 2)
         self.measure("diversity", l1_loss(some, others) / 2, len(some))
-        return self.generate(batch)
+        return super().validation_step(batch, batch_idx)
 
     test_step = validation_step
 
     def preview(self, batch: UnpairedBatch, count: int) -> tuple[Tensor, int]:
         """Return rows of real A | fakes B in four styles | real B | fake A | that A in the style of the real B."""
         shown = first(batch, count)
-        styled = [self.translate(shown.real_a, "a_to_b", Choice(style_seed=seed)) for seed in range(SHOWN)]
-        fake_a = self.there(shown, "b_to_a")
-        columns = shown.real_a, *styled, shown.real_b, fake_a, self.back(shown, styled[0], fake_a)[1]
+        _, fake_a, _, again = self.cycles(shown)
+        columns = shown.real_a, *self.in_styles(shown.real_a, "a_to_b", SHOWN), shown.real_b, fake_a, again
         return side_by_side(*map(self.render, columns)), len(columns)
