@@ -25,7 +25,12 @@ as far as its row says that nothing differs.
 
 
 def page(results: Sequence[Mapping[str, Any]]) -> str:
-    """Return the text of docs/published.md: a table for each published one, of the rows that were run."""
+    """Return the text of docs/published.md: a table for each published one, of the rows that were run.
+
+    A row that was run for several sets of seeds is shown for the largest.
+    """
+    largest = {result["name"]: result for result in sorted(results, key=lambda result: len(result["seeds"]))}
+    results = [largest[name] for name in dict.fromkeys(result["name"] for result in results)]
     lines = [PAGE]
     for table in dict.fromkeys(result["table"] for result in results):
         rows = [result for result in results if result["table"] == table]

@@ -20,12 +20,13 @@ from benchmarks.batched import (
 from benchmarks.published import fits, mnist
 from benchmarks.published.__main__ import main, reproduce
 from benchmarks.published.fits import Fits, error_of_categories, last_value, log_density, neighbours_of_codes, parzen
-from benchmarks.published.mixtures import Mixtures, grid, ring
+from benchmarks.published.mixtures import Mixtures, grid, ring, subspaces
 from benchmarks.published.page import RESULTS
 from benchmarks.published.rows import OTHERS, ROWS
 from benchmarks.published.run import Run
 from benchmarks.published.stacked import Stacked
 from gan_lightning.data.batches import ImageBatch
+from gan_lightning.metrics import mixture_coverage
 from gan_lightning.models import BiGAN, InfoGAN
 from gan_lightning.networks import (
     BiGANEncoder,
@@ -75,6 +76,7 @@ MAKERS: dict[str, Any] = {
         name: partial(Mixtures, mixture=ring, game=OTHERS[name][1], penalty=OTHERS[name][2])
         for name in ("r3gan", "wgan-gp", "ragan")
     },
+    "subspaces-pac2": partial(Mixtures, mixture=subspaces, pack=2),
     "stacked": partial(Stacked, width=2),
     "stacked-pac2": partial(Stacked, width=2, pack=2),
     "stacked-unrolled": partial(Stacked, width=2, unroll=2),
@@ -123,7 +125,8 @@ def test_the_published_networks_for_points() -> None:
     assert counts[0] == 2 * 400 + 3 * 400 * 400 + 4 * 2 * 400 + 400 * 2 + 2
     assert counts[1] == 4 * 1000 + 1000 + 2 * (200 * 1000 + 1000) + 200 + 1
     assert run.data.shape == (2, 100_000, 2)
-    spread = (run.data[0] - run.means[torch.cdist(run.data[0], run.means).argmin(1)]).std(0)
+    means = run.mixture.means
+    spread = (run.data[0] - means[torch.cdist(run.data[0], means).argmin(1)]).std(0)
     torch.testing.assert_close(spread, torch.full((2,), 0.05), rtol=0.02, atol=0)
     weights = [p for p in run.discriminators.parameters() if p.dim() == 3 and p.shape[1] > 1]
     assert all(abs(float(p.detach().std()) - 0.02) < 2e-3 for p in weights)
@@ -139,6 +142,20 @@ def test_an_epoch_shows_each_pack_of_the_fixed_table_once() -> None:
         seen.append(run.real()[0])
     table = run.data[0][run.packs[0]].flatten(1)
     assert sorted(map(tuple, torch.cat(seen).tolist())) == sorted(map(tuple, table.tolist()))
+
+
+def test_points_in_subspaces_spread_along_700_axes_and_are_too_far_from_their_means(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Mixtures, "points", 300)
+    run = Mixtures([0], subspaces)
+    deviations = run.data[0] - run.mixture.means[torch.cdist(run.data[0], run.mixture.means).argmin(1)]
+    assert deviations[:, :700].std() == pytest.approx(1, rel=0.02)
+    assert (deviations[:, 700:] == 0).all()
+    assert sorted(set(run.data[0][:, -1].tolist())) == [-13, -5.5, -2.5, -2, -1, -0.5, 0, 0.25, 0.5, 10]
+    perfect = mixture_coverage(run.data[0], run.mixture.means, run.mixture.std, run.mixture.radius)
+    floor = ROWS["subspaces-gan"].floor
+    assert (float(perfect["modes_covered"]), float(perfect["high_quality"])) == (floor["modes"], floor["high_quality"])
 
 
 def test_the_discriminator_of_points_by_hand() -> None:
@@ -181,6 +198,8 @@ def test_the_program_writes_a_line_a_row_and_the_page(tmp_path: Path, capsys: py
     assert "0-1" in text
     assert "`python -m benchmarks.published ring-gan --seeds 0-1`" in text
     assert "perfect samples" in text
+    main(["ring-gan", "--seeds", "1", "--folder", str(tmp_path), "--page", str(tmp_path / "page.md")])
+    assert (tmp_path / "page.md").read_text() == text  # the larger set of seeds is shown
     with pytest.raises(SystemExit):
         main(["nothing"])
     assert "no row is named 'nothing'" in capsys.readouterr().err

@@ -160,6 +160,12 @@ def test_no_sample_of_high_quality():
     assert mixture(torch.full((100, 2), 50.0), ring(), 0.01) == pytest.approx(nowhere)
 
 
+def test_the_radius_of_high_quality():
+    samples = torch.tensor([[1.02, 0.0], [1.05, 0.0], [0.0, 1.2]])  # 2, 5 and 20 deviations away
+    found = [float(mixture_coverage(samples, ring(), 0.01, radius)["high_quality"]) for radius in (3, 10, 25)]
+    assert found == pytest.approx([1 / 3, 2 / 3, 1])
+
+
 def test_modes_of_unequal_width_are_separated_in_their_own_standard_deviations():
     means, std = torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([0.01, 0.5])
     modes, distances = nearest_modes(torch.tensor([[0.02, 0.0], [0.2, 0.0]]), means, std)
