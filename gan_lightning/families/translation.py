@@ -203,10 +203,6 @@ class UnpairedTranslation(Unpaired):
         """Translate the images of one domain to the other, as a user gets them."""
         return self.translate(batch.real_a if direction == "a_to_b" else batch.real_b, direction)
 
-    def back(self, batch: UnpairedBatch, fake_b: Tensor, fake_a: Tensor) -> tuple[Tensor, Tensor]:
-        """Translate what `there` made of a batch back: return the reconstructions of A and of B."""
-        return self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
-
     def generate(self, batch: UnpairedBatch) -> Tensor:
         """Translate the images of one domain to the other, in the evaluated direction."""
         return self.there(batch, self.evaluated)
@@ -236,7 +232,7 @@ class UnpairedTranslation(Unpaired):
     def cycles(self, batch: UnpairedBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return images of A translated to B and those of B to A, and both translated back, without random draws."""
         fake_b, fake_a = self.there(batch, "a_to_b"), self.there(batch, "b_to_a")
-        return fake_b, fake_a, *self.back(batch, fake_b, fake_a)
+        return fake_b, fake_a, self.translate(fake_b, "b_to_a"), self.translate(fake_a, "a_to_b")
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; translate all images there and back for the cycle errors."""

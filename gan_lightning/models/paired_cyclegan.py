@@ -21,6 +21,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
+from typing_extensions import override
 
 from gan_lightning.data.batches import UnpairedBatch, first
 from gan_lightning.families import Direction, Exchanged, UnpairedTranslation, side_by_side
@@ -137,9 +138,11 @@ class PairedCycleGAN(UnpairedTranslation):
         translator = self.translator
         return translator.apply(batch.real_a, translator.encode(batch.real_b, direction), direction)
 
-    def back(self, batch: UnpairedBatch, fake_b: Tensor, fake_a: Tensor) -> tuple[Tensor, Tensor]:
-        """Return F(G(x, y)) and G(F(y), G(x, y)), which should be x and y."""
-        return self.there(UnpairedBatch(fake_a, fake_b), "b_to_a"), self.there(UnpairedBatch(fake_a, fake_b), "a_to_b")
+    @override
+    def cycles(self, batch: UnpairedBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        fake_b, fake_a = self.there(batch, "a_to_b"), self.there(batch, "b_to_a")
+        made = UnpairedBatch(fake_a, fake_b)
+        return fake_b, fake_a, self.there(made, "b_to_a"), self.there(made, "a_to_b")  # F(G(x, y)), G(F(y), G(x, y))
 
     def validation_step(self, batch: UnpairedBatch, batch_idx: int) -> Tensor:
         """Return the images to evaluate; measure the cycle errors, and the distances to true pairs."""
@@ -160,6 +163,6 @@ class PairedCycleGAN(UnpairedTranslation):
         """Return rows of x | the reference, the y of the next row | x in its style | F of that | F of the reference."""
         shown = first(batch, count)
         shown = shown._replace(real_b=shown.real_b.roll(-1, 0))  # a true pair would show nothing
-        fake_b, fake_a = self.there(shown, "a_to_b"), self.there(shown, "b_to_a")
-        columns = shown.real_a, shown.real_b, fake_b, self.back(shown, fake_b, fake_a)[0], fake_a
+        fake_b, fake_a, removed, _ = self.cycles(shown)
+        columns = shown.real_a, shown.real_b, fake_b, removed, fake_a
         return side_by_side(*map(self.render, columns)), len(columns)
