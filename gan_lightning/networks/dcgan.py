@@ -37,8 +37,14 @@ def _widths(image_size: int, width: int) -> list[int]:
     return [width * min(2**level, 8) for level in range(halvings(image_size, smallest=4))]
 
 
-def _doubling(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Module]:
-    """Return layers that map (N, inputs, H, W) to (N, outputs, 2H, 2W)."""
+def doubling(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Module]:
+    """Return layers that map (N, inputs, H, W) to (N, outputs, 2H, 2W).
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    if upsampling not in get_args(Upsampling):
+        raise ValueError(f'upsampling must be "transposed", "nearest" or "bilinear", not {upsampling!r}')
     if upsampling == "transposed":
         return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
     return [nn.Upsample(scale_factor=2, mode=upsampling), nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)]
@@ -72,16 +78,14 @@ class DCGANGenerator(Generator):
         upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        if upsampling not in get_args(Upsampling):
-            raise ValueError(f'upsampling must be "transposed", "nearest" or "bilinear", not {upsampling!r}')
         self.latent_dim, self.num_classes = latent_dim, num_classes
         widths = _widths(image_size, width)[::-1]
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim + num_classes, widths[0], 4, bias=False)]
         for inputs, outputs in itertools.pairwise(widths):
             layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)]
-            layers += _doubling(inputs, outputs, upsampling)
+            layers += doubling(inputs, outputs, upsampling)
         layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-        layers += [*_doubling(width, channels, upsampling), nn.Tanh()]
+        layers += [*doubling(width, channels, upsampling), nn.Tanh()]
         self.net = nn.Sequential(*layers)
         init_normal(self)
 

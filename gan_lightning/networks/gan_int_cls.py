@@ -15,6 +15,7 @@ from torch import Tensor, cat, nn
 
 from gan_lightning.layers import check_images, check_latent, halvings, init_normal
 from gan_lightning.networks.base import Generator
+from gan_lightning.networks.dcgan import Upsampling, doubling
 from gan_lightning.networks.discriminator import Discriminator
 from gan_lightning.ranges import PositiveInt
 
@@ -63,6 +64,7 @@ class GANINTCLSGenerator(Generator):
         channels: channels of an image.
         width: channels before the last layer; doubled at each smaller size, up to 8 times this.
         projection: components that the caption is projected to, by a linear layer and LeakyReLU 0.2.
+        upsampling: method to double height and width; see `DCGANGenerator`.
     """
 
     architecture = "dcgan"
@@ -75,6 +77,7 @@ class GANINTCLSGenerator(Generator):
         channels: PositiveInt = 3,
         width: PositiveInt = 128,
         projection: PositiveInt = 128,
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
         self.latent_dim, self.text_dim = latent_dim, text_dim
@@ -84,7 +87,7 @@ class GANINTCLSGenerator(Generator):
         for place, (inputs, outputs) in enumerate(itertools.pairwise([*widths, channels])):
             layers.append(nn.BatchNorm2d(inputs))
             layers.append(Bottleneck(inputs, max(1, inputs // 4), relu) if place < 2 else relu())
-            layers.append(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False))
+            layers += doubling(inputs, outputs, upsampling)
         self.net = nn.Sequential(*layers, nn.Tanh())
         init_normal(self)
 

@@ -223,3 +223,15 @@ def test_the_papers_networks_are_counted_on_the_authors_layers() -> None:
         discriminator = project + 256 + 16 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512) + 2 * (128 + 256 + 512)
         discriminator += bottleneck(512, 128) + 640 * 512 + 2 * 512 + 512 * 16
         assert count(GANINTCLSDiscriminator()) == discriminator
+
+
+def test_upsampling_by_interpolation_takes_the_place_of_all_transposed_convolutions_but_the_first() -> None:
+    with torch.device("meta"):
+        transposed, nearest = (GANINTCLSGenerator(upsampling=how) for how in ("transposed", "nearest"))
+    kinds = [[type(layer) for layer in network.net] for network in (transposed, nearest)]
+    assert [each.count(torch.nn.ConvTranspose2d) for each in kinds] == [5, 1]
+    assert kinds[1].count(torch.nn.Upsample) == 4
+    fewer = sum(p.numel() for p in transposed.parameters()) - sum(p.numel() for p in nearest.parameters())
+    assert fewer == (16 - 9) * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
+    with pytest.raises(ValueError, match='upsampling must be "transposed", "nearest" or "bilinear", not \'cubic\''):
+        GANINTCLSGenerator(upsampling="cubic")  # type: ignore[arg-type]
