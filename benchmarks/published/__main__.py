@@ -1,7 +1,6 @@
 """The command line of `benchmarks.published`."""
 
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import torch
 import benchmarks.published
 from benchmarks.published.page import RESULTS, finished, page, span
 from benchmarks.published.rows import ROWS
+from gan_lightning.cli.run_folder import describe_device
 from gan_lightning.data.files import write_whole
 
 FOLDER = Path("runs/published")
@@ -69,8 +69,14 @@ def reproduce(name: str, seeds: Sequence[int], folder: Path, until: int | None =
         "minutes": round(minutes, 1),
         "command": f"python -m benchmarks.published {name} --seeds {span(seeds)}",
         "curve": run.curve,
-        "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} thread",
+        "machine": _machine(),
     }
+
+
+def _machine() -> str:
+    """Describe the CPU and torch, on which the minutes depend, and the last digits."""
+    cpu = describe_device(torch.device("cpu"))
+    return f"{cpu['cpu']} ({cpu['vectors']}), one thread, torch {torch.__version__.partition('+')[0]}"
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ PAGE = """# Published numbers, reproduced
 Each row is a number of a paper, and ours under the same protocol, by `python -m benchmarks.published`. Ours are the
 mean and the standard deviation over the seeds; the published spread is as its table says. A number is comparable only
 as far as its row says that nothing differs.
+
+Minutes are those of one core for all seeds of a row, on: {machines}.
 """
 
 
@@ -31,7 +33,7 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
     """
     largest = {result["name"]: result for result in sorted(results, key=lambda result: len(result["seeds"]))}
     results = [largest[name] for name in dict.fromkeys(result["name"] for result in results)]
-    lines = [PAGE]
+    lines = [PAGE.format(machines="; ".join(dict.fromkeys(result["machine"] for result in results)))]
     for table in dict.fromkeys(result["table"] for result in results):
         rows = [result for result in results if result["table"] == table]
         lines += [f"## {table[0].upper()}{table[1:]}\n", f"Protocol: {rows[0]['protocol']}.\n"]

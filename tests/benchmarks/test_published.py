@@ -1,6 +1,7 @@
 """Reproductions: batched seeds equal separate ones, resumed runs whole ones, protocols, the page."""
 
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -198,6 +199,7 @@ def test_the_program_writes_a_line_a_row_and_the_page(tmp_path: Path, capsys: py
     assert "0-1" in text
     assert "`python -m benchmarks.published ring-gan --seeds 0-1`" in text
     assert "perfect samples" in text
+    assert re.search(r"on: .+ \((AVX2|AVX512|DEFAULT|NO AVX)\), one thread, torch 2\.", text)
     main(["ring-gan", "--seeds", "1", "--folder", str(tmp_path), "--page", str(tmp_path / "page.md")])
     assert (tmp_path / "page.md").read_text() == text  # the larger set of seeds is shown
     with pytest.raises(SystemExit):
