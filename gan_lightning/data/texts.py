@@ -253,10 +253,12 @@ def read_prompts(text: str) -> list[str]:
     """Read sentences: one, several with | between them, or those of a file, line by line, for @FILE.
 
     Raises:
-        ValueError: a sentence is empty, or there are none, or too many.
+        ValueError: a sentence is empty, or there are none, or too many; or the text names a file, without @.
         FileNotFoundError: there is no such file.
     """
     if not text.startswith("@"):
+        if os.path.isfile(text):  # not Path: a sentence may be too long for a name
+            raise ValueError(f"the text {text!r} is the name of a file: write @{text} for the sentences in it")
         return [checked_sentence(each, f"the text {text[:60]!r}") for each in text.split("|")]
     path = Path(text[1:].strip())
     if not path.is_file():

@@ -224,10 +224,12 @@ def test_a_vocabulary_has_the_most_common_words() -> None:
 
 def test_prompts_are_sentences_or_a_file(tmp_path: Path) -> None:
     assert read_prompts(" a red  flower| the sun") == ["a red flower", "the sun"]
+    assert read_prompts("a red flower " * 30) == [("a red flower " * 30).strip()]  # longer than a name may be
     (tmp_path / "prompts.txt").write_text("a cat\n\na dog\n")
     assert read_prompts(f"@{tmp_path / 'prompts.txt'}") == ["a cat", "a dog"]
     for wrong, kind, match in (
         ("a |", ValueError, "has an empty caption"),
+        (str(tmp_path / "prompts.txt"), ValueError, r"is the name of a file: write @.*prompts.txt for the sentences"),
         (f"@{tmp_path / 'absent.txt'}", FileNotFoundError, "there is no file of prompts"),
         (f"@{tmp_path / 'empty.txt'}", ValueError, "0 lines with text"),
         (f"@{tmp_path / 'binary.txt'}", ValueError, "is no file of prompts"),
