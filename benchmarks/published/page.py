@@ -64,5 +64,7 @@ def _number(value: float, spread: float | None) -> str:
 
 
 def span(seeds: Sequence[int]) -> str:
-    """Write seeds as an argument: "0-2", or "0,3,5"."""
-    return f"{seeds[0]}-{seeds[-1]}" if list(seeds) == [*range(seeds[0], seeds[-1] + 1)] else ",".join(map(str, seeds))
+    """Write seeds as an argument: "0-2", "4", or "0,3,5"."""
+    if len(seeds) > 1 and list(seeds) == [*range(seeds[0], seeds[-1] + 1)]:
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ",".join(map(str, seeds))

@@ -19,10 +19,10 @@ from benchmarks.batched import (
     nonsaturating,
 )
 from benchmarks.published import fits, mnist
-from benchmarks.published.__main__ import main, reproduce
+from benchmarks.published.__main__ import _seeds, main, reproduce
 from benchmarks.published.fits import Fits, error_of_categories, last_value, log_density, neighbours_of_codes, parzen
 from benchmarks.published.mixtures import Mixtures, grid, ring, subspaces
-from benchmarks.published.page import RESULTS
+from benchmarks.published.page import RESULTS, span
 from benchmarks.published.rows import OTHERS, ROWS
 from benchmarks.published.run import Run
 from benchmarks.published.stacked import Stacked
@@ -300,3 +300,8 @@ def test_windows_and_categories_are_measured_from_a_checkpoint(tmp_path: Path, m
     right = sum(int((labels[category == c].bincount()).max()) for c in category.unique())
     assert error_of_categories(tmp_path / "infogan.ckpt") == {"error": pytest.approx(1 - right / 50)}
     assert parzen(tmp_path / "infogan.ckpt")["nats"] < 0
+
+
+def test_seeds_are_written_as_the_argument_that_gives_them() -> None:
+    assert [span(seeds) for seeds in ([4], [0, 1, 2], [0, 3, 5])] == ["4", "0-2", "0,3,5"]
+    assert all(_seeds(span(seeds)) == seeds for seeds in ([4], [0, 1, 2], [0, 3, 5]))
