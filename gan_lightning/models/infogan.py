@@ -56,10 +56,10 @@ class InfoGAN(NoiseToImage):
 
     NOTE: -λ L_I is in both players' losses, as in the authors' code: D's trunk and Q learn in D's turn, G in its own.
         The variance of Q's Gaussian is fixed to 1, as in that code, so that the continuous bound stays below 0 nats.
-    NOTE: both turns share a batch's latents, as in all models of this library; the authors' code draws them twice.
     """
 
     takes_packs: ClassVar[bool] = False
+    redraws: ClassVar[bool] = True  # the generator's turn has latents of its own, as in the authors' code
     discriminator: Discriminator
     prior: CodesPrior
 
