@@ -53,7 +53,7 @@ def reproduce(name: str, seeds: Sequence[int], folder: Path, until: int | None =
     if run.step < run.steps:
         return None
     scores = run.measure()
-    minutes = (seconds + time.monotonic() - begun) / 60
+    minutes = run.seconds(seconds + time.monotonic() - begun) / 60
     return {
         "name": name,
         "table": row.table,

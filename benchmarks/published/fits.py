@@ -1,6 +1,7 @@
 """Rows that a config of the library gives, trained by the command line."""
 
 import csv
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing_extensions import override
 from benchmarks.published import mnist
 from benchmarks.published.run import Run
 from gan_lightning.cli.training import main as command_line
+from gan_lightning.data.files import write_whole
 from gan_lightning.metrics import nearest_neighbours
 from gan_lightning.models import BiGAN, InfoGAN
+from gan_lightning.training.checkpoint_io import read_checkpoint
 from gan_lightning.training.generative import GenerativeModule
 
 Score = Callable[[Path], dict[str, float]]
@@ -22,6 +25,7 @@ Score = Callable[[Path], dict[str, float]]
 WIDTHS = torch.logspace(-1, 0, 10).tolist()  # of a Parzen window, in pixels in [0, 1]
 SAMPLES = 10_000  # of a Parzen window
 TUNED_ON = 1_000  # digits
+FINISHED = "published.json"  # in the folder of a finished run: its scores, and the seconds that it took
 
 
 class Fits(Run):
@@ -51,7 +55,7 @@ class Fits(Run):
         self.seeds, self.config, self.folder, self.score = seeds, config, folder, score
         self.overrides, self.seeded = overrides or {}, seeded
         self.steps = len(seeds)
-        self.scores: list[dict[str, float]] = []
+        self.found: list[dict[str, Any]] = []
 
     @override
     def parts(self) -> Mapping[str, Any]:
@@ -59,12 +63,12 @@ class Fits(Run):
 
     @override
     def state(self) -> dict[str, Any]:
-        return super().state() | {"scores": self.scores}
+        return super().state() | {"found": self.found}
 
     @override
     def restore(self, state: Mapping[str, Any]) -> None:
         super().restore(state)
-        self.scores = state["scores"]
+        self.found = state["found"]
 
     def place(self, seed: int) -> Path:
         """Return the folder of a seed's run: rows with different settings have different ones."""
@@ -72,26 +76,46 @@ class Fits(Run):
         return self.folder / "-".join([self.config.replace("/", "-"), *settings, str(seed)])
 
     def advance(self) -> None:
-        """Train the next seed to its end, from where it is."""
+        """Train the next seed to its end, from where it is, unless it was trained for other seeds' sake."""
         seed = self.seeds[self.step]
         run = self.place(seed)
+        finished = run / FINISHED
+        if not finished.is_file():
+            last = self.train(seed, run)
+            found = {"scores": self.score(last), "seconds": seconds_of_training(last)}
+            write_whole(finished, lambda place: Path(place).write_text(json.dumps(found)))
+        self.found.append(json.loads(finished.read_text()))
+
+    def train(self, seed: int, run: Path) -> Path:
+        """Train a seed in its folder, and return its last checkpoint."""
         last = run / "checkpoints" / "last.ckpt"
-        resume = ["--ckpt_path", "last"] if last.is_file() else []
         command_line(
             [
                 "fit",
                 *("--config", self.config, "--data.root", str(mnist.ROOT), "--seed_everything", str(seed)),
                 *("--trainer.accelerator", "cpu", "--trainer.precision", "32-true"),
+                # counts on where a run is resumed; the default of `interval` cannot be written into config.yaml
+                *("--trainer.callbacks+=lightning.pytorch.callbacks.Timer", "--trainer.callbacks.interval=step"),
                 *([f"--{self.seeded}={seed}"] if self.seeded else []),
                 *(f"--{name}={value}" for name, value in self.overrides.items()),
-                *("--trainer.default_root_dir", str(run), *resume),
+                *("--trainer.default_root_dir", str(run)),
+                *(["--ckpt_path", "last"] if last.is_file() else []),
             ]
         )
-        self.scores.append(self.score(last))
+        return last
 
     @override
     def measure(self) -> list[dict[str, float]]:
-        return self.scores
+        return [found["scores"] for found in self.found]
+
+    @override
+    def seconds(self, measured: float) -> float:
+        return sum(found["seconds"] for found in self.found)
+
+
+def seconds_of_training(checkpoint: Path) -> float:
+    """Return the time that a run has taken with its evaluations, whether it was stopped or not."""
+    return read_checkpoint(checkpoint)["callbacks"]["Timer"]["time_elapsed"]["train"]
 
 
 def last_value(checkpoint: Path, name: str) -> float:

@@ -35,6 +35,10 @@ class Run(ABC):
     def measure(self) -> list[dict[str, float]]:
         """Return the row's measures of each seed."""
 
+    def seconds(self, measured: float) -> float:
+        """Return the time that the whole training took, given that of all calls of `advance` so far."""
+        return measured
+
     @abstractmethod
     def parts(self) -> Mapping[str, Any]:
         """Return the parts with a state: modules, optimizers, streams."""

@@ -240,18 +240,26 @@ def test_neighbours_of_codes_by_hand(quick: None, tmp_path: Path) -> None:
 def test_a_config_is_trained_seed_by_seed_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     monkeypatch.setattr(fits, "command_line", seen.append)
+    monkeypatch.setattr(fits, "seconds_of_training", lambda path: 60.0)
     half = tmp_path / "bigan-mnist-4" / "checkpoints" / "last.ckpt"
-    half.parent.mkdir(parents=True)
+    for number in (0, 4):
+        (tmp_path / f"bigan-mnist-{number}").mkdir()
+    half.parent.mkdir()
     half.touch()
     run = Fits([0, 4], "bigan/mnist", tmp_path, lambda path: {"accuracy": float(path == half)})
     trained(run, 2)
     assert run.measure() == [{"accuracy": 0.0}, {"accuracy": 1.0}]
+    assert run.seconds(1.0) == 120
     assert "--ckpt_path" not in seen[0]
     assert seen[1][seen[1].index("--ckpt_path") + 1] == "last"
     assert [call[call.index("--seed_everything") + 1] for call in seen] == ["0", "4"]
     other = Fits([0, 4], "bigan/mnist", tmp_path, lambda path: {})
     other.restore(run.state())
     assert other.measure() == run.measure()
+    again = Fits([4], "bigan/mnist", tmp_path, lambda path: {})
+    trained(again, 1)
+    assert again.measure() == [{"accuracy": 1.0}]
+    assert len(seen) == 2  # a finished seed is not trained again
 
 
 def test_settings_of_a_row_reach_its_run_and_have_a_folder_of_their_own(
@@ -260,11 +268,13 @@ def test_settings_of_a_row_reach_its_run_and_have_a_folder_of_their_own(
     seen: list[list[str]] = []
     monkeypatch.setattr(fits, "command_line", seen.append)
     monkeypatch.setattr(fits, "last_value", lambda path, name: 0.99)
+    monkeypatch.setattr(fits, "seconds_of_training", lambda path: 60.0)
     run = ROWS["ssgan-200"].make([3], tmp_path)
+    assert isinstance(run, Fits)
+    run.place(3).mkdir()
     trained(run, 1)
     assert {"--data.labels_per_class=20", "--data.label_set=3", "32-true"} < set(seen[0])
     assert run.measure() == [{"errors": pytest.approx(100)}]
-    assert isinstance(run, Fits)
     other = ROWS["ssgan-100"].make([3], tmp_path)
     assert isinstance(other, Fits)
     assert run.place(3) != other.place(3)
@@ -305,3 +315,16 @@ def test_windows_and_categories_are_measured_from_a_checkpoint(tmp_path: Path, m
 def test_seeds_are_written_as_the_argument_that_gives_them() -> None:
     assert [span(seeds) for seeds in ([4], [0, 1, 2], [0, 3, 5])] == ["4", "0-2", "0,3,5"]
     assert all(_seeds(span(seeds)) == seeds for seeds in ([4], [0, 1, 2], [0, 3, 5]))
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_time_of_a_run_counts_on_where_it_is_resumed(tmp_path: Path, real_data: Path) -> None:
+    overrides = {"trainer.limit_train_batches": 1, "trainer.limit_val_batches": 1, "evaluation.recipe": "null"}
+    overrides |= {"validate_before_fit": "false", "model.generator.hidden": 8, "model.generator.width": 4}
+    overrides |= {"model.discriminator.hidden": 8, "model.discriminator.width": 4}
+    half = Fits([0], "infogan/mnist", tmp_path, lambda path: {}, overrides | {"trainer.max_epochs": 1})
+    whole = Fits([0], "infogan/mnist", tmp_path, lambda path: {}, overrides | {"trainer.max_epochs": 2})
+    run = tmp_path / "run"
+    first = fits.seconds_of_training(half.train(0, run))
+    second = fits.seconds_of_training(whole.train(0, run))
+    assert 0 < first < second
