@@ -94,8 +94,7 @@ class Fits(Run):
                 "fit",
                 *("--config", self.config, "--data.root", str(mnist.ROOT), "--seed_everything", str(seed)),
                 *("--trainer.accelerator", "cpu", "--trainer.precision", "32-true"),
-                # counts on where a run is resumed; the default of `interval` cannot be written into config.yaml
-                *("--trainer.callbacks+=lightning.pytorch.callbacks.Timer", "--trainer.callbacks.interval=step"),
+                "--trainer.callbacks+=lightning.pytorch.callbacks.Timer",  # counts on where a run is resumed
                 *([f"--{self.seeded}={seed}"] if self.seeded else []),
                 *(f"--{name}={value}" for name, value in self.overrides.items()),
                 *("--trainer.default_root_dir", str(run)),

@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_origin
 
@@ -507,6 +508,10 @@ def _missing(names: list[str]) -> str:
             "say), or flags (see --help)"
         )
     return f"missing: {', '.join(names)} (see --help)"
+
+
+# Members of enumerations are defaults in Lightning's callbacks (Timer), and config.yaml holds their values
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, member: dumper.represent_data(member.value))
 
 
 class _Once(yaml.SafeLoader):

@@ -348,3 +348,13 @@ def test_a_busy_machine_is_told_of_where_threads_would_crawl(
     notice = _busy_notice()
     assert ("2 cores busy (load 2.6)" in notice and "OMP_NUM_THREADS=1" in notice) == told
     assert bool(notice) == told
+
+
+def test_a_callback_whose_default_is_a_member_of_an_enumeration_is_written_into_the_config(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    timer = "--trainer.callbacks+=lightning.pytorch.callbacks.Timer"
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "quickstart", timer, "--print_config"])
+    written = yaml.safe_load(capsys.readouterr().out)["trainer"]["callbacks"]
+    assert written[-1]["init_args"] == {"duration": None, "interval": "step", "verbose": True}
