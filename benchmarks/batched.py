@@ -7,6 +7,7 @@ of its own, so that a seed gives the same numbers beside any others.
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -127,14 +128,14 @@ def _joined(layers: Sequence[nn.Module]) -> nn.Module:
     """Return the same layer of several networks as one layer of grouped channels, with their weights."""
     first, count = layers[0], len(layers)
     if isinstance(first, nn.Conv2d | nn.ConvTranspose2d):
-        kind = type(first)
+        kind: Any = type(first)
         more = {"output_padding": first.output_padding} if isinstance(first, nn.ConvTranspose2d) else {}
         made: nn.Module = kind(
             count * first.in_channels,
             count * first.out_channels,
-            first.kernel_size,  # type: ignore[arg-type]
-            first.stride,  # type: ignore[arg-type]
-            first.padding,  # type: ignore[arg-type]
+            first.kernel_size,
+            first.stride,
+            first.padding,
             groups=count,
             **more,
         )
@@ -163,8 +164,8 @@ class StackedGenerators(nn.Module):
 
     def __init__(self, networks: Sequence[StackedGenerator]) -> None:
         super().__init__()
-        first = [network.net[0] for network in networks]
-        self.first = Linear(torch.stack([layer.weight.detach().T for layer in first]))  # type: ignore[union-attr]
+        first: list[Any] = [network.net[0] for network in networks]
+        self.first = Linear(torch.stack([layer.weight.detach().T for layer in first]))
         self.maps = nn.Sequential(*_layers([network.net[2:] for network in networks]))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -179,8 +180,8 @@ class StackedDiscriminators(nn.Module):
     def __init__(self, networks: Sequence[StackedDiscriminator]) -> None:
         super().__init__()
         self.maps = nn.Sequential(*_layers([network.net[:-1] for network in networks]))
-        heads = [network.head for network in networks]
-        self.last = Linear(torch.stack([head.weight.detach().T for head in heads]))  # type: ignore[union-attr,operator]
+        heads: list[Any] = [network.head for network in networks]
+        self.last = Linear(torch.stack([head.weight.detach().T for head in heads]))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images, or packs, (S, N, C, 28, 28) to logits (S, N)."""

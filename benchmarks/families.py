@@ -129,7 +129,7 @@ def fit(config: str, seed: int, folder: Path, overrides: Sequence[str] = ()) -> 
     last = folder / "checkpoints" / "last.ckpt"
     resume = ["--ckpt_path=last"] if last.exists() else []
     before = process_time()
-    run = command_line([*command(config, seed, folder), *resume, *overrides])
+    run: Any = command_line([*command(config, seed, folder), *resume, *overrides])
     return run, None if resume else (process_time() - before) / 60
 
 
@@ -178,7 +178,7 @@ def measure_speed(config: str) -> float:
     """Measure the images per second of a training at its full size, with all other work of a run."""
     grows = config.startswith(("progan/", "stylegan/"))
     with TemporaryDirectory() as folder:
-        run = command_line(
+        run: Any = command_line(
             [
                 *command(config, 0, Path(folder)),
                 f"--trainer.callbacks={Stopwatch.__module__}.Stopwatch",
@@ -191,8 +191,8 @@ def measure_speed(config: str) -> float:
                 *(["--model.growth=null", "--data.batch_size=32"] if grows else []),
             ]
         )
-    stopwatch = next(c for c in run.trainer.callbacks if isinstance(c, Stopwatch))  # type: ignore[attr-defined]
-    return run.datamodule.batch_size * rate(stopwatch.ends)  # type: ignore[attr-defined]
+    stopwatch = next(c for c in run.trainer.callbacks if isinstance(c, Stopwatch))
+    return run.datamodule.batch_size * rate(stopwatch.ends)
 
 
 def place(folder: Path, name: str, seed: int) -> Path:

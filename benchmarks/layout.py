@@ -20,7 +20,6 @@ import jsonargparse
 import lightning as L
 import torch
 import yaml
-from torch.utils.data import DataLoader
 
 from benchmarks.rounds import machine, quieten_lightning
 from gan_lightning.data.batches import Batch, DomainBatch, ImageBatch, PairedBatch, UnpairedBatch
@@ -91,8 +90,7 @@ def seconds(config: str, channels_last: bool, precision: Any, batches: int) -> l
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    loader = DataLoader([BATCHES[config]()] * (WARM_UP + batches), batch_size=None)  # type: ignore[arg-type]
-    trainer.fit(model, loader)
+    trainer.fit(model, [BATCHES[config]()] * (WARM_UP + batches))
     ends = clock.ends[WARM_UP - 1 :]
     return [end - start for start, end in itertools.pairwise(ends)]
 

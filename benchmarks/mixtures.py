@@ -12,7 +12,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
@@ -113,7 +113,9 @@ GAME = {"generator_optimizer": ADAM, "discriminator_optimizer": ADAM, "ema_half_
 COMPARES = partial(MinibatchDiscrimination, kernels=4, kernel_dims=2)
 
 
-def game(model: type[FromLatents], head: HeadFactory | None = None, spectral: bool = False, **settings) -> FromLatents:
+def game(
+    model: Callable[..., FromLatents], head: HeadFactory | None = None, spectral: bool = False, **settings: Any
+) -> FromLatents:
     """Make a model of two players on points."""
     return model(PointGenerator(), PointDiscriminator(head, spectral), **GAME, **settings)
 

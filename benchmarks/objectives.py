@@ -243,13 +243,13 @@ def train(method: Method, factor: float, seed: int, folder: Path, overrides: Seq
     """Train and evaluate one method with one seed, or resume it, and write its results into `result.json`."""
     resume = ["--ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").exists() else []
     try:
-        run = command_line(
+        run: Any = command_line(
             [*command(method, factor, seed, folder), f"--evaluation.recipe={RECIPE}", *resume, *overrides]
         )
     except NonFiniteLossError as error:
         result: dict[str, Any] = {"diverged": str(error)}
     else:
-        callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
+        callbacks = run.trainer.callbacks
         report = next(callback for callback in callbacks if isinstance(callback, Evaluation)).reports[-1]
         result = {name: report.mean(name) for name in report.values}
     write_whole(folder / "result.json", partial(write_json, result))
@@ -258,7 +258,7 @@ def train(method: Method, factor: float, seed: int, folder: Path, overrides: Seq
 def measure_speed(method: Method) -> float:
     """Measure the images per second of a training from its sixth batch on, with all other work of a run."""
     with TemporaryDirectory() as folder:
-        run = command_line(
+        run: Any = command_line(
             [
                 *command(method, 1, 0, Path(folder)),
                 f"--trainer.callbacks={Stopwatch.__module__}.Stopwatch",
@@ -269,7 +269,7 @@ def measure_speed(method: Method) -> float:
                 "--trainer.enable_checkpointing=false",
             ]
         )
-    stopwatch = next(c for c in run.trainer.callbacks if isinstance(c, Stopwatch))  # type: ignore[attr-defined]
+    stopwatch = next(c for c in run.trainer.callbacks if isinstance(c, Stopwatch))
     return BATCH_SIZE * rate(stopwatch.ends)
 
 

@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import nn
@@ -78,7 +79,7 @@ def same_images(width: int, layers: int) -> None:
 def plain(root: Path, batches: int, batch_size: int) -> float:
     """Measure batches a second of a plain loop over RealNVP."""
     loader = DataLoader(MNIST(root, transform=ToTensor()), batch_size, shuffle=True, drop_last=True)
-    network = RealNVPNetwork(**NETWORK)  # type: ignore[arg-type]
+    network = RealNVPNetwork(**NETWORK)
     optimizer = Adam(network.parameters(), lr=1e-3)
     sizes = [p for name, p in network.named_parameters() if name.endswith(("weight.original0", ".size"))]
     ends: list[float] = []
@@ -100,7 +101,7 @@ def plain(root: Path, batches: int, batch_size: int) -> float:
 def ours(root: Path, batches: int, batch_size: int, precision: str) -> float:
     """Measure batches a second of `gan-lightning fit` in a precision, with its logger and callbacks."""
     with TemporaryDirectory() as folder:
-        run = command_line(
+        run: Any = command_line(
             [
                 "fit",
                 "--config=realnvp/mnist",
@@ -117,7 +118,7 @@ def ours(root: Path, batches: int, batch_size: int, precision: str) -> float:
                 *(f"--model.generator.{name}={value}" for name, value in NETWORK.items()),
             ]
         )
-    callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
+    callbacks = run.trainer.callbacks
     return rate(next(each for each in callbacks if isinstance(each, Stopwatch)).ends)
 
 
@@ -125,7 +126,7 @@ def variants(given: Namespace) -> dict[str, Callable[[], float]]:
     """Return what is measured, by name."""
     size = (given.batches, given.batch_size)
     if given.what == "realnvp":
-        found = {"plain loop, fp32": partial(plain, given.root, *size)}
+        found: dict[str, Callable[[], float]] = {"plain loop, fp32": partial(plain, given.root, *size)}
         found["ours, fp32"] = partial(ours, given.root, *size, "32-true")
         if has_bfloat16_units(torch.device("cpu")):
             found["ours, bf16-mixed"] = partial(ours, given.root, *size, "bf16-mixed")

@@ -24,7 +24,7 @@ from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from time import perf_counter, process_time
 from types import MethodType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import lightning as L
 import torch
@@ -96,17 +96,17 @@ def grouped(self: ModulatedConv2d, x: Tensor, w: Tensor) -> Tensor:
     return upfirdn2d(x.reshape(n, -1, *x.shape[2:]), gain=4.0)
 
 
-def as_the_authors(network: nn.Module) -> nn.Module:
+def as_the_authors(network: Any) -> Any:
     """Replace the computations of a network's layers by those of the authors' fallback; parameters stay."""
     for part in network.modules():
         if isinstance(part, ModulatedConv2d):
             part.forward = MethodType(grouped, part)  # type: ignore[method-assign]
         elif isinstance(part, Double):
-            part.forward = partial(upfirdn2d, up=2, padding=(2, 1), gain=4.0)
+            part.forward = partial(upfirdn2d, up=2, padding=(2, 1), gain=4.0)  # type: ignore[method-assign]
         elif isinstance(part, Halve):
-            part.forward = partial(upfirdn2d, down=2)
+            part.forward = partial(upfirdn2d, down=2)  # type: ignore[method-assign]
         elif isinstance(part, Smooth):
-            part.forward = partial(upfirdn2d, padding=(part.padding, part.padding))
+            part.forward = partial(upfirdn2d, padding=(part.padding,) * 2)  # type: ignore[method-assign]
     return network
 
 
@@ -304,7 +304,8 @@ def rate_of(model: str, variant: str, batches: int, count: int, width: int) -> f
             ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
         )
         run = L.Trainer(accelerator="cpu", max_epochs=1, callbacks=[watch], limit_val_batches=0, **quiet)
-        run.fit(ours(*chosen, width), images)  # type: ignore[arg-type]
+        kind, last = chosen
+        run.fit(ours(kind, last, width), images)
         ends = watch.ends
     return batches / (ends[-1] - ends[0])
 
@@ -321,13 +322,13 @@ def in_a_process(variant: str, arguments: Namespace, peaks: dict[str, float]) ->
 
 def largest_difference(width: int) -> float:
     """Return the largest difference between images, and logits, of our layers and the authors'."""
-    G, D = networks(width)
+    G, D = cast(tuple[Any, Any], networks(width))
     z, x = torch.randn(4, 128), torch.randn(4, 3, SIZE, SIZE)
     for layer in G.layers:
         nn.init.ones_(layer.strength)
     with torch.no_grad():
         ours = G.synthesis(G.mapping(z), "fixed"), D(x)
-        theirs = as_the_authors(G).synthesis(G.mapping(z), "fixed"), as_the_authors(D)(x)  # type: ignore[operator]
+        theirs = as_the_authors(G).synthesis(G.mapping(z), "fixed"), as_the_authors(D)(x)
     return max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(ours, theirs, strict=True))
 
 
@@ -357,7 +358,7 @@ def parts(arguments: Namespace) -> None:
     for network in last:
         network.to(memory_format=torch.channels_last)
     theirs: Any = map(as_the_authors, networks(arguments.width))
-    ways = [works_of(*both, arguments.batch_size) for both in (theirs, own, last)]
+    ways = [works_of(G, D, arguments.batch_size) for G, D in (theirs, own, last)]
     print("| part | the authors', ms | ours, ms | ours, channels_last, ms | ratio of the first to the last |")
     print("|---|---:|---:|---:|---:|")
     for name in ways[0]:

@@ -20,11 +20,10 @@ from itertools import count
 from os import devnull
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
-from torch import nn
 
 from benchmarks.rounds import compare
 from gan_lightning.data.images import to_uint8
@@ -52,7 +51,7 @@ def models() -> dict[str, Model]:
 
 
 @torch.no_grad()
-def plain_loop(network: nn.Module, images: int, batch_size: int, out: Path) -> None:
+def plain_loop(network: Any, images: int, batch_size: int, out: Path) -> None:
     """Make images as a script would, and write each into a file."""
     network.eval()
     for start in range(0, images, batch_size):

@@ -56,7 +56,7 @@ def ours(root: Path, batches: int, batch_size: int, overrides: list[str]) -> flo
     """Measure batches per second of `train.py fit` with the config for MNIST; its output goes into a file."""
     with TemporaryDirectory() as folder, Path(folder, "printed.txt").open("w") as printed:
         with redirect_stdout(printed), redirect_stderr(printed), warnings.catch_warnings():
-            run = command_line(
+            run: Any = command_line(
                 [
                     "fit",
                     f"--config={CONFIG}",
@@ -72,7 +72,7 @@ def ours(root: Path, batches: int, batch_size: int, overrides: list[str]) -> flo
                     *overrides,
                 ]
             )
-        callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
+        callbacks = run.trainer.callbacks
         (stopwatch,) = (callback for callback in callbacks if isinstance(callback, Stopwatch))
         return rate(stopwatch.ends)
 

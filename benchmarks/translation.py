@@ -148,15 +148,16 @@ def batches(data: Dataset, count: int, size: int = 1) -> Iterator[list[Tensor]]:
 
 
 def adam(*networks: nn.Module, **how: Any) -> Adam:
-    return Adam(itertools.chain(*[n.parameters() for n in networks]), **({"lr": 2e-4, "betas": (0.5, 0.999)} | how))
+    settings: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)} | how
+    return Adam(itertools.chain(*[n.parameters() for n in networks]), **settings)
 
 
-def plain(network: nn.Module) -> nn.Module:
+def plain(network: Any) -> Any:
     """Replace the layers that this library makes faster by PyTorch's own, and return the network."""
     for layer in network.modules():
         for kind in (nn.Conv2d, nn.ConvTranspose2d, nn.InstanceNorm2d):
             if isinstance(layer, kind):
-                layer.forward = partial(kind.forward, layer)  # type: ignore[method-assign]
+                layer.forward = partial(kind.forward, layer)  # type: ignore[method-assign,arg-type]
     return network
 
 
@@ -250,7 +251,7 @@ def plain_pix2pix_hd(folder: Path, count: int) -> list[float]:
         rejected = D(torch.cat([planes, fake.detach()], 1))
         accepted = D(torch.cat([planes, real], 1), with_features=True)
         judged = D(torch.cat([planes, fake], 1), with_features=True)
-        loss_fake = sum(same(gan, logits, 0.0) for logits in rejected.logits)
+        loss_fake: Any = sum(same(gan, logits, 0.0) for logits in rejected.logits)
         loss_real = sum(same(gan, logits, 1.0) for logits in accepted.logits)
         loss_G = sum(same(gan, logits, 1.0) for logits in judged.logits)
         loss_G = loss_G + 10 * matched(accepted.features, judged.features)
@@ -390,7 +391,7 @@ def plain_munit(folder: Path, count: int) -> list[float]:
 def ours(config: str, data: list[str], overrides: list[str], folder: Path, count: int) -> list[float]:
     """Return the time at the end of each batch of `train.py fit`; its output goes into a file of the run."""
     with (folder / "printed.txt").open("w") as printed, redirect_stdout(printed), redirect_stderr(printed):
-        run = command_line(
+        run: Any = command_line(
             [
                 "fit",
                 f"--config={CONFIGS / config}",
@@ -408,7 +409,7 @@ def ours(config: str, data: list[str], overrides: list[str], folder: Path, count
                 *overrides,
             ]
         )
-    return next(c for c in run.trainer.callbacks if isinstance(c, Stopwatch)).ends  # type: ignore[attr-defined]
+    return next(c for c in run.trainer.callbacks if isinstance(c, Stopwatch)).ends
 
 
 def paths(folder: Path, *settings: str) -> list[str]:

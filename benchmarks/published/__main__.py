@@ -126,7 +126,8 @@ def _one(name: str, seeds: Sequence[int], folder: Path) -> None:
 
 
 def _in_parallel(names: Sequence[str], given: Any) -> None:
-    waiting, running = list(names), []
+    waiting = list(names)
+    running: list[subprocess.Popen[bytes]] = []
     while waiting or running:
         while waiting and len(running) < given.jobs:
             command = [sys.executable, "-m", "benchmarks.published", waiting.pop(0), "--seeds", span(given.seeds)]
@@ -134,7 +135,7 @@ def _in_parallel(names: Sequence[str], given: Any) -> None:
         running[0].wait()
         failed = [process.args for process in running if process.poll()]
         if failed:
-            raise SystemExit(f"{failed[0]} failed: see its message above; the same command goes on")
+            raise SystemExit(f"{failed[0]!r} failed: see its message above; the same command goes on")
         running = [process for process in running if process.poll() is None]
 
 

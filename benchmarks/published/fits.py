@@ -33,8 +33,8 @@ class Fits(Run):
 
     Args:
         seeds: seeds of the runs.
-        config: its name.
         folder: the folder of the runs' folders.
+        config: its name.
         score: measures a finished run.
         overrides: other values of settings, by their names.
         seeded: a setting that is given the seed too.
@@ -45,8 +45,8 @@ class Fits(Run):
     def __init__(
         self,
         seeds: Sequence[int],
-        config: str,
         folder: Path,
+        config: str,
         score: Score,
         overrides: Mapping[str, Any] | None = None,
         seeded: str = "",

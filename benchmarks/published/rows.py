@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from benchmarks.published.stacked import Stacked
 from gan_lightning import losses
 from gan_lightning.metrics.modes import excess
 
+Make = Callable[[Sequence[int], Path], Run]
+"""Makes a row's run, given the seeds, and the folder of runs."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -43,13 +47,18 @@ class Row:
 
     table: str
     method: str
-    make: Callable[[Sequence[int], Path], Run]
+    make: Make
     published: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
     protocol: str = ""
     departures: Sequence[str] = ()
     spread: str = "standard error"
     source: str = "read"
     floor: Mapping[str, float] = field(default_factory=dict)
+
+
+def _of(kind: Callable[..., Run], **settings: Any) -> Make:
+    """Return what makes a run of a kind that keeps nothing in the folder."""
+    return lambda seeds, _: kind(seeds, **settings)
 
 
 _MIXTURE = (
@@ -84,13 +93,13 @@ def _table_1(name: str, mixture: Callable[[], Mixture], modes: int) -> dict[str,
         values = dict(zip(("modes", "high_quality", "kl"), published[name, pack], strict=True))
         method = "GAN" if pack == 1 else f"PacGAN{pack}"
         rows[f"{name}-{'gan' if pack == 1 else f'pac{pack}'}"] = Row(
-            table, method, lambda seeds, _, pack=pack: Mixtures(seeds, mixture, pack), values, **how
+            table, method, _of(Mixtures, mixture=mixture, pack=pack), values, **how
         )
     for key, (method, game, penalty) in OTHERS.items():
         rows[f"{name}-{key}"] = Row(
             f"the protocol of {table}",
             method,
-            lambda seeds, _, game=game, penalty=penalty: Mixtures(seeds, mixture, 1, game, penalty),
+            _of(Mixtures, mixture=mixture, game=game, penalty=penalty),
             **how,
         )
     return rows
@@ -101,7 +110,7 @@ def _subspaces() -> dict[str, Row]:
         f"subspaces-{key}": Row(
             "VEEGAN, table 1, 1,200 dimensions",
             method,
-            lambda seeds, _, pack=pack: Mixtures(seeds, subspaces, pack),
+            _of(Mixtures, mixture=subspaces, pack=pack),
             published,
             f"ten Gaussians of 700 dimensions; a sample within 10 sigma is on a mode; {_MIXTURE}".replace(
                 "by running statistics, on a mode within 3 sigma", "by running statistics"
@@ -179,7 +188,7 @@ def _table_3() -> dict[str, Row]:
         rows[f"stacked-{size}-{'dcgan' if pack == 1 else f'pac{pack}'}"] = Row(
             f"PacGAN, table 3, D = {'1/4' if width == 2 else '1/2'} G",
             "DCGAN" if pack == 1 else f"PacDCGAN{pack}",
-            lambda seeds, _, width=width, pack=pack: Stacked(seeds, width, pack),
+            _of(Stacked, width=width, pack=pack),
             dict(zip(("modes", "kl"), values, strict=True)),
             departures=departures,
             **how,
@@ -189,7 +198,7 @@ def _table_3() -> dict[str, Row]:
         rows[f"stacked-{size}-unrolled{steps}"] = Row(
             f"PacGAN, table 3, D = {'1/4' if width == 2 else '1/2'} G, as the unrolled GAN's paper has it",
             f"unrolled GAN, {steps} {'step' if steps == 1 else 'steps'}",
-            lambda seeds, _, width=width, steps=steps: Stacked(seeds, width, 1, steps),
+            _of(Stacked, width=width, unroll=steps),
             dict(zip(("modes", "kl"), values, strict=True)),
             departures=(*departures, "number of steps and latents as for DCGAN: the paper's own are not stated"),
             **how,
@@ -198,9 +207,7 @@ def _table_3() -> dict[str, Row]:
         rows[f"stacked-quarter-{key}"] = Row(
             "the protocol of PacGAN, table 3, D = 1/4 G",
             method,
-            lambda seeds, _, game=game, penalty=penalty: Stacked(
-                seeds, 2, game=game, norm=penalty is None, penalty=penalty
-            ),
+            _of(Stacked, width=2, game=game, norm=penalty is None, penalty=penalty),
             departures=(*departures, *([] if penalty is None else ["no batch norm in D, which spoils the penalty"])),
             **how,
         )
@@ -219,12 +226,11 @@ def _semi_supervised() -> dict[str, Row]:
         f"ssgan-{labels}": Row(
             "Salimans et al. 2016, semi-supervised MNIST",
             f"{labels} labels",
-            lambda seeds, folder, labels=labels: Fits(
-                seeds,
-                "ssgan/mnist",
-                folder,
-                errors_of_ten_thousand,
-                {"data.labels_per_class": labels // 10},
+            partial(
+                Fits,
+                config="ssgan/mnist",
+                score=errors_of_ten_thousand,
+                overrides={"data.labels_per_class": labels // 10},
                 seeded="data.label_set",
             ),
             {"errors": value},
@@ -259,12 +265,11 @@ def _likelihoods() -> dict[str, Row]:
         f"nats-{name}": Row(
             table,
             method,
-            lambda seeds, folder, name=name: Fits(
-                seeds,
-                f"{name}/mnist",
-                folder,
-                logged("nats", "val/nats"),
-                {"evaluation.recipe": "nll10k_test"} | (more if name == "vae" else {}),
+            partial(
+                Fits,
+                config=f"{name}/mnist",
+                score=logged("nats", "val/nats"),
+                overrides={"evaluation.recipe": "nll10k_test"} | (more if name == "vae" else {}),
             ),
             {"nats": (value, None)},
             protocol,
@@ -287,7 +292,7 @@ def _windows() -> dict[str, Row]:
         f"parzen-{name}": Row(
             "Parzen windows on MNIST",
             method,
-            lambda seeds, folder, name=name: Fits(seeds, f"{name}/mnist", folder, parzen),
+            partial(Fits, config=f"{name}/mnist", score=parzen),
             {"nats": value},
             f"config {name}/mnist; {_PARZEN}",
             spread="standard error over the test digits",
@@ -303,9 +308,7 @@ def _agreements() -> dict[str, Row]:
         f"cogan-{name}": Row(
             "CoGAN, agreement of pixels on MNIST",
             f"digits and {name}",
-            lambda seeds, folder, name=name: Fits(
-                seeds, f"cogan/mnist_{name}", folder, logged("agreement", "val/pixel_agreement")
-            ),
+            partial(Fits, config=f"cogan/mnist_{name}", score=logged("agreement", "val/pixel_agreement")),
             {"agreement": (value, None)},
             f"config cogan/mnist_{name}: the networks and steps of the authors' code",
             ("a pixel agrees if both images are above the middle grey there, or both below: the paper does not say",),
@@ -323,7 +326,7 @@ ROWS: dict[str, Row] = {
     "bigan": Row(
         "BiGAN, table 1, 1-NN among codes",
         "BiGAN",
-        lambda seeds, folder: Fits(seeds, "bigan/mnist", folder, neighbours_of_codes),
+        partial(Fits, config="bigan/mnist", score=neighbours_of_codes),
         {"accuracy": (0.9739, None)},
         "config bigan/mnist: 400 epochs; codes before tanh, Euclidean; 50,000 training digits for 10,000 test digits",
         ("the players step one after the other, each from passes of its own",),
@@ -334,8 +337,11 @@ ROWS: dict[str, Row] = {
     "infogan": Row(
         "InfoGAN on MNIST",
         "category by Q",
-        lambda seeds, folder: Fits(
-            seeds, "infogan/mnist", folder, error_of_categories, {"trainer.limit_train_batches": 100}
+        partial(
+            Fits,
+            config="infogan/mnist",
+            score=error_of_categories,
+            overrides={"trainer.limit_train_batches": 100},
         ),
         {"error": (0.05, None)},
         "config infogan/mnist with 5,000 updates, 50 epochs of 100 batches of 128, as in the authors' code; each "
@@ -345,9 +351,7 @@ ROWS: dict[str, Row] = {
     "aae-100": Row(
         "AAE, semi-supervised MNIST",
         "100 labels",
-        lambda seeds, folder: Fits(
-            seeds, "semi_supervised_aae/mnist", folder, errors_of_ten_thousand, seeded="data.label_set"
-        ),
+        partial(Fits, config="semi_supervised_aae/mnist", score=errors_of_ten_thousand, seeded="data.label_set"),
         {"errors": (190.0, 10.0)},
         "config semi_supervised_aae/mnist: 200 epochs, networks of 1,000 and 1,000",
         spread="spread as printed, of errors among 10,000 (1.90 ± 0.10 %)",

@@ -246,17 +246,17 @@ def test_a_config_is_trained_seed_by_seed_and_resumed(tmp_path: Path, monkeypatc
         (tmp_path / f"bigan-mnist-{number}").mkdir()
     half.parent.mkdir()
     half.touch()
-    run = Fits([0, 4], "bigan/mnist", tmp_path, lambda path: {"accuracy": float(path == half)})
+    run = Fits([0, 4], tmp_path, "bigan/mnist", lambda path: {"accuracy": float(path == half)})
     trained(run, 2)
     assert run.measure() == [{"accuracy": 0.0}, {"accuracy": 1.0}]
     assert run.seconds(1.0) == 120
     assert "--ckpt_path" not in seen[0]
     assert seen[1][seen[1].index("--ckpt_path") + 1] == "last"
     assert [call[call.index("--seed_everything") + 1] for call in seen] == ["0", "4"]
-    other = Fits([0, 4], "bigan/mnist", tmp_path, lambda path: {})
+    other = Fits([0, 4], tmp_path, "bigan/mnist", lambda path: {})
     other.restore(run.state())
     assert other.measure() == run.measure()
-    again = Fits([4], "bigan/mnist", tmp_path, lambda path: {})
+    again = Fits([4], tmp_path, "bigan/mnist", lambda path: {})
     trained(again, 1)
     assert again.measure() == [{"accuracy": 1.0}]
     assert len(seen) == 2  # a finished seed is not trained again
@@ -322,8 +322,8 @@ def test_the_time_of_a_run_counts_on_where_it_is_resumed(tmp_path: Path, real_da
     overrides = {"trainer.limit_train_batches": 1, "trainer.limit_val_batches": 1, "evaluation.recipe": "null"}
     overrides |= {"validate_before_fit": "false", "model.generator.hidden": 8, "model.generator.width": 4}
     overrides |= {"model.discriminator.hidden": 8, "model.discriminator.width": 4}
-    half = Fits([0], "infogan/mnist", tmp_path, lambda path: {}, overrides | {"trainer.max_epochs": 1})
-    whole = Fits([0], "infogan/mnist", tmp_path, lambda path: {}, overrides | {"trainer.max_epochs": 2})
+    half = Fits([0], tmp_path, "infogan/mnist", lambda path: {}, overrides | {"trainer.max_epochs": 1})
+    whole = Fits([0], tmp_path, "infogan/mnist", lambda path: {}, overrides | {"trainer.max_epochs": 2})
     run = tmp_path / "run"
     first = fits.seconds_of_training(half.train(0, run))
     second = fits.seconds_of_training(whole.train(0, run))
