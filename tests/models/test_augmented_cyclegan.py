@@ -281,3 +281,14 @@ def test_ada_and_losses_of_images_leave_the_discriminator_of_styles_alone(monkey
     assert len(observed) == 2  # the logits of both domains' images
     (perceptual,) = model.regularizers
     assert list(perceptual.generator(model, batch, fake)) == ["perceptual_a", "perceptual_b"]  # type: ignore[operator]
+
+
+def test_upsampling_by_nearest_pixels_takes_the_place_of_the_transposed_convolution() -> None:
+    transposed, nearest = (AugmentedGenerator(width=4, upsampling=how) for how in ("transposed", "nearest"))
+    kinds = [[type(part) for part in network.modules()] for network in (transposed, nearest)]
+    assert [each.count(torch.nn.ConvTranspose2d) for each in kinds] == [1, 0]
+    assert [each.count(torch.nn.Upsample) for each in kinds] == [0, 1]
+    images, style = torch.rand(2, 3, 12, 8), torch.randn(2, 16)
+    assert nearest(images, style).shape == transposed(images, style).shape == (2, 3, 12, 8)
+    with pytest.raises(ValueError, match='upsampling must be "transposed" or "nearest", not \'bilinear\''):
+        AugmentedGenerator(upsampling="bilinear")  # type: ignore[arg-type]
