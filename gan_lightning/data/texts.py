@@ -257,7 +257,7 @@ def read_prompts(text: str) -> list[str]:
         FileNotFoundError: there is no such file.
     """
     if not text.startswith("@"):
-        if os.path.isfile(text):  # not Path: a sentence may be too long for a name
+        if os.path.splitext(text)[1] and os.path.isfile(text):  # not Path: a sentence may be too long for a name
             raise ValueError(f"the text {text!r} is the name of a file: write @{text} for the sentences in it")
         return [checked_sentence(each, f"the text {text[:60]!r}") for each in text.split("|")]
     path = Path(text[1:].strip())
