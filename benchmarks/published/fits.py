@@ -14,6 +14,7 @@ from benchmarks.published import mnist
 from benchmarks.published.run import Run
 from gan_lightning.cli.training import main as command_line
 from gan_lightning.data.files import write_whole
+from gan_lightning.evaluation.runs import is_finished
 from gan_lightning.metrics import nearest_neighbours
 from gan_lightning.models import BiGAN, InfoGAN
 from gan_lightning.training.checkpoint_io import read_checkpoint
@@ -87,8 +88,10 @@ class Fits(Run):
         self.found.append(json.loads(finished.read_text()))
 
     def train(self, seed: int, run: Path) -> Path:
-        """Train a seed in its folder, and return its last checkpoint."""
+        """Train a seed in its folder, from where it is, and return its last checkpoint."""
         last = run / "checkpoints" / "last.ckpt"
+        if is_finished(run):
+            return last
         command_line(
             [
                 "fit",

@@ -326,5 +326,7 @@ def test_the_time_of_a_run_counts_on_where_it_is_resumed(tmp_path: Path, real_da
     whole = Fits([0], tmp_path, "infogan/mnist", lambda path: {}, overrides | {"trainer.max_epochs": 2})
     run = tmp_path / "run"
     first = fits.seconds_of_training(half.train(0, run))
+    (run / "run.json").unlink()  # as if it had not come to its end
     second = fits.seconds_of_training(whole.train(0, run))
     assert 0 < first < second
+    assert fits.seconds_of_training(whole.train(0, run)) == second  # nothing is left to train
