@@ -153,6 +153,15 @@ class RunFolder:
         *earlier, newest = self._starts() or [{}]
         self._write([*earlier, newest | facts])
 
+    def changed(self, **facts: Any) -> list[str]:
+        """Return in words which of these facts differ from those of the start before the newest, if it noted them."""
+        before = ([{}, *self._starts()[:-1]])[-1]
+        return [
+            f"{name} {_plain(value)} instead of {_plain(before[name])}"
+            for name, value in facts.items()
+            if before.get(name, value) != value
+        ]
+
     # ------------------------------------------------------------------ the config
 
     def save_config(self, text: str) -> None:
@@ -193,6 +202,10 @@ def describe_device(device: torch.device) -> dict[str, Any]:
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _plain(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 _NUMBERED = re.compile(r"config-(\d+)\.yaml")

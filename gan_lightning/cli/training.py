@@ -348,17 +348,23 @@ class GANCommandLine(KeepsItsConfig, LightningCLI):
         """Load the weights that the run starts from and evaluate them, so that every curve has a first point."""
         self.model.check_schedules(self.trainer)
         self._refuse_the_trainers_optimization()
+        config = self.config[self.subcommand]
+        resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer = self.trainer
             ranks = {"processes": trainer.world_size, "nodes": trainer.num_nodes}
-            self.folder.note(precision=trainer.precision, **describe_device(trainer.strategy.root_device), **ranks)
+            arithmetic = {"precision": trainer.precision} | describe_device(trainer.strategy.root_device)
+            self.folder.note(**arithmetic, **ranks)
+            if resumes and (changes := self.folder.changed(**arithmetic)):
+                rank_zero_info(
+                    f"this run goes on with {', '.join(changes)}: sums differ in their last digits, so that it does "
+                    "not end exactly as it would have without the stop"
+                )
             if trainer.strategy.root_device.type == "cpu" and (notice := _busy_notice()):
                 rank_zero_info(notice)
-        config = self.config[self.subcommand]
         if self.model.growth is not None or getattr(self.datamodule, "batch_size", 1) is None:
             # an interval in batches would not be one in images, or is not known yet
             self.model.evaluate_every_images = config.evaluate_every_images
-        resumes = config.ckpt_path is not None and (config.ckpt_path != "last" or self._last_checkpoint().exists())
         if config.start_from is not None and not resumes:
             self.model.load_weights(config.start_from)
         for listener in self.trainer.callbacks:  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from gan_lightning.cli import training
 from gan_lightning.cli.run_folder import RunFolder, describe_device
 from gan_lightning.cli.training import main
 
@@ -120,6 +122,19 @@ def test_the_record_says_on_what_a_run_was_made(tmp_path: Path, monkeypatch: pyt
     assert ("avx2" in start["units"]) == bool(torch.cpu.get_capabilities().get("avx2"))
 
 
+def test_another_arithmetic_than_that_of_the_start_before_is_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.changed(threads=1) == []
+    for facts in ({"threads": 4, "units": ["avx2", "amx"]}, {"threads": 2, "units": ["avx2"]}):
+        with folder.claimed("last"):
+            folder.note(**facts)
+    assert folder.changed(threads=2, units=["avx2"], precision="32-true") == [
+        "threads 2 instead of 4",
+        "units avx2 instead of avx2+amx",
+    ]
+    assert folder.changed(threads=4) == []
+
+
 def test_a_damaged_record_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
     with RunFolder(tmp_path).claimed("last"):
@@ -162,6 +177,22 @@ def test_only_fit_writes_the_config_and_a_run_goes_on_by_its_folder(trained: Pat
     assert yaml.safe_load((trained / "config.yaml").read_text())["trainer"]["max_epochs"] == 2
     newest = json.loads((trained / "run.json").read_text())["starts"][-1]
     assert newest["precision"] == cli.trainer.precision
+
+
+def test_a_run_that_goes_on_with_other_threads_says_that_it_does_not_end_exactly_alike(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(training, "rank_zero_info", said.append)
+    shutil.copytree(trained, tmp_path / "run")
+    record = tmp_path / "run" / "run.json"
+    record.write_text(record.read_text().replace(f'"threads": {torch.get_num_threads()}', '"threads": 99'))
+    run("fit", "--ckpt_path=last", "--trainer.max_epochs=4", config=tmp_path / "run")
+    expected = f"goes on with threads {torch.get_num_threads()} instead of 99: sums differ in their last digits"
+    assert sum(expected in line for line in said) == 1
+    said.clear()
+    run("fit", "--ckpt_path=last", "--trainer.max_epochs=5", config=tmp_path / "run")
+    assert not any("goes on with" in line for line in said)
 
 
 def test_a_moved_run_goes_on_where_it_is(trained: Path, tmp_path: Path) -> None:
