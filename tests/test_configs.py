@@ -6,7 +6,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,15 @@ QUICKSTART = str(CONFIGS / "quickstart.yaml")
 
 def name(path: Path) -> str:
     return str(path.relative_to(CONFIGS).with_suffix(""))
+
+
+def by_model(paths: Sequence[Path]) -> list[Any]:
+    """Mark all but the first config of each model as slow: they show on other data what it shows."""
+    firsts = {path.parent: path for path in reversed(paths)}
+    return [
+        pytest.param(path, id=name(path), marks=() if path == firsts[path.parent] else pytest.mark.slow)
+        for path in paths
+    ]
 
 
 def images(folder: Path, count: int, height: int, width: int) -> Path:
@@ -245,7 +254,7 @@ def few(model: dict[str, Any]) -> list[str]:
     return ["--model.standing_batches=2", "--model.standing_batch_size=2"] if measures else []
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+@pytest.mark.parametrize("path", by_model(EXPERIMENTS))
 def test_every_experiment_trains_and_evaluates(
     path: Path, small_data: Any, tmp_path: Path, inception_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,7 +359,7 @@ def test_a_flag_changes_one_number_of_an_optimizer(path: Path, capsys: pytest.Ca
         assert found[player]["init_args"].items() >= (given[player]["init_args"] | {"lr": rate}).items()
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+@pytest.mark.parametrize("path", by_model(EXPERIMENTS))
 def test_every_experiment_takes_all_overlays_at_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fitting = [o for o in OVERLAYS if o.stem not in ("ada", "diffaugment") or has_a_discriminator(path)]
     together, alone = stacked(path, fitting, capsys), stacked(path, [], capsys)
