@@ -155,7 +155,7 @@ class RunFolder:
 
     def changed(self, **facts: Any) -> list[str]:
         """Return in words which of these facts differ from those of the start before the newest, if it noted them."""
-        before = ([{}, *self._starts()[:-1]])[-1]
+        before = [{}, *self._starts()[:-1]][-1]
         return [
             f"{name} {_plain(value)} instead of {_plain(before[name])}"
             for name, value in facts.items()
