@@ -146,8 +146,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shapes = np.random.default_rng(0).random((20, 32, 32, 32)) < 0.1
     (tmp_path / "shapes").mkdir()
     np.savez(tmp_path / "shapes" / "all.npz", voxels=shapes, icons=np.zeros((20, 16, 16, 3), np.uint8))
-    names = [{"name": ("chair", "stool")[number % 2]} for number in range(20)]
-    (tmp_path / "shapes" / "meta.json").write_text(json.dumps(names))
+    kinds = (("chair", "seats"), ("stool", "seats"), ("lamp", "lights"))
+    records = [dict(zip(("name", "category"), kinds[number % 3], strict=True)) for number in range(20)]
+    (tmp_path / "shapes" / "meta.json").write_text(json.dumps(records))
+    shutil.copytree(tmp_path / "shapes", tmp_path / "data" / "furniture-voxels")
     images(tmp_path / "large", 12, 3, 128, 128)
     images(tmp_path, 1, 4, 64, 64)
     (tmp_path / "0.png").rename(tmp_path / "strokes.png")
