@@ -7,12 +7,14 @@ NOTE: instance norm divides by the biased deviation everywhere; the authors' con
 """
 
 import itertools
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.layers import InstanceNorm2d, check_images, check_sides, halvings, init_normal
+from gan_lightning.layers.doubling import Upsampling, doubling
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.ranges import Finite, NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
@@ -77,8 +79,8 @@ class AugmentedGenerator(TranslationNetwork):
         style_dim: length of the style that the norms take (G_AB); 0 = the network takes none (G_BA).
         gain: mean of the norms' gains at the start, whose deviation is 0.02. 0 is the authors'; with 1, as in other
             papers, images pass from the start.
-        upsampling: method to return to the full size: a "transposed" convolution, as the authors'; or "nearest" pixels
-            and a 3×3 convolution, which leaves no dots behind (see `DCGANGenerator`).
+        upsampling: method to return to the full size: a "transposed" convolution, as the authors'; or
+            interpolation and a 3×3 convolution, which leaves no dots behind (see `DCGANGenerator`).
     """
 
     architecture = "resnet"
@@ -93,26 +95,22 @@ class AugmentedGenerator(TranslationNetwork):
         blocks: NonNegativeInt = 3,
         style_dim: NonNegativeInt = 16,
         gain: Finite = 0.0,
-        upsampling: Literal["transposed", "nearest"] = "transposed",
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        if upsampling not in ("transposed", "nearest"):
-            raise ValueError(f'upsampling must be "transposed" or "nearest", not {upsampling!r}')
         self.in_channels, self.style_dim = in_channels, style_dim
 
         def norm(channels: int) -> list[nn.Module]:
             kind = StyleNorm(channels, style_dim) if style_dim else nn.InstanceNorm2d(channels, affine=True)
             return [kind, nn.ReLU(inplace=True)]
 
-        up: list[nn.Module] = [nn.Upsample(scale_factor=2), nn.Conv2d(4 * width, 2 * width, 3, padding=1)]
-        if upsampling == "transposed":
-            up = [nn.ConvTranspose2d(4 * width, 2 * width, 3, stride=2, padding=1, output_padding=1)]
+        transposed = partial(nn.ConvTranspose2d, kernel_size=3, stride=2, padding=1, output_padding=1)
         self.net = _Layers(
             *(nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect"), *norm(width)),
             *(nn.Conv2d(width, 2 * width, 3, padding=1), *norm(2 * width)),
             *(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), *norm(4 * width)),
             *(_Block(4 * width, style_dim) for _ in range(blocks)),
-            *up,
+            *doubling(4 * width, 2 * width, upsampling, bias=True, transposed=transposed),
             *norm(2 * width),
             *(nn.Conv2d(2 * width, width, 3, padding=1), *norm(width)),
             *(nn.Conv2d(width, out_channels, 7, padding=3), nn.Tanh()),

@@ -11,7 +11,7 @@ NOTE: labels, if there are any, enter as one-hot vectors beside z and as one-hot
 """
 
 import itertools
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -25,29 +25,15 @@ from gan_lightning.layers import (
     norm2d,
     normalise_spectrally,
 )
+from gan_lightning.layers.doubling import Upsampling, doubling
 from gan_lightning.networks.base import Generator
 from gan_lightning.networks.discriminator import Discriminator, HeadFactory
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
-
-Upsampling = Literal["transposed", "nearest", "bilinear"]
 
 
 def _widths(image_size: int, width: int) -> list[int]:
     """Return the channels at half the image's size, a quarter, ... down to 4×4."""
     return [width * min(2**level, 8) for level in range(halvings(image_size, smallest=4))]
-
-
-def doubling(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Module]:
-    """Return layers that map (N, inputs, H, W) to (N, outputs, 2H, 2W).
-
-    Raises:
-        ValueError: there is no such method.
-    """
-    if upsampling not in get_args(Upsampling):
-        raise ValueError(f'upsampling must be "transposed", "nearest" or "bilinear", not {upsampling!r}')
-    if upsampling == "transposed":
-        return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
-    return [nn.Upsample(scale_factor=2, mode=upsampling), nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)]
 
 
 class DCGANGenerator(Generator):
@@ -62,8 +48,7 @@ class DCGANGenerator(Generator):
         width: channels before the last layer; doubled at each smaller size, up to 8 times this.
         num_classes: number of classes to condition on, by a one-hot vector beside z; 0 = none.
         upsampling: method to double height and width: "transposed" convolutions (the paper's); or "nearest" or
-            "bilinear" interpolation and a 3×3 convolution, which avoids checkerboard patterns (Odena, Dumoulin, Olah,
-            "Deconvolution and Checkerboard Artifacts", Distill, 2016).
+            "bilinear" interpolation and 3×3 convolutions, which leave no checkerboard patterns.
     """
 
     architecture = "dcgan"

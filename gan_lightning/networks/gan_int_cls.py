@@ -14,8 +14,8 @@ from collections.abc import Callable
 from torch import Tensor, cat, nn
 
 from gan_lightning.layers import check_images, check_latent, halvings, init_normal
+from gan_lightning.layers.doubling import Upsampling, doubling
 from gan_lightning.networks.base import Generator
-from gan_lightning.networks.dcgan import Upsampling, doubling
 from gan_lightning.networks.discriminator import Discriminator
 from gan_lightning.ranges import PositiveInt
 

@@ -21,6 +21,32 @@ from gan_lightning.recording import Network
 Region = tuple[float, float, float, float]
 """Top, left, bottom and right of a rectangle, as shares of the image's height and width."""
 
+FADE = 1 / 16  # of a side: the way from a region's border on which a change grows to its full size
+
+
+def check_region(region: Region) -> None:
+    """Raise ValueError for numbers that are no rectangle in an image."""
+    top, left, bottom, right = region
+    if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+        raise ValueError(
+            f"region {tuple(region)} is no rectangle: give top, left, bottom and right as shares from 0 to 1, top "
+            "above bottom and left of right"
+        )
+
+
+def region_weights(region: Region, height: int, width: int, like: Tensor) -> Tensor:
+    """Return weights (height, width) of a region's pixels: 0 outside, 1 inside, rising on `FADE` of the side between.
+
+    A border of the region that is one of the image does not fade. The weights have the device and dtype of `like`.
+    """
+    weights = []
+    for start, end, length in zip(region[:2], region[2:], (height, width), strict=True):
+        place = (torch.arange(length, device=like.device, dtype=like.dtype) + 0.5) / length
+        after = (place - start) / FADE if start > 0 else torch.ones_like(place)
+        before = (end - place) / FADE if end < 1 else torch.ones_like(place)
+        weights.append(torch.minimum(after, before).clamp(0, 1))
+    return weights[0][:, None] * weights[1]
+
 
 class DilatedBlock(nn.Module):
     """Two dilated 3×3 convolutions with instance norm, added to the input.
@@ -56,6 +82,11 @@ class DilatedTranslator(TranslationNetwork):
             is none (F).
         width: channels at full size; twice as many at half the size.
         dilations: of the residual blocks, in order.
+        region: the part of the image that changes, as the paper's networks for one part of a face; its change fades in
+            from the border. None = the whole image.
+
+    Raises:
+        ValueError: the region is no rectangle.
     """
 
     architecture = "resnet"
@@ -68,9 +99,12 @@ class DilatedTranslator(TranslationNetwork):
         example_channels: NonNegativeInt = 0,
         width: PositiveInt = 32,
         dilations: Sequence[PositiveInt] = (1, 2, 4, 2, 1),
+        region: Region | None = None,
     ) -> None:
         super().__init__()
-        self.in_channels, self.example_channels = in_channels, example_channels
+        if region is not None:
+            check_region(region)
+        self.in_channels, self.example_channels, self.region = in_channels, example_channels, region
         self.outer = nn.Sequential(
             nn.Conv2d(in_channels + example_channels, width, 7, padding=3, padding_mode="reflect"),
             *(InstanceNorm2d(width), nn.ReLU(inplace=True)),
@@ -95,6 +129,8 @@ class DilatedTranslator(TranslationNetwork):
         shown = [images] if example is None else [images, interpolate(example, images.shape[2:], mode="bilinear")]
         features = self.outer(torch.cat(shown, dim=1))
         change = self.last(torch.cat([features, self.inner(features)], dim=1))
+        if self.region is not None:
+            change = change * region_weights(self.region, *images.shape[2:], like=change)
         return images + change - change.abs() * images
 
 
@@ -106,6 +142,7 @@ class ApplyingTranslator(DilatedTranslator):
         example_channels: channels of the reference.
         width: see `DilatedTranslator`.
         dilations: see `DilatedTranslator`.
+        region: see `DilatedTranslator`.
     """
 
     def __init__(
@@ -114,8 +151,9 @@ class ApplyingTranslator(DilatedTranslator):
         example_channels: PositiveInt = 3,
         width: PositiveInt = 32,
         dilations: Sequence[PositiveInt] = (1, 2, 4, 2, 1),
+        region: Region | None = None,
     ) -> None:
-        super().__init__(in_channels, example_channels, width, dilations)
+        super().__init__(in_channels, example_channels, width, dilations, region)
 
     def encode_style(self, examples: Tensor) -> Tensor:
         """Return reference images (N, C', h, w), which are the code."""
@@ -138,13 +176,8 @@ class SeamlessPaste(Network):
 
     def __init__(self, region: Region = (0.28, 0.2, 0.55, 0.8)) -> None:
         super().__init__()
+        check_region(region)
         self.region = region
-        top, left, bottom, right = region
-        if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
-            raise ValueError(
-                f"region {tuple(region)} is no rectangle: give top, left, bottom and right as shares from 0 to 1, top "
-                "above bottom and left of right"
-            )
 
     def forward(self, images: Tensor, references: Tensor) -> Tensor:
         """Map images and references, both (N, C, H, W) in [-1, 1], to images with the references' region."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_lightning.layers import Norm, append_vector, check_latent, check_sides, halvings, norm2d
+from gan_lightning.layers.doubling import Upsampling, doubling
 from gan_lightning.layers.initialisation import Initialisation, initialise
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.ranges import NonNegativeInt, PositiveInt, Share
@@ -87,6 +88,8 @@ class UNetGenerator(TranslationNetwork):
         style_dim: number of components of a style that the network also takes. 0 = it takes none.
         style_at: the encoder layers that see the style: "all", or only the first, at the "input".
         init: initialisation of the weights, see `initialise`.
+        upsampling: method to double height and width in the decoder: see `DCGANGenerator`. BicycleGAN's code offers
+            "bilinear" beside the "transposed" convolutions of all its experiments.
     """
 
     architecture = "unet"
@@ -103,6 +106,7 @@ class UNetGenerator(TranslationNetwork):
         style_dim: NonNegativeInt = 0,
         style_at: Literal["all", "input"] = "all",
         init: Initialisation = "normal",
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
         if style_at not in ("all", "input"):
@@ -126,14 +130,14 @@ class UNetGenerator(TranslationNetwork):
         self.ups = nn.ModuleList()
         inputs = widths[-1]
         for level, outputs in enumerate(widths[-2::-1]):
-            conv_up = Double(inputs, outputs, bias)
-            up = nn.Sequential(nn.ReLU(inplace=True), conv_up, norm2d(norm, outputs))
+            conv_up = doubling(inputs, outputs, upsampling, bias, Double)
+            up = nn.Sequential(nn.ReLU(inplace=True), *conv_up, norm2d(norm, outputs))
             if level in dropout_layers:
                 up.append(nn.Dropout(dropout))
             self.ups.append(up)
             inputs = 2 * outputs  # the decoder's own channels and the encoder's
-        last = Double(inputs, out_channels)
-        self.ups.append(nn.Sequential(nn.ReLU(inplace=True), last, nn.Tanh()))
+        last = doubling(inputs, out_channels, upsampling, bias=True, transposed=Double)
+        self.ups.append(nn.Sequential(nn.ReLU(inplace=True), *last, nn.Tanh()))
         initialise(self, init)
 
     def forward(self, source: Tensor, code: Tensor | None = None) -> Tensor:

@@ -45,6 +45,29 @@ def test_dropout_in_the_first_three_decoder_layers():
     assert torch.equal(net(source), net(source))
 
 
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_interpolation_and_convolutions_in_place_of_transposed_convolutions(upsampling):
+    net = UNetGenerator(image_size=16, width=4, norm="instance", upsampling=upsampling)
+    decoder = [m for up in net.ups for m in up.modules()]
+    assert [m.mode for m in decoder if isinstance(m, nn.Upsample)] == [upsampling] * 4
+    convolutions = [m for m in decoder if isinstance(m, nn.Conv2d)]
+    assert [m.in_channels for m in convolutions] == [32, 32, 16, 8]
+    assert all(m.kernel_size == (3, 3) and m.bias is not None for m in convolutions)
+    assert not any(isinstance(m, nn.ConvTranspose2d) for m in decoder)
+    assert net(torch.randn(2, 3, 32, 16)).shape == (2, 3, 32, 16)
+    with pytest.raises(ValueError, match=r"upsampling must be .*, not 'cubic'"):
+        UNetGenerator(image_size=16, upsampling="cubic")
+
+
+def test_interpolation_leaves_no_checkerboard_where_transposed_convolution_does():
+    """Return the last layers' output for constant maps, away from the border, with random weights."""
+    for upsampling, flat in (("transposed", False), ("nearest", True), ("bilinear", True)):
+        torch.manual_seed(0)
+        last = UNetGenerator(image_size=16, width=4, upsampling=upsampling).ups[-1][:-1]
+        inner = last(torch.ones(1, 8, 8, 8))[0, :, 2:-2, 2:-2]
+        assert (inner.std((1, 2)).max() < 1e-6) == flat
+
+
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_every_size_of_the_encoder_is_handed_across(level):
     """With the way down cut just below it, an encoder layer still reaches the output."""
