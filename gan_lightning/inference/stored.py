@@ -25,8 +25,9 @@ class ImageTranslation:
     Args:
         translator: a model's translator. Its network states as int attributes its channels (`in_channels`), a number of
             which both sides of its images must be multiples (`multiple`) and the smallest side (`minimum`). It may also
-            state the ratio of the sides of a translation to those of its source (`scale`; absent = 1), and the number
-            of `classes` of the maps that it makes, which cannot be blended (absent = it makes images).
+            state the ratio of the sides of a translation to those of its source (`scale`; absent = 1), the number of
+            `classes` of the maps that it makes, which cannot be blended (absent = it makes images), and that it
+            translates no parts of images (`whole`; absent = False).
         direction: one of the translator's `directions`. None = the first, or the only one.
         tile: side of a tile in pixels. An image with a longer side is translated in tiles of this side, rounded up to a
             size that the network accepts.
@@ -87,16 +88,23 @@ class ImageTranslation:
         """Translate one image.
 
         Args:
-                image: uint8 or uint16 (C, H, W) of 1 to 4 channels (grey, grey + alpha, RGB, RGBA), as from
-                    `read_image`.
-                seed: seed of the model's noise, if it has any: the same seed gives the same image.
+            image: uint8 or uint16 (C, H, W) of 1 to 4 channels (grey, grey + alpha, RGB, RGBA), as from `read_image`.
+            seed: seed of the model's noise, if it has any: the same seed gives the same image.
 
-            Returns:
-                (C', scale · H, scale · W) of the same dtype, on the CPU.
+        Returns:
+            (C', scale · H, scale · W) of the same dtype, on the CPU.
+
+        Raises:
+            ValueError: the image needs tiles, and the network translates only whole images.
         """
         image = self.translator.read(image, self.direction)
         channels = self.channels_of(alpha=image.shape[0] in (2, 4))
         height, width = image.shape[1:]
+        if max(height, width) > self.tile and getattr(self.network, "whole", False):
+            raise ValueError(
+                f"{type(self.network).__name__} changes a region of whole images, and cannot translate one of "
+                f"{width}x{height} in tiles of {self.tile}: give tiles of {max(height, width)}, or a smaller image"
+            )
         sides = [self.tile if length > self.tile else self._padded(length) for length in (height, width)]
         rows, columns = (
             tile_starts(length, side, self.overlap, self.multiple)

@@ -62,7 +62,7 @@ class PairedCycleGAN(UnpairedTranslation):
         that of a model that changes nothing. The cycle errors of `UnpairedTranslation` are L_I and L_S.
 
     NOTE: the paper trains networks for eyes, lips and skin separately on aligned parts, and blends their results. Here
-        there is one, on whole images that are aligned beforehand.
+        there is one for images that are aligned beforehand, whose changes a `region` confines to such a part.
     NOTE: the paper's weights are not at hand; those here are chosen.
     """
 

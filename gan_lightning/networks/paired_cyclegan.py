@@ -5,6 +5,8 @@ section 3.
 
 NOTE: no code was published, and the paper has no table of layers. The paper names dilated residual networks and a
 change that is added to the image; widths, depth and norms are chosen here.
+NOTE: the paper cuts parts of a face out, and blends their results into it. Here a network sees the whole image, and
+changes a region of it (`region`).
 """
 
 from collections.abc import Sequence
@@ -105,6 +107,7 @@ class DilatedTranslator(TranslationNetwork):
         if region is not None:
             check_region(region)
         self.in_channels, self.example_channels, self.region = in_channels, example_channels, region
+        self.whole = region is not None  # a tile does not know its place
         self.outer = nn.Sequential(
             nn.Conv2d(in_channels + example_channels, width, 7, padding=3, padding_mode="reflect"),
             *(InstanceNorm2d(width), nn.ReLU(inplace=True)),

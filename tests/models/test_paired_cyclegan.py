@@ -1,5 +1,6 @@
 """PairedCycleGAN: every term by its number, the paste without seams, the change that stays in range, true pairs."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from torch.nn.functional import softplus
 
 from gan_lightning.augmentation import AdaptiveAugmentation
 from gan_lightning.data.batches import UnpairedBatch
-from gan_lightning.inference import Choice
+from gan_lightning.inference import Choice, Translator
+from gan_lightning.inference.stored import translate_image
 from gan_lightning.models import PairedCycleGAN
 from gan_lightning.networks import ApplyingTranslator, DilatedTranslator, PatchGAN, SeamlessPaste
 from gan_lightning.recording import Network
@@ -157,8 +159,29 @@ def test_a_paste_has_no_seam_and_keeps_the_references_gradients() -> None:
 
 @pytest.mark.parametrize("region", [(0.5, 0.0, 0.5, 1.0), (0.0, 0.0, 1.0, 1.5), (0.0, 0.6, 1.0, 0.4)])
 def test_a_region_that_is_no_rectangle_is_refused(region: Any) -> None:
-    with pytest.raises(ValueError, match="no rectangle"):
-        SeamlessPaste(region)
+    for network in (SeamlessPaste, DilatedTranslator, ApplyingTranslator):
+        with pytest.raises(ValueError, match="no rectangle"):
+            network(region=region)
+
+
+def test_a_change_stays_in_its_region_and_fades_in_from_the_border() -> None:
+    network = DilatedTranslator(width=4, dilations=(1,), region=(0.25, 0.0, 0.75, 0.5)).eval()
+    nn.init.constant_(network.last[0].bias, 20.0)  # everything turns white
+    made = network(torch.zeros(1, 3, 64, 64))
+    rows, columns = torch.zeros(64), torch.zeros(64)
+    ramp = (torch.arange(4) + 0.5) / 4  # a sixteenth of the side
+    rows[16:48], rows[16:20], rows[44:48] = 1.0, ramp, ramp.flip(0)
+    columns[:32], columns[28:32] = 1.0, ramp.flip(0)  # the image's own border does not fade
+    torch.testing.assert_close(made, (rows[:, None] * columns).expand(1, 3, 64, 64))
+
+
+def test_an_image_in_tiles_has_no_place_for_a_region() -> None:
+    stored = (torch.rand(3, 64, 32) * 255).to(torch.uint8)
+    for region, refused in ((None, False), ((0.25, 0.25, 0.75, 0.75), True)):
+        network = DilatedTranslator(width=4, dilations=(1,), region=region)
+        assert translate_image(Translator(network), stored, tile=64).shape == stored.shape
+        with pytest.raises(ValueError, match="32x64 in tiles of 32: give tiles of 64") if refused else nullcontext():
+            translate_image(Translator(network), stored, tile=32)
 
 
 def test_a_change_moves_towards_white_or_black_and_never_beyond() -> None:
