@@ -11,7 +11,8 @@ Upsampling = Literal["transposed", "nearest", "bilinear"]
 interpolation and a 3x3 convolution, which avoids checkerboard patterns (Odena, Dumoulin, Olah, "Deconvolution and
 Checkerboard Artifacts", Distill, 2016)."""
 
-DCGANS_OWN = partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
+FOUR_WIDE = partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)  # DCGAN's transposed convolution
+THREE_WIDE = partial(nn.ConvTranspose2d, kernel_size=3, stride=2, padding=1, output_padding=1)  # CycleGAN's
 
 
 def doubling(
@@ -19,7 +20,7 @@ def doubling(
     outputs: int,
     upsampling: Upsampling,
     bias: bool = False,
-    transposed: Callable[..., nn.Module] = DCGANS_OWN,
+    transposed: Callable[..., nn.Module] = FOUR_WIDE,
 ) -> list[nn.Module]:
     """Return layers that map (N, inputs, H, W) to (N, outputs, 2H, 2W).
 
@@ -28,7 +29,7 @@ def doubling(
         outputs: channels of the output.
         upsampling: the method.
         bias: the convolution adds a bias.
-        transposed: makes the transposed convolution from inputs, outputs and bias; the default is DCGAN's.
+        transposed: makes the transposed convolution from inputs, outputs and bias.
 
     Raises:
         ValueError: there is no such method.

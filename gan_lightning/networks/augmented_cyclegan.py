@@ -7,14 +7,13 @@ NOTE: instance norm divides by the biased deviation everywhere; the authors' con
 """
 
 import itertools
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.layers import InstanceNorm2d, check_images, check_sides, halvings, init_normal
-from gan_lightning.layers.doubling import Upsampling, doubling
+from gan_lightning.layers.doubling import THREE_WIDE, Upsampling, doubling
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.ranges import Finite, NonNegativeInt, PositiveInt
 from gan_lightning.recording import Network
@@ -104,13 +103,12 @@ class AugmentedGenerator(TranslationNetwork):
             kind = StyleNorm(channels, style_dim) if style_dim else nn.InstanceNorm2d(channels, affine=True)
             return [kind, nn.ReLU(inplace=True)]
 
-        transposed = partial(nn.ConvTranspose2d, kernel_size=3, stride=2, padding=1, output_padding=1)
         self.net = _Layers(
             *(nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect"), *norm(width)),
             *(nn.Conv2d(width, 2 * width, 3, padding=1), *norm(2 * width)),
             *(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), *norm(4 * width)),
             *(_Block(4 * width, style_dim) for _ in range(blocks)),
-            *doubling(4 * width, 2 * width, upsampling, bias=True, transposed=transposed),
+            *doubling(4 * width, 2 * width, upsampling, bias=True, transposed=THREE_WIDE),
             *norm(2 * width),
             *(nn.Conv2d(2 * width, width, 3, padding=1), *norm(width)),
             *(nn.Conv2d(width, out_channels, 7, padding=3), nn.Tanh()),

@@ -9,6 +9,7 @@ import itertools
 from torch import Tensor, nn
 
 from gan_lightning.layers import InstanceNorm2d, check_sides
+from gan_lightning.layers.doubling import THREE_WIDE, Upsampling, doubling
 from gan_lightning.layers.initialisation import Initialisation, initialise
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.networks.cyclegan import ResidualBlock
@@ -32,6 +33,7 @@ class CartoonGenerator(TranslationNetwork):
         width: channels at full size; doubled at half of it and again at a quarter.
         blocks: number of residual blocks at a quarter of the size.
         init: initialisation of the weights, see `initialise`.
+        upsampling: method to double height and width, see `DCGANGenerator`.
     """
 
     architecture = "resnet"
@@ -45,6 +47,7 @@ class CartoonGenerator(TranslationNetwork):
         width: PositiveInt = 64,
         blocks: PositiveInt = 8,
         init: Initialisation = "normal",
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -61,7 +64,7 @@ class CartoonGenerator(TranslationNetwork):
             layers += [nn.Conv2d(2 * channels, 2 * channels, 3, padding=1), *normalised(2 * channels)]
         layers += [ResidualBlock(4 * width, affine=True) for _ in range(blocks)]
         for channels in (2 * width, width):
-            layers += [nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1)]
+            layers += doubling(2 * channels, channels, upsampling, bias=True, transposed=THREE_WIDE)
             layers += [nn.Conv2d(channels, channels, 3, padding=1), *normalised(channels)]
         layers += [nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
         self.net = nn.Sequential(*layers)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gan_lightning.layers import InstanceNorm2d, check_sides
 from gan_lightning.layers.antialiasing import BlurDownsample
+from gan_lightning.layers.doubling import THREE_WIDE, Upsampling, doubling
 from gan_lightning.layers.initialisation import Initialisation, initialise
 from gan_lightning.layers.winograd import ReflectedConv2d
 from gan_lightning.networks.base import TranslationNetwork
@@ -95,13 +96,8 @@ class ResNetGenerator(TranslationNetwork):
             layers += [BlurDownsample()] if antialias else []
         layers += [ResidualBlock(4 * width, dropout) for _ in range(blocks)]
         for channels in (2 * width, width):
-            if antialias:
-                layers += [
-                    nn.Upsample(scale_factor=2, mode="bilinear"),
-                    nn.Conv2d(2 * channels, channels, 3, padding=1),
-                ]
-            else:
-                layers += [nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1)]
+            upsampling: Upsampling = "bilinear" if antialias else "transposed"
+            layers += doubling(2 * channels, channels, upsampling, bias=True, transposed=THREE_WIDE)
             layers += [InstanceNorm2d(channels), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
         self.net = nn.Sequential(*layers)

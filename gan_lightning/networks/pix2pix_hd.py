@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from gan_lightning.layers import InstanceNorm2d, check_sides, init_normal
+from gan_lightning.layers.doubling import THREE_WIDE, Upsampling, doubling
 from gan_lightning.layers.labels import LabelPlanes, levels_of
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.networks.cyclegan import ResidualBlock
@@ -32,9 +33,9 @@ def _half(channels: int) -> list[nn.Module]:
     return _normalised(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), 2 * channels)
 
 
-def _double(channels: int) -> list[nn.Module]:
-    layer = nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1)
-    return _normalised(layer, channels // 2)
+def _double(channels: int, upsampling: Upsampling = "transposed") -> list[nn.Module]:
+    layers = doubling(channels, channels // 2, upsampling, bias=True, transposed=THREE_WIDE)
+    return [*layers[:-1], *_normalised(layers[-1], channels // 2)]
 
 
 class Pix2PixHDGenerator(TranslationNetwork):
@@ -65,6 +66,7 @@ class Pix2PixHDGenerator(TranslationNetwork):
         enhancer_blocks: number of residual blocks of an enhancer.
         features: number of channels of instance features. 0 = the network takes none.
         clusters: number of centres of a class.
+        upsampling: method to double height and width, see `DCGANGenerator`.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Pix2PixHDGenerator(TranslationNetwork):
         enhancer_blocks: PositiveInt = 3,
         features: NonNegativeInt = 0,
         clusters: PositiveInt = 10,
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
         self.planes = LabelPlanes(num_classes, boundaries)
@@ -91,7 +94,7 @@ class Pix2PixHDGenerator(TranslationNetwork):
         inputs = self.planes.channels + features
         widths = [width * 2**level for level in range(halvings + 1)]
         down = [layer for channels in widths[:-1] for layer in _half(channels)]
-        up = [layer for channels in widths[:0:-1] for layer in _double(channels)]
+        up = [layer for channels in widths[:0:-1] for layer in _double(channels, upsampling)]
         middle = [ResidualBlock(widths[-1]) for _ in range(blocks)]
         self.coarse = nn.Sequential(*_normalised(_wide(inputs, width), width), *down, *middle, *up)
         self.enhancer_downs, self.enhancer_ups = nn.ModuleList(), nn.ModuleList()
@@ -99,7 +102,7 @@ class Pix2PixHDGenerator(TranslationNetwork):
             channels = width // 2**level
             self.enhancer_downs.append(nn.Sequential(*_normalised(_wide(inputs, channels), channels), *_half(channels)))
             more = [ResidualBlock(2 * channels) for _ in range(enhancer_blocks)]
-            self.enhancer_ups.append(nn.Sequential(*more, *_double(2 * channels)))
+            self.enhancer_ups.append(nn.Sequential(*more, *_double(2 * channels, upsampling)))
         # names of their own, since both make images but from other features
         last = nn.Sequential(_wide(width // 2**enhancers, out_channels), nn.Tanh())
         self.to_image = nn.ModuleDict({f"enhanced_{enhancers}" if enhancers else "coarse": last})

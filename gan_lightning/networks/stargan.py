@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.layers import ImageSize, InstanceNorm2d, check_images, check_sides, sides
+from gan_lightning.layers.doubling import Upsampling, doubling
 from gan_lightning.networks.base import TranslationNetwork
 from gan_lightning.networks.discriminator import DiscriminatorOutput
 from gan_lightning.ranges import PositiveInt
@@ -51,6 +52,7 @@ class StarGANGenerator(TranslationNetwork):
         in_channels: channels of the images.
         width: channels at full size; doubled at half of it and again at a quarter.
         blocks: number of residual blocks at a quarter of the size.
+        upsampling: method to double height and width, see `DCGANGenerator`.
     """
 
     multiple = 4
@@ -62,6 +64,7 @@ class StarGANGenerator(TranslationNetwork):
         in_channels: PositiveInt = 3,
         width: PositiveInt = 64,
         blocks: PositiveInt = 6,
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
         self.num_targets, self.in_channels = num_targets, in_channels
@@ -72,7 +75,7 @@ class StarGANGenerator(TranslationNetwork):
             layers += [InstanceNorm2d(2 * channels, affine=True), nn.ReLU(inplace=True)]
         layers += [ResidualBlock(4 * width) for _ in range(blocks)]
         for channels in (2 * width, width):
-            layers += [nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1, bias=False)]
+            layers += doubling(2 * channels, channels, upsampling)
             layers += [InstanceNorm2d(channels, affine=True), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(width, in_channels, 7, padding=3, bias=False), nn.Tanh()]
         self.net = nn.Sequential(*layers)

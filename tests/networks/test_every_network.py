@@ -219,7 +219,8 @@ UNUSUAL = [
     ("CodeDiscriminator", {"latent_dim": 7, "hidden": [9]}),
     (
         "GANINTCLSGenerator",
-        {"latent_dim": 7, "text_dim": 5, "image_size": 32, "channels": 2, "width": 4, "projection": 6},
+        {"latent_dim": 7, "text_dim": 5, "image_size": 32, "channels": 2, "width": 4, "projection": 6}
+        | {"upsampling": "nearest"},
     ),
     ("GANINTCLSDiscriminator", {"text_dim": 5, "image_size": 32, "channels": 2, "width": 4, "projection": 6}),
     (
@@ -230,23 +231,31 @@ UNUSUAL = [
     ("StackGANDiscriminator", {"text_dim": 5, "image_size": 128, "channels": 2, "width": 4, "projection": 6}),
     ("GRUTextEncoder", {"vocabulary": 9, "text_dim": 5, "width": 4}),
     ("TransformerTextEncoder", {"vocabulary": 9, "text_dim": 5, "width": 4, "length": 3, "layers": 1, "heads": 2}),
-    ("StarGANGenerator", {"num_targets": 4, "in_channels": 2, "width": 4, "blocks": 1}),
+    ("StarGANGenerator", {"num_targets": 4, "in_channels": 2, "width": 4, "blocks": 1, "upsampling": "nearest"}),
     ("StarGANDiscriminator", {"num_targets": 4, "image_size": [16, 24], "in_channels": 2, "width": 4, "layers": 2}),
     ("CoGANGenerator", {"latent_dim": 7, "image_size": 20, "channels": 2, "width": 4, "num_classes": 3}),
     ("CoGANDiscriminator", {"image_size": 32, "channels": 2, "width": 4, "num_classes": 3}),
     (
         "AugmentedGenerator",
-        {"in_channels": 2, "out_channels": 4, "width": 4, "blocks": 1, "style_dim": 5, "gain": 1.0},
+        {"in_channels": 2, "out_channels": 4, "width": 4, "blocks": 1, "style_dim": 5, "gain": 1.0}
+        | {"upsampling": "bilinear"},
     ),
     ("AugmentedEncoder", {"channels": 5, "style_dim": 3, "image_size": 32, "width": 4}),
     ("LocalDiscriminator", {"channels": 2, "width": 4, "gain": 1.0}),
     ("WholeDiscriminator", {"image_size": 32, "channels": 2, "width": 4, "gain": 1.0}),
     ("StyleDiscriminator", {"style_dim": 5, "width": 4}),
-    ("DilatedTranslator", {"in_channels": 2, "example_channels": 1, "width": 4, "dilations": [1, 3]}),
-    ("ApplyingTranslator", {"in_channels": 2, "example_channels": 1, "width": 4, "dilations": [1, 3]}),
+    (
+        "DilatedTranslator",
+        {"in_channels": 2, "example_channels": 1, "width": 4, "dilations": [1, 3], "region": [0.0, 0.25, 0.5, 1.0]},
+    ),
+    (
+        "ApplyingTranslator",
+        {"in_channels": 2, "example_channels": 1, "width": 4, "dilations": [1, 3], "region": [0.0, 0.25, 0.5, 1.0]},
+    ),
     ("SeamlessPaste", {"region": [0.25, 0.25, 0.75, 0.5]}),
     ("Bicubic", {"channels": 2, "scale": 2}),
     ("CartoonGenerator", {"in_channels": 2, "out_channels": 5, "width": 4, "blocks": 2, "init": "xavier"}),
+    ("CartoonGenerator", {"width": 4, "blocks": 1, "upsampling": "nearest"}),
     ("CartoonDiscriminator", {"in_channels": 2, "width": 4, "init": "xavier"}),
     ("RRDBGenerator", {"channels": 2, "width": 4, "growth": 3, "blocks": 1, "scale": 2}),
     (
@@ -494,6 +503,7 @@ UNUSUAL = [
             "enhancer_blocks": 1,
             "features": 2,
             "clusters": 4,
+            "upsampling": "nearest",
         },
     ),
     ("InstanceEncoder", {"in_channels": 2, "features": 1, "width": 2, "halvings": 2}),
@@ -516,7 +526,8 @@ UNUSUAL = [
     ),
     (
         "UNetGenerator",
-        {"image_size": 32, "width": 4, "style_dim": 3, "style_at": "input", "init": "xavier"},
+        {"image_size": 32, "width": 4, "style_dim": 3, "style_at": "input", "init": "xavier"}
+        | {"upsampling": "bilinear"},
     ),
     (
         "MUNITGenerator",
