@@ -36,7 +36,7 @@ def test_files_are_those_of_their_names_and_are_gone_on_with(
     kept = (out / "0/4-000000.png").stat().st_mtime_ns
     (out / "1/4-000001.png").unlink()
     sample(styled, out, seeds="4", n=2, batch_size=1, **how)
-    assert "1 images written into" in (said := capsys.readouterr().out)
+    assert "1 image written into" in (said := capsys.readouterr().out)
     assert "1 were there already" in said
     assert (out / "0/4-000000.png").stat().st_mtime_ns == kept
     torch.testing.assert_close(read_png(out / "1/4-000001.png"), images[1], atol=1, rtol=0)

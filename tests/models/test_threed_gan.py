@@ -171,13 +171,14 @@ def test_what_does_not_fit_is_refused_before_the_first_step() -> None:
         assert model.batches_seen == 0
 
 
-def test_shapes_are_written_as_files_and_gone_through(tmp_path: Path) -> None:
+def test_shapes_are_written_as_files_and_gone_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("skimage")
     torch.manual_seed(0)
     model = threed_gan()
     nn.init.normal_(model.generator.net[-1].weight, std=1)
     path = checkpoint(model, tmp_path / "model.ckpt")
     sample(path, tmp_path / "voxels", seeds="3:0-2", format="npz", device="cpu")
+    assert "3 shapes written into" in capsys.readouterr().out
     expected = model.sample(3, seed=3)
     for number in range(3):
         found = torch.from_numpy(read_voxels(tmp_path / "voxels" / f"3-00000{number}.npz"))

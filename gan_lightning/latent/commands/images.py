@@ -141,7 +141,7 @@ def sample(
         made = map(checked_values, _made(make, sampler, list(missing.values()), truncation, psi, batch_size, cutoff))
         store.fill(missing, made, write)
     already = f", {len(files) - len(missing):,} were there already" if len(missing) < len(files) else ""
-    print(f"{len(missing):,} images written into {shown(out)}{already}")
+    print(f"{_written(len(missing), format)} into {shown(out)}{already}")
 
 
 @checked
@@ -370,7 +370,12 @@ def _of_pictures(sampler: Sampler, images: Path, out: Path, columns: int | None,
     settings = {"weights": fingerprint(sampler.network), "encoder": fingerprint(encoder), "images": images.name}
     with ImageStore(out, settings) as store:
         store.fill([f"{page.name(folder, suffix=False)}.{format}" for page in found], made(), write)
-    print(f"{len(found):,} images written into {shown(out)}")
+    print(f"{_written(len(found), format)} into {shown(out)}")
+
+
+def _written(count: int, format: str) -> str:
+    kind = "image" if format == "png" else "shape"
+    return f"{count:,} {kind}{'' if count == 1 else 's'} written"
 
 
 def _is_picture(out: Path) -> bool:
