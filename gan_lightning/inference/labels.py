@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_lightning.data.labels import classes_of
 from gan_lightning.inference.choices import StyleTranslator
-from gan_lightning.inference.translation import MeaninglessImageError
+from gan_lightning.inference.translation import UntranslatableImageError
 
 
 class LabelTranslator(StyleTranslator):
@@ -32,7 +32,7 @@ class LabelTranslator(StyleTranslator):
             The same dtype, of 1 channel, or of 3 with instances; alpha is kept as a further channel.
 
         Raises:
-            MeaninglessImageError: a label belongs to no class. The message names no file.
+            UntranslatableImageError: a label belongs to no class. The message names no file.
         """
         network: Any = self.network(direction)
         channels, values = len(stored), stored.permute(1, 2, 0).numpy()
@@ -42,7 +42,7 @@ class LabelTranslator(StyleTranslator):
         try:
             classes = torch.from_numpy(classes_of(values[..., :1] if has_instances else values, table))[None]
         except ValueError as error:
-            raise MeaninglessImageError(str(error)) from None
+            raise UntranslatableImageError(str(error)) from None
         if stored.dtype == torch.uint16:
             classes = (classes.int() * 257).to(torch.uint16)
         return torch.cat([classes, *kept, *([stored[-1:]] if channels in (2, 4) else [])])

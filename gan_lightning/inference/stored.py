@@ -12,6 +12,7 @@ from gan_lightning.data.images import as_channels, as_uint8, cover, fit_image, t
 from gan_lightning.inference import Choice, Translator
 from gan_lightning.inference.statistics import SharedStatistics
 from gan_lightning.inference.tiles import reflected, round_up, tile_starts, tile_weights
+from gan_lightning.inference.translation import UntranslatableImageError
 
 TILE = 512
 MEASURED = 16  # largest number of tiles that an image's statistics are taken from
@@ -95,15 +96,16 @@ class ImageTranslation:
             (C', scale · H, scale · W) of the same dtype, on the CPU.
 
         Raises:
-            ValueError: the image needs tiles, and the network translates only whole images.
+            UntranslatableImageError: the image holds values that mean nothing to the network; or it needs tiles, and
+                the network translates only whole images.
         """
         image = self.translator.read(image, self.direction)
         channels = self.channels_of(alpha=image.shape[0] in (2, 4))
         height, width = image.shape[1:]
         if max(height, width) > self.tile and getattr(self.network, "whole", False):
-            raise ValueError(
-                f"{type(self.network).__name__} changes a region of whole images, and cannot translate one of "
-                f"{width}x{height} in tiles of {self.tile}: give tiles of {max(height, width)}, or a smaller image"
+            raise UntranslatableImageError(
+                f"its {width}x{height} pixels need tiles of {self.tile}, but {type(self.network).__name__} changes a "
+                f"region of whole images: set --tile to {max(height, width)}, or give a smaller image"
             )
         sides = [self.tile if length > self.tile else self._padded(length) for length in (height, width)]
         rows, columns = (

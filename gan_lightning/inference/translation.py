@@ -12,8 +12,8 @@ from gan_lightning.inference.statistics import InstanceStatistics, activate_drop
 from gan_lightning.recording import Recorded
 
 
-class MeaninglessImageError(ValueError):
-    """An image holds values that mean nothing to the network, such as a label of no class."""
+class UntranslatableImageError(ValueError):
+    """The network cannot translate an image: it holds a label of no class, or needs tiles and cannot have them."""
 
 
 class Policy(Recorded):
@@ -118,7 +118,7 @@ class Translator(Recorded):
         Most networks understand every image. Those of label maps know which grey level or colour is which class.
 
         Raises:
-            MeaninglessImageError: the image holds values that mean nothing to the network.
+            UntranslatableImageError: the image holds values that mean nothing to the network.
         """
         return stored
 

@@ -29,7 +29,7 @@ from gan_lightning.data.files import (
 from gan_lightning.inference import Choice, Translator
 from gan_lightning.inference.identity import fingerprint
 from gan_lightning.inference.stored import TILE, ImageTranslation
-from gan_lightning.inference.translation import MeaninglessImageError
+from gan_lightning.inference.translation import UntranslatableImageError
 from gan_lightning.recording import path_of
 from gan_lightning.training.generative import GenerativeModule
 from gan_lightning.training.layouts import is_faster_in_channels_last
@@ -256,7 +256,7 @@ class FolderTranslation(L.LightningModule):
         try:
             translate = self.translations[job.choice]
             translated = [translate(image, seed) for image, seed in zip(images, job.seeds, strict=True)]
-        except MeaninglessImageError as error:
+        except UntranslatableImageError as error:
             self._count(failures=[f"{shown(job.pages[0].file)} cannot be translated: {error}"])
         else:
             write_pages(translated, job.target)
