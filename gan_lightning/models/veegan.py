@@ -7,7 +7,7 @@ F maps real images of it to no noise of the prior, which D sees. With D a logit 
 
     L_D = -E_x[log σ(D(x, F(x)))] - E_z[log(1 - σ(D(G(z), z)))]
     L_G = -E_z[D(G(z), z)] + E_z ||z - F(G(z))||²                                                   (algorithm 1)
-    L_F =  E_x[D(x, F(x))] + E_z ||z - F(G(z))||²
+    L_F =  E_z ||z - F(G(z))||²
 """
 
 from functools import partial
@@ -35,11 +35,11 @@ class VEEGAN(PairGame):
         discriminator: D, called with images and latents. None = BiGAN's for MNIST.
         loss: the adversarial loss of D's turn. None = non-saturating, the paper's logistic regression.
         lambda_noise: weight of the reconstruction of noise, a sum over its components.
+        lambda_encoder: weight of E_x[D(x, F(x))] in L_F, by which F learns to fool D too. 0 = it does not, as in the
+            paper; the authors' MNIST notebook has 1.
         base: the other arguments of `NoiseToImage`.
 
     NOTE: the networks for MNIST are BiGAN's; the authors' MNIST notebook has one hidden layer of 256 in each.
-    NOTE: the paper's algorithm trains F by the reconstruction of noise alone; the authors' MNIST notebook, followed
-        here, by D too.
     """
 
     paper_optimizer: ClassVar[OptimizerFactory] = partial(Adam, lr=1e-3, betas=(0.7, 0.999))
@@ -51,6 +51,7 @@ class VEEGAN(PairGame):
         discriminator: nn.Module | None = None,
         loss: AdversarialLoss | None = None,
         lambda_noise: NonNegativeFloat = 1.0,
+        lambda_encoder: NonNegativeFloat = 0.0,
         **base: Any,
     ) -> None:
         super().__init__(
@@ -60,15 +61,14 @@ class VEEGAN(PairGame):
             **base,
         )
         self.loss = loss or NonSaturating()
-        self.lambda_noise = lambda_noise
+        self.lambda_noise, self.lambda_encoder = lambda_noise, lambda_encoder
 
     def generator_loss(self, batch: ImageBatch, fake: Pairs) -> Terms:
         """Raise D of the generator's pairs and lower that of real ones; reconstruct noise."""
         (contest,) = self.contests(batch, fake)
-        terms = {
-            "adversarial": -_mean(contest.on_fakes(contest.fake)),
-            "encoder": _mean(contest.verdict(contest.real)),
-        }
+        terms = {"adversarial": -_mean(contest.on_fakes(contest.fake))}
+        if self.lambda_encoder:
+            terms["encoder"] = self.lambda_encoder * _mean(contest.verdict(contest.real))
         encoded = self.encoder(fake.images)
         mean = encoded[0] if encoded.dim() == 3 else encoded
         noise = (fake.z - mean.float()).square().sum(1).mean()

@@ -19,7 +19,7 @@ def veegan(**how: Any) -> VEEGAN:
 
 def test_the_terms_of_the_algorithm() -> None:
     torch.manual_seed(0)
-    model = veegan(lambda_noise=2.0)
+    model = veegan(lambda_noise=2.0, lambda_encoder=3.0)
     batch = batch_for(model)
     fake = model.draw_fakes(batch)
     real, made = model.discriminator(batch.images, fake.codes), model.discriminator(fake.images, fake.z)
@@ -27,7 +27,7 @@ def test_the_terms_of_the_algorithm() -> None:
     torch.testing.assert_close(d_loss, bce(real, torch.ones(4)) + bce(made, torch.zeros(4)))
     terms = model.generator_loss(batch, fake)
     torch.testing.assert_close(terms["adversarial"], -made.mean())
-    torch.testing.assert_close(terms["encoder"], real.mean())
+    torch.testing.assert_close(terms["encoder"], 3 * real.mean())
     torch.testing.assert_close(terms["noise"], 2 * (fake.z - model.encoder(fake.images)).square().sum() / 4)
 
     def learns(term: str, network: Any) -> bool:
@@ -36,3 +36,10 @@ def test_the_terms_of_the_algorithm() -> None:
 
     learners = {term: (learns(term, model.generator), learns(term, model.encoder)) for term in terms}
     assert learners == {"adversarial": (True, False), "encoder": (False, True), "noise": (True, True)}
+
+
+def test_the_papers_reconstructor_learns_from_noise_alone() -> None:
+    model = veegan()
+    assert model.lambda_encoder == 0
+    batch = batch_for(model)
+    assert set(model.generator_loss(batch, model.draw_fakes(batch))) == {"adversarial", "noise"}
