@@ -46,7 +46,8 @@ _UNKNOWN = re.compile(
     r"Subcommand '(?P<command>[^']*)' does not accept option|No action for key) ['\"](?P<option>[^'\"]*)['\"]"
 )
 _EXPECTED = re.compile(
-    r"^Expected an? (?P<type>(?:<class|typing|collections|Literal).*?)(?:\. Got value: (?P<value>.*))?$"
+    r"^Expected an? (?P<type>(?:<class|typing|collections|Literal|tuple with).*?)"
+    r"(?:\. Got value: (?P<value>.*?)(?:\. Got value: Namespace\(.*)?)?$"
 )
 _RESTRICTED = re.compile(
     r"^Not of type (?P<type>\w+): (?:.*: )?(?P<value>.*?)(?: does not conform to restriction .*)?$"
@@ -582,6 +583,8 @@ def _listed(names: Sequence[str], last: str) -> str:
 
 def _kind(text: str) -> str:
     """Return the words for a type as jsonargparse writes it."""
+    if (several := re.fullmatch(r"tuple with (\d+) elements", text)) is not None:
+        return f"a list of {several[1]}"
     name = text.removeprefix("<class '").removesuffix("'>").partition("[")[0].rpartition(".")[2]
     return _KINDS.get(name, _an(name))
 
