@@ -133,7 +133,8 @@ class DilatedTranslator(TranslationNetwork):
         features = self.outer(torch.cat(shown, dim=1))
         change = self.last(torch.cat([features, self.inner(features)], dim=1))
         if self.region is not None:
-            change = change * region_weights(self.region, *images.shape[2:], like=change)
+            height, width = images.shape[2:]
+            change = change * region_weights(self.region, height, width, like=change)
         return images + change - change.abs() * images
 
 
