@@ -64,7 +64,7 @@ class VEEGAN(PairGame):
         self.lambda_noise, self.lambda_encoder = lambda_noise, lambda_encoder
 
     def generator_loss(self, batch: ImageBatch, fake: Pairs) -> Terms:
-        """Raise D of the generator's pairs and lower that of real ones; reconstruct noise."""
+        """Raise D of the generator's pairs, lower that of real ones if asked to, and reconstruct noise."""
         (contest,) = self.contests(batch, fake)
         terms = {"adversarial": -_mean(contest.on_fakes(contest.fake))}
         if self.lambda_encoder:

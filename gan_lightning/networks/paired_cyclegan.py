@@ -43,11 +43,11 @@ def region_weights(region: Region, height: int, width: int, like: Tensor) -> Ten
     """
     weights = []
     for start, end, length in zip(region[:2], region[2:], (height, width), strict=True):
-        place = (torch.arange(length, device=like.device, dtype=like.dtype) + 0.5) / length
+        place = (torch.arange(length, device=like.device) + 0.5) / length  # float32: bfloat16 has no 512 places
         after = (place - start) / FADE if start > 0 else torch.ones_like(place)
         before = (end - place) / FADE if end < 1 else torch.ones_like(place)
         weights.append(torch.minimum(after, before).clamp(0, 1))
-    return weights[0][:, None] * weights[1]
+    return (weights[0][:, None] * weights[1]).to(like.dtype)
 
 
 class DilatedBlock(nn.Module):

@@ -15,6 +15,7 @@ from gan_lightning.inference.stored import translate_image
 from gan_lightning.inference.translation import UntranslatableImageError
 from gan_lightning.models import PairedCycleGAN
 from gan_lightning.networks import ApplyingTranslator, DilatedTranslator, PatchGAN, SeamlessPaste
+from gan_lightning.networks.paired_cyclegan import region_weights
 from gan_lightning.recording import Network
 from tiny import Batches, batch_for, data_for, images
 from toys import trainer
@@ -174,6 +175,14 @@ def test_a_change_stays_in_its_region_and_fades_in_from_the_border() -> None:
     rows[16:48], rows[16:20], rows[44:48] = 1.0, ramp, ramp.flip(0)
     columns[:32], columns[28:32] = 1.0, ramp.flip(0)  # the image's own border does not fade
     torch.testing.assert_close(made, (rows[:, None] * columns).expand(1, 3, 64, 64))
+
+
+def test_a_region_lies_in_its_place_in_bfloat16_too() -> None:
+    like = torch.zeros(1, dtype=torch.bfloat16)
+    found = region_weights((0.25, 0.25, 0.75, 0.75), 1000, 1000, like)
+    assert found.dtype == torch.bfloat16
+    expected = region_weights((0.25, 0.25, 0.75, 0.75), 1000, 1000, like.float())
+    torch.testing.assert_close(found.float(), expected, atol=0.005, rtol=0)
 
 
 def test_an_image_in_tiles_has_no_place_for_a_region() -> None:
