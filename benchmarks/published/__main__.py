@@ -7,18 +7,18 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
 
 import benchmarks.published
-from benchmarks.published.page import RESULTS, finished, page, span
+from benchmarks.published.page import command, finished, page, span, spread
 from benchmarks.published.rows import ROWS
 from gan_lightning.cli.run_folder import describe_device
 from gan_lightning.data.files import write_whole
 
 FOLDER = Path("runs/published")
+RESULTS = Path("docs/published.jsonl")
 SAVE_EVERY = 300  # seconds
 
 
@@ -64,10 +64,10 @@ def reproduce(name: str, seeds: Sequence[int], folder: Path, until: int | None =
         "spread": row.spread,
         "published": {measure: list(value) for measure, value in row.published.items()},
         "floor": dict(row.floor),
-        "ours": {measure: _spread([score[measure] for score in scores]) for measure in scores[0]},
+        "ours": {measure: spread([score[measure] for score in scores]) for measure in scores[0]},
         "seeds": list(seeds),
         "minutes": round(minutes, 1),
-        "command": f"python -m benchmarks.published {name} --seeds {span(seeds)}",
+        "command": command(name, seeds),
         "curve": run.curve,
         "machine": _machine(),
     }
@@ -77,11 +77,6 @@ def _machine() -> str:
     """Describe the CPU and torch, on which the minutes depend, and the last digits."""
     cpu = describe_device(torch.device("cpu"))
     return f"{cpu['cpu']} ({cpu['vectors']}), one thread, torch {torch.__version__.partition('+')[0]}"
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Return mean and standard deviation over seeds (None for one seed), and the values."""
-    return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
 
 
 def _seeds(text: str) -> list[int]:
@@ -95,9 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="rows to reproduce")
     parser.add_argument("--list", action="store_true", help="print all rows")
     parser.add_argument("--seeds", type=_seeds, default=[0, 1, 2], help="0-2, or 0,3,5")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where runs and results are kept")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where runs are kept")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results of finished rows")
     parser.add_argument("--jobs", type=int, default=1, help="rows that are trained at a time, each on one thread")
-    parser.add_argument("--page", type=Path, help="write the page of all results of the folder")
+    parser.add_argument("--page", type=Path, help="write the page of all results")
     given = parser.parse_args(arguments)
     if unknown := sorted({*given.names} - ROWS.keys()):
         parser.error(f"no row is named {unknown[0]!r}: choose from {', '.join(ROWS)}")
@@ -109,20 +105,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _in_parallel(given.names, given)
     else:
         for name in given.names:
-            _one(name, given.seeds, given.folder)
+            _one(name, given)
     if given.page:
-        text = page([*finished(given.folder).values()])
+        text = page(finished(given.results))
         write_whole(given.page, lambda place: Path(place).write_text(text))
 
 
-def _one(name: str, seeds: Sequence[int], folder: Path) -> None:
-    done = finished(folder).get((name, tuple(seeds)))
-    if done is None:
-        done = reproduce(name, seeds, folder)
-        assert done is not None
-        with (folder / RESULTS).open("a") as file:
+def _one(name: str, given: Any) -> None:
+    """Train the seeds of a row that have no result, and print the result of all its seeds."""
+    there = [seed for row in finished(given.results) if row["name"] == name for seed in row["seeds"]]
+    if missing := [seed for seed in given.seeds if seed not in there]:
+        done = reproduce(name, missing, given.folder)
+        with given.results.open("a") as file:
             file.write(json.dumps(done) + "\n")
-    print(json.dumps({key: done[key] for key in ("name", "ours", "published", "minutes")}), flush=True)
+    (row,) = (row for row in finished(given.results) if row["name"] == name)
+    print(json.dumps({key: row[key] for key in ("name", "seeds", "ours", "published", "minutes")}), flush=True)
 
 
 def _in_parallel(names: Sequence[str], given: Any) -> None:
@@ -130,8 +127,9 @@ def _in_parallel(names: Sequence[str], given: Any) -> None:
     running: list[subprocess.Popen[bytes]] = []
     while waiting or running:
         while waiting and len(running) < given.jobs:
-            command = [sys.executable, "-m", "benchmarks.published", waiting.pop(0), "--seeds", span(given.seeds)]
-            running.append(subprocess.Popen([*command, "--folder", str(given.folder)]))
+            program = [sys.executable, "-m", "benchmarks.published", waiting.pop(0), "--seeds", span(given.seeds)]
+            places = ["--folder", str(given.folder), "--results", str(given.results)]
+            running.append(subprocess.Popen([*program, *places]))
         running[0].wait()
         failed = [process.args for process in running if process.poll()]
         if failed:

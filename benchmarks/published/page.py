@@ -1,19 +1,40 @@
-"""The results of a folder, and docs/published.md."""
+"""The results of finished rows, a line of JSON each, and docs/published.md."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
-RESULTS = "results.jsonl"
+
+def finished(file: Path) -> list[dict[str, Any]]:
+    """Return the results in a file, merged by `merged`."""
+    return merged(map(json.loads, file.read_text().splitlines() if file.is_file() else []))
 
 
-def finished(folder: Path) -> dict[tuple[str, tuple[int, ...]], dict[str, Any]]:
-    """Return the results in a folder, by name and seeds."""
-    file = folder / RESULTS
-    lines = file.read_text().splitlines() if file.is_file() else []
-    results = [json.loads(line) for line in lines]
-    return {(result["name"], tuple(result["seeds"])): result for result in results}
+def merged(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one result for each row, over the seeds of all its results: of a seed that was trained twice, the first."""
+    rows: dict[str, dict[str, Any]] = {}
+    for result in results:
+        row = rows.setdefault(result["name"], dict(result) | {"seeds": [], "minutes": 0.0, "ours": {}, "machines": []})
+        new = [place for place, seed in enumerate(result["seeds"]) if seed not in row["seeds"]]
+        row["minutes"] = round(row["minutes"] + result["minutes"] * len(new) / len(result["seeds"]), 1)
+        for measure, found in result["ours"].items():
+            values = [*row["ours"].get(measure, {"values": []})["values"], *(found["values"][place] for place in new)]
+            row["ours"][measure] = spread(values)
+        row["machines"] = [*dict.fromkeys([*row["machines"], result["machine"]])]
+        row["seeds"] = [*row["seeds"], *(result["seeds"][place] for place in new)]
+    return [*rows.values()]
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Return mean and standard deviation over seeds (None for one seed), and the values."""
+    return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
+
+
+def command(name: str, seeds: Sequence[int]) -> str:
+    """Return the command that trains seeds of a row."""
+    return f"python -m benchmarks.published {name} --seeds {span(seeds)}"
 
 
 PAGE = """# Published numbers, reproduced
@@ -27,13 +48,8 @@ Minutes are those of one core for all seeds of a row, on: {machines}.
 
 
 def page(results: Sequence[Mapping[str, Any]]) -> str:
-    """Return the text of docs/published.md: a table for each published one, of the rows that were run.
-
-    A row that was run for several sets of seeds is shown for the largest.
-    """
-    largest = {result["name"]: result for result in sorted(results, key=lambda result: len(result["seeds"]))}
-    results = [largest[name] for name in dict.fromkeys(result["name"] for result in results)]
-    lines = [PAGE.format(machines="; ".join(dict.fromkeys(result["machine"] for result in results)))]
+    """Return the text of docs/published.md: a table for each published one, of the rows that were run."""
+    lines = [PAGE.format(machines="; ".join(dict.fromkeys(name for result in results for name in result["machines"])))]
     for table in dict.fromkeys(result["table"] for result in results):
         rows = [result for result in results if result["table"] == table]
         lines += [f"## {table[0].upper()}{table[1:]}\n", f"Protocol: {rows[0]['protocol']}.\n"]
@@ -43,15 +59,15 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
         lines += ["|---|---|---:|---:|---:|---|---:|---|"]
         for row in rows:
             for measure, ours in row["ours"].items():
-                value, spread = row["published"].get(measure, (None, None))
-                printed = "" if value is None else _number(value, spread)
+                value, deviation = row["published"].get(measure, (None, None))
+                printed = "" if value is None else _number(value, deviation)
                 if value is not None and row["source"] == "memory":
                     printed += " (from memory)"
                 floor = row["floor"].get(measure)
                 cells = [
                     *(row["method"], measure, printed, _number(ours["mean"], ours["std"])),
                     "" if floor is None else _number(floor, None),
-                    *(span(row["seeds"]), f"{row['minutes']:.0f}", f"`{row['command']}`"),
+                    *(span(row["seeds"]), f"{row['minutes']:.0f}", f"`{command(row['name'], row['seeds'])}`"),
                 ]
                 lines.append(f"| {' | '.join(cells)} |")
         lines.append(f"\nPublished spread: {rows[0]['spread']}.\n" if rows[0]["published"] else "")
@@ -65,6 +81,7 @@ def _number(value: float, spread: float | None) -> str:
 
 def span(seeds: Sequence[int]) -> str:
     """Write seeds as an argument: "0-2", "4", or "0,3,5"."""
-    if len(seeds) > 1 and list(seeds) == [*range(seeds[0], seeds[-1] + 1)]:
-        return f"{seeds[0]}-{seeds[-1]}"
-    return ",".join(map(str, seeds))
+    ordered = sorted(seeds)
+    if len(ordered) > 1 and ordered == [*range(ordered[0], ordered[-1] + 1)]:
+        return f"{ordered[0]}-{ordered[-1]}"
+    return ",".join(map(str, ordered))

@@ -22,7 +22,7 @@ from benchmarks.published import fits, mnist
 from benchmarks.published.__main__ import _seeds, main, reproduce
 from benchmarks.published.fits import Fits, error_of_categories, last_value, log_density, neighbours_of_codes, parzen
 from benchmarks.published.mixtures import Mixtures, grid, ring, subspaces
-from benchmarks.published.page import RESULTS, span
+from benchmarks.published.page import merged, span
 from benchmarks.published.rows import OTHERS, ROWS
 from benchmarks.published.run import Run
 from benchmarks.published.stacked import Stacked
@@ -188,23 +188,47 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(name: str, tmp_path: Pat
 
 @pytest.mark.usefixtures("quick")
 def test_the_program_writes_a_line_a_row_and_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["ring-gan", "ring-lsgan", "--seeds", "0-1", "--folder", str(tmp_path)]
-    main([*arguments, "--page", str(tmp_path / "page.md")])
-    lines = (tmp_path / RESULTS).read_text().splitlines()
+    results, text = tmp_path / "results.jsonl", tmp_path / "page.md"
+    arguments = ["ring-gan", "ring-lsgan", "--seeds", "0-1", "--folder", str(tmp_path), "--results", str(results)]
+    main([*arguments, "--page", str(text)])
+    lines = results.read_text().splitlines()
     assert [json.loads(line)["name"] for line in lines] == ["ring-gan", "ring-lsgan"]
     main(arguments)  # finished rows are not trained again
-    assert (tmp_path / RESULTS).read_text().splitlines() == lines
-    text = (tmp_path / "page.md").read_text()
-    assert "| GAN | modes | 6.3 ± 0.5 |" in text
-    assert "0-1" in text
-    assert "`python -m benchmarks.published ring-gan --seeds 0-1`" in text
-    assert "perfect samples" in text
-    assert re.search(r"on: .+ \((AVX2|AVX512|DEFAULT|NO AVX)\), one thread, torch 2\.", text)
-    main(["ring-gan", "--seeds", "1", "--folder", str(tmp_path), "--page", str(tmp_path / "page.md")])
-    assert (tmp_path / "page.md").read_text() == text  # the larger set of seeds is shown
+    assert results.read_text().splitlines() == lines
+    page = text.read_text()
+    assert "| GAN | modes | 6.3 ± 0.5 |" in page
+    assert "0-1" in page
+    assert "`python -m benchmarks.published ring-gan --seeds 0-1`" in page
+    assert "perfect samples" in page
+    assert re.search(r"on: .+ \((AVX2|AVX512|DEFAULT|NO AVX)\), one thread, torch 2\.", page)
     with pytest.raises(SystemExit):
         main(["nothing"])
     assert "no row is named 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_seeds_that_are_trained_later_join_their_row(tmp_path: Path) -> None:
+    results, text = tmp_path / "results.jsonl", tmp_path / "page.md"
+    for seeds in ("1", "0-2", "0"):
+        places = ["--folder", str(tmp_path), "--results", str(results), "--page", str(text)]
+        main(["ring-gan", "--seeds", seeds, *places])
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    assert [line["seeds"] for line in lines] == [[1], [0, 2]]
+    (row,) = merged(lines)
+    values = [value for line in lines for value in line["ours"]["kl"]["values"]]
+    assert row["ours"]["kl"]["values"] == values
+    assert row["ours"]["kl"]["mean"] == pytest.approx(sum(values) / 3)
+    assert "`python -m benchmarks.published ring-gan --seeds 0-2`" in text.read_text()
+
+
+def test_a_seed_of_two_results_counts_once() -> None:
+    def result(seeds: list[int], values: list[float]) -> dict[str, Any]:
+        ours = {"error": {"values": values}}
+        return {"name": "row", "machine": "a CPU", "seeds": seeds, "minutes": 10.0, "ours": ours}
+
+    (row,) = merged([result([0], [1.0]), result([0, 1], [9.0, 3.0])])
+    assert (row["seeds"], row["minutes"], row["machines"]) == ([0, 1], 15.0, ["a CPU"])
+    assert row["ours"]["error"]["values"] == [1.0, 3.0]
 
 
 def test_all_rows_of_both_tables_are_there_and_can_be_made(quick: None) -> None:
