@@ -15,6 +15,7 @@ from typing_extensions import override
 from benchmarks.batched import PointDiscriminators, PointGenerators, Streams, nonsaturating
 from benchmarks.published.run import Game, Losses
 from gan_lightning.metrics.modes import RADIUS, mixture_coverage
+from gan_lightning.training.optimizers import fuse
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Mixtures(Game):
         self.order = self.streams.permutations(self.points)
         adam = partial(Adam, lr=1e-4, betas=(0.8, 0.999))
         self.d_optimizer, self.g_optimizer = adam(self.discriminators.parameters()), adam(self.generators.parameters())
+        fuse(self.d_optimizer)
+        fuse(self.g_optimizer)
 
     @override
     def state(self) -> dict[str, Any]:

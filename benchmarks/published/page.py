@@ -13,7 +13,7 @@ def finished(file: Path) -> list[dict[str, Any]]:
 
 
 def merged(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one result for each row, over the seeds of all its results: of a seed that was trained twice, the first."""
+    """Return one result for each row, over the seeds of all its results; of two results of a seed, the first counts."""
     rows: dict[str, dict[str, Any]] = {}
     for result in results:
         row = rows.setdefault(result["name"], dict(result) | {"seeds": [], "minutes": 0.0, "ours": {}, "machines": []})

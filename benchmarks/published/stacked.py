@@ -12,6 +12,7 @@ from benchmarks.published.run import Game, Losses
 from gan_lightning.data.images import to_uint8
 from gan_lightning.metrics import StackedDigitClassifier
 from gan_lightning.networks import StackedDiscriminator, StackedGenerator
+from gan_lightning.training.optimizers import fuse
 from gan_lightning.training.unrolling import look_ahead
 
 
@@ -45,6 +46,8 @@ class Stacked(Game):
         self.test = self.streams.normal(self.evaluated, 256)
         self.d_optimizer = Adam(self.discriminators.parameters(), lr=2e-4, betas=(0.5, 0.99))
         self.g_optimizer = Adam(self.generators.parameters(), lr=1e-4, betas=(0.5, 0.99))
+        fuse(self.d_optimizer)
+        fuse(self.g_optimizer)
 
     def advance(self) -> None:
         """Step D and then G, on the same latents; real packs and fakes pass D in batches of their own."""
