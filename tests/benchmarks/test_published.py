@@ -22,7 +22,7 @@ from benchmarks.published import fits, mnist
 from benchmarks.published.__main__ import _seeds, main, reproduce
 from benchmarks.published.fits import Fits, error_of_categories, last_value, log_density, neighbours_of_codes, parzen
 from benchmarks.published.mixtures import Mixtures, grid, ring, subspaces
-from benchmarks.published.page import merged, span
+from benchmarks.published.page import finished, merged, page, span
 from benchmarks.published.rows import OTHERS, ROWS
 from benchmarks.published.run import Run
 from benchmarks.published.stacked import Stacked
@@ -219,6 +219,14 @@ def test_seeds_that_are_trained_later_join_their_row(tmp_path: Path) -> None:
     assert row["ours"]["kl"]["values"] == values
     assert row["ours"]["kl"]["mean"] == pytest.approx(sum(values) / 3)
     assert "`python -m benchmarks.published ring-gan --seeds 0-2`" in text.read_text()
+
+
+def test_the_page_of_the_documentation_is_that_of_the_results() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    results = finished(docs / "published.jsonl")
+    assert (docs / "published.md").read_text() == page(results)
+    for row in results:
+        assert (row["table"], row["method"]) == (ROWS[row["name"]].table, ROWS[row["name"]].method)
 
 
 def test_a_seed_of_two_results_counts_once() -> None:
