@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from benchmarks.published.rows import ROWS
+
 
 def finished(file: Path) -> list[dict[str, Any]]:
     """Return the results in a file, merged by `merged`."""
@@ -52,7 +54,8 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
     lines = [PAGE.format(machines="; ".join(dict.fromkeys(name for result in results for name in result["machines"])))]
     for table in dict.fromkeys(result["table"] for result in results):
         rows = [result for result in results if result["table"] == table]
-        lines += [f"## {table[0].upper()}{table[1:]}\n", f"Protocol: {rows[0]['protocol']}.\n"]
+        protocols = dict.fromkeys(row["protocol"] for row in rows)
+        lines += [f"## {table[0].upper()}{table[1:]}\n", f"Protocol: {'; '.join(protocols)}.\n"]
         if differing := list(dict.fromkeys(text for row in rows for text in row["departures"])):
             lines += [f"What differs: {'; '.join(differing)}.\n"]
         lines += ["| method | measure | published | ours | perfect samples | seeds | minutes | command |"]
@@ -71,6 +74,7 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
                 ]
                 lines.append(f"| {' | '.join(cells)} |")
         lines.append(f"\nPublished spread: {rows[0]['spread']}.\n" if rows[0]["published"] else "")
+        lines += [f"{found}\n" for row in rows if (found := ROWS[row["name"]].found)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -15,6 +15,7 @@ c' is the domain of x, and c another's; λ_cls = 1, λ_rec = 10, λ_gp = 10, n_c
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
@@ -48,6 +49,7 @@ class StarGAN(DomainTranslation):
         n_critic: number of D's steps for each step of G.
         base: the other arguments of `DomainTranslation` and `AdversarialModule`.
 
+    NOTE: D judges real images and fakes in one batch. Its networks here have no norm that would tell.
     NOTE: targets c are the domains of the batch's images in another order, as in the authors' code.
     NOTE: cross-entropies of attributes are summed over attributes and averaged over images, as in the authors' code.
     NOTE: the paper's learning rate falls to zero in the second half. The authors' code subtracts a hundred-thousandth
@@ -99,9 +101,10 @@ class StarGAN(DomainTranslation):
 
     def discriminator_loss(self, batch: ImageBatch | DomainsBatch, fake: Fakes) -> Terms:
         """Return equation 5. The penalty calls `forward`, since compiled modules are not differentiable twice."""
-        real = self.discriminate(batch.images)
+        # in one pass, since a pass through D's 45 million weights takes long for few images
+        real, made = self.discriminate(torch.cat([batch.images, fake.images])).halves()
         terms = {
-            "adversarial": self.adversarial_loss(real, self.discriminate(fake.images)),
+            "adversarial": self.adversarial_loss(real, made),
             "class": self.class_loss(real, self.code_of(batch)),  # equation 2
         }
         if self.lambda_gp:

@@ -34,6 +34,18 @@ class DiscriminatorOutput(NamedTuple):
         class_logits = None if self.class_logits is None else self.class_logits.float()
         return self._replace(logits=[each.float() for each in self.logits], class_logits=class_logits)
 
+    def halves(self) -> tuple[Self, Self]:
+        """Return the output for the first half of a batch, and that for the second."""
+        first, second = (
+            self._replace(
+                logits=[each.chunk(2)[half] for each in self.logits],
+                features=[[layer.chunk(2)[half] for layer in scale] for scale in self.features],
+                class_logits=None if self.class_logits is None else self.class_logits.chunk(2)[half],
+            )
+            for half in range(2)
+        )
+        return first, second
+
 
 class Discriminator(Network):
     """D(x) = head(features(x)).
