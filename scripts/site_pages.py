@@ -295,12 +295,13 @@ def title(document: str) -> str:
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Make the navigation; a new document of docs/, model or package needs no entry."""
-    guides = [path for document, path in documents().items() if document.startswith("docs/") and path != "results.md"]
+    results = ["results.md", "published.md", "benchmarks.md"]
+    guides = [path for document, path in documents().items() if document.startswith("docs/") and path not in results]
     config.nav = [
         {"Home": "index.md"},
         {"Guides": [*notebooks().values(), *sorted(guides)]},
         {"Models": ["models/index.md", *({model.name: model.page} for model in models())]},
-        {"Results": ["results.md", "benchmarks.md"]},
+        {"Results": results},
         {"Reference": [{module: f"reference/{module}.md"} for module in public_modules()]},
         {"Project": ["contributing.md", "changelog.md", "security.md"]},
     ]

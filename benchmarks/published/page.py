@@ -46,6 +46,11 @@ mean and the standard deviation over the seeds; the published spread is as its t
 as far as its row says that nothing differs.
 
 Minutes are those of one core for all seeds of a row, on: {machines}.
+
+![Digits and edges, digits and negatives, digits by category](published.png)
+
+*Left and middle, pairs of CoGAN, each from one z. Right, InfoGAN: the ten categories in two rows, then one continuous
+code in each row.*
 """
 
 
