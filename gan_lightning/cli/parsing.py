@@ -598,10 +598,10 @@ def _did_you_mean(names: Sequence[str]) -> str:
 
 
 def _close(name: str, names: Iterable[str]) -> list[str]:
-    """Return up to three of the names, the nearest first. The last parts of dotted names are compared too."""
+    """Return up to three of the names, the nearest first. Last parts of dotted names and of paths are compared too."""
     tails: dict[str, list[str]] = {}
     for candidate in sorted(names):
-        tails.setdefault(candidate.rpartition(".")[2].lower(), []).append(candidate)
+        tails.setdefault(candidate.replace("/", ".").rpartition(".")[2].lower(), []).append(candidate)
         tails.setdefault(candidate.lower(), []).append(candidate)
     near = difflib.get_close_matches(name.lower(), tails, 3, 0.7)
     near += difflib.get_close_matches(name.rpartition(".")[2].lower(), tails, 3, 0.7)

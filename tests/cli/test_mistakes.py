@@ -82,6 +82,7 @@ FLAGS: dict[str, str] = {  # what is added to a good command, and a word that th
     "--model.generator={class_path: torch.nn.Linear, init_args: {in_features: 1, out_features: 1, device: "
     "{class_path: zipfile.ZipFile, init_args: {file: '{place}/none', mode: w}}}}": "zipfile.ZipFile",
     "--model.generator_optimizer={class_path: functools.partial}": "functools.partial",
+    "--config=ddp": "overlays/ddp",
     "--config=http://127.0.0.1:9/a.yaml": "no config",
     "--config=simplecache::http://127.0.0.1:9/a.yaml": "no config",
     "--model.generator_clip_norm=-1": "generator_clip_norm",
