@@ -56,4 +56,4 @@ def test_an_installed_wheel_trains_and_finds_its_configs_and_the_users_own_class
     own = ["--model", "my_gan.MyGAN", "--trainer.default_root_dir", "runs/mine"]
     run(ours, "fit", "--config", "quickstart", *own, *brief, folder=work)
     assert "class_path: my_gan.MyGAN" in (work / "runs" / "mine" / "config.yaml").read_text()
-    assert "did you mean quickstart" in run(ours, "fit", "--config", "quickstrat", folder=work, code=2)
+    assert "did you mean quickstart?" in run(ours, "fit", "--config", "quickstrat", folder=work, code=2)

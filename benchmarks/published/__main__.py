@@ -101,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, row in ROWS.items():
             print(f"{name:28} {row.table}: {row.method}")
     torch.set_num_threads(1)
+    given.results.parent.mkdir(parents=True, exist_ok=True)  # now, and not when a row has taken hours
     if given.jobs > 1:
         _in_parallel(given.names, given)
     else:

@@ -540,8 +540,8 @@ def _refuse_bad_files(files: Iterable[Path]) -> None:
     """
     for file in files:
         if not file.exists():
-            known = configs.names()
-            near = _close(str(file).removeprefix("configs/").removesuffix(".yaml"), known)
+            name, known = str(file).removeprefix("configs/").removesuffix(".yaml"), configs.names()
+            near = _close(name, known) or [each for each in known if each.rpartition("/")[2] == name][:3]
             others = " (`gan-lightning models` lists those of the library)"
             raise UsageError(f"there is no config {file}{_did_you_mean(near) or others}")
         if file.is_dir():
@@ -598,10 +598,10 @@ def _did_you_mean(names: Sequence[str]) -> str:
 
 
 def _close(name: str, names: Iterable[str]) -> list[str]:
-    """Return up to three of the names, the nearest first. Last parts of dotted names and of paths are compared too."""
+    """Return up to three of the names, the nearest first. The last parts of dotted names are compared too."""
     tails: dict[str, list[str]] = {}
     for candidate in sorted(names):
-        tails.setdefault(candidate.replace("/", ".").rpartition(".")[2].lower(), []).append(candidate)
+        tails.setdefault(candidate.rpartition(".")[2].lower(), []).append(candidate)
         tails.setdefault(candidate.lower(), []).append(candidate)
     near = difflib.get_close_matches(name.lower(), tails, 3, 0.7)
     near += difflib.get_close_matches(name.rpartition(".")[2].lower(), tails, 3, 0.7)

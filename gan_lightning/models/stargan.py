@@ -49,7 +49,6 @@ class StarGAN(DomainTranslation):
         n_critic: number of D's steps for each step of G.
         base: the other arguments of `DomainTranslation` and `AdversarialModule`.
 
-    NOTE: D judges real images and fakes in one batch. Its networks here have no norm that would tell.
     NOTE: targets c are the domains of the batch's images in another order, as in the authors' code.
     NOTE: cross-entropies of attributes are summed over attributes and averaged over images, as in the authors' code.
     NOTE: the paper's learning rate falls to zero in the second half. The authors' code subtracts a hundred-thousandth
@@ -101,8 +100,11 @@ class StarGAN(DomainTranslation):
 
     def discriminator_loss(self, batch: ImageBatch | DomainsBatch, fake: Fakes) -> Terms:
         """Return equation 5. The penalty calls `forward`, since compiled modules are not differentiable twice."""
-        # in one pass, since a pass through D's 45 million weights takes long for few images
-        real, made = self.discriminate(torch.cat([batch.images, fake.images])).halves()
+        if isinstance(self.discriminator, StarGANDiscriminator):
+            # in one pass, since a pass through its 45 million weights takes long for few images
+            real, made = self.discriminate(torch.cat([batch.images, fake.images])).halves()
+        else:  # its verdict on an image may depend on the others of a batch
+            real, made = self.discriminate(batch.images), self.discriminate(fake.images)
         terms = {
             "adversarial": self.adversarial_loss(real, made),
             "class": self.class_loss(real, self.code_of(batch)),  # equation 2

@@ -107,6 +107,18 @@ def test_cross_entropies_of_attributes_are_summed_over_them_and_averaged_over_im
     assert float(model.generator_loss(ATTRIBUTES, fake)["cycle"]) == pytest.approx(10 * errors)
 
 
+@pytest.mark.parametrize(("discriminator", "batches"), [(Judge(), [2, 2]), (StarGANDiscriminator(3, 16, 1, 4, 3), [4])])
+def test_only_the_papers_discriminator_judges_both_in_one_batch(discriminator: nn.Module, batches: list[int]) -> None:
+    model = StarGAN(Shift(), discriminator, lambda_gp=0.0)
+    judged: list[int] = []
+    discriminator.register_forward_pre_hook(lambda _, given: judged.append(len(given[0])))
+    real = ImageBatch(images(2, 1, 0), torch.tensor([2, 0]))
+    model.check_batch(real)
+    judged.clear()
+    model.discriminator_loss(real, model.draw_fakes(real))
+    assert judged == batches
+
+
 def test_a_term_with_weight_0_is_left_out() -> None:
     model = StarGAN(Shift(), Judge(), lambda_cycle=0, lambda_gp=0)
     fake = model.draw_fakes(DOMAINS)
