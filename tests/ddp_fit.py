@@ -30,7 +30,10 @@ from tiny import Batches, data_for
 from toys import ToyData, ToyGAN, ToyLoader, trainer, weights
 from training.test_stops import Evaluated, Stored
 
-SGD_OF_BOTH = {f"{player}_optimizer": partial(SGD, lr=0.05) for player in ("generator", "discriminator")}
+
+def sgd_of_both(lr: float = 0.05) -> dict[str, Any]:
+    """Return the optimizers of both players: plain gradients, since Adam hides their size."""
+    return {f"{player}_optimizer": partial(SGD, lr=lr) for player in ("generator", "discriminator")}
 
 
 class SharedData(ToyData):
@@ -67,7 +70,7 @@ def fit_every_model(devices: int, strategy: str, folder: Path) -> None:
     settings: dict[str, Any] = {"max_epochs": 1, "limit_val_batches": 0}
     for build in [*BUILDERS, *PARTS]:
         L.seed_everything(0)
-        model = build(**SGD_OF_BOTH)
+        model = build(**sgd_of_both(lr=0.005))  # more would amplify float32's rounding from step to step
         batches = SharedBatches(data_for(model, batches=3, count=8 if build in PARTS else 4).batches)
         run = trainer(folder, devices=devices, strategy=strategy, **settings)
         begun |= {f"{build.__name__}.{name}": p.detach().clone() for name, p in model.named_parameters()}
@@ -81,7 +84,7 @@ def fit_elastic(devices: int, strategy: str, folder: Path, epochs: int) -> None:
     """A run with noise, penalties, flips and an evaluation, on any number of ranks, up to the end of some epoch."""
     L.seed_everything(0 if epochs == 1 else 99)
     networks = MLPGenerator(6, image_size=32, hidden=(16,)), MLPDiscriminator(image_size=32, hidden=(16,))
-    model = WGANGP(*networks, n_critic=2, **SGD_OF_BOTH)
+    model = WGANGP(*networks, n_critic=2, **sgd_of_both())
     evaluation = Evaluation(
         extractor=DigitClassifier(), metrics=[FrechetInceptionDistance, InceptionScore], cache_dir=folder / "cache"
     )
@@ -106,7 +109,7 @@ def fit_growing(devices: int, strategy: str, folder: Path, what: str) -> None:
     """A run that grows, `growing FIRST LAST`: from batch FIRST, where an earlier one ended, to batch LAST."""
     _, first, end = what.split()
     L.seed_everything(int(first))
-    model = GrowingGAN(Growth(**GROWTH), ema_half_life=20, **SGD_OF_BOTH)
+    model = GrowingGAN(Growth(**GROWTH), ema_half_life=20, **sgd_of_both())
     model.evaluate_every_images = 7
     noise, evaluated, ends = Noise(), Evaluated([]), folder / str(devices)
     run = trainer(folder, devices=devices, strategy=strategy, max_steps=int(end), callbacks=[noise, evaluated])

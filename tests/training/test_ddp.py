@@ -16,7 +16,7 @@ from gan_lightning.networks.heads import MinibatchDiscrimination
 from toys import equal
 
 TESTS = Path(__file__).parents[1]
-ROUGH = {"munit", "cartoongan"}  # tiny networks that amplify float32's rounding; in float64 they agree to 1e-12
+ROUGH = {"munit"}  # tiny networks that amplify float32's rounding; in float64 they agree to 1e-12
 OVER_BATCHES = {"ragan", "r3gan", "mmd_gan", "ssgan"}  # their losses compare images of a batch with each other
 
 
@@ -106,7 +106,7 @@ def test_two_ranks_of_every_model_agree_and_equal_one_process(tmp_path: Path) ->
         if name.split(".")[0] in compared:
             # sums in another order: a hundredth of what three steps moved (nothing, for a bias before a norm)
             moved = (alone[name] - begun[name]).norm()
-            assert (weight - alone[name]).norm() <= 1e-2 * moved + 1e-5 * alone[name].numel() ** 0.5, name
+            assert (weight - alone[name]).norm() <= 1e-2 * moved + 1e-6 * alone[name].numel() ** 0.5, name
 
 
 def test_a_run_goes_on_with_any_number_of_ranks(tmp_path: Path) -> None:
