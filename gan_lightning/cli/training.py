@@ -19,7 +19,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
-import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name)
 from gan_lightning.callbacks import Bar, Evaluation, LastCheckpoint, ModelCheckpoint, StopOnSignal
 from gan_lightning.cli import configs
 from gan_lightning.cli.commands import PROGRAM

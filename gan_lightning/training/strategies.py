@@ -1,5 +1,6 @@
 """Training on several processes, each with its share of every batch."""
 
+import atexit
 import itertools
 
 import torch
@@ -33,3 +34,14 @@ StrategyRegistry.register(
     AdversarialDDP,
     description="data parallel training for two players, whose gradients are averaged once a turn",
 )
+
+
+@atexit.register
+def end_process_group() -> None:
+    """End the group of processes, if there is one, while Python still runs.
+
+    Threads of gloo that are left to the end of Python may abort a process that has done all its work. Lightning ends
+    groups of NCCL only.
+    """
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

@@ -14,6 +14,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+import gan_lightning.training.strategies  # noqa: F401  (makes its strategy known by name, and ends groups of processes)
 from gan_lightning.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range, check_value
 from gan_lightning.training.checkpoint_io import AtomicCheckpointIO
 from gan_lightning.training.devices import has_bfloat16_units

@@ -168,7 +168,7 @@ OTHERS: dict[str, str] = {  # whole commands of either program
     "train.py predict --config=configs/quickstart.yaml --output={place}/o --ckpt_path=none": "--input",
     "train.py predict --config=configs/quickstart.yaml --input={place}/images": "translate",
     "train.py predict --config=configs/cyclegan/folder.yaml --input={place}/images": "--ckpt_path",
-    "train.py predict --config=configs/cyclegan/folder.yaml --input={place}/absent --ckpt_path=x": "absent",
+    "train.py predict --config=configs/cyclegan/folder.yaml --input={place}/absent --ckpt_path=x": "no checkpoint x",
     "train.py predict --config=configs/cyclegan/folder.yaml --input={place}/images --tile=0 --ckpt_path=x": "tile",
     "gan_lightning evalaute": "evaluate",
     "gan_lightning evaluate": "real",
@@ -197,7 +197,7 @@ OTHERS: dict[str, str] = {  # whole commands of either program
     "gan_lightning hype {place}/images {place}/images": "same folder",
     "gan_lightning hype-report {place}/absent.jsonl": "absent.jsonl",
     "gan_lightning hype-report {place}/text.ckpt": "text.ckpt",
-    "train.py predict --config=configs/cyclegan/folder.yaml --input={place}/circle --ckpt_path=x": "circle",
+    "train.py predict --config=configs/cyclegan/folder.yaml --input={place}/circle --ckpt_path=x": "no checkpoint x",
     EVALUATE + " --recipe=fidfull@digits --metrics=[]": "metrics",
     "train.py fit --config=configs/infogan/digits.yaml --data.batch_size=1 --validate_before_fit=false "
     "--trainer.default_root_dir={place}/one": "one image at a time",

@@ -261,6 +261,7 @@ trainer = L.Trainer(
 trainer.fit(recorder, datamodule=Numbers(reference=5))
 with open(f"{sys.argv[2]}/{trainer.global_rank}", "w") as out:
     out.write(repr((recorder.trained, recorder.evaluated)))
+torch.distributed.destroy_process_group()  # its threads may abort a process that leaves them to the end of Python
 """
 
 

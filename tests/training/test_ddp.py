@@ -147,3 +147,15 @@ def test_two_ranks_grow_as_one_does_and_go_on_within_a_fade(tmp_path: Path) -> N
         assert equal(going, weights)
         assert rest["evaluated"] == report["evaluated"][4:]
         assert (rest["played"], rest["noise"]) == (report["played"][8:], report["noise"][8:])
+
+
+def test_a_group_of_processes_ends_before_python_does() -> None:
+    script = (
+        "import atexit, torch.distributed as dist\n"
+        "atexit.register(lambda: print(dist.is_initialized()))\n"  # runs after what is registered later
+        "import gan_lightning.training.trainer\n"
+        "dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)\n"
+        "print(dist.is_initialized())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
