@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.stopping import StopOnSignal
+from gan_lightning.metrics.directions import good_direction
 from gan_lightning.private import SavesWhatIsMeasured, saving_intervals
 
 LAST = "last"
@@ -27,9 +28,37 @@ class ModelCheckpoint(SavesWhatIsMeasured, callbacks.ModelCheckpoint):
 
     The best checkpoint of a growing model is the best at the newest size, since scores of smaller images do not compare
     with it.
+
+    Args:
+        dirpath: folder of the checkpoints. None = `checkpoints` under the run's folder.
+        filename: name of the file without its ending, in Lightning's format.
+        monitor: name of the metric that the best checkpoints have the best values of. None = the newest ones are kept.
+        mode: "min" or "max", the better direction of the metric. None = that of its name
+            (`gan_lightning.metrics.directions`).
+        others: the arguments of Lightning's ModelCheckpoint.
+
+    Raises:
+        ValueError: `mode` is None, and the name of the metric does not tell the better direction.
     """
 
     _level = 0  # of a growing model, at which the kept checkpoints were measured
+
+    def __init__(
+        self,
+        dirpath: str | Path | None = None,
+        filename: str | None = None,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] | None = None,
+        **others: Any,
+    ) -> None:
+        if mode is None and monitor is not None:
+            mode = good_direction(monitor)
+            if mode is None:
+                raise ValueError(
+                    f"it is not known whether low or high values of {monitor} are good: check the name, or set the "
+                    "mode of the ModelCheckpoint that monitors it to min or max (--best.mode for best.ckpt)"
+                )
+        super().__init__(dirpath=dirpath, filename=filename, monitor=monitor, mode=mode or "min", **others)
 
     @property
     def state_key(self) -> str:

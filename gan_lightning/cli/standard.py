@@ -100,7 +100,7 @@ def without_an_unmeasured_best(callbacks: Sequence[L.Callback], settings: Namesp
     if metrics:
         rank_zero_info(
             f"no best.ckpt is kept: the recipe {evaluations[0].recipe.name} has no FID; name one of its metrics, "
-            "such as --best.monitor val/kid (and --best.mode max where more is better)"
+            "such as --best.monitor val/kid"
         )
     return [each for each in callbacks if each not in standard]
 

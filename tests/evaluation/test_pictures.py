@@ -443,6 +443,16 @@ class TestCurves:
         marked = [line.get_xydata().tolist() for line in axes.lines[1:]]
         assert marked == {"lower": [[[0, 2]]], "higher": [[[10, 3]]], None: []}[better]
 
+    def test_a_value_to_compare_with_is_a_dashed_line(self, tmp_path):
+        runs = {"a": {"val/nats": Curve([0, 10], [90, 85]), "val/fid": Curve([0, 10], [9, 8])}}
+        nats, fid = curve_figure(runs, ["val/nats", "val/fid"], {"nats": 81.5}).axes
+        assert [line.get_ydata() for line in nats.lines if line.get_linestyle() == "--"] == [[81.5, 81.5]]
+        assert [text.get_text() for text in nats.get_legend().get_texts()] == ["81.5"]
+        assert "--" not in [line.get_linestyle() for line in fid.lines]
+        folder = self.run(tmp_path, "0,80,1.5,9,,,", "0,,,9,50,2,.1")
+        with pytest.raises(ValueError, match=r"levels: no curve is drawn of nats; there are"):
+            plot_curves(folder, tmp_path / "out.png", levels={"nats": 81.5})
+
     def test_of_equally_good_values_the_first_is_marked(self):
         runs = {"a": {"val/precision": Curve([0, 10, 20], [1, 1, 1])}}
         (axes,) = curve_figure(runs, ["val/precision"]).axes

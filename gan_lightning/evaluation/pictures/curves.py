@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,18 +19,12 @@ from matplotlib.ticker import EngFormatter, LogFormatter
 from scipy.interpolate import make_interp_spline
 
 from gan_lightning.evaluation.pictures.canvas import check_suffix, write_figure
+from gan_lightning.metrics.directions import good_direction
 from gan_lightning.run_files import METRICS, REPORTS
 
 STAGES = ("val/", "test/")
 SPREAD = "_std"
 UNNAMED = "custom"  # recipe of evaluations whose config names none
-# names of values in gan_lightning.metrics; others, such as diversity, have no better direction
-LOWER_IS_BETTER = re.compile(
-    r"fid(_infinity)?|class_fid(_worst)?|kid|ppl|swd(_\d+(x\d+)?)?|(feature|pixel)_distance|memorised|modes_kl(_uniform)?"
-)
-HIGHER_IS_BETTER = re.compile(
-    r"inception_score(_infinity)?|precision|recall|density|coverage|cas(_worst_class)?|modes_covered(_fairly)?|high_quality"
-)
 DECADE = 10  # a curve whose values span more than this factor gets a logarithmic axis
 COLUMNS = 3
 STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "white"}
@@ -218,14 +211,21 @@ def choose_columns(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[st
         return chosen
     chosen = []
     for metric in metrics:
-        found = [name for name in known if name == metric or name.endswith(f"/{metric}")]
+        found = [name for name in known if _names(metric, name)]
         if not found:
             raise ValueError(f"no run has a metric {metric!r}; there are {', '.join(known)}")
         chosen += found
     return list(dict.fromkeys(chosen))
 
 
-def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]) -> Figure:
+def _names(metric: str, full_name: str) -> bool:
+    """Return whether a metric as a user names it, whole or by its last part, is this one."""
+    return full_name == metric or full_name.endswith(f"/{metric}")
+
+
+def curve_figure(
+    runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str], levels: Mapping[str, float] | None = None
+) -> Figure:
     """Draw a panel for each metric over the images seen in training: a line for each run, its best value marked.
 
     The best value of all runs is printed beside its mark, if the better direction is known. A band is one standard
@@ -234,6 +234,7 @@ def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]
     Args:
         runs: curves by metric, for each run by its name.
         metrics: names of the curves to draw, see `choose_columns`.
+        levels: values to compare with, by names as for `choose_columns`: dashed lines.
     """
     columns = min(COLUMNS, len(metrics))
     lines = -(-len(metrics) // columns)
@@ -241,6 +242,9 @@ def curve_figure(runs: Mapping[str, Mapping[str, Curve]], metrics: Sequence[str]
     panels = figure.subplots(lines, columns, squeeze=False).flatten()
     for axes, metric in zip(panels, metrics, strict=False):
         _draw(axes, metric, [curves.get(metric) for curves in runs.values()])
+        for level in [value for name, value in (levels or {}).items() if _names(name, metric)]:
+            axes.axhline(level, color="grey", linestyle="--", linewidth=1, label=f"{level:g}")
+            axes.legend(fontsize=9, frameon=False)
     for axes in panels[len(metrics) :]:
         axes.remove()
     handles = [Line2D([], [], color=f"C{number}", label=run) for number, run in enumerate(runs)]
@@ -286,13 +290,22 @@ def _draw(axes: Axes, metric: str, curves: Sequence[Curve | None]) -> None:
 
 def direction_of(metric: str) -> tuple[int, str]:
     """Return -1 if lower is better, 1 if higher is, 0 if neither is known; and a phrase that says so."""
-    name = metric.rpartition("/")[2]
-    if LOWER_IS_BETTER.fullmatch(name):
-        return -1, "↓ lower is better"
-    return (1, "↑ higher is better") if HIGHER_IS_BETTER.fullmatch(name) else (0, "")
+    match good_direction(metric):
+        case "min":
+            return -1, "↓ lower is better"
+        case "max":
+            return 1, "↑ higher is better"
+        case None:
+            return 0, ""
 
 
-def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics: list[str] | None = None) -> None:
+def plot_curves(
+    run: Path,
+    out: Path,
+    others: list[Path] | None = None,
+    metrics: list[str] | None = None,
+    levels: dict[str, float] | None = None,
+) -> None:
     """Draw metrics of one run or several over the images seen in training, with the best value marked.
 
     The values come from metrics.csv in a run's folder, and from evaluations.jsonl if there is one.
@@ -303,6 +316,7 @@ def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics:
         others: Folders of further runs to compare with: `--others+ FOLDER`, for each.
         metrics: Names as in metrics.csv, such as loss/generator and val/fid, or the last part of a name. Null: all
             metrics of the evaluations.
+        levels: Values to compare with, such as published ones, as dashed lines: `--levels "{nats: 81.5}"`.
 
     Raises:
         ValueError: no run has such a metric, or none was evaluated yet.
@@ -311,7 +325,10 @@ def plot_curves(run: Path, out: Path, others: list[Path] | None = None, metrics:
     check_suffix(out)
     runs = [run, *(others or [])]
     curves = {name: read_curves(run) for name, run in zip(names_of(runs), runs, strict=True)}
-    write_figure(curve_figure(curves, choose_columns(curves, metrics)), out)
+    drawn = choose_columns(curves, metrics)
+    if unknown := [name for name in levels or {} if not any(_names(name, metric) for metric in drawn)]:
+        raise ValueError(f"levels: no curve is drawn of {', '.join(unknown)}; there are {', '.join(drawn)}")
+    write_figure(curve_figure(curves, drawn, levels), out)
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:
