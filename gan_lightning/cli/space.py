@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from gan_lightning.metrics.directions import good_direction
+
 METHODS = ("bayes", "random", "grid")
 GOALS = {"minimize": min, "maximize": max}
 OTHERS = ("program", "command", "early_terminate", "project", "entity", "name", "description", "run_cap")
@@ -104,14 +106,10 @@ def read_space(path: Path) -> Space:
     unknown = content.keys() - {"method", "metric", "parameters", *OTHERS}
     if unknown:
         raise ValueError(f"{path}: there is no key {min(unknown, key=str)!r} in a sweep: take it out")
-    method, metric = content.get("method"), content.get("metric")
+    method = content.get("method")
     if method not in METHODS:
         raise ValueError(f"{path}: method is {method!r}: make it one of {', '.join(METHODS)}")
-    if not isinstance(metric, dict) or not isinstance(metric.get("name"), str):
-        raise ValueError(f"{path}: metric needs a name, such as {{name: val/fid, goal: minimize}}")
-    goal = metric.get("goal", "minimize")
-    if goal not in GOALS:
-        raise ValueError(f"{path}: metric.goal is {goal!r}: make it minimize or maximize")
+    name, goal = _metric(path, content.get("metric"))
     parameters, fixed = [], []
     for flag, settings in content["parameters"].items():
         try:
@@ -122,7 +120,22 @@ def read_space(path: Path) -> Space:
             fixed.append(as_flag(parameter.flag, parameter.values[0]))
         else:
             parameters.append(parameter)
-    return Space(content, method, metric["name"], goal, parameters, fixed)
+    return Space(content, method, name, goal, parameters, fixed)
+
+
+def _metric(path: Path, metric: Any) -> tuple[str, str]:
+    """Return the name and the goal of a space's metric."""
+    if not isinstance(metric, dict) or not isinstance(metric.get("name"), str):
+        raise ValueError(f"{path}: metric needs a name, such as {{name: val/fid, goal: minimize}}")
+    if "goal" not in metric and good_direction(metric["name"]) == "max":
+        raise ValueError(
+            f"{path}: metric has no goal, which means minimize, and high values of {metric['name']} are good: add "
+            "goal: maximize"
+        )
+    goal = metric.get("goal", "minimize")
+    if goal not in GOALS:
+        raise ValueError(f"{path}: metric.goal is {goal!r}: make it minimize or maximize")
+    return metric["name"], goal
 
 
 def as_flag(name: str, value: Any) -> str:

@@ -80,6 +80,7 @@ def test_distributions(settings: dict[str, Any], low: float, median: float, high
     [
         ({"method": "best"}, "method is 'best': make it one of bayes, random, grid"),
         ({"metric": "fid"}, "metric needs a name, such as"),
+        ({"metric": {"name": "val/precision"}}, "high values of val/precision are good: add goal: maximize"),
         ({"metric": {"name": "fid", "goal": "min"}}, "metric.goal is 'min': make it minimize or maximize"),
         ({"parameter": {}}, "there is no key 'parameter' in a sweep"),
         ({"parameters": {}}, "is no sweep: it needs the keys method, metric and parameters"),
