@@ -12,12 +12,15 @@ caption, also for interpolation and in exported graphs. The code draws it from a
 from typing import Any, NamedTuple, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lightning.layers import check_latent, init_normal
 from gan_lightning.networks.base import Generator
 from gan_lightning.networks.gan_int_cls import Bottleneck, TextDiscriminator, leaky, relu, strided, widths_of
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
+
+INNER = 0.99  # largest value of an image of stage I that is corrected: beyond it, tanh has little slope
 
 
 class ConditioningAugmentation(nn.Module):
@@ -121,6 +124,8 @@ class StackGANStageTwo(Generator):
         enlargements: number of times that the size of stage I is doubled.
         width: channels of the encoder's first layer, of images of the size of stage I.
         blocks: number of residual blocks.
+        corrects: True = the layers' output is added to the enlarged image of stage I, in front of the tanh, and the run
+            begins with that image; not in the paper, but short runs keep the colours. False = the image is made anew.
     """
 
     trained: Tensor
@@ -132,8 +137,10 @@ class StackGANStageTwo(Generator):
         enlargements: NonNegativeInt = 2,
         width: PositiveInt = 128,
         blocks: NonNegativeInt = 4,
+        corrects: bool = False,
     ) -> None:
         super().__init__()
+        self.corrects = corrects
         self.stage_one = (stage_one or StackGANStageOne()).requires_grad_(False).eval()
         self.register_buffer("trained", torch.tensor(0))  # 1: stage I has the weights of another run
         self.text_dim, self.latent_dim = self.stage_one.text_dim, self.stage_one.latent_dim + condition_dim
@@ -152,9 +159,13 @@ class StackGANStageTwo(Generator):
             outputs = max(1, inputs // 2)
             layers += [*enlarging(inputs, outputs), relu()]
             inputs = outputs
-        self.net = nn.Sequential(*layers, nn.Conv2d(inputs, channels, 3, padding=1), nn.Tanh())
+        last = nn.Conv2d(inputs, channels, 3, padding=1)
+        self.net = nn.Sequential(*layers, last, nn.Identity() if corrects else nn.Tanh())
         for part in (self.conditioning, self.encode, self.net):
             init_normal(part)
+        if corrects:
+            for values in last.parameters():
+                nn.init.zeros_(values)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all but stage I."""
@@ -169,10 +180,14 @@ class StackGANStageTwo(Generator):
         """
         check_latent(z, self.latent_dim)
         first, epsilon = z.split([self.stage_one.latent_dim, self.conditioning.dim], dim=1)
-        maps = self.encode(self.stage_one(first, text))
+        small = self.stage_one(first, text)
+        maps = self.encode(small)
         mean, log_std = self.conditioning(text)
         condition = (mean + log_std.exp() * epsilon)[:, :, None, None].expand(-1, -1, *maps.shape[2:])
         images = self.net(torch.cat([maps, condition], dim=1))
+        if self.corrects:
+            start = F.interpolate(small.float(), images.shape[2:], mode="bilinear").clamp(-INNER, INNER)
+            images = torch.tanh(start.atanh() + images)
         return Conditioned(images, mean, log_std) if with_distribution else images
 
 

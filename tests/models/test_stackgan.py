@@ -150,3 +150,21 @@ def test_the_papers_networks_are_counted_on_the_authors_layers() -> None:
         assert count(StackGANDiscriminator(image_size=256)) == large
         z, text = torch.zeros(2, 228 + 128), torch.zeros(2, 1024)
         assert StackGANStageTwo().eval()(z, text).shape == (2, 3, 256, 256)
+
+
+def test_a_second_stage_that_corrects_begins_with_the_enlarged_image_and_learns() -> None:
+    torch.manual_seed(0)
+    first = stage_one().eval()
+    second_stage = StackGANStageTwo(first, 3, enlargements=1, width=4, blocks=1, corrects=True)
+    z, text = torch.randn(4, second_stage.latent_dim), torch.randn(4, 5)
+    large = F.interpolate(first(z[:, : first.latent_dim], text), 32, mode="bilinear")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.allclose(second_stage(z, text).float(), large, atol=0.02)
+    assert torch.allclose(second_stage(z, text), large, atol=1e-5)
+    learns = torch.optim.SGD([p for p in second_stage.parameters() if p.requires_grad], lr=0.5)
+    for _ in range(3):
+        learns.zero_grad()
+        second_stage(z, text).mean().backward()
+        learns.step()
+    assert second_stage.encode[0].weight.grad.abs().sum() > 0  # the layers learn once the last one has moved
+    assert second_stage(z, text).mean() < large.mean() - 0.1
