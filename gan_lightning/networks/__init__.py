@@ -64,7 +64,15 @@ from gan_lightning.networks.text_encoders import GRUTextEncoder, TransformerText
 from gan_lightning.networks.threed_gan import ThreeDGANDiscriminator, ThreeDGANGenerator, ThreeDVAEGANEncoder
 from gan_lightning.networks.unet import UNetGenerator
 from gan_lightning.networks.unit import UNITGenerator
-from gan_lightning.networks.vae import VAEDecoder, VAEEncoder, VAEGANDecoder, VAEGANDiscriminator, VAEGANEncoder
+from gan_lightning.networks.vae import (
+    VAEDecoder,
+    VAEEncoder,
+    VAEGANDecoder,
+    VAEGANDiscriminator,
+    VAEGANEncoder,
+    VAEMLPDecoder,
+    VAEMLPEncoder,
+)
 from gan_lightning.networks.vqvae import VQAutoencoder
 
 __all__ = [
@@ -165,6 +173,8 @@ __all__ = [
     "VAEGANDecoder",
     "VAEGANDiscriminator",
     "VAEGANEncoder",
+    "VAEMLPDecoder",
+    "VAEMLPEncoder",
     "VGGDiscriminator",
     "VQAutoencoder",
     "WholeDiscriminator",

@@ -1,8 +1,10 @@
 """Encoders and decoders of variational autoencoders, and the discriminator that learns beside them in the VAE-GAN.
 
-`VAEEncoder` and `VAEDecoder` are small and convolutional, for 28×28 digits, as is usual in courses on GANs. The others
-are the networks of Larsen, Sønderby, Larochelle, Winther, "Autoencoding beyond pixels using a learned similarity
-metric", 2015, arXiv 1512.09300, table 1, with the strides and widths of the authors' code.
+`VAEEncoder` and `VAEDecoder` are small and convolutional, for 28×28 digits, as is usual in courses on GANs.
+`VAEMLPEncoder` and `VAEMLPDecoder` are those of Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", 2015,
+arXiv 1509.00519, section 5.1, with one layer of latents. The others are the networks of Larsen, Sønderby, Larochelle,
+Winther, "Autoencoding beyond pixels using a learned similarity metric", 2015, arXiv 1512.09300, table 1, with the
+strides and widths of the authors' code.
 
 An encoder returns the posterior q(z|x), a normal distribution of independent components, as means and standard
 deviations, (2, N, latent_dim), so that `mean, std = encoder(images)`. A decoder is a generator: it maps z to images,
@@ -12,6 +14,8 @@ NOTE: the authors' initial weights are unknown; here all networks of the VAE-GAN
 """
 
 import itertools
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +89,89 @@ class VAEDecoder(Generator):
 
     def forward(self, z: Tensor, as_logits: bool = False) -> Tensor:
         """Map z (N, latent_dim) to images (N, C, 28, 28) in [-1, 1], by a sigmoid of the logits; or to logits."""
+        logits = self.logits(z)
+        return logits if as_logits else 2 * logits.sigmoid() - 1
+
+
+def _glorot(module: nn.Module) -> None:
+    """Draw the weights of linear layers as Glorot and Bengio do, and set their biases to zero."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+
+def _tanh_layers(widths: Sequence[int]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+    return layers
+
+
+class VAEMLPEncoder(Network):
+    """Linear layers with tanh between them.
+
+    Args:
+        latent_dim: length of z.
+        image_size: height and width of an image, in pixels.
+        channels: channels of an image.
+        hidden: units of each hidden layer, first to last.
+    """
+
+    def __init__(
+        self,
+        latent_dim: PositiveInt = 50,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
+        hidden: Sequence[PositiveInt] = (200, 200),
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.image_shape = (channels, image_size, image_size)
+        widths = [math.prod(self.image_shape), *hidden]
+        self.net = nn.Sequential(nn.Flatten(), *_tanh_layers(widths), nn.Linear(widths[-1], 2 * latent_dim))
+        _glorot(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, C, S, S) in [-1, 1] to means and standard deviations, (2, N, latent_dim)."""
+        check_images(images, self.image_shape)
+        return _posterior(self.net(images), logs_per_std=1)
+
+
+class VAEMLPDecoder(Generator):
+    """Linear layers with tanh between them, and a sigmoid.
+
+    NOTE: the biases of the output start at 0; the authors' code has the logits of the training set's mean image, which
+        a network cannot know.
+
+    Args:
+        latent_dim: length of z.
+        image_size: height and width of an image, in pixels.
+        channels: channels of an image.
+        hidden: units of each hidden layer, first to last.
+    """
+
+    def __init__(
+        self,
+        latent_dim: PositiveInt = 50,
+        image_size: PositiveInt = 28,
+        channels: PositiveInt = 1,
+        hidden: Sequence[PositiveInt] = (200, 200),
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes = latent_dim, 0
+        shape = (channels, image_size, image_size)
+        widths = [latent_dim, *hidden]
+        self.net = nn.Sequential(*_tanh_layers(widths), nn.Linear(widths[-1], math.prod(shape)), nn.Unflatten(1, shape))
+        _glorot(self)
+
+    def logits(self, z: Tensor) -> Tensor:
+        """Map z (N, latent_dim) to the logits of white pixels, (N, C, S, S), for a Bernoulli likelihood."""
+        check_latent(z, self.latent_dim)
+        return self.net(z)
+
+    def forward(self, z: Tensor, as_logits: bool = False) -> Tensor:
+        """Map z (N, latent_dim) to images (N, C, S, S) in [-1, 1], by a sigmoid of the logits; or to logits."""
         logits = self.logits(z)
         return logits if as_logits else 2 * logits.sigmoid() - 1
 
