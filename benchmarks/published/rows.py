@@ -276,7 +276,9 @@ def _likelihoods() -> dict[str, Row]:
             ),
             {"nats": (value, None)},
             protocol,
-            ["the first 121 of the paper's 3,280 epochs", "500 draws, not 5,000"] if name == "vae" else (),
+            ["the first 121 of the paper's 3,280 epochs", "500 draws, not 5,000", "biases that start at 0"]
+            if name == "vae"
+            else (),
             spread="none printed",
             source="memory" if name in ("vae", "made") else "read",
         )
