@@ -20,7 +20,7 @@ from gan_lightning.networks.base import Generator
 from gan_lightning.networks.gan_int_cls import Bottleneck, TextDiscriminator, leaky, relu, strided, widths_of
 from gan_lightning.ranges import NonNegativeInt, PositiveInt
 
-INNER = 0.99  # largest value of an image of stage I that is corrected: beyond it, tanh has little slope
+_INNER = 0.99  # largest value of an image of stage I that is corrected: beyond it, tanh has little slope
 
 
 class ConditioningAugmentation(nn.Module):
@@ -186,7 +186,7 @@ class StackGANStageTwo(Generator):
         condition = (mean + log_std.exp() * epsilon)[:, :, None, None].expand(-1, -1, *maps.shape[2:])
         images = self.net(torch.cat([maps, condition], dim=1))
         if self.corrects:
-            start = F.interpolate(small.float(), images.shape[2:], mode="bilinear").clamp(-INNER, INNER)
+            start = F.interpolate(small.float(), images.shape[2:], mode="bilinear").clamp(-_INNER, _INNER)
             images = torch.tanh(start.atanh() + images)
         return Conditioned(images, mean, log_std) if with_distribution else images
 
